@@ -1,0 +1,12 @@
+//! Watchbell: an alert evaluation engine.
+//!
+//! The map of the code, from the data up. A module never names one above it in this list; a test holds that.
+//!
+//! - [`clock`]: the only reader of the operating system's clock.
+//! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
+//! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
+//! - [`promql`]: the query language: dialect, plan, operators, functions.
+#![warn(clippy::all)]
+
+pub mod clock;
+pub mod model;

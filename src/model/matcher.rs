@@ -1,0 +1,227 @@
+//! Label matchers: `=`, `!=`, `=~`, `!~`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regex::Regex;
+
+use super::labels::push_quoted;
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Regex,
+    /// `!~`
+    NotRegex,
+}
+
+impl MatchOp {
+    /// The operator as PromQL writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MatchOp::Equal => "=",
+            MatchOp::NotEqual => "!=",
+            MatchOp::Regex => "=~",
+            MatchOp::NotRegex => "!~",
+        }
+    }
+}
+
+/// A regular expression with Prometheus' anchoring (`^(?s:...)$`), and what could be learnt from it beforehand.
+#[derive(Clone)]
+pub struct AnchoredRegex {
+    source: Arc<str>,
+    kind: Arc<RegexKind>,
+}
+
+enum RegexKind {
+    /// Matches exactly these strings, sorted.
+    Literals(Vec<String>),
+    /// `.*`
+    Anything,
+    /// `.+`
+    NonEmpty,
+    General(Regex),
+}
+
+/// The longest regular expression that is compiled, in bytes.
+pub const MAX_REGEX_LEN: usize = 64 * 1024;
+
+impl AnchoredRegex {
+    /// Compiles `source`. Errors say what is wrong with it.
+    pub fn new(source: &str) -> Result<Self, String> {
+        if source.len() > MAX_REGEX_LEN {
+            return Err(format!("regular expression of {} bytes is longer than {MAX_REGEX_LEN}", source.len()));
+        }
+        let kind = match source {
+            ".*" => RegexKind::Anything,
+            ".+" => RegexKind::NonEmpty,
+            _ => match literal_alternatives(source) {
+                Some(mut all) => {
+                    all.sort();
+                    all.dedup();
+                    RegexKind::Literals(all)
+                }
+                None => RegexKind::General(
+                    regex::RegexBuilder::new(&format!("^(?s:{source})$"))
+                        .size_limit(8 << 20)
+                        .build()
+                        .map_err(|e| e.to_string())?,
+                ),
+            },
+        };
+        Ok(AnchoredRegex { source: Arc::from(source), kind: Arc::new(kind) })
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the whole of `s` matches.
+    pub fn is_match(&self, s: &str) -> bool {
+        match &*self.kind {
+            RegexKind::Literals(all) => all.binary_search_by(|l| l.as_str().cmp(s)).is_ok(),
+            RegexKind::Anything => true,
+            RegexKind::NonEmpty => !s.is_empty(),
+            RegexKind::General(re) => re.is_match(s),
+        }
+    }
+
+    /// When the pattern matches a fixed set of strings: that set, sorted. Lets an index look them up.
+    pub fn literals(&self) -> Option<&[String]> {
+        match &*self.kind {
+            RegexKind::Literals(all) => Some(all),
+            _ => None,
+        }
+    }
+}
+
+/// `a|b|c` of plain characters, optionally in one group: the alternatives.
+fn literal_alternatives(source: &str) -> Option<Vec<String>> {
+    let inner = match source.strip_prefix('(').and_then(|s| s.strip_suffix(')')) {
+        Some(s) => s.strip_prefix("?:").unwrap_or(s),
+        None => source,
+    };
+    let meta = |c: char| "\\.+*?()[]{}^$".contains(c);
+    if inner.contains(meta) {
+        return None;
+    }
+    Some(inner.split('|').map(str::to_owned).collect())
+}
+
+/// One condition on one label. A label that is absent counts as empty.
+#[derive(Clone)]
+pub struct Matcher {
+    /// The label's name.
+    pub name: String,
+    /// The comparison.
+    pub op: MatchOp,
+    /// The value or pattern as written.
+    pub value: String,
+    regex: Option<AnchoredRegex>,
+}
+
+impl Matcher {
+    /// Makes a matcher; fails when the pattern of a regex matcher does not compile.
+    pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, String> {
+        let value = value.into();
+        let regex = match op {
+            MatchOp::Regex | MatchOp::NotRegex => Some(AnchoredRegex::new(&value)?),
+            MatchOp::Equal | MatchOp::NotEqual => None,
+        };
+        Ok(Matcher { name: name.into(), op, value, regex })
+    }
+
+    /// An equality matcher.
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Matcher { name: name.into(), op: MatchOp::Equal, value: value.into(), regex: None }
+    }
+
+    /// Whether a label's value (empty: absent) satisfies the matcher.
+    pub fn matches(&self, value: &str) -> bool {
+        let regex = |v: &str| self.regex.as_ref().is_some_and(|r| r.is_match(v));
+        match self.op {
+            MatchOp::Equal => self.value == value,
+            MatchOp::NotEqual => self.value != value,
+            MatchOp::Regex => regex(value),
+            MatchOp::NotRegex => !regex(value),
+        }
+    }
+
+    /// Whether the matcher accepts a series that lacks the label.
+    pub fn matches_empty(&self) -> bool {
+        self.matches("")
+    }
+
+    /// The compiled pattern of a regex matcher.
+    pub fn regex(&self) -> Option<&AnchoredRegex> {
+        self.regex.as_ref()
+    }
+}
+
+/// Equal when written equally.
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.op == other.op && self.name == other.name && self.value == other.value
+    }
+}
+
+impl Eq for Matcher {}
+
+impl std::hash::Hash for Matcher {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.op, &self.name, &self.value).hash(state);
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::new();
+        if super::labels::is_legacy_label_name(&self.name) {
+            out.push_str(&self.name);
+        } else {
+            push_quoted(&mut out, &self.name);
+        }
+        out.push_str(self.op.as_str());
+        push_quoted(&mut out, &self.value);
+        f.write_str(&out)
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_anchored_and_a_dot_matches_a_newline() {
+        for (pattern, value, want) in [
+            ("a|b", "a", true),
+            ("a|b", "ab", false),
+            ("(?:a|b|)", "", true),
+            ("a.c", "a\nc", true),
+            (".+", "", false),
+            (".*", "", true),
+            ("(?i)abc", "ABC", true),
+            ("a", "xa", false),
+        ] {
+            let m = Matcher::new(MatchOp::Regex, "l", pattern).unwrap();
+            assert_eq!(m.matches(value), want, "{pattern} on {value:?}");
+            let not = Matcher::new(MatchOp::NotRegex, "l", pattern).unwrap();
+            assert_eq!(not.matches(value), !want, "not {pattern} on {value:?}");
+        }
+        assert!(Matcher::new(MatchOp::Regex, "l", "(").is_err());
+        assert!(Matcher::new(MatchOp::Regex, "l", "a".repeat(MAX_REGEX_LEN + 1)).is_err());
+    }
+}

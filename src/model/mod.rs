@@ -1,0 +1,25 @@
+//! The data model every room shares: labels, matchers, samples, native histograms, durations and number formats.
+//!
+//! Nothing here knows of storage, queries or alerts. Timestamps are milliseconds since the Unix epoch (`i64`), as in
+//! Prometheus; durations are milliseconds unless a name says otherwise.
+
+pub mod duration;
+pub mod histogram;
+pub mod labels;
+pub mod matcher;
+pub mod number;
+pub mod sample;
+
+pub use histogram::FloatHistogram;
+pub use labels::{Labels, LabelsBuilder};
+pub use matcher::{MatchOp, Matcher};
+pub use sample::{STALE_NAN, SampleBuf, Value, is_stale};
+
+/// The label that carries a series' metric name.
+pub const METRIC_NAME: &str = "__name__";
+/// The label that carries an alert's name.
+pub const ALERT_NAME: &str = "alertname";
+/// The label that carries a classic histogram bucket's upper bound.
+pub const BUCKET_LABEL: &str = "le";
+/// The label that carries a summary's quantile.
+pub const QUANTILE_LABEL: &str = "quantile";
