@@ -10,3 +10,5 @@
 
 pub mod clock;
 pub mod model;
+pub mod notify;
+pub mod tsdb;

@@ -3,6 +3,7 @@
 //! Nothing here knows of storage, queries or alerts. Timestamps are milliseconds since the Unix epoch (`i64`), as in
 //! Prometheus; durations are milliseconds unless a name says otherwise.
 
+pub mod diagnostic;
 pub mod duration;
 pub mod histogram;
 pub mod labels;
@@ -10,6 +11,7 @@ pub mod matcher;
 pub mod number;
 pub mod sample;
 
+pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

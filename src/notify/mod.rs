@@ -1,0 +1,5 @@
+//! From a decision to tell someone to the message delivered.
+
+pub mod notification;
+
+pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};
