@@ -1,0 +1,86 @@
+//! Watchbell beside Prometheus and VictoriaMetrics on the same work in the same run.
+//!
+//! ```text
+//! cargo bench --bench peers                       # everything: ingest, queries, rule cycles
+//! cargo bench --bench peers -- --small            # a tenth of the data: a smoke test
+//! cargo bench --bench peers -- --only queries     # ingest, queries or rules
+//! ```
+//!
+//! `prometheus` and `victoria-metrics` are looked up on `PATH`; the Watchbell that is measured is the release binary of
+//! this crate. All servers run on loopback with their own data directories, which are removed afterwards. Figures are
+//! medians and ratios against a peer; absolute times only show what the ratios are made of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
+
+mod data;
+mod http;
+mod proc;
+mod queries;
+mod rules;
+mod wire;
+
+use std::path::PathBuf;
+
+/// What to run.
+pub struct Options {
+    /// Series of the generated data set.
+    pub series: usize,
+    /// Samples a series, 15 s apart.
+    pub samples: usize,
+    /// Timed runs of a query.
+    pub runs: usize,
+    /// Evaluation cycles that are measured.
+    pub cycles: u32,
+    /// Rules generated over the fleet.
+    pub rules: usize,
+    only: Option<String>,
+    /// Where the servers keep their data.
+    pub dir: PathBuf,
+}
+
+impl Options {
+    fn parse() -> Self {
+        let mut o = Options {
+            series: 20_000,
+            samples: 1_440,
+            runs: 7,
+            cycles: 6,
+            rules: 1_000,
+            only: None,
+            dir: std::env::temp_dir().join(format!("watchbell-peers-{}", std::process::id())),
+        };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--small" => (o.series, o.samples, o.runs, o.cycles, o.rules) = (2_000, 1_440, 3, 2, 100),
+                "--only" => o.only = args.next(),
+                // What cargo passes to every bench target.
+                "--bench" => {}
+                other => panic!("unknown argument {other}"),
+            }
+        }
+        o
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
+}
+
+fn main() {
+    let options = Options::parse();
+    let missing =
+        ["prometheus", "victoria-metrics"].into_iter().filter(|p| proc::find(p).is_none()).collect::<Vec<_>>();
+    if !missing.is_empty() {
+        println!("skipped: not on PATH: {}", missing.join(", "));
+        return;
+    }
+    std::fs::create_dir_all(&options.dir).expect("a directory for the servers' data");
+    let client = http::Client::new();
+    if options.wants("queries") || options.wants("ingest") {
+        queries::run(&options, &client);
+    }
+    if options.wants("rules") {
+        rules::run(&options, &client);
+    }
+    let _ = std::fs::remove_dir_all(&options.dir);
+}
