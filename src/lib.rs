@@ -8,8 +8,10 @@
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
 #![warn(clippy::all)]
 
+pub mod alerting;
 pub mod clock;
 pub mod model;
 pub mod notify;
 pub mod promql;
+pub mod state;
 pub mod tsdb;

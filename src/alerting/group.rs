@@ -1,0 +1,363 @@
+//! Evaluation of a group at one time: its rules in order, each rule's output written before the next one runs.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use crate::clock::Stopwatch;
+use crate::model::{Labels, Value};
+
+use super::alert::AlertTable;
+use super::machine::{self, Instance, Terms, Transition};
+use super::rule::{GroupSpec, RuleKind, RuleSpec};
+use super::series::{self, RuleSample};
+
+/// One element of a rule's result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    /// Its labels, metric name included where the expression keeps it.
+    pub labels: Labels,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A rule's result: an instant vector (a scalar is one element without labels), and what the engine remarked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleResult {
+    /// The elements.
+    pub elements: Vec<Element>,
+    /// Warnings, in the query engine's words.
+    pub warnings: Vec<String>,
+    /// Infos, in the query engine's words.
+    pub infos: Vec<String>,
+}
+
+/// How many samples storage refused, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Older than the series' newest sample.
+    pub out_of_order: u64,
+    /// A second, different sample at one time.
+    pub duplicate: u64,
+    /// Older than storage accepts.
+    pub too_old: u64,
+}
+
+/// The template a label or an annotation is rendered from, with what it may refer to.
+#[derive(Clone, Copy, Debug)]
+pub struct TemplateInput<'a> {
+    /// The rule it belongs to.
+    pub rule: &'a RuleSpec,
+    /// The template's text.
+    pub text: &'a str,
+    /// `$labels`: the element's labels, metric name included.
+    pub labels: &'a Labels,
+    /// `$value`.
+    pub value: &'a Value,
+    /// The evaluation's time, for `query`.
+    pub at: i64,
+}
+
+/// What evaluation needs of the world around it: something to query, to write to, and to render templates with.
+pub trait World: Send + Sync {
+    /// Evaluates a rule's expression at a time.
+    ///
+    /// # Errors
+    /// The text shown as the rule's last error.
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String>;
+
+    /// Renders a template. A failing one gives its error text, as Prometheus words it: the alert is not lost.
+    fn render(&self, input: TemplateInput<'_>) -> String;
+
+    /// Writes samples; later queries see them.
+    ///
+    /// # Errors
+    /// Storage failed altogether.
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String>;
+}
+
+/// How a rule fared at its last evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Not evaluated yet.
+    #[default]
+    Unknown,
+    /// Evaluated.
+    Good,
+    /// Failed.
+    Bad,
+}
+
+impl Health {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Good => "ok",
+            Health::Bad => "err",
+        }
+    }
+}
+
+/// What a rule carries from one evaluation to the next.
+#[derive(Clone, Debug, Default)]
+pub struct RuleState {
+    /// Its alerts; empty for a recording rule.
+    pub alerts: Arc<AlertTable>,
+    /// How it fared.
+    pub health: Health,
+    /// Why it failed, when it did.
+    pub last_error: Option<Arc<str>>,
+    /// Warnings of the last evaluation.
+    pub warnings: Arc<[String]>,
+    /// Infos of the last evaluation.
+    pub infos: Arc<[String]>,
+    /// When it was last evaluated, milliseconds.
+    pub evaluated_at: Option<i64>,
+    /// How long that took, seconds.
+    pub duration: f64,
+    /// The series it wrote, for staleness markers.
+    pub written: Arc<Vec<Labels>>,
+    /// The last evaluation before the process ended, until the rule has been evaluated again.
+    pub restored_from: Option<i64>,
+}
+
+/// What a group carries from one evaluation to the next.
+#[derive(Clone, Debug, Default)]
+pub struct GroupState {
+    /// One for each rule, in order.
+    pub rules: Vec<RuleState>,
+    /// When the group was last evaluated, milliseconds.
+    pub evaluated_at: Option<i64>,
+    /// How long that took, seconds.
+    pub duration: f64,
+    /// Series of rules that a reload removed, to be marked stale at the next evaluation.
+    pub orphans: Vec<Labels>,
+}
+
+impl GroupState {
+    /// The state of a group that has not been evaluated.
+    pub fn new(rules: usize) -> Self {
+        GroupState { rules: vec![RuleState::default(); rules], ..GroupState::default() }
+    }
+}
+
+/// One evaluation to be carried out by a driver: everything it needs but the world.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Which place in the engine it belongs to.
+    pub slot: u64,
+    /// The group.
+    pub spec: Arc<GroupSpec>,
+    /// Its state before.
+    pub state: Arc<GroupState>,
+    /// The time to evaluate at, milliseconds.
+    pub at: i64,
+}
+
+/// What an evaluation gave.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// The place in the engine it belongs to.
+    pub slot: u64,
+    /// The time it was evaluated at.
+    pub at: i64,
+    /// The state after.
+    pub state: GroupState,
+    /// What became of alerts, with the index of their rule.
+    pub transitions: Vec<(usize, Transition)>,
+    /// Samples written, staleness markers not counted.
+    pub samples: u64,
+    /// Samples refused.
+    pub refused: Refused,
+    /// Rules that failed.
+    pub failures: u64,
+}
+
+impl Evaluation {
+    /// Carries the evaluation out. Neither waits for anything but the world, nor touches the state before.
+    pub fn run(&self, world: &dyn World) -> Evaluated {
+        let watch = Stopwatch::start();
+        let mut out = Evaluated {
+            slot: self.slot,
+            at: self.at,
+            state: (*self.state).clone(),
+            transitions: Vec::new(),
+            samples: 0,
+            refused: Refused::default(),
+            failures: 0,
+        };
+        let mut rules = std::mem::take(&mut out.state.rules);
+        for (index, (rule, state)) in self.spec.rules.iter().zip(&mut rules).enumerate() {
+            let watch = Stopwatch::start();
+            let result = self.rule(index, rule, state, world, &mut out);
+            state.duration = watch.elapsed().as_secs_f64();
+            state.evaluated_at = Some(self.at);
+            state.health = if result.is_ok() { Health::Good } else { Health::Bad };
+            out.failures += u64::from(result.is_err());
+            state.last_error = result.err().map(Arc::from);
+        }
+        out.state.rules = rules;
+        self.mark_orphans(world, &mut out);
+        out.state.evaluated_at = Some(self.at);
+        out.state.duration = watch.elapsed().as_secs_f64();
+        out
+    }
+
+    /// Evaluates one rule and writes its output.
+    fn rule(
+        &self,
+        index: usize,
+        rule: &RuleSpec,
+        state: &mut RuleState,
+        world: &dyn World,
+        out: &mut Evaluated,
+    ) -> Result<(), String> {
+        // Expressions look at the past by the query offset, and what they give is written there.
+        let t = self.at - self.spec.query_offset;
+        let result = world.query(rule, t)?;
+        state.warnings = result.warnings.into();
+        state.infos = result.infos.into();
+        let samples = match &rule.kind {
+            RuleKind::Recording => record(rule, result.elements, t, self.spec.limit)?,
+            RuleKind::Alerting { hold, keep_firing, annotations } => {
+                let terms = Terms { hold: *hold, keep_firing: *keep_firing, limit: self.spec.limit };
+                let instances = self.instances(rule, annotations, &result.elements, world);
+                self.alerts(index, state, instances, &terms, &mut out.transitions)?;
+                series::alert_samples(&state.alerts, t)
+            }
+        };
+        self.write(state, samples, t, world, out)
+    }
+
+    fn alerts(
+        &self,
+        index: usize,
+        state: &mut RuleState,
+        instances: Vec<Instance>,
+        terms: &Terms,
+        transitions: &mut Vec<(usize, Transition)>,
+    ) -> Result<(), String> {
+        if instances.is_empty() && state.alerts.is_empty() {
+            state.restored_from = None;
+            return Ok(());
+        }
+        let mut table = (*state.alerts).clone();
+        let mut told = Vec::new();
+        if let Some(before) = state.restored_from.take() {
+            discount_outage(&mut table, before, self.at, self.spec.interval, &mut told);
+        }
+        let stepped = machine::step(&mut table, instances, self.at, terms, &mut told);
+        state.alerts = Arc::new(table);
+        transitions.extend(told.into_iter().map(|t| (index, t)));
+        stepped.map_err(|e| e.to_string())
+    }
+
+    fn instances(
+        &self,
+        rule: &RuleSpec,
+        annotations: &[(String, String)],
+        elements: &[Element],
+        world: &dyn World,
+    ) -> Vec<Instance> {
+        let one = |element: &Element| {
+            let render = |text: &str| match text.contains("{{") {
+                false => text.to_owned(),
+                true => {
+                    let Element { labels, value } = element;
+                    world.render(TemplateInput { rule, text, labels, value, at: self.at })
+                }
+            };
+            let labels: Vec<(&str, String)> = rule.labels.iter().map(|(n, v)| (n.as_str(), render(v))).collect();
+            Instance {
+                labels: series::alert_labels(&element.labels, &labels, &rule.name),
+                annotations: Labels::from_pairs(annotations.iter().map(|(n, v)| (n.as_str(), render(v)))),
+                value: element.value.as_float().unwrap_or(0.0),
+            }
+        };
+        elements.iter().map(one).collect()
+    }
+
+    /// Writes a rule's samples, and staleness markers for the series it wrote before and no longer does.
+    fn write(
+        &self,
+        state: &mut RuleState,
+        mut samples: Vec<RuleSample>,
+        t: i64,
+        world: &dyn World,
+        out: &mut Evaluated,
+    ) -> Result<(), String> {
+        out.samples += samples.len() as u64;
+        let same = samples.len() == state.written.len()
+            && samples.iter().zip(state.written.iter()).all(|(s, w)| s.labels == *w);
+        if !same {
+            let written: Vec<Labels> = samples.iter().map(|s| s.labels.clone()).collect();
+            let now: FxHashSet<&Labels> = written.iter().collect();
+            let ended = state.written.iter().filter(|l| !now.contains(l));
+            samples.extend(ended.map(|l| RuleSample::stale(l.clone(), t)));
+            state.written = Arc::new(written);
+        }
+        if samples.is_empty() {
+            return Ok(());
+        }
+        out.refused.add(world.append(&samples)?);
+        Ok(())
+    }
+
+    /// Marks stale what removed rules wrote, unless a rule of this group goes on writing it.
+    fn mark_orphans(&self, world: &dyn World, out: &mut Evaluated) {
+        let orphans = std::mem::take(&mut out.state.orphans);
+        if orphans.is_empty() {
+            return;
+        }
+        let alive: FxHashSet<&Labels> = out.state.rules.iter().flat_map(|r| r.written.iter()).collect();
+        let t = self.at - self.spec.query_offset;
+        let ended = orphans.into_iter().filter(|l| !alive.contains(l));
+        let markers: Vec<RuleSample> = ended.map(|l| RuleSample::stale(l, t)).collect();
+        if let Ok(refused) = world.append(&markers) {
+            out.refused.add(refused);
+        }
+    }
+}
+
+impl Refused {
+    /// Adds another count.
+    pub fn add(&mut self, other: Refused) {
+        self.out_of_order += other.out_of_order;
+        self.duplicate += other.duplicate;
+        self.too_old += other.too_old;
+    }
+}
+
+/// The samples of a recording rule.
+fn record(rule: &RuleSpec, elements: Vec<Element>, t: i64, limit: usize) -> Result<Vec<RuleSample>, String> {
+    let sample = |e: Element| {
+        let labels = series::recorded_labels(&e.labels, &rule.labels, &rule.name);
+        RuleSample { labels, t, value: e.value }
+    };
+    let samples: Vec<RuleSample> = elements.into_iter().map(sample).collect();
+    let mut seen = FxHashSet::with_capacity_and_hasher(samples.len(), Default::default());
+    if !samples.iter().all(|s| seen.insert(&s.labels)) {
+        return Err("vector contains metrics with the same labelset after applying rule labels".into());
+    }
+    if limit > 0 && samples.len() > limit {
+        return Err(format!("exceeded limit of {limit} with {} series", samples.len()));
+    }
+    Ok(samples)
+}
+
+/// Keeps the time that the process was down out of the pending alerts' `for`. One missed evaluation is no outage: a
+/// restart between two evaluations must not delay a page.
+fn discount_outage(table: &mut AlertTable, before: i64, at: i64, interval: i64, told: &mut Vec<Transition>) {
+    let gap = at - before;
+    if gap <= 2 * interval {
+        return;
+    }
+    for alert in table.values_mut().filter(|a| a.state == super::AlertState::Pending) {
+        alert.unobserved += gap - interval;
+        told.push(Transition::Pending(alert.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

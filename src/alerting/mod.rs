@@ -1,0 +1,18 @@
+//! From a rule's result to alerts: evaluation of a group at one time, the pending → firing → resolved machine, the
+//! series alerts leave behind, and what a restart restores.
+//!
+//! [`machine::step`] is the only place where an alert changes state. It is a pure function of the table before, the
+//! instances that the rule's expression returned, and the evaluation's time.
+
+pub mod alert;
+pub mod group;
+pub mod machine;
+pub mod restore;
+pub mod rule;
+pub mod schedule;
+pub mod series;
+
+pub use alert::{Alert, AlertState, AlertTable};
+pub use group::{Evaluated, Evaluation, GroupState, Health, RuleState};
+pub use machine::{Instance, Transition};
+pub use rule::{GroupKey, GroupSpec, RuleKey, RuleKind, RuleSpec};

@@ -1,0 +1,115 @@
+//! Rules and groups as evaluation sees them: every default settled.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Labels;
+
+/// Which group: a file and a name in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GroupKey {
+    /// The file that defines the group.
+    pub file: Arc<str>,
+    /// The group's name.
+    pub name: Arc<str>,
+}
+
+impl GroupKey {
+    /// `file;name`, as Prometheus labels its metrics of groups.
+    pub fn to_label(&self) -> String {
+        format!("{};{}", self.file, self.name)
+    }
+}
+
+/// What identifies a rule inside its group over reloads: its name, its labels, and its place among the rules that share
+/// both. A changed expression or `for` does not make it another rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RuleKey {
+    /// `alert` or `record`.
+    pub kind: Arc<str>,
+    /// The alert's name or the recorded metric's.
+    pub name: Arc<str>,
+    /// The rule's labels as written.
+    pub labels: Vec<(String, String)>,
+    /// 0 for the first rule of that name and labels in the group.
+    pub ordinal: u32,
+}
+
+/// What a rule makes of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RuleKind {
+    /// Alerts.
+    Alerting {
+        /// `for`, milliseconds.
+        hold: i64,
+        /// `keep_firing_for`, milliseconds.
+        keep_firing: i64,
+        /// Annotation templates as written, ascending by name.
+        annotations: Vec<(String, String)>,
+    },
+    /// Series of a new name.
+    Recording,
+}
+
+/// One rule, ready to be evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSpec {
+    /// The alert's name or the recorded metric's.
+    pub name: Arc<str>,
+    /// The expression as written.
+    pub expr: Arc<str>,
+    /// The group's and the rule's labels, ascending by name; templates in an alerting rule.
+    pub labels: Vec<(String, String)>,
+    /// What it makes of the result.
+    pub kind: RuleKind,
+}
+
+impl RuleSpec {
+    /// `alert` or `record`.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            RuleKind::Alerting { .. } => "alert",
+            RuleKind::Recording => "record",
+        }
+    }
+}
+
+/// One group, ready to be evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpec {
+    /// Which group.
+    pub key: GroupKey,
+    /// Evaluation interval, milliseconds, at least 1.
+    pub interval: i64,
+    /// How far in the past expressions are evaluated, milliseconds.
+    pub query_offset: i64,
+    /// Most alerts or series of one rule, 0 for no limit.
+    pub limit: usize,
+    /// Rules, evaluated in order.
+    pub rules: Vec<Arc<RuleSpec>>,
+}
+
+impl GroupSpec {
+    /// The keys of the rules, in order.
+    pub fn rule_keys(&self) -> Vec<RuleKey> {
+        let mut keys: Vec<RuleKey> = Vec::with_capacity(self.rules.len());
+        for rule in &self.rules {
+            let mut key = RuleKey {
+                kind: rule.kind_name().into(),
+                name: rule.name.clone(),
+                labels: rule.labels.clone(),
+                ordinal: 0,
+            };
+            let alike = |k: &&RuleKey| (&k.kind, &k.name, &k.labels) == (&key.kind, &key.name, &key.labels);
+            key.ordinal = keys.iter().filter(alike).count() as u32;
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// The hash that spreads groups over their interval: of the labels `file` and `name`.
+    pub fn hash(&self) -> u64 {
+        Labels::from_sorted([("file", &*self.key.file), ("name", &*self.key.name)]).hash64()
+    }
+}

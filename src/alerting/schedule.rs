@@ -1,0 +1,67 @@
+//! When a group is evaluated: at every multiple of its interval, shifted by an offset that its name and file give, so
+//! that groups spread over the interval and keep their times over restarts.
+
+/// How evaluation times are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Schedule {
+    /// Every group on its own offset, as a server does.
+    #[default]
+    Spread,
+    /// Every group at `start` and every interval after it, in the order of the configuration: for unit tests, backtests
+    /// and replays, whose times a person computes by hand.
+    Aligned {
+        /// The first evaluation.
+        start: i64,
+    },
+}
+
+impl Schedule {
+    /// The first slot of a group at or after `now` (for a spread schedule: strictly after).
+    pub fn first_slot(self, group_hash: u64, interval: i64, now: i64) -> i64 {
+        let interval = interval.max(1);
+        match self {
+            Schedule::Spread => slot_at(group_hash, interval, now) + interval,
+            Schedule::Aligned { start } if now <= start => start,
+            Schedule::Aligned { start } => start + (now - start + interval - 1) / interval * interval,
+        }
+    }
+}
+
+/// The last slot of a group at or before `now`.
+fn slot_at(group_hash: u64, interval: i64, now: i64) -> i64 {
+    let offset = (group_hash % interval.unsigned_abs()) as i64;
+    now - (now - offset).rem_euclid(interval)
+}
+
+/// The slot to evaluate at `now` for a group whose next slot was `slot`, the slot after it, and how many slots passed
+/// unevaluated.
+pub fn due(slot: i64, interval: i64, now: i64) -> (i64, i64, u64) {
+    let interval = interval.max(1);
+    let missed = ((now - slot) / interval).max(0);
+    let at = slot + missed * interval;
+    (at, at + interval, missed.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_keep_their_offset_and_late_ones_are_counted() {
+        let first = Schedule::Spread.first_slot(1_000_007, 15_000, 1_000_000);
+        assert_eq!(first % 15_000, 1_000_007 % 15_000);
+        assert!(first > 1_000_000 && first <= 1_015_000);
+        assert_eq!(Schedule::Spread.first_slot(1_000_007, 15_000, first), first + 15_000);
+        assert_eq!(due(first, 15_000, first), (first, first + 15_000, 0));
+        assert_eq!(due(first, 15_000, first + 14_999), (first, first + 15_000, 0));
+        assert_eq!(due(first, 15_000, first + 31_000), (first + 30_000, first + 45_000, 2));
+    }
+
+    #[test]
+    fn aligned_slots_start_where_they_are_told() {
+        let aligned = Schedule::Aligned { start: 100 };
+        for (now, want) in [(0, 100), (100, 100), (101, 160), (160, 160), (161, 220)] {
+            assert_eq!(aligned.first_slot(12_345, 60, now), want, "at {now}");
+        }
+    }
+}
