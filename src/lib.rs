@@ -5,11 +5,13 @@
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
+//! - [`ingest`]: scraping, exposition formats, relabelling, remote write.
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
 #![warn(clippy::all)]
 
 pub mod alerting;
 pub mod clock;
+pub mod ingest;
 pub mod model;
 pub mod notify;
 pub mod promql;

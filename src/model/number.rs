@@ -42,11 +42,11 @@ pub fn push_float_e(out: &mut String, v: f64) {
 }
 
 /// `v` as Go's `%v` and `strconv.FormatFloat(v, 'g', -1, 64)` write it: scientific when the exponent is below -4 or at
-/// least 21. PromQL literals, Go templates and most of Prometheus' messages use it.
+/// least 6 (`2.135608e+06`). Go templates and most of Prometheus' messages use it.
 pub fn format_float_g(v: f64) -> String {
     let mut out = String::new();
     let abs = v.abs();
-    if v.is_finite() && abs != 0.0 && !(1e-4..1e21).contains(&abs) {
+    if v.is_finite() && abs != 0.0 && !(1e-4..1e6).contains(&abs) {
         push_float_e(&mut out, v);
     } else {
         push_float_f(&mut out, v);
@@ -123,7 +123,9 @@ mod tests {
             (1.0, "1", "1"),
             (0.1 + 0.2, "0.30000000000000004", "0.30000000000000004"),
             (1e21, "1e+21", "1e+21"),
-            (1e20, "100000000000000000000", "100000000000000000000"),
+            (1e20, "100000000000000000000", "1e+20"),
+            (2_135_608.0, "2135608", "2.135608e+06"),
+            (999_999.0, "999999", "999999"),
             (1e-6, "0.000001", "1e-06"),
             (1.5e-7, "1.5e-07", "1.5e-07"),
             (5e-324, "5e-324", "5e-324"),

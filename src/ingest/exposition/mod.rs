@@ -1,0 +1,239 @@
+//! Exposition formats: the text format 0.0.4, OpenMetrics 1.0 and delimited protobuf.
+//!
+//! A parser walks a body and stops at every sample. It yields the sample's *key*: bytes that name the series as the
+//! target wrote it. A scrape looks the key up in its cache and does label work only for a key it has not seen
+//! ([`Parser::labels`]). Parsers borrow from the body and allocate nothing for a sample in the text formats.
+
+mod classic;
+mod cursor;
+mod number;
+mod openmetrics;
+mod protobuf;
+mod series;
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{FloatHistogram, Labels, Position};
+
+pub use classic::ClassicHistogram;
+pub use number::format_openmetrics_float;
+
+/// The type of a metric family, by the names of the metadata API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum MetricKind {
+    /// Not stated.
+    #[default]
+    Unknown,
+    /// A counter.
+    Counter,
+    /// A gauge.
+    Gauge,
+    /// A histogram, classic or native.
+    Histogram,
+    /// A histogram whose buckets may go down.
+    GaugeHistogram,
+    /// A summary.
+    Summary,
+    /// OpenMetrics' info.
+    Info,
+    /// OpenMetrics' state set.
+    StateSet,
+}
+
+impl MetricKind {
+    /// The name the metadata API and the `__type__` label use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MetricKind::Unknown => "unknown",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+            MetricKind::GaugeHistogram => "gaugehistogram",
+            MetricKind::Summary => "summary",
+            MetricKind::Info => "info",
+            MetricKind::StateSet => "stateset",
+        }
+    }
+
+    /// The kind of a name in OpenMetrics.
+    pub fn parse(name: &[u8]) -> Option<MetricKind> {
+        use MetricKind::*;
+        let all = [Unknown, Counter, Gauge, Histogram, GaugeHistogram, Summary, Info, StateSet];
+        all.into_iter().find(|kind| kind.as_str().as_bytes() == name)
+    }
+}
+
+/// An exposition format, as a `Content-Type` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `text/plain; version=0.0.4`
+    Text,
+    /// `application/openmetrics-text`
+    OpenMetrics,
+    /// `application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited`
+    Protobuf,
+}
+
+impl Format {
+    /// The format of a body with this `Content-Type`; `None` when it names none that is known.
+    pub fn from_content_type(content_type: &str) -> Option<Format> {
+        let media = content_type.split(';').next().unwrap_or("").trim();
+        if media.eq_ignore_ascii_case("application/openmetrics-text") {
+            Some(Format::OpenMetrics)
+        } else if media.eq_ignore_ascii_case("application/vnd.google.protobuf") {
+            Some(Format::Protobuf)
+        } else if media.eq_ignore_ascii_case("text/plain") {
+            Some(Format::Text)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a parser does beside the plain reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ParseOptions {
+    /// Created timestamps become start timestamps of their samples instead of series of their own.
+    pub start_timestamps: bool,
+    /// Adds `__type__` and `__unit__` labels (feature `type-and-unit-labels`).
+    pub type_and_unit_labels: bool,
+    /// Protobuf: also yields the classic series of a histogram that has a native part.
+    pub always_classic_histograms: bool,
+    /// Protobuf: ignores the native part of histograms.
+    pub ignore_native_histograms: bool,
+    /// Protobuf: turns classic histograms into custom-bucket native ones.
+    pub classic_to_custom_buckets: bool,
+}
+
+/// A body that is not in its format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Where; unknown (zeros) in binary formats.
+    pub position: Position,
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: Cow<'static, str>,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { line, column } = self.position;
+        if line > 0 {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// The value of a parsed sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParsedValue {
+    /// A float.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+/// A sample at which a parser stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedSample<'a> {
+    /// Names the series, as the target wrote it.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: ParsedValue,
+    /// The timestamp, if the target gave one, in milliseconds.
+    pub timestamp: Option<i64>,
+}
+
+/// What the target says about a metric family. Each line of the text formats fills one field.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct MetadataLine<'a> {
+    /// The family's name.
+    pub family: Cow<'a, str>,
+    /// From a TYPE line.
+    pub kind: Option<MetricKind>,
+    /// From a HELP line.
+    pub help: Option<Cow<'a, str>>,
+    /// From a UNIT line.
+    pub unit: Option<Cow<'a, str>>,
+}
+
+/// What a parser stands at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// A sample.
+    Sample(ParsedSample<'a>),
+    /// Metadata of a family.
+    Metadata(MetadataLine<'a>),
+}
+
+/// A parser of any format over a body.
+pub enum Parser<'a> {
+    /// Of the text format 0.0.4.
+    Text(text::TextParser<'a>),
+    /// Of OpenMetrics.
+    OpenMetrics(openmetrics::OpenMetricsParser<'a>),
+    /// Of delimited protobuf.
+    Protobuf(Box<protobuf::ProtobufParser<'a>>),
+}
+
+impl<'a> Parser<'a> {
+    /// A parser at the start of a body.
+    pub fn new(format: Format, body: &'a [u8], options: ParseOptions) -> Self {
+        match format {
+            Format::Text => Parser::Text(text::TextParser::new(body, options)),
+            Format::OpenMetrics => Parser::OpenMetrics(openmetrics::OpenMetricsParser::new(body, options)),
+            Format::Protobuf => Parser::Protobuf(Box::new(protobuf::ProtobufParser::new(body, options))),
+        }
+    }
+
+    /// Moves to the next sample or metadata, `None` at the end of the body. `expected_key` is a key that was valid in
+    /// this format before and is likely next; when it is, its text is compared instead of parsed.
+    pub fn next(&mut self, expected_key: Option<&[u8]>) -> Result<Option<Event<'_>>, ParseError> {
+        match self {
+            Parser::Text(p) => p.next(expected_key),
+            Parser::OpenMetrics(p) => p.next(expected_key),
+            Parser::Protobuf(p) => p.next(),
+        }
+    }
+
+    /// The labels of the sample at which the parser stands, sorted, empty ones left out.
+    ///
+    /// # Errors
+    /// The key is not well formed: a bad name, an unterminated value, a label twice.
+    pub fn labels(&self) -> Result<Labels, ParseError> {
+        match self {
+            Parser::Text(p) => p.labels(),
+            Parser::OpenMetrics(p) => p.labels(),
+            Parser::Protobuf(p) => p.labels(),
+        }
+    }
+
+    /// The start timestamp of the sample at which the parser stands, in milliseconds, when the target gave a created
+    /// timestamp and the options ask for it. `labels` are those of [`Parser::labels`].
+    pub fn start_timestamp(&mut self, labels: &Labels) -> Option<i64> {
+        match self {
+            Parser::Text(_) => None,
+            Parser::OpenMetrics(p) => p.start_timestamp(labels),
+            Parser::Protobuf(p) => p.start_timestamp(),
+        }
+    }
+
+    /// The type that was stated last, which holds for the sample at which the parser stands.
+    pub fn kind(&self) -> MetricKind {
+        match self {
+            Parser::Text(p) => p.kind(),
+            Parser::OpenMetrics(p) => p.kind(),
+            Parser::Protobuf(p) => p.kind(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

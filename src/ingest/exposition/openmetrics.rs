@@ -1,0 +1,248 @@
+//! OpenMetrics 1.0 text.
+
+use rustc_hash::FxHashMap;
+
+use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
+use super::series::{self, SeriesContext, unescape};
+use super::text::family_name;
+use super::{Event, MetadataLine, MetricKind, ParseError, ParseOptions, ParsedSample, ParsedValue, number};
+use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
+
+/// A parser of OpenMetrics text.
+pub struct OpenMetricsParser<'a> {
+    c: Cursor<'a>,
+    options: ParseOptions,
+    family: String,
+    kind: MetricKind,
+    unit: String,
+    series: (usize, usize),
+    /// Created timestamps of the current family by the labels of its metrics; filled when first asked for.
+    created: Option<FxHashMap<Labels, i64>>,
+}
+
+impl<'a> OpenMetricsParser<'a> {
+    pub(super) fn new(body: &'a [u8], options: ParseOptions) -> Self {
+        OpenMetricsParser {
+            c: Cursor::new(body),
+            options,
+            family: String::new(),
+            kind: MetricKind::Unknown,
+            unit: String::new(),
+            series: (0, 0),
+            created: None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> MetricKind {
+        self.kind
+    }
+
+    pub(super) fn labels(&self) -> Result<Labels, ParseError> {
+        let cx = SeriesContext { kind: self.kind, unit: &self.unit, options: self.options, blanks: false };
+        series::labels(self.c.body, self.series.0, self.series.1, &cx)
+    }
+
+    pub(super) fn next(&mut self, expected: Option<&[u8]>) -> Result<Option<Event<'a>>, ParseError> {
+        loop {
+            match self.c.peek() {
+                None => return Err(self.c.error("\"# EOF\" at the end")),
+                Some(b'#') => {
+                    if self.c.rest().starts_with(b"# EOF") {
+                        return self.end();
+                    }
+                    return self.metadata().map(|m| Some(Event::Metadata(m)));
+                }
+                Some(b) if b == b'{' || starts_metric_name(b) => {
+                    let sample = self.sample(expected)?;
+                    if self.options.start_timestamps && self.is_created(sample.key) {
+                        continue;
+                    }
+                    return Ok(Some(Event::Sample(sample)));
+                }
+                Some(_) => return Err(self.c.error("a metric name, '{' or '#'")),
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<Event<'a>>, ParseError> {
+        let mut end = self.c.clone();
+        end.at += b"# EOF".len();
+        end.eat(b"\n");
+        match end.peek() {
+            None => Ok(None),
+            Some(_) => Err(end.error("nothing after \"# EOF\"")),
+        }
+    }
+
+    fn metadata(&mut self) -> Result<MetadataLine<'a>, ParseError> {
+        let words: [&[u8]; 3] = [b"# HELP ", b"# TYPE ", b"# UNIT "];
+        let Some(word) = words.into_iter().find(|w| self.c.rest().starts_with(w)) else {
+            return Err(self.c.error("\"# HELP \", \"# TYPE \", \"# UNIT \" or \"# EOF\""));
+        };
+        self.c.at += word.len();
+        let name = take_metric_name(&mut self.c).ok_or_else(|| self.c.error("a metric name"))?;
+        let family = family_name(name);
+        if family != self.family {
+            self.family = family.clone().into_owned();
+            (self.kind, self.created) = (MetricKind::Unknown, None);
+            self.unit.clear();
+        }
+        if !self.c.eat(b" ") {
+            return Err(self.c.error("a blank and text after the metric name"));
+        }
+        let text_at = self.c.at;
+        let (text, complete) = self.c.take_line();
+        if !complete {
+            return Err(self.c.error("the end of the line"));
+        }
+        let mut line = MetadataLine { family, ..MetadataLine::default() };
+        match word {
+            b"# HELP " => line.help = Some(unescape(String::from_utf8_lossy(text), true)),
+            b"# TYPE " => {
+                self.kind = MetricKind::parse(text).ok_or_else(|| self.c.error_at(text_at, "a metric type"))?;
+                line.kind = Some(self.kind);
+            }
+            _ => {
+                let unit = String::from_utf8_lossy(text);
+                let suffixed = self.family.strip_suffix(&*unit).is_some_and(|rest| rest.ends_with('_'));
+                if !unit.is_empty() && !suffixed {
+                    return Err(self.c.error_at(text_at, format!("a unit that is a suffix of {:?}", self.family)));
+                }
+                self.unit = unit.clone().into_owned();
+                line.unit = Some(unit);
+            }
+        }
+        Ok(line)
+    }
+
+    fn sample(&mut self, expected: Option<&[u8]>) -> Result<ParsedSample<'a>, ParseError> {
+        let start = self.c.at;
+        let expected = expected.filter(|key| {
+            let rest = self.c.rest();
+            rest.starts_with(key) && rest.get(key.len()) == Some(&b' ')
+        });
+        let key = match expected {
+            Some(key) => {
+                self.c.at += key.len();
+                self.c.body.get(start..self.c.at).unwrap_or_default()
+            }
+            None => take_series_text(&mut self.c, false)?,
+        };
+        self.series = (start, self.c.at);
+        let text = self.word("a value after the metric")?;
+        let value = number::parse_value(text)
+            .ok_or_else(|| self.c.error_at(self.c.at - text.len(), "a value after the metric"))?;
+        let mut timestamp = None;
+        if self.c.peek() == Some(b' ') && !self.c.rest().starts_with(b" # ") {
+            let text = self.word("a timestamp")?;
+            let millis = number::parse_seconds(text)
+                .ok_or_else(|| self.c.error_at(self.c.at - text.len(), "a timestamp in seconds"))?;
+            timestamp = Some(millis);
+        }
+        if self.c.rest().starts_with(b" # ") {
+            self.exemplar()?;
+        }
+        if !self.c.eat(b"\n") {
+            return Err(self.c.error("the end of the line"));
+        }
+        Ok(ParsedSample { key, value: ParsedValue::Float(value), timestamp })
+    }
+
+    /// Reads a blank and a word.
+    fn word(&mut self, what: &'static str) -> Result<&'a [u8], ParseError> {
+        if !self.c.eat(b" ") {
+            return Err(self.c.error(what));
+        }
+        match self.c.take_while(|b| b != b' ' && b != b'\n') {
+            b"" => Err(self.c.error(what)),
+            word => Ok(word),
+        }
+    }
+
+    /// Reads and checks an exemplar, which is not stored.
+    fn exemplar(&mut self) -> Result<(), ParseError> {
+        self.c.at += b" # ".len();
+        if self.c.peek() != Some(b'{') {
+            return Err(self.c.error("the labels of an exemplar"));
+        }
+        let start = self.c.at;
+        take_series_text(&mut self.c, false)?;
+        let cx = SeriesContext { kind: MetricKind::Unknown, unit: "", options: ParseOptions::default(), blanks: false };
+        series::labels(self.c.body, start, self.c.at, &cx)?;
+        let value = self.word("the value of an exemplar")?;
+        if number::parse_value(value).is_none() {
+            return Err(self.c.error_at(self.c.at - value.len(), "the value of an exemplar"));
+        }
+        if self.c.peek() == Some(b' ') {
+            let time = self.word("the timestamp of an exemplar")?;
+            if number::parse_seconds(time).is_none() {
+                return Err(self.c.error_at(self.c.at - time.len(), "the timestamp of an exemplar"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a series is the created timestamp of the current family, not a series of its own.
+    fn is_created(&self, key: &[u8]) -> bool {
+        let counts = matches!(self.kind, MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
+        let name_end = key.iter().position(|&b| b == b'{').unwrap_or(key.len());
+        let name = key.get(..name_end).unwrap_or_default();
+        let plain = |name: &[u8]| name.strip_suffix(b"_created") == Some(self.family.as_bytes());
+        counts && (plain(name) || (name.is_empty() && self.labels().is_ok_and(|l| plain(l.metric_name().as_bytes()))))
+    }
+
+    pub(super) fn start_timestamp(&mut self, labels: &Labels) -> Option<i64> {
+        if !self.options.start_timestamps || !belongs_to(labels.metric_name(), &self.family, self.kind) {
+            return None;
+        }
+        if self.created.is_none() {
+            self.created = Some(self.read_created());
+        }
+        self.created.as_ref()?.get(&identity(labels)).copied()
+    }
+
+    /// Looks ahead, to the end of the family, for its created timestamps: they usually follow the samples.
+    fn read_created(&self) -> FxHashMap<Labels, i64> {
+        let mut found = FxHashMap::default();
+        let mut ahead = OpenMetricsParser {
+            c: Cursor { body: self.c.body, at: self.series.0 },
+            options: ParseOptions { start_timestamps: false, ..self.options },
+            family: self.family.clone(),
+            kind: self.kind,
+            unit: self.unit.clone(),
+            series: self.series,
+            created: None,
+        };
+        while let Ok(Some(event)) = ahead.next(None) {
+            let Event::Sample(sample) = event else {
+                if ahead.family != self.family {
+                    break;
+                }
+                continue;
+            };
+            let (ParsedValue::Float(seconds), Ok(labels)) = (sample.value, ahead.labels()) else { continue };
+            if labels.metric_name().strip_suffix("_created") == Some(&self.family) {
+                found.insert(identity(&labels), (seconds * 1000.0) as i64);
+            } else if !belongs_to(labels.metric_name(), &self.family, self.kind) {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// Whether a sample's name is one of its family's.
+fn belongs_to(name: &str, family: &str, kind: MetricKind) -> bool {
+    let suffixes: &[&str] = match kind {
+        MetricKind::Counter => &["_total"],
+        MetricKind::Histogram => &["_bucket", "_count", "_sum"],
+        MetricKind::Summary => &["", "_count", "_sum"],
+        _ => &[],
+    };
+    name.strip_prefix(family).is_some_and(|suffix| suffixes.contains(&suffix))
+}
+
+/// The labels that the samples of one metric share with its created timestamp.
+fn identity(labels: &Labels) -> Labels {
+    labels.filter(|n| n != METRIC_NAME && n != BUCKET_LABEL && n != QUANTILE_LABEL)
+}

@@ -1,0 +1,128 @@
+//! Native histograms as protobuf carries them, in scrapes and in remote write: counts as floats or as deltas.
+
+use super::wire::{Field, Fields, WireError, unzigzag};
+use crate::model::FloatHistogram;
+use crate::model::histogram::{CounterResetHint, Span};
+
+/// The fields of a native histogram as they come.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramFields {
+    /// Observations; of a float histogram when it is one.
+    pub count: f64,
+    /// Sum of the observations.
+    pub sum: f64,
+    /// Resolution.
+    pub schema: i32,
+    /// Width of the zero bucket.
+    pub zero_threshold: f64,
+    /// Observations in the zero bucket.
+    pub zero_count: f64,
+    /// Spans of the negative buckets.
+    pub negative_spans: Vec<Span>,
+    /// Counts of the negative buckets of a float histogram.
+    pub negative_counts: Vec<f64>,
+    /// Spans of the positive buckets.
+    pub positive_spans: Vec<Span>,
+    /// Counts of the positive buckets of a float histogram.
+    pub positive_counts: Vec<f64>,
+    /// Bounds of custom buckets.
+    pub custom_values: Vec<f64>,
+    negative: Vec<i64>,
+    positive: Vec<i64>,
+    float_count: bool,
+}
+
+/// The most buckets one side of a histogram may claim: far above what any schema yields in practice.
+const MAX_BUCKETS: usize = 1 << 16;
+
+impl HistogramFields {
+    /// Sets the count of an integer histogram; a float count takes precedence.
+    pub fn set_count(&mut self, n: f64) {
+        if !self.float_count {
+            self.count = n;
+        }
+    }
+
+    /// Sets the count of a float histogram; zero means it is not set, as clients write both fields.
+    pub fn set_float_count(&mut self, n: f64) {
+        if n > 0.0 {
+            self.float_count = true;
+            self.count = n;
+        }
+    }
+
+    /// Reads a `BucketSpan`.
+    pub fn span(message: &[u8]) -> Result<Span, WireError> {
+        let mut span = Span::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field()? {
+            match field.number {
+                1 => span.offset = field.sint()? as i32,
+                2 => span.length = u32::try_from(field.u64()?).map_err(|_| WireError::Overlong)?,
+                _ => {}
+            }
+        }
+        Ok(span)
+    }
+
+    /// Reads deltas of the negative buckets.
+    pub fn negative_deltas(&mut self, field: Field<'_>) -> Result<(), WireError> {
+        field.varints(&mut self.negative, unzigzag)
+    }
+
+    /// Reads deltas of the positive buckets.
+    pub fn positive_deltas(&mut self, field: Field<'_>) -> Result<(), WireError> {
+        field.varints(&mut self.positive, unzigzag)
+    }
+
+    /// Whether a scraped histogram has a native part beside, or instead of, its classic buckets.
+    pub fn has_native_part(&self) -> bool {
+        !self.positive_spans.is_empty()
+            || !self.negative_spans.is_empty()
+            || self.zero_threshold > 0.0
+            || self.zero_count > 0.0
+    }
+
+    /// The histogram.
+    ///
+    /// # Errors
+    /// The spans claim more or fewer buckets than there are counts.
+    pub fn into_histogram(self, counter_reset_hint: CounterResetHint) -> Result<FloatHistogram, WireError> {
+        let positive_buckets = absolute(self.positive_counts, &self.positive);
+        let negative_buckets = absolute(self.negative_counts, &self.negative);
+        for (spans, buckets) in [(&self.positive_spans, &positive_buckets), (&self.negative_spans, &negative_buckets)] {
+            let claimed = spans.iter().map(|s| s.length as usize).fold(0usize, usize::saturating_add);
+            if claimed != buckets.len() || claimed > MAX_BUCKETS {
+                return Err(WireError::Spans);
+            }
+        }
+        Ok(FloatHistogram {
+            counter_reset_hint,
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            zero_count: self.zero_count,
+            count: self.count,
+            sum: self.sum,
+            positive_spans: self.positive_spans,
+            negative_spans: self.negative_spans,
+            positive_buckets,
+            negative_buckets,
+            custom_values: self.custom_values,
+        })
+    }
+}
+
+/// Absolute counts, from themselves or from deltas.
+fn absolute(counts: Vec<f64>, deltas: &[i64]) -> Vec<f64> {
+    if !counts.is_empty() {
+        return counts;
+    }
+    let mut n = 0i64;
+    deltas
+        .iter()
+        .map(|d| {
+            n = n.wrapping_add(*d);
+            n as f64
+        })
+        .collect()
+}
