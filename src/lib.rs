@@ -15,5 +15,6 @@ pub mod ingest;
 pub mod model;
 pub mod notify;
 pub mod promql;
+pub mod routing;
 pub mod state;
 pub mod tsdb;

@@ -123,6 +123,14 @@ impl Labels {
         twox_hash::XxHash64::oneshot(0, &self.0)
     }
 
+    /// The fingerprint that Prometheus and Alertmanager show: FNV-1a of the names and values, each followed by 0xff.
+    /// Written as 16 hexadecimal digits.
+    pub fn fingerprint(&self) -> u64 {
+        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let parts = self.iter().flat_map(|(n, v)| [n, v]);
+        parts.fold(0xcbf2_9ce4_8422_2325, |hash, part| add(part.bytes().fold(hash, add), 0xff))
+    }
+
     /// The set with only the labels named; `names` is sorted ascending.
     pub fn keep(&self, names: &[impl AsRef<str>]) -> Self {
         self.filter(|n| contains(names, n))

@@ -1,0 +1,164 @@
+//! An alert as routing knows it, whether a rule of ours raised it or someone posted it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Labels;
+use crate::state::{Batch, Snapshot, StateError, Table};
+
+/// An alert on its way to receivers. Times are milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoutedAlert {
+    /// Its identity.
+    pub labels: Labels,
+    /// Rendered annotations.
+    pub annotations: Labels,
+    /// When it began to fire.
+    pub starts_at: i64,
+    /// When it resolved, or will if nobody updates it; `None` while a rule of ours holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
+    /// Whether `ends_at` is only a timeout that nobody asked for.
+    #[serde(default)]
+    pub timeout: bool,
+    /// When it was last heard of.
+    pub updated_at: i64,
+    /// Link to the expression that raised it.
+    pub generator_url: String,
+    /// The rules that hold it firing, by a hash of their identity. Two rules may raise the same alert: it resolves when
+    /// the last of them lets go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<u64>,
+}
+
+impl RoutedAlert {
+    /// Whether it has resolved by `now`.
+    pub fn is_resolved(&self, now: i64) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
+
+    /// Takes in what was heard of the same alert later, as Alertmanager merges posted alerts: only when the two overlap
+    /// in time is it the same occurrence.
+    pub fn merge_into(&self, mut later: RoutedAlert, now: i64) -> RoutedAlert {
+        let (Some(old_end), Some(new_end)) = (self.ends_at, later.ends_at) else { return later };
+        let overlap = (new_end > self.starts_at && new_end < old_end)
+            || (later.starts_at > self.starts_at && later.starts_at < old_end);
+        if !overlap {
+            return later;
+        }
+        later.starts_at = later.starts_at.min(self.starts_at);
+        let explicit = if later.is_resolved(now) { self.is_resolved(now) } else { !self.timeout };
+        if old_end > new_end && explicit {
+            later.ends_at = Some(old_end);
+        }
+        later
+    }
+
+    pub(super) fn save(&self, batch: &mut Batch, durable: bool) {
+        batch.put(Table::RoutedAlert, self.labels.as_bytes(), self, durable);
+    }
+
+    pub(super) fn delete(labels: &Labels, batch: &mut Batch) {
+        batch.delete(Table::RoutedAlert, labels.as_bytes(), false);
+    }
+
+    pub(super) fn load(snapshot: &Snapshot) -> Result<Vec<Self>, StateError> {
+        Ok(snapshot.read(Table::RoutedAlert)?.into_iter().map(|(_, alert)| alert).collect())
+    }
+}
+
+/// An alert someone posted (`POST /api/v2/alerts`). Times are milliseconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReceivedAlert {
+    /// Labels; empty values mean absent.
+    pub labels: Labels,
+    /// Annotations.
+    pub annotations: Labels,
+    /// When it began, if said.
+    pub starts_at: Option<i64>,
+    /// When it ended or will, if said.
+    pub ends_at: Option<i64>,
+    /// Link to its source.
+    pub generator_url: String,
+}
+
+impl ReceivedAlert {
+    /// Fills in what was not said, as Alertmanager does.
+    ///
+    /// # Errors
+    /// What is wrong with the alert, in Alertmanager's words.
+    pub fn settle(self, now: i64, resolve_timeout: i64) -> Result<RoutedAlert, String> {
+        if self.labels.is_empty() {
+            return Err("at least one label pair required".into());
+        }
+        let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
+        if self.ends_at.is_some_and(|end| end < starts_at) {
+            return Err("start time must be before end time".into());
+        }
+        Ok(RoutedAlert {
+            labels: self.labels,
+            annotations: self.annotations,
+            starts_at,
+            ends_at: Some(self.ends_at.unwrap_or(now + resolve_timeout)),
+            timeout: self.ends_at.is_none(),
+            updated_at: now,
+            generator_url: self.generator_url,
+            holders: Vec::new(),
+        })
+    }
+}
+
+/// Why an alert is or is not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertStatus {
+    /// Active silences that match, by id.
+    pub silenced_by: Vec<String>,
+    /// The firing alerts that inhibit it.
+    pub inhibited_by: Vec<Labels>,
+    /// The time intervals that mute its route.
+    pub muted_by: Vec<String>,
+}
+
+impl AlertStatus {
+    /// The API's word: `active` or `suppressed`.
+    pub fn state(&self) -> &'static str {
+        let muted = !self.silenced_by.is_empty() || !self.inhibited_by.is_empty() || !self.muted_by.is_empty();
+        if muted { "suppressed" } else { "active" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: i64 = 300_000;
+
+    fn post(starts_at: Option<i64>, ends_at: Option<i64>, now: i64) -> RoutedAlert {
+        let labels = Labels::from_pairs([("alertname", "A")]);
+        ReceivedAlert { labels, starts_at, ends_at, ..Default::default() }.settle(now, TIMEOUT).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_said_of_a_posted_alert_is_filled_in() {
+        let times = |a: RoutedAlert| (a.starts_at, a.ends_at, a.timeout);
+        assert_eq!(times(post(None, None, 1000)), (1000, Some(301_000), true));
+        assert_eq!(times(post(Some(5), None, 1000)), (5, Some(301_000), true));
+        assert_eq!(times(post(None, Some(7), 1000)), (7, Some(7), false));
+        assert!(ReceivedAlert::default().settle(0, TIMEOUT).is_err());
+        let backwards = ReceivedAlert { starts_at: Some(9), ends_at: Some(8), ..ReceivedAlert::default() };
+        assert!(ReceivedAlert { labels: Labels::from_pairs([("a", "b")]), ..backwards }.settle(0, TIMEOUT).is_err());
+    }
+
+    #[test]
+    fn posts_of_one_occurrence_are_merged() {
+        for (why, old, new, now, want) in [
+            ("the earliest start stays", post(Some(0), None, 0), post(Some(50), None, 60), 60, (0, 300_060)),
+            ("an explicit later end stays", post(Some(0), Some(900), 0), post(Some(0), Some(500), 60), 60, (0, 900)),
+            ("a timeout does not", post(Some(0), None, 0), post(Some(0), Some(500), 60), 60, (0, 500)),
+            ("resolved now", post(Some(0), None, 0), post(Some(0), Some(60), 60), 60, (0, 60)),
+            ("another occurrence", post(Some(0), Some(10), 20), post(Some(50), None, 60), 60, (50, 300_060)),
+        ] {
+            let merged = old.merge_into(new, now);
+            assert_eq!((merged.starts_at, merged.ends_at.unwrap()), want, "{why}");
+        }
+    }
+}

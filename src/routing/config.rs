@@ -1,0 +1,86 @@
+//! The routing configuration as routing sees it: read, checked and with every name resolved.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::Matcher;
+
+use super::time_interval::TimeInterval;
+
+/// Everything routing needs of an Alertmanager configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoutingConfig {
+    /// The root route. It matches every alert.
+    pub route: RouteSpec,
+    /// Receivers by name.
+    pub receivers: BTreeMap<Arc<str>, ReceiverSpec>,
+    /// Inhibition rules.
+    pub inhibit_rules: Vec<InhibitSpec>,
+    /// Named time intervals, for muting and activating routes.
+    pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// After how long a received alert that nobody updates resolves, milliseconds. 0 means the default of 5 minutes.
+    pub resolve_timeout: i64,
+}
+
+/// One route as written: `None` inherits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteSpec {
+    /// What an alert must match; `match`, `match_re` and `matchers` together.
+    pub matchers: Vec<Matcher>,
+    /// Whom to tell.
+    pub receiver: Option<Arc<str>>,
+    /// By which labels to group.
+    pub group_by: Option<GroupBy>,
+    /// Go on to the next sibling after a match.
+    pub continue_matching: bool,
+    /// How long a new group waits for company, milliseconds.
+    pub group_wait: Option<i64>,
+    /// How long a group waits between flushes, milliseconds.
+    pub group_interval: Option<i64>,
+    /// After how long an unchanged group is told again, milliseconds.
+    pub repeat_interval: Option<i64>,
+    /// Intervals in which the route is mute. Not inherited.
+    pub mute_time_intervals: Vec<String>,
+    /// Intervals outside which the route is mute. Not inherited.
+    pub active_time_intervals: Vec<String>,
+    /// Routes below.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// How alerts are grouped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// By all labels (`...`): every alert alone.
+    All,
+    /// By these labels, ascending.
+    Labels(Vec<String>),
+}
+
+/// A receiver: its integrations, in the order of the configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReceiverSpec {
+    /// The integrations.
+    pub integrations: Vec<IntegrationSpec>,
+}
+
+/// What routing and deciding need to know of an integration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegrationSpec {
+    /// `slack`, `pagerduty`, ...
+    pub kind: Arc<str>,
+    /// Its place among the receiver's integrations of its kind.
+    pub index: usize,
+    /// Whether it wants to hear of resolved alerts.
+    pub send_resolved: bool,
+}
+
+/// An inhibition rule: a firing source mutes targets with which it shares the values of `equal`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InhibitSpec {
+    /// What the muting alert matches.
+    pub source: Vec<Matcher>,
+    /// What the muted alert matches.
+    pub target: Vec<Matcher>,
+    /// Labels that must agree (absent agrees with absent), ascending.
+    pub equal: Vec<String>,
+}

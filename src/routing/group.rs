@@ -1,0 +1,195 @@
+//! Aggregation groups: alerts that one route tells together.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+use crate::model::Labels;
+use crate::state::{Batch, Snapshot, StateError, Table};
+
+use super::alert::RoutedAlert;
+use super::tree::{RouteIndex, SharedRoute};
+
+/// Which group, for the life of the process.
+pub type GroupId = u64;
+
+/// A group of alerts at one route.
+#[derive(Clone, Debug)]
+pub struct AggregationGroup {
+    /// Which.
+    pub id: GroupId,
+    /// The route's place in the tree.
+    pub index: RouteIndex,
+    /// The route.
+    pub route: SharedRoute,
+    /// The labels the alerts share by the route's `group_by`.
+    pub labels: Labels,
+    /// Alertmanager's group key.
+    pub key: Arc<str>,
+    /// Its alerts.
+    pub members: FxHashSet<Labels>,
+    /// Whether it has been flushed since it was made.
+    pub has_flushed: bool,
+    /// When it will be flushed next, milliseconds.
+    pub next_flush: i64,
+    /// The resolved alerts of the last flush, with their `updated_at` then: they leave when every receiver knows.
+    pub leaving: Vec<(Labels, i64)>,
+}
+
+/// An alert in a flush.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlushedAlert {
+    /// The alert.
+    pub alert: RoutedAlert,
+    /// Whether it has resolved by the time of the flush.
+    pub resolved: bool,
+    /// Whether a silence or an inhibition keeps it from being told.
+    pub muted: bool,
+}
+
+/// What a group has to say at its flush.
+#[derive(Clone, Debug)]
+pub struct Flush {
+    /// Which group.
+    pub group: GroupId,
+    /// Alertmanager's group key.
+    pub key: Arc<str>,
+    /// The labels the alerts share.
+    pub labels: Labels,
+    /// The route.
+    pub route: SharedRoute,
+    /// The group's alerts in Alertmanager's order.
+    pub alerts: Vec<FlushedAlert>,
+    /// Whether a time interval keeps the route mute.
+    pub route_muted: bool,
+}
+
+/// A group's timer as it outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TimerRecord {
+    has_flushed: bool,
+    next_flush: i64,
+}
+
+/// The timers of groups that are to be made again, after a restart or a reload.
+#[derive(Debug, Default)]
+pub(super) struct Timers(FxHashMap<Vec<u8>, TimerRecord>);
+
+impl Timers {
+    pub(super) fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
+        Ok(Timers(snapshot.read(Table::AggregationGroup)?.into_iter().collect()))
+    }
+
+    pub(super) fn remember(&mut self, group: &AggregationGroup) {
+        self.0.insert(group.record_key(), group.timer());
+    }
+
+    /// Gives a group that is made again the timer it had. A flush never moves further away by it.
+    pub(super) fn resume(&mut self, group: &mut AggregationGroup, now: i64) -> bool {
+        let Some(timer) = self.0.remove(&group.record_key()) else { return false };
+        group.has_flushed = timer.has_flushed;
+        let longest = if timer.has_flushed { group.route.group_interval } else { group.route.group_wait };
+        group.next_flush = timer.next_flush.min(now + longest);
+        true
+    }
+
+    /// Deletes the records of groups that were not made again.
+    pub(super) fn discard(self, batch: &mut Batch) {
+        for (key, _) in self.0 {
+            batch.delete(Table::AggregationGroup, key, false);
+        }
+    }
+}
+
+impl AggregationGroup {
+    /// A new group whose first flush is a `group_wait` away.
+    pub(super) fn new(id: GroupId, index: RouteIndex, route: SharedRoute, labels: Labels, now: i64) -> Self {
+        AggregationGroup {
+            id,
+            index,
+            key: route.group_key(&labels).into(),
+            labels,
+            members: FxHashSet::default(),
+            has_flushed: false,
+            next_flush: now + route.group_wait,
+            leaving: Vec::new(),
+            route,
+        }
+    }
+
+    fn timer(&self) -> TimerRecord {
+        TimerRecord { has_flushed: self.has_flushed, next_flush: self.next_flush }
+    }
+
+    fn record_key(&self) -> Vec<u8> {
+        // Sibling routes may share a key; their receivers tell them apart as far as anything can.
+        [self.key.as_bytes(), self.route.receiver.as_bytes()].join(&0xff)
+    }
+
+    pub(super) fn save(&self, batch: &mut Batch, durable: bool) {
+        batch.put(Table::AggregationGroup, self.record_key(), &self.timer(), durable);
+    }
+
+    pub(super) fn delete(&self, batch: &mut Batch) {
+        batch.delete(Table::AggregationGroup, self.record_key(), false);
+    }
+}
+
+/// Alertmanager's order of alerts: by `job`, then `instance`, alerts without them last; then fewer labels first; then by
+/// the labels.
+pub(super) fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    for name in ["job", "instance"] {
+        let ordering = match (a.get(name), b.get(name)) {
+            (None, None) => Equal,
+            (None, Some(_)) => Greater,
+            (Some(_), None) => Less,
+            (Some(x), Some(y)) => x.cmp(y),
+        };
+        if ordering != Equal {
+            return ordering;
+        }
+    }
+    a.len().cmp(&b.len()).then_with(|| by_labels(a, b))
+}
+
+/// Sets of one size: at the first name on which they differ, the set without the name comes first, else the lesser
+/// value.
+fn by_labels(a: &Labels, b: &Labels) -> std::cmp::Ordering {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    for ((a_name, a_value), (b_name, b_value)) in a.iter().zip(b.iter()) {
+        match a_name.cmp(b_name) {
+            // The name that comes first is missing from the other set, which therefore precedes.
+            Less => return Greater,
+            Greater => return Less,
+            Equal if a_value != b_value => return a_value.cmp(b_value),
+            Equal => {}
+        }
+    }
+    Equal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_told_in_alertmanagers_order() {
+        let labels = |text: &str| Labels::from_pairs(text.split(' ').filter_map(|p| p.split_once('=')));
+        let sorted = [
+            "job=a instance=x z=1",
+            "job=a instance=y",
+            "job=a zone=1",
+            "job=b",
+            "instance=x",
+            "b=1",
+            "b=2",
+            "a=1",
+            "a=1 b=1",
+        ];
+        let mut shuffled: Vec<Labels> = sorted.iter().rev().map(|t| labels(t)).collect();
+        shuffled.sort_by(order);
+        assert_eq!(shuffled, sorted.map(labels));
+    }
+}

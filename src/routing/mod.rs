@@ -1,0 +1,22 @@
+//! Routing: which receivers hear of an alert, in which company, and when. Alertmanager's semantics throughout.
+//!
+//! An alert goes down the [`tree`], joins an aggregation [`group`] at every route it ends at, and leaves with that
+//! group's next flush. What keeps it from being told (silences, inhibition, time intervals) is looked at when the group
+//! flushes, not before. Nothing here decides whether a flush becomes a notification: that is `notify::decision`.
+
+pub mod alert;
+pub mod config;
+pub mod group;
+pub mod inhibit;
+pub mod router;
+pub mod silence;
+pub mod time_interval;
+pub mod tree;
+
+pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert};
+pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+pub use group::{Flush, FlushedAlert, GroupId};
+pub use router::Router;
+pub use silence::{NewSilence, Silence, SilenceError, SilenceState};
+pub use time_interval::TimeInterval;
+pub use tree::{RouteTree, SharedRoute};

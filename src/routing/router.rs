@@ -1,0 +1,339 @@
+//! The dispatcher: alerts in, flushes out.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::Labels;
+use crate::state::{Batch, Snapshot, StateError, Table};
+
+use super::alert::{AlertStatus, RoutedAlert};
+use super::config::RoutingConfig;
+use super::group::{AggregationGroup, Flush, FlushedAlert, GroupId, Timers, order};
+use super::inhibit::Inhibitor;
+use super::silence::Silences;
+use super::tree::{RouteIndex, RouteTree, SharedRoute};
+
+const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
+
+/// Holds the alerts, the groups they form, and all that mutes them.
+#[derive(Debug)]
+pub struct Router {
+    config: Arc<RoutingConfig>,
+    tree: RouteTree,
+    alerts: FxHashMap<Labels, RoutedAlert>,
+    groups: FxHashMap<GroupId, AggregationGroup>,
+    by_labels: FxHashMap<(RouteIndex, Labels), GroupId>,
+    inhibitor: Inhibitor,
+    timers: Timers,
+    next_group: GroupId,
+    armed: Vec<(i64, GroupId)>,
+    /// The silences.
+    pub silences: Silences,
+}
+
+impl Router {
+    /// A router that knows no alerts.
+    pub fn new(config: Arc<RoutingConfig>) -> Self {
+        Router {
+            tree: RouteTree::new(&config.route),
+            inhibitor: Inhibitor::new(&config.inhibit_rules),
+            config,
+            alerts: FxHashMap::default(),
+            groups: FxHashMap::default(),
+            by_labels: FxHashMap::default(),
+            timers: Timers::default(),
+            next_group: 0,
+            armed: Vec::new(),
+            silences: Silences::default(),
+        }
+    }
+
+    /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
+    /// until its group has told of it, so all of them join.
+    ///
+    /// # Errors
+    /// A record does not decode.
+    pub fn restore(
+        config: Arc<RoutingConfig>,
+        state: &Snapshot,
+        now: i64,
+        batch: &mut Batch,
+    ) -> Result<Self, StateError> {
+        let mut router = Router::new(config);
+        router.silences = Silences::load(state)?;
+        router.timers = Timers::load(state)?;
+        let alerts = RoutedAlert::load(state)?;
+        router.rejoin(alerts, now, batch);
+        Ok(router)
+    }
+
+    /// Puts another configuration in force. Groups at routes that stay keep their timers.
+    pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, now: i64, batch: &mut Batch) {
+        if *self.config == *config {
+            return;
+        }
+        self.tree = RouteTree::new(&config.route);
+        self.inhibitor = Inhibitor::new(&config.inhibit_rules);
+        self.config = config;
+        self.by_labels.clear();
+        for (_, group) in self.groups.drain() {
+            self.timers.remember(&group);
+        }
+        let alerts = self.alerts.drain().map(|(_, alert)| alert).collect();
+        self.rejoin(alerts, now, batch);
+    }
+
+    fn rejoin(&mut self, mut alerts: Vec<RoutedAlert>, now: i64, batch: &mut Batch) {
+        alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
+        for alert in alerts {
+            self.inhibitor.put(&alert.labels);
+            self.join(&alert, now, batch);
+            self.alerts.insert(alert.labels.clone(), alert);
+        }
+        std::mem::take(&mut self.timers).discard(batch);
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Arc<RoutingConfig> {
+        &self.config
+    }
+
+    /// The route tree in force.
+    pub fn tree(&self) -> &RouteTree {
+        &self.tree
+    }
+
+    /// After how long a received alert without an end resolves, milliseconds.
+    pub fn resolve_timeout(&self) -> i64 {
+        if self.config.resolve_timeout > 0 { self.config.resolve_timeout } else { DEFAULT_RESOLVE_TIMEOUT }
+    }
+
+    /// A rule of ours fires an alert, or goes on firing it with other annotations.
+    pub fn hold(&mut self, holder: u64, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
+        let known = self.alerts.get(&alert.labels).filter(|k| !k.is_resolved(now));
+        alert.ends_at = None;
+        if let Some(known) = known {
+            alert.starts_at = alert.starts_at.min(known.starts_at);
+            alert.holders.clone_from(&known.holders);
+        }
+        let durable = !alert.holders.contains(&holder);
+        if durable {
+            alert.holders.push(holder);
+        }
+        self.put(alert, durable, now, batch);
+    }
+
+    /// A rule of ours no longer fires an alert. It resolves when no other rule holds it.
+    pub fn release(&mut self, holder: u64, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
+        if let Some(known) = self.alerts.get(&alert.labels) {
+            alert.starts_at = alert.starts_at.min(known.starts_at);
+            alert.holders = known.holders.iter().copied().filter(|h| *h != holder).collect();
+            if !alert.holders.is_empty() {
+                alert.ends_at = None;
+                alert.annotations = known.annotations.clone();
+            }
+        }
+        self.put(alert, true, now, batch);
+    }
+
+    /// Someone posted an alert.
+    pub fn receive(&mut self, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
+        let mut durable = true;
+        if let Some(known) = self.alerts.get(&alert.labels) {
+            durable = known.is_resolved(now) != alert.is_resolved(now);
+            alert = match known.holders.is_empty() {
+                true => known.merge_into(alert, now),
+                // What a rule of ours holds, nobody else can end.
+                false => RoutedAlert { ends_at: None, holders: known.holders.clone(), ..alert },
+            };
+        }
+        self.put(alert, durable, now, batch);
+    }
+
+    fn put(&mut self, alert: RoutedAlert, durable: bool, now: i64, batch: &mut Batch) {
+        alert.save(batch, durable);
+        if !self.alerts.contains_key(&alert.labels) {
+            self.inhibitor.put(&alert.labels);
+        }
+        self.join(&alert, now, batch);
+        self.alerts.insert(alert.labels.clone(), alert);
+    }
+
+    /// Puts an alert into its group at every route it ends at.
+    fn join(&mut self, alert: &RoutedAlert, now: i64, batch: &mut Batch) {
+        for index in self.tree.matching(&alert.labels) {
+            let Some(route) = self.tree.route(index).cloned() else { continue };
+            let id = self.group_for(index, &route, &alert.labels, now, batch);
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            group.members.insert(alert.labels.clone());
+            // An alert that has fired for longer than a new group waits need not wait for company again.
+            if !group.has_flushed && alert.starts_at + route.group_wait < now && group.next_flush > now {
+                group.next_flush = now;
+                self.armed.push((now, id));
+            }
+        }
+    }
+
+    fn group_for(
+        &mut self,
+        index: RouteIndex,
+        route: &SharedRoute,
+        alert: &Labels,
+        now: i64,
+        batch: &mut Batch,
+    ) -> GroupId {
+        let labels = route.group_labels(alert);
+        if let Some(id) = self.by_labels.get(&(index, labels.clone())) {
+            return *id;
+        }
+        self.next_group += 1;
+        let id = self.next_group;
+        let mut group = AggregationGroup::new(id, index, route.clone(), labels.clone(), now);
+        if !self.timers.resume(&mut group, now) {
+            group.save(batch, true);
+        }
+        self.armed.push((group.next_flush, id));
+        self.by_labels.insert((index, labels), id);
+        self.groups.insert(id, group);
+        id
+    }
+
+    /// Flush times set since the last call, to be called back at with [`Router::flush`].
+    pub fn take_armed(&mut self) -> Vec<(i64, GroupId)> {
+        std::mem::take(&mut self.armed)
+    }
+
+    /// Flushes a group if its time has come, and sets the time of the next flush.
+    pub fn flush(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
+        let group = self.groups.get_mut(&id).filter(|g| g.next_flush <= now)?;
+        group.has_flushed = true;
+        group.next_flush = now + group.route.group_interval;
+        // Losing this by a crash means a flush too early, which decides to say nothing new.
+        group.save(batch, false);
+        self.armed.push((group.next_flush, id));
+        let resolved = |l: &&Labels| self.alerts.get(*l).is_some_and(|a| a.is_resolved(now));
+        group.leaving = group.members.iter().filter(resolved).map(|l| (l.clone(), 0)).collect();
+        for (labels, updated_at) in &mut group.leaving {
+            *updated_at = self.alerts.get(labels).map_or(0, |a| a.updated_at);
+        }
+        self.look(id, now)
+    }
+
+    /// What a group would say at `now`.
+    pub fn look(&self, id: GroupId, now: i64) -> Option<Flush> {
+        let group = self.groups.get(&id)?;
+        let one = |labels: &Labels| {
+            let alert = self.alerts.get(labels)?.clone();
+            let muted = self.silences.is_silenced(labels, now)
+                || self.inhibitor.inhibited_by(labels, &self.alerts, now).is_some();
+            Some(FlushedAlert { resolved: alert.is_resolved(now), muted, alert })
+        };
+        let mut alerts: Vec<FlushedAlert> = group.members.iter().filter_map(one).collect();
+        alerts.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
+        Some(Flush {
+            group: id,
+            key: group.key.clone(),
+            labels: group.labels.clone(),
+            route: group.route.clone(),
+            alerts,
+            route_muted: !self.muting_intervals(&group.route, now).is_empty(),
+        })
+    }
+
+    /// Every receiver of a group knows of its last flush: what had resolved by then leaves the group, and the store
+    /// once no group has it.
+    pub fn settle(&mut self, id: GroupId, now: i64, batch: &mut Batch) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let leaving = std::mem::take(&mut group.leaving);
+        let mut left = Vec::new();
+        for (labels, updated_at) in leaving {
+            let unchanged = |a: &&RoutedAlert| a.updated_at == updated_at && a.is_resolved(now);
+            if self.alerts.get(&labels).filter(unchanged).is_some() {
+                group.members.remove(&labels);
+                left.push(labels);
+            }
+        }
+        if group.members.is_empty() {
+            self.remove_group(id, batch);
+        }
+        for labels in left {
+            if !self.is_grouped(&labels) {
+                self.alerts.remove(&labels);
+                self.inhibitor.remove(&labels);
+                RoutedAlert::delete(&labels, batch);
+            }
+        }
+    }
+
+    fn is_grouped(&self, labels: &Labels) -> bool {
+        self.tree.matching(labels).into_iter().any(|index| {
+            let group_labels = self.tree.route(index).map(|r| r.group_labels(labels)).unwrap_or_default();
+            let group = self.by_labels.get(&(index, group_labels)).and_then(|id| self.groups.get(id));
+            group.is_some_and(|g| g.members.contains(labels))
+        })
+    }
+
+    fn remove_group(&mut self, id: GroupId, batch: &mut Batch) {
+        if let Some(group) = self.groups.remove(&id) {
+            group.delete(batch);
+            self.by_labels.remove(&(group.index, group.labels));
+        }
+    }
+
+    /// The names of the time intervals that keep a route mute at `now`: mute intervals it is in, or all its active
+    /// intervals when it is in none of them.
+    pub fn muting_intervals(&self, route: &SharedRoute, now: i64) -> Vec<String> {
+        let inside = |name: &&String| {
+            self.config.time_intervals.get(*name).is_some_and(|spans| spans.iter().any(|s| s.contains(now)))
+        };
+        let mute = route.mute_time_intervals.iter().filter(inside).cloned();
+        let active = &route.active_time_intervals;
+        let inactive = !active.is_empty() && !active.iter().any(|name| inside(&name));
+        mute.chain(active.iter().filter(|_| inactive).cloned()).collect()
+    }
+
+    /// All alerts known, in no order.
+    pub fn alerts(&self) -> impl Iterator<Item = &RoutedAlert> {
+        self.alerts.values()
+    }
+
+    /// One alert.
+    pub fn alert(&self, labels: &Labels) -> Option<&RoutedAlert> {
+        self.alerts.get(labels)
+    }
+
+    /// All groups, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = &AggregationGroup> {
+        self.groups.values()
+    }
+
+    /// One group.
+    pub fn group(&self, id: GroupId) -> Option<&AggregationGroup> {
+        self.groups.get(&id)
+    }
+
+    /// Why an alert is or is not told.
+    pub fn status(&self, labels: &Labels, now: i64) -> AlertStatus {
+        AlertStatus {
+            silenced_by: self.silences.silencing(labels, now),
+            inhibited_by: self.inhibitor.inhibited_by(labels, &self.alerts, now).into_iter().collect(),
+            muted_by: Vec::new(),
+        }
+    }
+
+    /// Drops silences whose retention is over, and resolved alerts that no group has.
+    pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
+        self.silences.collect_garbage(now, batch);
+        let dead = |a: &&RoutedAlert| a.is_resolved(now) && !self.is_grouped(&a.labels);
+        let dead: Vec<Labels> = self.alerts.values().filter(dead).map(|a| a.labels.clone()).collect();
+        for labels in dead {
+            self.alerts.remove(&labels);
+            self.inhibitor.remove(&labels);
+            batch.delete(Table::RoutedAlert, labels.as_bytes(), false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The route tree, compiled: options inherited, keys formed.
+
+use std::sync::Arc;
+
+use crate::model::{Labels, MatchOp, Matcher};
+
+use super::config::{GroupBy, RouteSpec};
+
+/// A route's place in its tree, in order of the configuration; the root is 0.
+pub type RouteIndex = usize;
+
+const DEFAULT_GROUP_WAIT: i64 = 30_000;
+const DEFAULT_GROUP_INTERVAL: i64 = 5 * 60_000;
+const DEFAULT_REPEAT_INTERVAL: i64 = 4 * 3_600_000;
+
+/// One route with everything it inherits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Alertmanager's route key: the matchers from the root down, `{}/{severity="critical"}`.
+    pub key: Arc<str>,
+    /// What an alert must match here.
+    pub matchers: Vec<Matcher>,
+    /// Whom to tell.
+    pub receiver: Arc<str>,
+    /// By which labels to group.
+    pub group_by: GroupBy,
+    /// How long a new group waits for company, milliseconds.
+    pub group_wait: i64,
+    /// How long a group waits between flushes, milliseconds.
+    pub group_interval: i64,
+    /// After how long an unchanged group is told again, milliseconds.
+    pub repeat_interval: i64,
+    /// Intervals in which the route is mute.
+    pub mute_time_intervals: Vec<String>,
+    /// Intervals outside which the route is mute.
+    pub active_time_intervals: Vec<String>,
+    continue_matching: bool,
+    children: Vec<RouteIndex>,
+}
+
+/// A route shared between the tree and the groups at it.
+pub type SharedRoute = Arc<Route>;
+
+impl Route {
+    /// The labels by which an alert is grouped here.
+    pub fn group_labels(&self, alert: &Labels) -> Labels {
+        match &self.group_by {
+            GroupBy::All => alert.clone(),
+            GroupBy::Labels(names) => alert.keep(names),
+        }
+    }
+
+    /// Alertmanager's group key: `{}/{severity="critical"}:{alertname="X"}`.
+    pub fn group_key(&self, group_labels: &Labels) -> String {
+        let mut out = format!("{}:{{", self.key);
+        for (i, (name, value)) in group_labels.iter().enumerate() {
+            out.push_str(if i > 0 { ", " } else { "" });
+            out.push_str(name);
+            out.push('=');
+            crate::model::labels::push_quoted(&mut out, value);
+        }
+        out.push('}');
+        out
+    }
+
+    fn matches(&self, alert: &Labels) -> bool {
+        self.matchers.iter().all(|m| m.matches(alert.value(&m.name)))
+    }
+}
+
+/// The tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteTree {
+    routes: Vec<SharedRoute>,
+}
+
+impl RouteTree {
+    /// Compiles a configuration's routes.
+    pub fn new(root: &RouteSpec) -> Self {
+        let mut routes = Vec::new();
+        add(&mut routes, None, root);
+        RouteTree { routes: routes.into_iter().map(Arc::new).collect() }
+    }
+
+    /// The route at a place.
+    pub fn route(&self, index: RouteIndex) -> Option<&SharedRoute> {
+        self.routes.get(index)
+    }
+
+    /// All routes, from the root down.
+    pub fn routes(&self) -> impl Iterator<Item = &SharedRoute> {
+        self.routes.iter()
+    }
+
+    /// The routes at which an alert ends, in order: the deepest that match. The first of several siblings that match
+    /// takes it, and the next ones too where that says `continue`.
+    pub fn matching(&self, alert: &Labels) -> Vec<RouteIndex> {
+        let mut found = Vec::new();
+        self.descend(0, alert, &mut found);
+        found
+    }
+
+    fn descend(&self, index: RouteIndex, alert: &Labels, found: &mut Vec<RouteIndex>) -> bool {
+        let Some(route) = self.routes.get(index).filter(|r| r.matches(alert)) else { return false };
+        let before = found.len();
+        for child in &route.children {
+            let goes_on = self.routes.get(*child).is_some_and(|c| c.continue_matching);
+            if self.descend(*child, alert, found) && !goes_on {
+                break;
+            }
+        }
+        if found.len() == before {
+            found.push(index);
+        }
+        true
+    }
+}
+
+/// Adds a route and those below it, parents first. Recursion is as deep as the configuration, whose reader limits it.
+fn add(routes: &mut Vec<Route>, parent: Option<RouteIndex>, spec: &RouteSpec) -> RouteIndex {
+    let index = routes.len();
+    let above = parent.and_then(|p| routes.get(p));
+    let key = match above {
+        Some(parent) => format!("{}/{}", parent.key, matchers_text(&spec.matchers)),
+        None => matchers_text(&spec.matchers),
+    };
+    let group_by = spec.group_by.clone().or_else(|| above.map(|p| p.group_by.clone()));
+    let inherit = |own: Option<i64>, get: fn(&Route) -> i64, default| own.or(above.map(get)).unwrap_or(default);
+    let route = Route {
+        key: key.into(),
+        matchers: spec.matchers.clone(),
+        receiver: spec.receiver.clone().or_else(|| above.map(|p| p.receiver.clone())).unwrap_or_default(),
+        group_by: group_by.unwrap_or(GroupBy::Labels(Vec::new())),
+        group_wait: inherit(spec.group_wait, |p| p.group_wait, DEFAULT_GROUP_WAIT),
+        group_interval: inherit(spec.group_interval, |p| p.group_interval, DEFAULT_GROUP_INTERVAL).max(1),
+        repeat_interval: inherit(spec.repeat_interval, |p| p.repeat_interval, DEFAULT_REPEAT_INTERVAL),
+        mute_time_intervals: spec.mute_time_intervals.clone(),
+        active_time_intervals: spec.active_time_intervals.clone(),
+        continue_matching: spec.continue_matching,
+        children: Vec::new(),
+    };
+    routes.push(route);
+    let children = spec.routes.iter().map(|child| add(routes, Some(index), child)).collect();
+    if let Some(route) = routes.get_mut(index) {
+        route.children = children;
+    }
+    index
+}
+
+/// Matchers as Alertmanager writes them in keys: sorted, `{a="b",c=~"d"}`.
+pub fn matchers_text(matchers: &[Matcher]) -> String {
+    let mut sorted: Vec<&Matcher> = matchers.iter().collect();
+    let rank = |op: MatchOp| match op {
+        MatchOp::Equal => 0,
+        MatchOp::NotEqual => 1,
+        MatchOp::Regex => 2,
+        MatchOp::NotRegex => 3,
+    };
+    sorted.sort_by_key(|m| (&m.name, &m.value, rank(m.op)));
+    let texts: Vec<String> = sorted.into_iter().map(matcher_text).collect();
+    format!("{{{}}}", texts.join(","))
+}
+
+/// One matcher as Alertmanager writes it: the value escaped as in OpenMetrics, the name quoted only where it must be.
+pub fn matcher_text(m: &Matcher) -> String {
+    let reserved = |c: char| c.is_whitespace() || "{}!=~,\\\"'`".contains(c);
+    let value = m.value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
+    if m.name.contains(reserved) {
+        let mut name = String::new();
+        crate::model::labels::push_quoted(&mut name, &m.name);
+        format!("{name}{}\"{value}\"", m.op.as_str())
+    } else {
+        format!("{}{}\"{value}\"", m.name, m.op.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn equal(name: &str, value: &str) -> Matcher {
+        Matcher::equal(name, value)
+    }
+
+    fn tree() -> RouteTree {
+        let leaf = |receiver: &str, matchers: Vec<Matcher>| RouteSpec {
+            matchers,
+            receiver: Some(receiver.into()),
+            ..RouteSpec::default()
+        };
+        let critical = RouteSpec {
+            continue_matching: true,
+            group_wait: Some(10_000),
+            group_by: Some(GroupBy::All),
+            routes: vec![
+                leaf("gpu", vec![equal("kind", "gpu")]),
+                RouteSpec { matchers: vec![equal("x", "1")], ..leaf("", vec![]) },
+            ],
+            ..leaf("pager", vec![equal("severity", "critical")])
+        };
+        let mut inheriting =
+            leaf("", vec![Matcher::new(MatchOp::Regex, "team", "^(?:ml|data)$").unwrap(), equal("a", "\"q\"\n")]);
+        inheriting.receiver = None;
+        RouteTree::new(&RouteSpec {
+            receiver: Some("default".into()),
+            group_by: Some(GroupBy::Labels(vec!["alertname".into(), "model".into()])),
+            group_interval: Some(60_000),
+            routes: vec![critical, leaf("team", vec![equal("team", "ml")]), inheriting],
+            ..RouteSpec::default()
+        })
+    }
+
+    fn receivers(labels: &[(&str, &str)]) -> Vec<String> {
+        let (tree, labels) = (tree(), Labels::from_pairs(labels.iter().copied()));
+        tree.matching(&labels).into_iter().map(|i| tree.route(i).unwrap().receiver.to_string()).collect()
+    }
+
+    #[test]
+    fn an_alert_ends_at_the_deepest_routes_that_match() {
+        for (labels, want) in [
+            (vec![("severity", "warning")], vec!["default"]),
+            (vec![("severity", "critical")], vec!["pager"]),
+            (vec![("severity", "critical"), ("kind", "gpu")], vec!["gpu"]),
+            (vec![("severity", "critical"), ("team", "ml")], vec!["pager", "team"]),
+            (vec![("team", "ml")], vec!["team"]),
+            (vec![("team", "data"), ("a", "\"q\"\n")], vec!["default"]),
+        ] {
+            assert_eq!(receivers(&labels), want, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn options_are_inherited_and_keys_name_the_way_down() {
+        let tree = tree();
+        let gpu = tree.routes().find(|r| &*r.receiver == "gpu").unwrap();
+        assert_eq!((gpu.group_wait, gpu.group_interval, gpu.repeat_interval), (10_000, 60_000, 14_400_000));
+        assert_eq!(gpu.group_by, GroupBy::All);
+        assert_eq!(&*gpu.key, r#"{}/{severity="critical"}/{kind="gpu"}"#);
+        let last = tree.routes().last().unwrap();
+        assert_eq!(&*last.key, "{}/{a=\"\\\"q\\\"\\n\",team=~\"^(?:ml|data)$\"}");
+        let alert = Labels::from_pairs([("alertname", "حرارة"), ("model", "a\"b"), ("pod", "p")]);
+        let group = last.group_labels(&alert);
+        assert_eq!(last.group_key(&group), format!("{}:{{alertname=\"حرارة\", model=\"a\\\"b\"}}", last.key));
+    }
+}
