@@ -6,8 +6,10 @@
 pub mod diagnostic;
 pub mod duration;
 pub mod histogram;
+pub mod kahan;
 pub mod labels;
 pub mod matcher;
+pub mod math;
 pub mod number;
 pub mod sample;
 
