@@ -1,7 +1,7 @@
 //! Elementary functions that round as Go's do, which is what Prometheus' results are made with. The algorithms are
 //! those of FreeBSD's msun, on which Go's library is built.
 
-use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E, LOG10_2};
+use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E, LOG10_E};
 
 const LN2_HI: f64 = 6.931_471_803_691_238_164_90e-01;
 const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
@@ -73,7 +73,7 @@ pub fn log2(x: f64) -> f64 {
 
 /// The logarithm to base 10.
 pub fn log10(x: f64) -> f64 {
-    log2(x) * LOG10_2
+    ln(x) * LOG10_E
 }
 
 /// Two to the power of `x`.
