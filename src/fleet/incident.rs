@@ -70,7 +70,10 @@ impl Incident {
         let act = |at: i64, what: &'static str| Act { at, what };
         vec![
             act(self.start, "all quiet: 8 models, 48 pods, 64 GPUs"),
-            act(self.shifted_predictions.start, "fraud-detector v2.4 is rolled out; a feature it reads is no longer filled"),
+            act(
+                self.shifted_predictions.start,
+                "fraud-detector v2.4 is rolled out; a feature it reads is no longer filled",
+            ),
             act(self.lost_accuracy.start, "labels for the first hour arrive: fraud-detector's accuracy has dropped"),
             act(self.failing_requests.start, "fraud-detector rejects requests with missing features; callers retry"),
             act(self.slow_requests.start, "search-ranker waits for fraud-detector and slows down"),
