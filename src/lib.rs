@@ -12,6 +12,7 @@
 
 pub mod alerting;
 pub mod clock;
+pub mod engine;
 pub mod ingest;
 pub mod model;
 pub mod net;
