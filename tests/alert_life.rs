@@ -85,13 +85,12 @@ fn play(stage: &Stage, diary: &mut Diary, hold: i64, script: &[(i64, &[&str])], 
 }
 
 #[test]
-fn an_alert_is_told_when_it_fires_again_after_the_repeat_interval_and_when_it_resolves() {
+fn an_alert_is_told_when_it_fires_when_another_joins_and_when_all_resolve() {
     let (stage, mut diary) = (Stage::default(), Diary::default());
     let script: &[(i64, &[&str])] = &[(60, &["a"]), (200, &["a", "b"]), (4000, &[])];
     let got = play(&stage, &mut diary, M, script, 6000);
-    // Groups flush at 150 = 120 + group_wait and every 300 s from there. b joins at 270 and is told at 450, after
-    // which nothing changes: told again at the first flush more than an hour after, 450 + 3600 + 300 = 4350. By then
-    // both have resolved, at the evaluation at 4005; the flush before it, at 4050, is the one that tells.
+    // Groups flush at 150 = 120 + group_wait and every 300 s from there. b fires at 270 and is told at 450. Both resolve
+    // at the evaluation at 4005, before the hour of the repeat interval is over, and the flush at 4050 tells.
     let want = [
         "   60 pending Down/a",
         "  120 firing Down/a",
