@@ -4,7 +4,7 @@
 //!
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
-//! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
+//! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
 //! - [`ingest`]: scraping, exposition formats, relabelling, remote write.
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
@@ -12,10 +12,9 @@
 
 pub mod alerting;
 pub mod clock;
-pub mod engine;
+pub mod fleet;
 pub mod ingest;
 pub mod model;
-pub mod net;
 pub mod notify;
 pub mod promql;
 pub mod routing;

@@ -158,6 +158,17 @@ impl Labels {
         if buf.len() == self.0.len() { self.clone() } else { Labels(Arc::from(buf)) }
     }
 
+    /// Appends the labels whose name `keep` accepts, in the packed form, to a buffer: a key for grouping, without an
+    /// allocation of its own.
+    pub fn filter_into(&self, buf: &mut Vec<u8>, mut keep: impl FnMut(&str) -> bool) {
+        for (n, v) in self.iter() {
+            if keep(n) {
+                push_str(buf, n);
+                push_str(buf, v);
+            }
+        }
+    }
+
     /// A builder that starts from this set.
     pub fn to_builder(&self) -> LabelsBuilder {
         LabelsBuilder { pairs: self.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect() }

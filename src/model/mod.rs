@@ -10,6 +10,7 @@ pub mod kahan;
 pub mod labels;
 pub mod matcher;
 pub mod math;
+pub mod notation;
 pub mod number;
 pub mod sample;
 

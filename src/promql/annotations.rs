@@ -77,7 +77,7 @@ pub enum Note {
     /// A sample whose start time lies before the previous sample, for a metric name.
     OverlappingStartTime(String),
     /// Sorting in a range query.
-    IneffectiveSort(&'static str),
+    IneffectiveSort,
     /// A counter function on a metric whose name does not look like a counter's.
     PossibleNonCounter(String),
     /// The same, judged by `__type__`: the label's value, the metric's name.
@@ -160,8 +160,8 @@ impl fmt::Display for Note {
             OverlappingStartTime(name) => {
                 write!(f, "sample has start time that overlaps with previous sample timestamp for metric {name:?}")
             }
-            IneffectiveSort(func) => {
-                write!(f, "{func} is ineffective for range queries since results are always ordered by labels")
+            IneffectiveSort => {
+                f.write_str("sort is ineffective for range queries since results are always ordered by labels")
             }
             PossibleNonCounter(name) => {
                 write!(f, "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}")

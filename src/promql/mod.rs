@@ -1,8 +1,34 @@
-//! The query language.
+//! The query language: text to tree ([`ast`], through a dialect in front of promql-parser), tree to [`Plan`], plan to
+//! result over the series of a [`crate::tsdb::Queryable`].
+//!
+//! ```text
+//! source ──dialect──► ast ──planner──► Plan ──ops──► QueryValue + Annotations
+//!                                              │
+//!                                             func (pure functions of windows and values)
+//! ```
+//!
+//! A plan is compiled once and evaluated any number of times. An evaluation is synchronous and single-threaded; series
+//! stream through the operators one by one over a column of steps, of which an instant query has one.
 
 pub mod annotations;
+pub mod ast;
+mod block;
+mod dialect;
+pub mod error;
+mod explain;
 pub mod func;
+pub mod limits;
+mod names;
+mod ops;
+pub mod plan;
+mod planner;
+mod stack;
 pub mod steps;
+pub mod value;
 
 pub use annotations::{Annotations, Note, Span};
+pub use error::{EvalError, PromqlError};
 pub use func::ValueType;
+pub use limits::{CancelToken, EvalEnv, Features, Limits};
+pub use plan::{CompileOptions, Plan, SelectorInfo, compile, parse};
+pub use value::{EvalStats, Evaluated, QueryValue, RangeSeries, VectorSample};

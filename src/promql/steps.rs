@@ -29,6 +29,11 @@ impl StepGrid {
         StepGrid { start, end, step, len }
     }
 
+    /// The same grid, `by` milliseconds later.
+    pub fn shifted(&self, by: i64) -> Self {
+        StepGrid { start: self.start.saturating_add(by), end: self.end.saturating_add(by), ..*self }
+    }
+
     /// The number of steps.
     pub fn len(&self) -> usize {
         self.len
@@ -109,6 +114,28 @@ impl Bitmap {
         if let Some(w) = self.words.get_mut(i / 64) {
             *w &= !(1 << (i % 64));
         }
+    }
+
+    /// 64 steps a word, the first in the lowest bit; bits past the end are never set.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Takes over the bits of `words`.
+    pub fn copy_words(&mut self, words: &[u64]) {
+        for (a, b) in self.words.iter_mut().zip(words) {
+            *a = *b;
+        }
+    }
+
+    /// Marks every step absent.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// Marks every step present.
+    pub fn fill(&mut self) {
+        *self = Bitmap::ones(self.len);
     }
 
     /// The number of steps present.
@@ -216,6 +243,20 @@ impl StepVector {
         let column = self.hists.get_or_insert_with(|| Box::new(vec![None; len]));
         if let Some(slot) = column.get_mut(i) {
             *slot = Some(h);
+        }
+    }
+
+    /// Removes everything and keeps the memory.
+    pub fn reset(&mut self) {
+        self.present.clear();
+        self.hists = None;
+    }
+
+    /// Removes what is at steps not in `keep`.
+    pub fn retain(&mut self, keep: &Bitmap) {
+        self.present.and(keep);
+        if let Some(column) = &mut self.hists {
+            column.iter_mut().enumerate().filter(|(i, _)| !keep.get(*i)).for_each(|(_, h)| *h = None);
         }
     }
 

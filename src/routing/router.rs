@@ -24,21 +24,12 @@ pub struct Router {
     alerts: FxHashMap<Labels, RoutedAlert>,
     groups: FxHashMap<GroupId, AggregationGroup>,
     by_labels: FxHashMap<(RouteIndex, Labels), GroupId>,
-    by_key: FxHashMap<(Arc<str>, Arc<str>), Vec<GroupId>>,
     inhibitor: Inhibitor,
     timers: Timers,
     next_group: GroupId,
     armed: Vec<(i64, GroupId)>,
     /// The silences.
     pub silences: Silences,
-}
-
-/// Whether and how a change of an alert is stored.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Save {
-    No,
-    Eventually,
-    Durably,
 }
 
 impl Router {
@@ -51,7 +42,6 @@ impl Router {
             alerts: FxHashMap::default(),
             groups: FxHashMap::default(),
             by_labels: FxHashMap::default(),
-            by_key: FxHashMap::default(),
             timers: Timers::default(),
             next_group: 0,
             armed: Vec::new(),
@@ -87,7 +77,6 @@ impl Router {
         self.inhibitor = Inhibitor::new(&config.inhibit_rules);
         self.config = config;
         self.by_labels.clear();
-        self.by_key.clear();
         for (_, group) in self.groups.drain() {
             self.timers.remember(&group);
         }
@@ -132,14 +121,7 @@ impl Router {
         if durable {
             alert.holders.push(holder);
         }
-        // Annotations that change with every evaluation are stored once a minute.
-        let minute = |t: i64| t.div_euclid(60_000);
-        let save = match known {
-            Some(known) if !durable && minute(known.updated_at) == minute(now) => Save::No,
-            _ if durable => Save::Durably,
-            _ => Save::Eventually,
-        };
-        self.put(alert, save, now, batch);
+        self.put(alert, durable, now, batch);
     }
 
     /// A rule of ours no longer fires an alert. It resolves when no other rule holds it.
@@ -152,7 +134,7 @@ impl Router {
                 alert.annotations = known.annotations.clone();
             }
         }
-        self.put(alert, Save::Durably, now, batch);
+        self.put(alert, true, now, batch);
     }
 
     /// Someone posted an alert.
@@ -166,13 +148,11 @@ impl Router {
                 false => RoutedAlert { ends_at: None, holders: known.holders.clone(), ..alert },
             };
         }
-        self.put(alert, if durable { Save::Durably } else { Save::Eventually }, now, batch);
+        self.put(alert, durable, now, batch);
     }
 
-    fn put(&mut self, alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
-        if save != Save::No {
-            alert.save(batch, save == Save::Durably);
-        }
+    fn put(&mut self, alert: RoutedAlert, durable: bool, now: i64, batch: &mut Batch) {
+        alert.save(batch, durable);
         if !self.alerts.contains_key(&alert.labels) {
             self.inhibitor.put(&alert.labels);
         }
@@ -215,7 +195,6 @@ impl Router {
         }
         self.armed.push((group.next_flush, id));
         self.by_labels.insert((index, labels), id);
-        self.by_key.entry((group.key.clone(), group.route.receiver.clone())).or_default().push(id);
         self.groups.insert(id, group);
         id
     }
@@ -299,13 +278,6 @@ impl Router {
         if let Some(group) = self.groups.remove(&id) {
             group.delete(batch);
             self.by_labels.remove(&(group.index, group.labels));
-            let key = (group.key, group.route.receiver.clone());
-            if let Some(ids) = self.by_key.get_mut(&key) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.by_key.remove(&key);
-                }
-            }
         }
     }
 
@@ -334,16 +306,6 @@ impl Router {
     /// All groups, in no order.
     pub fn groups(&self) -> impl Iterator<Item = &AggregationGroup> {
         self.groups.values()
-    }
-
-    /// The groups of a key and a receiver: one, unless sibling routes have the same matchers and receiver.
-    pub fn groups_of(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
-        self.by_key.get(&(key.clone(), receiver.clone())).cloned().unwrap_or_default()
-    }
-
-    /// The keys of all groups, with their receivers.
-    pub fn group_keys(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
-        self.by_key.keys()
     }
 
     /// One group.

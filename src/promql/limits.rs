@@ -1,0 +1,203 @@
+//! What an evaluation may use and how it is stopped.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::error::EvalError;
+use crate::clock::Stopwatch;
+
+/// Switches that Prometheus keeps behind `--enable-feature`, under the same names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Features {
+    /// `promql-experimental-functions`
+    pub experimental_functions: bool,
+    /// `promql-duration-expr`
+    pub duration_expr: bool,
+    /// `promql-extended-range-selectors`: `anchored` and `smoothed`.
+    pub extended_range_selectors: bool,
+    /// `promql-binop-fill-modifiers`: `fill`, `fill_left`, `fill_right`.
+    pub binop_fill_modifiers: bool,
+    /// `promql-delayed-name-removal`
+    pub delayed_name_removal: bool,
+    /// `type-and-unit-labels`
+    pub type_and_unit_labels: bool,
+    /// `st-storage` (older: `created-timestamp-zero-ingestion`): functions look at start timestamps.
+    pub start_timestamps: bool,
+}
+
+impl Features {
+    /// Everything switched on.
+    pub fn all() -> Self {
+        Features {
+            experimental_functions: true,
+            duration_expr: true,
+            extended_range_selectors: true,
+            binop_fill_modifiers: true,
+            delayed_name_removal: true,
+            type_and_unit_labels: true,
+            start_timestamps: true,
+        }
+    }
+
+    /// Switches one feature on by its `--enable-feature` name; false when it is not one of PromQL's.
+    pub fn enable(&mut self, name: &str) -> bool {
+        let switch = match name {
+            "promql-experimental-functions" => &mut self.experimental_functions,
+            "promql-duration-expr" => &mut self.duration_expr,
+            "promql-extended-range-selectors" => &mut self.extended_range_selectors,
+            "promql-binop-fill-modifiers" => &mut self.binop_fill_modifiers,
+            "promql-delayed-name-removal" => &mut self.delayed_name_removal,
+            "type-and-unit-labels" => &mut self.type_and_unit_labels,
+            "st-storage" => &mut self.start_timestamps,
+            _ => return false,
+        };
+        *switch = true;
+        true
+    }
+}
+
+/// Bounds of one evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most samples held in memory at once (`--query.max-samples`).
+    pub max_samples: usize,
+    /// Most steps of a range query (Prometheus' API allows 11,000 points a series; the API checks that, this only
+    /// keeps an evaluation finite).
+    pub max_steps: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { max_samples: 50_000_000, max_steps: 10_000_000 }
+    }
+}
+
+/// Stops an evaluation from outside: by hand or by a deadline. Clones share one flag.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken {
+    canceled: Arc<AtomicBool>,
+    deadline: Option<(Stopwatch, Duration)>,
+}
+
+impl CancelToken {
+    /// Never stops by itself.
+    pub fn new() -> Self {
+        CancelToken::default()
+    }
+
+    /// Stops after `timeout` from now.
+    pub fn with_timeout(timeout: Duration) -> Self {
+        CancelToken { canceled: Arc::default(), deadline: Some((Stopwatch::start(), timeout)) }
+    }
+
+    /// Stops the evaluations that hold a clone of this.
+    pub fn cancel(&self) {
+        self.canceled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// [`EvalError::Canceled`] or [`EvalError::Timeout`].
+    pub fn check(&self) -> Result<(), EvalError> {
+        if self.canceled.load(Ordering::Relaxed) {
+            return Err(EvalError::Canceled);
+        }
+        match &self.deadline {
+            Some((since, timeout)) if since.elapsed() > *timeout => Err(EvalError::Timeout),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What surrounds an evaluation. Switches of the language are the plan's ([`Features`], given to `compile`).
+#[derive(Clone, Debug)]
+pub struct EvalEnv {
+    /// How far back an instant selector looks for a sample, milliseconds (`--query.lookback-delta`).
+    pub lookback_ms: i64,
+    /// The default step of subqueries, milliseconds: the global evaluation interval.
+    pub default_step_ms: i64,
+    /// Bounds.
+    pub limits: Limits,
+    /// Stops the evaluation.
+    pub cancel: CancelToken,
+}
+
+impl Default for EvalEnv {
+    fn default() -> Self {
+        EvalEnv {
+            lookback_ms: 300_000,
+            default_step_ms: 60_000,
+            limits: Limits::default(),
+            cancel: CancelToken::default(),
+        }
+    }
+}
+
+/// Counts the samples an evaluation holds, against the limit, and looks at the cancel token now and then.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    held: Cell<usize>,
+    peak: Cell<usize>,
+    read: Cell<u64>,
+    max: usize,
+    cancel: CancelToken,
+    until_check: Cell<u32>,
+}
+
+/// Cancellation is looked at once in so many calls of [`Budget::tick`].
+const CHECK_EVERY: u32 = 64;
+
+impl Budget {
+    pub fn new(limits: &Limits, cancel: CancelToken) -> Self {
+        Budget {
+            held: Cell::new(0),
+            peak: Cell::new(0),
+            read: Cell::new(0),
+            max: limits.max_samples,
+            cancel,
+            until_check: Cell::new(0),
+        }
+    }
+
+    /// Takes room for `n` more samples.
+    pub fn take(&self, n: usize) -> Result<(), EvalError> {
+        let held = self.held.get().saturating_add(n);
+        self.held.set(held);
+        self.peak.set(self.peak.get().max(held));
+        if held > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Gives room for `n` samples back.
+    pub fn give_back(&self, n: usize) {
+        self.held.set(self.held.get().saturating_sub(n));
+    }
+
+    /// Counts samples read from storage; fails when one read alone is beyond the limit.
+    pub fn read(&self, n: usize) -> Result<(), EvalError> {
+        self.read.set(self.read.get().saturating_add(n as u64));
+        if self.held.get().saturating_add(n) > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// A unit of work was done: looks at the cancel token now and then.
+    #[inline]
+    pub fn tick(&self) -> Result<(), EvalError> {
+        let left = self.until_check.get();
+        if left > 0 {
+            self.until_check.set(left - 1);
+            return Ok(());
+        }
+        self.until_check.set(CHECK_EVERY);
+        self.cancel.check()
+    }
+
+    pub fn samples_read(&self) -> u64 {
+        self.read.get()
+    }
+
+    pub fn samples_peak(&self) -> usize {
+        self.peak.get()
+    }
+}

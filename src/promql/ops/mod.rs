@@ -1,0 +1,263 @@
+//! The operators: every node of a plan as a stream of series over the steps of a grid.
+//!
+//! A node that makes a vector calls its sink once for every series, with a column it may change in place. So a query
+//! such as `sum(rate(x[5m]))` holds one series at a time, whatever their number. Operators that need all series at
+//! once collect them into a [`Block`].
+
+mod aggregate;
+pub(crate) mod arithmetic;
+mod binary;
+mod call;
+mod group;
+mod histogram;
+mod info;
+mod labels;
+mod matching;
+mod natural;
+mod output;
+mod rank;
+mod reader;
+mod scalar;
+mod selector;
+mod set;
+mod subquery;
+mod window;
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::annotations::{Annotations, Note, Span};
+use super::ast::{At, Dur};
+use super::block::Block;
+use super::error::EvalError;
+use super::limits::{Budget, EvalEnv};
+use super::names;
+use super::plan::{Node, NodeId, NodeKind, Plan, ReadTiming};
+use super::steps::{Bitmap, StepGrid, StepVector};
+use super::value::{EvalStats, Evaluated};
+use crate::model::Labels;
+use crate::tsdb::Queryable;
+
+/// Takes series one by one: labels, whether the metric name is dropped, and the values, which it may change.
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(&Labels, bool, &mut StepVector) -> Result<(), EvalError>;
+
+/// One evaluation of a plan.
+pub(crate) struct Eval<'a> {
+    plan: &'a Plan,
+    storage: &'a dyn Queryable,
+    env: &'a EvalEnv,
+    budget: Rc<Budget>,
+    notes: RefCell<Annotations>,
+    /// The steps of the whole query: what `start()`, `end()`, `step()` and `range()` speak of.
+    query: StepGrid,
+    /// Whether the query is an instant query.
+    instant: bool,
+    series: Cell<u64>,
+}
+
+/// Evaluates a plan over the steps of `grid`.
+pub(crate) fn run(
+    plan: &Plan,
+    storage: &dyn Queryable,
+    grid: StepGrid,
+    instant: bool,
+    env: &EvalEnv,
+) -> Result<Evaluated, EvalError> {
+    env.cancel.check()?;
+    let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
+    let eval =
+        Eval { plan, storage, env, budget, notes: RefCell::default(), query: grid, instant, series: Cell::new(0) };
+    let value = output::result(&eval)?;
+    let stats = EvalStats {
+        series: eval.series.get(),
+        samples: eval.budget.samples_read(),
+        peak_samples: eval.budget.samples_peak() as u64,
+    };
+    Ok(Evaluated { value, annotations: eval.notes.into_inner(), stats })
+}
+
+impl<'a> Eval<'a> {
+    fn node(&self, id: NodeId) -> &'a Node {
+        self.plan.node(id)
+    }
+
+    fn note(&self, note: Note, span: Span) {
+        self.notes.borrow_mut().add(note, span);
+    }
+
+    fn type_and_unit(&self) -> bool {
+        self.plan.features().type_and_unit_labels
+    }
+
+    fn delayed(&self) -> bool {
+        self.plan.features().delayed_name_removal
+    }
+
+    /// The labels as the next operator sees them: a dropped name is gone, unless removal is delayed.
+    fn visible<'l>(&self, labels: &'l Labels, dropped: bool) -> Cow<'l, Labels> {
+        if dropped && !self.delayed() {
+            Cow::Owned(names::without_reserved(labels, self.type_and_unit()))
+        } else {
+            Cow::Borrowed(labels)
+        }
+    }
+
+    /// A duration in milliseconds, in this query.
+    fn millis(&self, dur: &Dur) -> Result<i64, EvalError> {
+        let (step, range) = if self.instant { (0, 0) } else { (self.query.step, self.query.end - self.query.start) };
+        dur.millis(step, range).map_err(EvalError::Execution)
+    }
+
+    /// A range in milliseconds, which must be more than nothing.
+    fn range_millis(&self, dur: &Dur) -> Result<i64, EvalError> {
+        match self.millis(dur)? {
+            ms if ms > 0 => Ok(ms),
+            _ => Err(EvalError::execution("duration must be greater than 0")),
+        }
+    }
+
+    /// How far before a step its samples are read, and the one time at which all steps read, when `@` fixes it.
+    fn reading(&self, timing: &ReadTiming) -> Result<(i64, Option<i64>), EvalError> {
+        let offset = match &timing.offset {
+            Some(d) => self.millis(d)?,
+            None => 0,
+        };
+        let at = timing.at.map(|at| match at {
+            At::Time(t) => t,
+            At::Start => self.query.start,
+            At::End => self.query.end,
+        });
+        Ok((offset, at))
+    }
+
+    /// The grid on which a reader with this timing looks at samples, one step for all when `@` fixes the time.
+    fn reading_grid(&self, timing: &ReadTiming, grid: &StepGrid) -> Result<StepGrid, EvalError> {
+        let (offset, at) = self.reading(timing)?;
+        Ok(match at {
+            Some(at) => StepGrid::instant(at.saturating_sub(offset)),
+            None => grid.shifted(-offset),
+        })
+    }
+
+    /// Streams the series of a vector node over the steps of `grid`.
+    fn stream(&self, id: NodeId, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
+        let node = self.node(id);
+        if grid.is_empty() {
+            return Ok(());
+        }
+        if node.invariant && grid.len() > 1 {
+            let once = StepGrid::instant(grid.start);
+            let mut wide = StepVector::empty(grid.len());
+            return self.produce(node, &once, &mut |labels, dropped, row| {
+                repeat(row, &mut wide);
+                sink(labels, dropped, &mut wide)
+            });
+        }
+        self.produce(node, grid, sink)
+    }
+
+    fn produce(&self, node: &Node, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
+        use NodeKind::*;
+        match &node.kind {
+            Selector(s) => selector::stream(self, s, grid, sink),
+            SampleTime { selector: s, start } => selector::sample_times(self, s, *start, grid, sink),
+            RangeCall(call) => window::stream(self, call, node.span, grid, sink),
+            AbsentOverTime(source, labels) => window::absent(self, source, labels, grid, sink),
+            Math { f, input, args, .. } => call::math(self, *f, *input, args, grid, sink),
+            Date { f, input, .. } => call::date(self, *f, *input, grid, sink),
+            Histogram { f, input, .. } => call::histogram(self, *f, *input, grid, sink),
+            Negate(input) => call::negate(self, *input, grid, sink),
+            EvalTime { input, start } => call::eval_time(self, *input, *start, grid, sink),
+            ScalarToVector(input) => call::vector(self, *input, grid, sink),
+            Absent(input, labels) => call::absent(self, *input, labels, grid, sink),
+            VectorScalar { op, vector, scalar, scalar_left, bool } => {
+                let form = binary::Form { op: *op, scalar_left: *scalar_left, bool: *bool, span: node.span };
+                binary::vector_scalar(self, form, *vector, *scalar, grid, sink)
+            }
+            VectorVector { op, left, right, bool, matching: m } => matching::stream(
+                self,
+                matching::Form { op: *op, bool: *bool, m, span: node.span },
+                *left,
+                *right,
+                grid,
+                sink,
+            ),
+            Set { op, left, right, key } => set::stream(self, *op, *left, *right, key, grid, sink),
+            Aggregate { op, group, param, input } => match param {
+                Some(p) => rank::stream(self, *op, group, *p, *input, grid, sink),
+                None => aggregate::stream(self, *op, group, *input, grid, sink),
+            },
+            CountValues { label, group, input } => rank::count_values(self, label, group, *input, grid, sink),
+            MergeDropped(input) => labels::merge_dropped(self, *input, grid, sink),
+            LabelReplace { input, dst, replacement, src, regex } => {
+                let rule = labels::Replace { dst, replacement, src, regex };
+                labels::replace(self, *input, &rule, grid, sink)
+            }
+            LabelJoin { input, dst, separator, sources } => {
+                labels::join(self, *input, dst, separator, sources, grid, sink)
+            }
+            Sort { input, descending } => labels::sort(self, *input, *descending, node.span, grid, sink),
+            SortByLabel { input, descending, labels: by } => {
+                labels::sort_by_label(self, *input, *descending, by, node.span, grid, sink)
+            }
+            HistogramQuantile { quantile, input, spans } => {
+                histogram::quantile(self, *quantile, *input, *spans, grid, sink)
+            }
+            HistogramQuantiles { label, quantiles, input, input_span } => {
+                histogram::quantiles(self, label, quantiles, *input, *input_span, grid, sink)
+            }
+            HistogramFraction { lower, upper, input, input_span } => {
+                histogram::fraction(self, [*lower, *upper], *input, *input_span, grid, sink)
+            }
+            Info(info) => info::stream(self, info, grid, sink),
+            Number(_)
+            | String(_)
+            | QueryScalar(_)
+            | Range(_)
+            | ScalarMinMax { .. }
+            | ScalarBinary { .. }
+            | VectorToScalar(_) => Ok(()),
+        }
+    }
+
+    /// Collects the series of a vector node.
+    fn collect(&self, id: NodeId, grid: &StepGrid) -> Result<Block, EvalError> {
+        let mut block = Block::new(grid.len(), &self.budget);
+        self.stream(id, grid, &mut |labels, dropped, row| block.push(labels, dropped, row))?;
+        Ok(block)
+    }
+}
+
+/// Fills `wide` with the one step of `row`.
+fn repeat(row: &StepVector, wide: &mut StepVector) {
+    wide.reset();
+    if let Some(v) = row.float(0) {
+        wide.values.fill(v);
+        wide.present.fill();
+    } else if let Some(h) = row.histogram(0) {
+        wide.hists = Some(Box::new(vec![Some(h.clone()); wide.len()]));
+    }
+}
+
+/// Streams the rows of a block.
+fn replay(block: &Block, sink: Sink<'_>) -> Result<(), EvalError> {
+    let mut row = StepVector::empty(block.steps());
+    for (i, head) in block.heads.iter().enumerate() {
+        block.copy_row(i, &mut row);
+        sink(&head.labels, head.dropped, &mut row)?;
+    }
+    Ok(())
+}
+
+/// The error of two series that became alike.
+fn same_labelset() -> EvalError {
+    EvalError::execution("vector cannot contain metrics with the same labelset")
+}
+
+/// Steps present in both.
+fn both(a: &Bitmap, b: &Bitmap) -> Bitmap {
+    let mut out = a.clone();
+    out.and(b);
+    out
+}

@@ -1,0 +1,248 @@
+//! Reads the samples of series for windows that slide over a grid.
+
+use super::super::error::EvalError;
+use super::super::func::{RangeMode, Window};
+use super::super::plan::{RangeSource, SelectorNode};
+use super::super::steps::StepGrid;
+use super::{Eval, subquery};
+use crate::model::sample::{SampleBuf, is_stale};
+use crate::model::{Labels, Matcher};
+use crate::tsdb::Series;
+
+/// The windows of a range over a grid: where each ends, how long it is, what it may look at beyond.
+pub(super) struct Frame {
+    /// Where windows end: one step for all when `@` fixes the time.
+    pub ends: StepGrid,
+    /// Length of a window.
+    pub range: i64,
+    pub mode: RangeMode,
+    /// How far beyond the window its neighbours are looked for.
+    pub lookback: i64,
+}
+
+impl Frame {
+    /// The end of the window of step `i`.
+    pub fn end(&self, i: usize) -> i64 {
+        self.ends.time(if self.ends.len() == 1 { 0 } else { i })
+    }
+
+    fn mint(&self) -> i64 {
+        let first = self.ends.start.saturating_sub(self.range);
+        if self.mode == RangeMode::Plain { first.saturating_add(1) } else { first.saturating_sub(self.lookback) + 1 }
+    }
+
+    fn maxt(&self) -> i64 {
+        let last = self.ends.last();
+        if self.mode == RangeMode::Smoothed { last.saturating_add(self.lookback) } else { last }
+    }
+}
+
+/// Takes series with all samples that any window needs.
+pub(super) type EachSeries<'s> = &'s mut dyn FnMut(&Labels, bool, &SampleBuf) -> Result<(), EvalError>;
+
+/// Reads a range source series by series. `start_timestamps` asks for those columns.
+pub(super) fn each_series(
+    eval: &Eval<'_>,
+    source: &RangeSource,
+    grid: &StepGrid,
+    start_timestamps: bool,
+    each: &mut dyn FnMut(&Frame, &Labels, bool, &SampleBuf) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    match source {
+        RangeSource::Selector(s, range) => {
+            let frame = Frame {
+                ends: eval.reading_grid(&s.timing, grid)?,
+                range: eval.range_millis(range)?,
+                mode: s.mode,
+                lookback: eval.env.lookback_ms,
+            };
+            let (mint, maxt) = (frame.mint(), frame.maxt());
+            let mut buf = SampleBuf::default();
+            for series in select(eval, &s.matchers, mint, maxt)? {
+                read(eval, &*series, mint, maxt, start_timestamps, &mut buf)?;
+                if !buf.is_empty() {
+                    each(&frame, series.labels(), false, &buf)?;
+                }
+            }
+            Ok(())
+        }
+        RangeSource::Subquery { inner, range, step, timing } => {
+            let frame = Frame {
+                ends: eval.reading_grid(timing, grid)?,
+                range: eval.range_millis(range)?,
+                mode: RangeMode::Plain,
+                lookback: 0,
+            };
+            let step = match step {
+                Some(s) => eval.range_millis(s)?,
+                None => eval.env.default_step_ms.max(1),
+            };
+            subquery::each_series(eval, *inner, &frame, step, &mut |labels, dropped, buf| {
+                each(&frame, labels, dropped, buf)
+            })
+        }
+    }
+}
+
+/// The series of a selector.
+pub(super) fn select(
+    eval: &Eval<'_>,
+    matchers: &[Matcher],
+    mint: i64,
+    maxt: i64,
+) -> Result<Vec<std::sync::Arc<dyn Series>>, EvalError> {
+    let series = eval.storage.select(matchers, mint, maxt)?;
+    eval.series.set(eval.series.get() + series.len() as u64);
+    Ok(series)
+}
+
+/// Reads samples into `buf`, staleness markers left out.
+pub(super) fn read(
+    eval: &Eval<'_>,
+    series: &dyn Series,
+    mint: i64,
+    maxt: i64,
+    start_timestamps: bool,
+    buf: &mut SampleBuf,
+) -> Result<(), EvalError> {
+    eval.budget.tick()?;
+    buf.clear();
+    series.read(mint, maxt, start_timestamps, buf)?;
+    eval.budget.read(buf.len())?;
+    drop_stale(buf);
+    if buf.float_st.iter().all(|t| *t == 0) {
+        buf.float_st.clear();
+    }
+    if buf.hist_st.iter().all(|t| *t == 0) {
+        buf.hist_st.clear();
+    }
+    Ok(())
+}
+
+fn drop_stale(buf: &mut SampleBuf) {
+    if buf.vs.iter().any(|v| is_stale(*v)) {
+        let keep: Vec<bool> = buf.vs.iter().map(|v| !is_stale(*v)).collect();
+        retain(&mut buf.ts, &keep);
+        retain(&mut buf.vs, &keep);
+        retain(&mut buf.float_st, &keep);
+    }
+    if buf.hists.iter().any(|(_, h)| is_stale(h.sum)) {
+        let keep: Vec<bool> = buf.hists.iter().map(|(_, h)| !is_stale(h.sum)).collect();
+        retain(&mut buf.hists, &keep);
+        retain(&mut buf.hist_st, &keep);
+    }
+}
+
+fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut flags = keep.iter();
+    column.retain(|_| flags.next().copied().unwrap_or(true));
+}
+
+/// Part of a column that slides forward: the samples with `start < t <= end`.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slide {
+    pub lo: usize,
+    pub hi: usize,
+}
+
+impl Slide {
+    /// Moves to the window, which is not before the last one.
+    #[inline]
+    pub fn to(&mut self, len: usize, time: impl Fn(usize) -> i64, start: i64, end: i64) {
+        while self.hi < len && time(self.hi) <= end {
+            self.hi += 1;
+        }
+        while self.lo < self.hi && time(self.lo) <= start {
+            self.lo += 1;
+        }
+    }
+}
+
+/// The windows of one series, step by step.
+pub(super) struct Windows<'a> {
+    frame: &'a Frame,
+    buf: &'a SampleBuf,
+    floats: Slide,
+    hists: Slide,
+}
+
+impl<'a> Windows<'a> {
+    pub fn new(frame: &'a Frame, buf: &'a SampleBuf) -> Self {
+        Windows { frame, buf, floats: Slide::default(), hists: Slide::default() }
+    }
+
+    /// The window of step `i`, evaluated at `at`; steps ascend. `None` when it holds nothing.
+    pub fn at(&mut self, i: usize, at: i64) -> Option<Window<'a>> {
+        let (buf, end) = (self.buf, self.frame.end(i));
+        let start = end.saturating_sub(self.frame.range);
+        let ts = |i: usize| buf.ts.get(i).copied().unwrap_or(i64::MAX);
+        let hs = |i: usize| buf.hists.get(i).map_or(i64::MAX, |(t, _)| *t);
+        self.floats.to(buf.ts.len(), ts, start, end);
+        self.hists.to(buf.hists.len(), hs, start, end);
+        let (mut f, mut h) = (self.floats, self.hists);
+        if self.frame.mode != RangeMode::Plain {
+            self.take_neighbours(&mut f, &mut h, start, end);
+        }
+        if f.lo == f.hi && h.lo == h.hi {
+            return None;
+        }
+        Some(Window {
+            ts: buf.ts.get(f.lo..f.hi)?,
+            vs: buf.vs.get(f.lo..f.hi)?,
+            hists: buf.hists.get(h.lo..h.hi)?,
+            float_st: buf.float_st.get(f.lo..f.hi).unwrap_or_default(),
+            hist_st: buf.hist_st.get(h.lo..h.hi).unwrap_or_default(),
+            start,
+            end,
+            at,
+            mode: self.frame.mode,
+        })
+    }
+
+    /// Extends the window by the last sample at or before its start, and when smoothed by the first after its end, be
+    /// they floats or histograms.
+    fn take_neighbours(&self, f: &mut Slide, h: &mut Slide, start: i64, end: i64) {
+        let lookback = self.frame.lookback;
+        let float_before = f.lo.checked_sub(1).and_then(|i| self.buf.ts.get(i)).copied();
+        let hist_before = h.lo.checked_sub(1).and_then(|i| self.buf.hists.get(i)).map(|(t, _)| *t);
+        let near = |t: &i64| *t > start.saturating_sub(lookback);
+        match (float_before.filter(near), hist_before.filter(near)) {
+            (Some(a), b) if b.is_none_or(|b| a > b) => f.lo -= 1,
+            (_, Some(_)) => h.lo -= 1,
+            _ => {}
+        }
+        if self.frame.mode != RangeMode::Smoothed {
+            return;
+        }
+        let near = |t: &i64| *t <= end.saturating_add(lookback);
+        let float_after = self.buf.ts.get(f.hi).copied().filter(near);
+        let hist_after = self.buf.hists.get(h.hi).map(|(t, _)| *t).filter(near);
+        match (float_after, hist_after) {
+            (Some(a), b) if b.is_none_or(|b| a < b) => f.hi += 1,
+            (_, Some(_)) => h.hi += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Every series of a plain selector: its samples from `mint` to `maxt`.
+pub(super) fn each_of_selector(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    mint: i64,
+    maxt: i64,
+    start_timestamps: bool,
+    each: EachSeries<'_>,
+) -> Result<(), EvalError> {
+    let mut buf = SampleBuf::default();
+    for series in select(eval, &s.matchers, mint, maxt)? {
+        eval.budget.tick()?;
+        buf.clear();
+        series.read(mint, maxt, start_timestamps, &mut buf)?;
+        eval.budget.read(buf.len())?;
+        if !buf.is_empty() {
+            each(series.labels(), false, &buf)?;
+        }
+    }
+    Ok(())
+}

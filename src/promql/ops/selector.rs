@@ -1,0 +1,219 @@
+//! Instant selectors: the latest sample of every series at every step.
+
+use std::sync::Arc;
+
+use super::super::annotations::Note;
+use super::super::error::EvalError;
+use super::super::func::RangeMode;
+use super::super::plan::SelectorNode;
+use super::super::steps::{StepGrid, StepVector};
+use super::reader::{self, Slide};
+use super::{Eval, Sink};
+use crate::model::histogram::{CounterResetHint, HistogramError};
+use crate::model::sample::is_stale;
+use crate::model::{FloatHistogram, Labels, SampleBuf, Value};
+
+/// Streams a selector's series.
+pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
+    let reading = eval.reading_grid(&s.timing, grid)?;
+    if s.mode == RangeMode::Smoothed {
+        return smoothed(eval, s, &reading, sink);
+    }
+    let mut row = StepVector::empty(reading.len());
+    if reading.len() == 1 {
+        return at_one_time(eval, s, reading.start, &mut row, sink);
+    }
+    let (mint, maxt) = (oldest(reading.start, eval), reading.last());
+    reader::each_of_selector(eval, s, mint, maxt, false, &mut |labels, _, buf| {
+        row.reset();
+        latest(eval, buf, &reading, |i, sample| match sample {
+            Sample::Float(k) => row.set(i, buf.vs.get(k).copied().unwrap_or_default()),
+            Sample::Histogram(k) => {
+                if let Some((_, h)) = buf.hists.get(k) {
+                    row.set_histogram(i, h.clone());
+                }
+            }
+        });
+        if row.any() { sink(labels, false, &mut row) } else { Ok(()) }
+    })
+}
+
+/// The oldest sample that counts at `t`.
+fn oldest(t: i64, eval: &Eval<'_>) -> i64 {
+    t.saturating_sub(eval.env.lookback_ms).saturating_add(1)
+}
+
+fn at_one_time(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    t: i64,
+    row: &mut StepVector,
+    sink: Sink<'_>,
+) -> Result<(), EvalError> {
+    let mint = oldest(t, eval);
+    for series in reader::select(eval, &s.matchers, mint, t)? {
+        eval.budget.tick()?;
+        row.reset();
+        match series.latest(mint, t)? {
+            Some((_, value)) if value.is_stale() => continue,
+            Some((_, Value::Float(v))) => row.set(0, v),
+            Some((_, Value::Histogram(h))) => row.set_histogram(0, h),
+            None => continue,
+        }
+        eval.budget.read(1)?;
+        sink(series.labels(), false, row)?;
+    }
+    Ok(())
+}
+
+/// A sample's place in its column.
+enum Sample {
+    Float(usize),
+    Histogram(usize),
+}
+
+/// Finds the latest sample of every step; stale ones end a series.
+fn latest(eval: &Eval<'_>, buf: &SampleBuf, grid: &StepGrid, mut found: impl FnMut(usize, Sample)) {
+    let (mut floats, mut hists) = (Slide::default(), Slide::default());
+    for (i, t) in grid.times().enumerate() {
+        let start = t.saturating_sub(eval.env.lookback_ms);
+        floats.to(buf.ts.len(), |k| buf.ts.get(k).copied().unwrap_or(i64::MAX), start, t);
+        let float = (floats.lo < floats.hi).then(|| floats.hi - 1);
+        if buf.hists.is_empty() {
+            if let Some(k) = float.filter(|k| buf.vs.get(*k).is_some_and(|v| !is_stale(*v))) {
+                found(i, Sample::Float(k));
+            }
+            continue;
+        }
+        hists.to(buf.hists.len(), |k| buf.hists.get(k).map_or(i64::MAX, |(t, _)| *t), start, t);
+        let hist = (hists.lo < hists.hi).then(|| hists.hi - 1);
+        let time_of = |k: usize| buf.ts.get(k).copied().unwrap_or(i64::MIN);
+        let hist_time_of = |k: usize| buf.hists.get(k).map_or(i64::MIN, |(t, _)| *t);
+        match (float, hist) {
+            (Some(f), h) if h.is_none_or(|h| time_of(f) > hist_time_of(h)) => {
+                if buf.vs.get(f).is_some_and(|v| !is_stale(*v)) {
+                    found(i, Sample::Float(f));
+                }
+            }
+            (_, Some(h)) => {
+                if buf.hists.get(h).is_some_and(|(_, h)| !is_stale(h.sum)) {
+                    found(i, Sample::Histogram(h));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `timestamp(selector)` and `start_timestamp(selector)`: the times of the samples themselves, in seconds.
+pub(super) fn sample_times(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    start: bool,
+    grid: &StepGrid,
+    sink: Sink<'_>,
+) -> Result<(), EvalError> {
+    let reading = eval.reading_grid(&s.timing, grid)?;
+    let mut row = StepVector::empty(reading.len());
+    let (mint, maxt) = (oldest(reading.start, eval), reading.last());
+    reader::each_of_selector(eval, s, mint, maxt, start, &mut |labels, _, buf| {
+        row.reset();
+        latest(eval, buf, &reading, |i, sample| {
+            let millis = match (sample, start) {
+                (Sample::Float(k), false) => buf.ts.get(k).copied(),
+                (Sample::Float(k), true) => buf.float_st.get(k).copied().filter(|t| *t != 0),
+                (Sample::Histogram(k), false) => buf.hists.get(k).map(|(t, _)| *t),
+                (Sample::Histogram(k), true) => buf.hist_st.get(k).copied().filter(|t| *t != 0),
+            };
+            if let Some(ms) = millis {
+                row.set(i, ms as f64 / 1000.0);
+            }
+        });
+        if row.any() { sink(labels, true, &mut row) } else { Ok(()) }
+    })
+}
+
+/// `selector smoothed`: at every step the value between the samples around it.
+fn smoothed(eval: &Eval<'_>, s: &SelectorNode, reading: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
+    let lookback = eval.env.lookback_ms;
+    let (mint, maxt) = (oldest(reading.start, eval), reading.last().saturating_add(lookback));
+    let mut row = StepVector::empty(reading.len());
+    let mut buf = SampleBuf::default();
+    for series in reader::select(eval, &s.matchers, mint, maxt)? {
+        reader::read(eval, &*series, mint, maxt, false, &mut buf)?;
+        row.reset();
+        for (i, t) in reading.times().enumerate() {
+            smooth_at(eval, s, series.labels(), &buf, t, |value| match value {
+                Value::Float(v) => row.set(i, v),
+                Value::Histogram(h) => row.set_histogram(i, h),
+            });
+        }
+        if row.any() {
+            sink(series.labels(), false, &mut row)?;
+        }
+    }
+    Ok(())
+}
+
+fn smooth_at(eval: &Eval<'_>, s: &SelectorNode, labels: &Labels, buf: &SampleBuf, t: i64, mut set: impl FnMut(Value)) {
+    let (from, to) = (t.saturating_sub(eval.env.lookback_ms), t.saturating_add(eval.env.lookback_ms));
+    let near = |i: &usize, ts: i64| (*i, ts > from && ts <= to);
+    let floats: Vec<usize> = buf.ts.iter().enumerate().filter(|(i, ts)| near(i, **ts).1).map(|(i, _)| i).collect();
+    let hists: Vec<usize> =
+        buf.hists.iter().enumerate().filter(|(i, (ts, _))| near(i, *ts).1).map(|(i, _)| i).collect();
+    match (floats.is_empty(), hists.is_empty()) {
+        (true, true) => {}
+        (false, false) => eval.note(Note::MixedFloatsHistograms(labels.metric_name().to_owned()), s.span),
+        (false, true) => {
+            let at = |i: &usize| Some((buf.ts.get(*i).copied()?, buf.vs.get(*i).copied()?));
+            let before = floats.iter().rev().filter_map(at).find(|(ts, _)| *ts <= t);
+            let after = floats.iter().filter_map(at).find(|(ts, _)| *ts >= t);
+            match (before, after) {
+                (Some((a, v)), Some((b, w))) if a < b => {
+                    set(Value::Float(v + (w - v) * ((t - a) as f64) / ((b - a) as f64)));
+                }
+                (Some((_, v)), _) => set(Value::Float(v)),
+                _ => {}
+            }
+        }
+        (true, false) => {
+            let at = |i: &usize| buf.hists.get(*i);
+            let before = hists.iter().rev().filter_map(at).find(|(ts, _)| *ts <= t);
+            let after = hists.iter().filter_map(at).find(|(ts, _)| *ts >= t);
+            match (before, after) {
+                (Some(a), Some(b)) if a.0 < b.0 => {
+                    let counter = a.1.counter_reset_hint != CounterResetHint::Gauge;
+                    match interpolate(a, b, t, counter) {
+                        Ok(h) => set(Value::Histogram(h)),
+                        Err(_) => {
+                            let name = labels.metric_name().to_owned();
+                            eval.note(Note::MixedExponentialCustom(name), s.span);
+                        }
+                    }
+                }
+                (Some((_, h)), _) => set(Value::Histogram(h.clone())),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The histogram between two samples at `t`. A counter that was reset in between grows from nothing.
+fn interpolate(
+    a: &(i64, Arc<FloatHistogram>),
+    b: &(i64, Arc<FloatHistogram>),
+    t: i64,
+    counter: bool,
+) -> Result<Arc<FloatHistogram>, HistogramError> {
+    let fraction = (t - a.0) as f64 / (b.0 - a.0) as f64;
+    let mut between = FloatHistogram::clone(&b.1);
+    if counter && b.1.detect_reset(&a.1) {
+        between.mul(fraction);
+        return Ok(Arc::new(between));
+    }
+    between.sub(&a.1)?;
+    between.mul(fraction);
+    between.add(&a.1)?;
+    between.counter_reset_hint = a.1.counter_reset_hint;
+    Ok(Arc::new(between))
+}
