@@ -5,6 +5,7 @@
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
 //! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
+//! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
 //! - [`ingest`]: scraping, exposition formats, relabelling, remote write.
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
@@ -13,8 +14,10 @@
 pub mod alerting;
 pub mod clock;
 pub mod fleet;
+pub mod engine;
 pub mod ingest;
 pub mod model;
+pub mod net;
 pub mod notify;
 pub mod promql;
 pub mod routing;

@@ -183,6 +183,11 @@ fn alert(r: &AlertRecord) -> Alert {
     }
 }
 
+/// A number by which routing remembers which alert of which rule holds an alert firing.
+pub fn holder(group: &GroupKey, rule: &RuleKey, labels: &Labels) -> u64 {
+    twox_hash::XxHash64::oneshot(0, &alert_key(group, rule, labels))
+}
+
 fn group_key(group: &GroupKey) -> Vec<u8> {
     [group.file.as_bytes(), group.name.as_bytes()].join(&0xff)
 }

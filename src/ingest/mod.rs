@@ -1,6 +1,9 @@
 //! Samples in and out: scraping (exposition formats, service discovery, relabelling) and remote write.
 
+pub mod discovery;
 pub mod exposition;
 pub mod histogram_wire;
 pub mod relabel;
+pub mod scrape;
+pub mod store;
 pub mod wire;

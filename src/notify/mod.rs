@@ -3,5 +3,8 @@
 pub mod decision;
 pub mod log;
 pub mod notification;
+pub mod outcome;
+pub mod retry;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};
+pub use outcome::Outcome;

@@ -24,12 +24,21 @@ pub struct Router {
     alerts: FxHashMap<Labels, RoutedAlert>,
     groups: FxHashMap<GroupId, AggregationGroup>,
     by_labels: FxHashMap<(RouteIndex, Labels), GroupId>,
+    by_key: FxHashMap<(Arc<str>, Arc<str>), Vec<GroupId>>,
     inhibitor: Inhibitor,
     timers: Timers,
     next_group: GroupId,
     armed: Vec<(i64, GroupId)>,
     /// The silences.
     pub silences: Silences,
+}
+
+/// Whether and how a change of an alert is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Save {
+    No,
+    Eventually,
+    Durably,
 }
 
 impl Router {
@@ -42,6 +51,7 @@ impl Router {
             alerts: FxHashMap::default(),
             groups: FxHashMap::default(),
             by_labels: FxHashMap::default(),
+            by_key: FxHashMap::default(),
             timers: Timers::default(),
             next_group: 0,
             armed: Vec::new(),
@@ -77,6 +87,7 @@ impl Router {
         self.inhibitor = Inhibitor::new(&config.inhibit_rules);
         self.config = config;
         self.by_labels.clear();
+        self.by_key.clear();
         for (_, group) in self.groups.drain() {
             self.timers.remember(&group);
         }
@@ -121,7 +132,14 @@ impl Router {
         if durable {
             alert.holders.push(holder);
         }
-        self.put(alert, durable, now, batch);
+        // Annotations that change with every evaluation are stored once a minute.
+        let minute = |t: i64| t.div_euclid(60_000);
+        let save = match known {
+            Some(known) if !durable && minute(known.updated_at) == minute(now) => Save::No,
+            _ if durable => Save::Durably,
+            _ => Save::Eventually,
+        };
+        self.put(alert, save, now, batch);
     }
 
     /// A rule of ours no longer fires an alert. It resolves when no other rule holds it.
@@ -134,7 +152,7 @@ impl Router {
                 alert.annotations = known.annotations.clone();
             }
         }
-        self.put(alert, true, now, batch);
+        self.put(alert, Save::Durably, now, batch);
     }
 
     /// Someone posted an alert.
@@ -148,11 +166,13 @@ impl Router {
                 false => RoutedAlert { ends_at: None, holders: known.holders.clone(), ..alert },
             };
         }
-        self.put(alert, durable, now, batch);
+        self.put(alert, if durable { Save::Durably } else { Save::Eventually }, now, batch);
     }
 
-    fn put(&mut self, alert: RoutedAlert, durable: bool, now: i64, batch: &mut Batch) {
-        alert.save(batch, durable);
+    fn put(&mut self, alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
+        if save != Save::No {
+            alert.save(batch, save == Save::Durably);
+        }
         if !self.alerts.contains_key(&alert.labels) {
             self.inhibitor.put(&alert.labels);
         }
@@ -195,6 +215,7 @@ impl Router {
         }
         self.armed.push((group.next_flush, id));
         self.by_labels.insert((index, labels), id);
+        self.by_key.entry((group.key.clone(), group.route.receiver.clone())).or_default().push(id);
         self.groups.insert(id, group);
         id
     }
@@ -278,6 +299,13 @@ impl Router {
         if let Some(group) = self.groups.remove(&id) {
             group.delete(batch);
             self.by_labels.remove(&(group.index, group.labels));
+            let key = (group.key, group.route.receiver.clone());
+            if let Some(ids) = self.by_key.get_mut(&key) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.by_key.remove(&key);
+                }
+            }
         }
     }
 
@@ -306,6 +334,16 @@ impl Router {
     /// All groups, in no order.
     pub fn groups(&self) -> impl Iterator<Item = &AggregationGroup> {
         self.groups.values()
+    }
+
+    /// The groups of a key and a receiver: one, unless sibling routes have the same matchers and receiver.
+    pub fn groups_of(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
+        self.by_key.get(&(key.clone(), receiver.clone())).cloned().unwrap_or_default()
+    }
+
+    /// The keys of all groups, with their receivers.
+    pub fn group_keys(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
+        self.by_key.keys()
     }
 
     /// One group.

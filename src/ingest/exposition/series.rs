@@ -23,7 +23,7 @@ pub(super) fn labels(body: &[u8], start: usize, end: usize, cx: &SeriesContext<'
     let mut pairs: Pairs<'_> = Vec::with_capacity(12);
     if c.peek().is_some_and(starts_metric_name) {
         let name = c.take_while(in_metric_name);
-        pairs.push((METRIC_NAME.into(), utf8(&c, name)?));
+        pairs.push((METRIC_NAME.into(), utf8(&c, start, name)?));
     }
     if cx.blanks {
         c.skip_blanks();
@@ -89,8 +89,9 @@ fn read_label_name<'a>(c: &mut Cursor<'a>) -> Result<(Cow<'a, str>, bool), Parse
     match c.peek() {
         Some(b'"') => Ok((read_value(c, "a name in quotes")?, true)),
         Some(b) if starts_label_name(b) => {
+            let at = c.at;
             let name = c.take_while(in_label_name);
-            Ok((utf8(c, name)?, false))
+            Ok((utf8(c, at, name)?, false))
         }
         _ => Err(c.error("a label name")),
     }
@@ -100,13 +101,14 @@ fn read_value<'a>(c: &mut Cursor<'a>, what: &'static str) -> Result<Cow<'a, str>
     if c.peek() != Some(b'"') {
         return Err(c.error(what));
     }
+    let at = c.at + 1;
     let quoted = c.take_quoted().ok_or_else(|| c.error("a string with a closing quote"))?;
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    Ok(unescape(utf8(c, inner)?, true))
+    Ok(unescape(utf8(c, at, inner)?, true))
 }
 
-fn utf8<'a>(c: &Cursor<'_>, bytes: &'a [u8]) -> Result<Cow<'a, str>, ParseError> {
-    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| c.error_at(c.at - bytes.len(), "valid UTF-8"))
+fn utf8<'a>(c: &Cursor<'_>, at: usize, bytes: &'a [u8]) -> Result<Cow<'a, str>, ParseError> {
+    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| c.error_at(at + e.valid_up_to(), "valid UTF-8"))
 }
 
 /// Replaces `\\`, `\n` and, with `quotes`, `\"`. Other backslashes stay as they are.

@@ -1,0 +1,382 @@
+//! The engine's state and what each event does to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::alerting::group::Refused;
+use crate::alerting::restore::{self, Restored};
+use crate::alerting::schedule;
+use crate::alerting::series::RuleSample;
+use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RuleKey, Transition};
+use crate::notify::{Notification, Outcome};
+use crate::routing::{Flush, GroupId, NewSilence, ReceivedAlert, RoutedAlert, Router, RoutingConfig, SilenceError};
+use crate::state::{Batch, Snapshot, StateError};
+
+use super::deadlines::{Deadline, Deadlines};
+use super::external::{self, OutgoingAlert, Sent};
+use super::outbox::{Outbox, Outgo};
+use super::{Effect, Event, Options, Setup, SilenceChange};
+
+/// How often expired silences and log entries are dropped, milliseconds.
+const HOUSEKEEPING: i64 = 15 * 60_000;
+
+/// Counts since the engine was made, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rules evaluated.
+    pub evaluations: u64,
+    /// Rules that failed.
+    pub evaluation_failures: u64,
+    /// Samples rules wrote.
+    pub samples: u64,
+    /// Samples of rules that storage refused.
+    pub refused: Refused,
+    /// Alerts posted.
+    pub alerts_received: u64,
+    /// Posted alerts that were not valid.
+    pub alerts_invalid: u64,
+    /// Attempts to deliver.
+    pub attempts: u64,
+    /// Notifications delivered.
+    pub delivered: u64,
+    /// Attempts that failed and are repeated.
+    pub retried: u64,
+    /// Notifications that receivers refused for good.
+    pub given_up: u64,
+}
+
+/// One rule group in the engine.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub spec: Arc<GroupSpec>,
+    pub rule_keys: Arc<[RuleKey]>,
+    pub state: Arc<GroupState>,
+    pub next_at: i64,
+    pub in_flight: bool,
+    pub iterations: u64,
+    pub missed: u64,
+}
+
+/// What one event brings about, until it is put in order.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    pub outgo: Outgo,
+    pub append: Vec<RuleSample>,
+    pub evaluate: Vec<Evaluation>,
+    pub external: Vec<OutgoingAlert>,
+}
+
+impl Out {
+    /// What must be stored comes first.
+    fn into_effects(self) -> Vec<Effect> {
+        let Out { outgo, append, evaluate, external } = self;
+        let mut effects = Vec::with_capacity(1 + evaluate.len() + outgo.deliver.len());
+        if !outgo.batch.is_empty() {
+            effects.push(Effect::Persist(outgo.batch));
+        }
+        if !append.is_empty() {
+            effects.push(Effect::Append(append));
+        }
+        effects.extend(evaluate.into_iter().map(|e| Effect::Evaluate(Box::new(e))));
+        effects.extend(outgo.deliver.into_iter().map(|n| Effect::Deliver(Box::new(n))));
+        if !external.is_empty() {
+            effects.push(Effect::SendToAlertmanagers(external));
+        }
+        effects
+    }
+}
+
+/// The engine. See the [module](super).
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) options: Options,
+    pub(super) setup: Setup,
+    pub(super) slots: BTreeMap<u64, Slot>,
+    pub(super) next_slot: u64,
+    pub(super) router: Router,
+    pub(super) outbox: Outbox,
+    pub(super) deadlines: Deadlines,
+    pub(super) sent: Sent,
+    pub(super) counters: Counters,
+    // The latest time heard of. Time never goes back here, whatever a clock says.
+    now: i64,
+}
+
+impl Engine {
+    /// An engine that goes on from what was stored, and the effects that follow from the restart alone: what was owed is
+    /// delivered, alerts whose rules are gone resolve.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn start(
+        options: Options,
+        setup: Setup,
+        state: &Snapshot,
+        now: i64,
+    ) -> Result<(Engine, Vec<Effect>), StateError> {
+        let mut out = Out::default();
+        let routing = setup.routing.clone().unwrap_or_default();
+        let mut restored = Restored::load(state)?;
+        let mut engine = Engine {
+            router: Router::restore(routing.clone(), state, now, &mut out.outgo.batch)?,
+            outbox: Outbox::load(state, now, &mut out.outgo)?,
+            options,
+            slots: BTreeMap::new(),
+            next_slot: 0,
+            deadlines: Deadlines::default(),
+            sent: Sent::default(),
+            counters: Counters::default(),
+            now,
+            setup,
+        };
+        for spec in engine.setup.groups.clone() {
+            let state = restored.take(&spec);
+            engine.add_slot(spec, state, now);
+        }
+        for (group, rule, alerts) in restored.leftovers() {
+            alerts.keys().for_each(|labels| restore::forget(&mut out.outgo.batch, &group, &rule, labels));
+        }
+        engine.outbox.drop_unknown(&routing, &mut out.outgo.batch);
+        engine.reconcile(now, &mut out);
+        engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
+        let effects = engine.finish(out);
+        Ok((engine, effects))
+    }
+
+    /// Takes in an event at `now` and everything that is due by then.
+    pub fn handle(&mut self, now: i64, event: Event) -> Vec<Effect> {
+        let mut out = Out::default();
+        let now = self.at(now);
+        match event {
+            Event::Tick => {}
+            Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, &mut out),
+            Event::AlertsReceived(alerts) => self.on_received(alerts, now, &mut out),
+            Event::SilenceChanged(SilenceChange::Set(new)) => {
+                // Who wants to know why it was not accepted asks `set_silence`.
+                let _ = self.router.silences.set(new, now, &mut out.outgo.batch);
+            }
+            Event::SilenceChanged(SilenceChange::Expire(id)) => {
+                let _ = self.router.silences.expire(&id, now, &mut out.outgo.batch);
+            }
+            Event::Delivered { id, outcome } => self.on_delivered(id, outcome, now, &mut out),
+            Event::Reloaded(setup) => self.reload(*setup, now, &mut out),
+        }
+        self.perform_due(now, &mut out);
+        self.finish(out)
+    }
+
+    /// Lets time pass to `now`.
+    pub fn advance(&mut self, now: i64) -> Vec<Effect> {
+        self.handle(now, Event::Tick)
+    }
+
+    /// When the engine next has something to do by itself, milliseconds.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.deadlines.next()
+    }
+
+    /// Makes or changes a silence; returns its id.
+    ///
+    /// # Errors
+    /// It was not accepted; nothing changed.
+    pub fn set_silence(&mut self, new: NewSilence, now: i64) -> Result<(String, Vec<Effect>), SilenceError> {
+        let (mut out, now) = (Out::default(), self.at(now));
+        let id = self.router.silences.set(new, now, &mut out.outgo.batch)?;
+        Ok((id, self.finish(out)))
+    }
+
+    /// Ends a silence.
+    ///
+    /// # Errors
+    /// There is none of that id, or it is over.
+    pub fn expire_silence(&mut self, id: &str, now: i64) -> Result<Vec<Effect>, SilenceError> {
+        let (mut out, now) = (Out::default(), self.at(now));
+        self.router.silences.expire(id, now, &mut out.outgo.batch)?;
+        Ok(self.finish(out))
+    }
+
+    fn at(&mut self, now: i64) -> i64 {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn finish(&mut self, mut out: Out) -> Vec<Effect> {
+        for (at, group) in self.router.take_armed() {
+            self.deadlines.add(at, Deadline::Flush(group));
+        }
+        for (at, id) in std::mem::take(&mut out.outgo.retries) {
+            self.deadlines.add(at, Deadline::Retry(id));
+        }
+        self.counters.attempts += out.outgo.deliver.len() as u64;
+        out.into_effects()
+    }
+
+    fn perform_due(&mut self, now: i64, out: &mut Out) {
+        loop {
+            // What the router armed meanwhile may be due at once.
+            for (at, group) in self.router.take_armed() {
+                self.deadlines.add(at, Deadline::Flush(group));
+            }
+            let Some((at, deadline)) = self.deadlines.take_due(now) else { break };
+            match deadline {
+                Deadline::Evaluate(slot) => self.evaluate(slot, at, now, out),
+                Deadline::Retry(id) => self.outbox.retry(id, now, &mut out.outgo),
+                Deadline::Flush(group) => self.flush(group, now, out),
+                Deadline::Housekeeping => self.keep_house(now, out),
+            }
+        }
+    }
+
+    /// Adds a group and sets its first evaluation.
+    pub(super) fn add_slot(&mut self, spec: Arc<GroupSpec>, state: GroupState, now: i64) {
+        let id = self.next_slot;
+        self.next_slot += 1;
+        let next_at = self.options.schedule.first_slot(spec.hash(), spec.interval, now);
+        self.deadlines.add(next_at, Deadline::Evaluate(id));
+        let rule_keys = spec.rule_keys().into();
+        let state = Arc::new(state);
+        let slot = Slot { spec, rule_keys, state, next_at, in_flight: false, iterations: 0, missed: 0 };
+        self.slots.insert(id, slot);
+    }
+
+    /// A group's time has come. One that is still being evaluated misses the iteration; it delays nobody else.
+    fn evaluate(&mut self, id: u64, due: i64, now: i64, out: &mut Out) {
+        let Some(slot) = self.slots.get_mut(&id).filter(|s| s.next_at == due) else { return };
+        let (at, next, missed) = schedule::due(due, slot.spec.interval, now);
+        slot.next_at = next;
+        slot.iterations += 1 + missed;
+        slot.missed += missed;
+        self.deadlines.add(next, Deadline::Evaluate(id));
+        if slot.in_flight {
+            slot.missed += 1;
+            return;
+        }
+        slot.in_flight = true;
+        out.evaluate.push(Evaluation { slot: id, spec: slot.spec.clone(), state: slot.state.clone(), at });
+    }
+
+    fn on_evaluated(&mut self, evaluated: Evaluated, now: i64, out: &mut Out) {
+        let Evaluated { slot: id, at, state, transitions, samples, refused, failures } = evaluated;
+        // A group that a reload replaced meanwhile goes on from the state before.
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.in_flight = false;
+        let previous = slot.state.evaluated_at;
+        slot.state = Arc::new(state);
+        let (spec, keys, state) = (slot.spec.clone(), slot.rule_keys.clone(), slot.state.clone());
+        self.counters.evaluations += spec.rules.len() as u64;
+        self.counters.evaluation_failures += failures;
+        self.counters.samples += samples;
+        self.counters.refused.add(refused);
+        restore::save(&mut out.outgo.batch, &spec.key, &keys, &transitions, at, previous);
+        restore::save_evaluated(&mut out.outgo.batch, &spec.key, &state, at);
+        for (index, transition) in &transitions {
+            self.route(&spec, &keys, *index, transition, now, &mut out.outgo.batch);
+        }
+        if self.setup.external_alertmanagers {
+            let terms = external::Terms {
+                resend_delay: self.options.resend_delay,
+                outgoing: &self.setup.outgoing,
+                external_url: &self.setup.external_url,
+            };
+            out.external.extend(self.sent.due(id, &spec, &state, at, &terms));
+        }
+    }
+
+    /// Lets routing know what became of an alert of a rule.
+    fn route(
+        &mut self,
+        spec: &GroupSpec,
+        keys: &[RuleKey],
+        index: usize,
+        transition: &Transition,
+        now: i64,
+        batch: &mut Batch,
+    ) {
+        if self.setup.routing.is_none() {
+            return;
+        }
+        let alert = transition.alert();
+        let (Some(rule), Some(key)) = (spec.rules.get(index), keys.get(index)) else { return };
+        let Some(routed) = self.routed(alert, &rule.expr, now) else { return };
+        let holder = restore::holder(&spec.key, key, &alert.labels);
+        match transition {
+            Transition::Fired(_) | Transition::Refreshed(_) | Transition::Held(_) => {
+                self.router.hold(holder, routed, now, batch);
+            }
+            Transition::Resolved(_) => self.router.release(holder, routed, now, batch),
+            Transition::Pending(_) | Transition::Vanished(_) | Transition::Forgotten(_) => {}
+        }
+    }
+
+    /// An alert of a rule as routing sees it; `None` when relabelling drops it.
+    pub(super) fn routed(&self, alert: &Alert, expr: &str, now: i64) -> Option<RoutedAlert> {
+        Some(RoutedAlert {
+            labels: self.setup.outgoing.apply(&alert.labels)?,
+            annotations: alert.annotations.clone(),
+            starts_at: alert.fired_at.unwrap_or(alert.active_at),
+            ends_at: alert.resolved_at,
+            timeout: false,
+            updated_at: now,
+            generator_url: external::generator_url(&self.setup.external_url, expr),
+            holders: Vec::new(),
+        })
+    }
+
+    fn on_received(&mut self, alerts: Vec<ReceivedAlert>, now: i64, out: &mut Out) {
+        let resolve_timeout = self.router.resolve_timeout();
+        for alert in alerts {
+            self.counters.alerts_received += 1;
+            match alert.settle(now, resolve_timeout) {
+                Ok(alert) => self.router.receive(alert, now, &mut out.outgo.batch),
+                Err(_) => self.counters.alerts_invalid += 1,
+            }
+        }
+    }
+
+    fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Out) {
+        match outcome {
+            Outcome::Delivered => self.counters.delivered += 1,
+            Outcome::Retry { .. } => self.counters.retried += 1,
+            Outcome::GiveUp { .. } => self.counters.given_up += 1,
+        }
+        let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outgo) else { return };
+        for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
+            if concluded.reconsider {
+                if let Some(flush) = self.router.look(group, now) {
+                    self.decide(&flush, now, out);
+                }
+            } else if self.outbox.all_know(&concluded.group_key, &concluded.receiver, self.router.config()) {
+                self.router.settle(group, now, &mut out.outgo.batch);
+            }
+        }
+    }
+
+    fn flush(&mut self, group: GroupId, now: i64, out: &mut Out) {
+        if let Some(flush) = self.router.flush(group, now, &mut out.outgo.batch) {
+            self.decide(&flush, now, out);
+        }
+    }
+
+    fn decide(&mut self, flush: &Flush, now: i64, out: &mut Out) {
+        let config: Arc<RoutingConfig> = self.router.config().clone();
+        if self.outbox.consider(flush, &config, now, &mut out.outgo) {
+            self.router.settle(flush.group, now, &mut out.outgo.batch);
+        }
+    }
+
+    fn keep_house(&mut self, now: i64, out: &mut Out) {
+        let batch = &mut out.outgo.batch;
+        self.router.collect_garbage(now, batch);
+        let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
+        self.outbox.log.collect_garbage(now, |key| keys.contains(key), batch);
+        self.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
+    }
+
+    /// The notifications that are in an effect list, for drivers that want to see them before they leave.
+    pub fn notifications(effects: &[Effect]) -> impl Iterator<Item = &Notification> {
+        effects.iter().filter_map(|e| match e {
+            Effect::Deliver(n) => Some(&**n),
+            _ => None,
+        })
+    }
+}

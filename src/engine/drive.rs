@@ -1,0 +1,181 @@
+//! The loop that every driver shares: hand events to the engine, perform what comes back in order, hand the outcomes
+//! back. [`turn`] is the one function through which anything happens, in the server as in the demo and in tests.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::alerting::group::World;
+use crate::alerting::series::RuleSample;
+use crate::alerting::{Evaluated, Evaluation};
+use crate::clock::VirtualClock;
+use crate::notify::{Notification, Outcome};
+use crate::state::{Batch, Snapshot, StateError, StateStore};
+
+use super::{Effect, Engine, Event, Options, OutgoingAlert, Setup};
+
+/// What performs effects. Outcomes come back to the engine as events, at once or later.
+pub trait Hands {
+    /// Applies a batch to the state store. Only after it returns does anything that follows leave the process.
+    fn persist(&mut self, batch: Batch);
+    /// Writes samples.
+    fn append(&mut self, samples: Vec<RuleSample>);
+    /// Evaluates, or has someone evaluate.
+    fn evaluate(&mut self, evaluation: Evaluation);
+    /// Delivers, or has someone deliver.
+    fn deliver(&mut self, notification: Notification);
+    /// Sends alerts to external Alertmanagers.
+    fn send(&mut self, alerts: Vec<OutgoingAlert>);
+}
+
+/// One turn: the engine takes in `events` at `now`, and `hands` perform the effects. What the events make durable goes to
+/// the store as one batch, before anything else.
+pub fn turn(engine: &mut Engine, now: i64, events: impl IntoIterator<Item = Event>, hands: &mut dyn Hands) {
+    let mut effects = Vec::new();
+    for event in events {
+        effects.extend(engine.handle(now, event));
+    }
+    perform(effects, hands);
+}
+
+/// Performs effects: all that is to be stored first, in one batch, then the rest in order.
+pub fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) {
+    let mut batch = Batch::default();
+    let mut rest = Vec::with_capacity(effects.len());
+    for effect in effects {
+        match effect {
+            Effect::Persist(part) => batch.merge(part),
+            other => rest.push(other),
+        }
+    }
+    if !batch.is_empty() {
+        hands.persist(batch);
+    }
+    for effect in rest {
+        match effect {
+            Effect::Persist(batch) => hands.persist(batch),
+            Effect::Append(samples) => hands.append(samples),
+            Effect::Evaluate(evaluation) => hands.evaluate(*evaluation),
+            Effect::Deliver(notification) => hands.deliver(*notification),
+            Effect::SendToAlertmanagers(alerts) => hands.send(alerts),
+        }
+    }
+}
+
+/// What a replay shows its audience: everything a person could want to follow.
+pub trait Audience {
+    /// A group was evaluated, `evaluated.at` being the time.
+    fn evaluated(&mut self, _evaluated: &Evaluated, _spec: &crate::alerting::GroupSpec) {}
+    /// A notification leaves. Its outcome is what the engine is told.
+    fn deliver(&mut self, notification: &Notification) -> Outcome;
+    /// Alerts leave for external Alertmanagers.
+    fn send(&mut self, _alerts: &[OutgoingAlert]) {}
+}
+
+/// Drives an engine in virtual time: evaluations are carried out at once, on the calling thread.
+pub struct Replay<'a, A: Audience> {
+    engine: Engine,
+    clock: VirtualClock,
+    hands: ReplayHands<'a, A>,
+}
+
+struct ReplayHands<'a, A> {
+    world: &'a dyn World,
+    store: Arc<dyn StateStore>,
+    audience: &'a mut A,
+    events: VecDeque<Event>,
+    failure: Option<StateError>,
+}
+
+impl<'a, A: Audience> Replay<'a, A> {
+    /// An engine at the time of the clock, going on from what the store holds.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn start(
+        options: Options,
+        setup: Setup,
+        clock: VirtualClock,
+        world: &'a dyn World,
+        store: Arc<dyn StateStore>,
+        audience: &'a mut A,
+    ) -> Result<Self, StateError> {
+        let state: Snapshot = store.load()?;
+        let (engine, effects) = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock))?;
+        let mut hands = ReplayHands { world, store, audience, events: VecDeque::new(), failure: None };
+        perform(effects, &mut hands);
+        let mut replay = Replay { engine, clock, hands };
+        replay.settle()?;
+        Ok(replay)
+    }
+
+    /// Plays everything that is due up to and including `until`, and leaves the clock there.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn play_until(&mut self, until: i64) -> Result<(), StateError> {
+        while let Some(at) = self.engine.next_deadline().filter(|at| *at <= until) {
+            self.clock.advance_to(at);
+            self.happen(Event::Tick)?;
+        }
+        self.clock.advance_to(until);
+        Ok(())
+    }
+
+    /// Lets something happen now.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn happen(&mut self, event: Event) -> Result<(), StateError> {
+        self.hands.events.push_back(event);
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<(), StateError> {
+        let now = crate::clock::Clock::now(&self.clock);
+        while let Some(event) = self.hands.events.pop_front() {
+            turn(&mut self.engine, now, [event], &mut self.hands);
+            if let Some(failure) = self.hands.failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Those who watch.
+    pub fn audience(&mut self) -> &mut A {
+        self.hands.audience
+    }
+}
+
+impl<A: Audience> Hands for ReplayHands<'_, A> {
+    fn persist(&mut self, batch: Batch) {
+        if let Err(e) = self.store.apply(&batch) {
+            self.failure = Some(e);
+        }
+    }
+
+    fn append(&mut self, samples: Vec<RuleSample>) {
+        // Staleness markers of rules that are gone: storage that refuses them has nothing to mark.
+        let _ = self.world.append(&samples);
+    }
+
+    fn evaluate(&mut self, evaluation: Evaluation) {
+        let evaluated = evaluation.run(self.world);
+        self.audience.evaluated(&evaluated, &evaluation.spec);
+        self.events.push_back(Event::Evaluated(Box::new(evaluated)));
+    }
+
+    fn deliver(&mut self, notification: Notification) {
+        let outcome = self.audience.deliver(&notification);
+        self.events.push_back(Event::Delivered { id: notification.id, outcome });
+    }
+
+    fn send(&mut self, alerts: Vec<OutgoingAlert>) {
+        self.audience.send(&alerts);
+    }
+}

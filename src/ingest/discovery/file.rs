@@ -1,0 +1,149 @@
+//! `file_sd_configs`: target groups in JSON or YAML files, named by globs and read anew at intervals. A file that cannot
+//! be read keeps the groups it had.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::TargetGroup;
+use crate::model::Labels;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE_SIZE: u64 = 64 << 20;
+
+/// The label that names the file a target was found in.
+const META_FILEPATH: &str = "__meta_filepath";
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct FileDiscoveryError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, with line and column where the format's parser gives them.
+    pub reason: String,
+}
+
+/// The files of one `file_sd_configs` entry and what was last read from each.
+#[derive(Debug)]
+pub struct FileDiscovery {
+    patterns: Vec<String>,
+    files: BTreeMap<PathBuf, Vec<TargetGroup>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(default)]
+    targets: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+impl FileDiscovery {
+    /// Nothing has been read yet. The patterns are paths whose last part may hold `*`, `?` and `[...]`.
+    pub fn new(patterns: Vec<String>) -> Self {
+        FileDiscovery { patterns, files: BTreeMap::new() }
+    }
+
+    /// Reads all files anew. Files that are gone lose their groups; files that cannot be read keep them and are reported.
+    pub fn refresh(&mut self) -> Vec<FileDiscoveryError> {
+        let mut errors = Vec::new();
+        let mut files = BTreeMap::new();
+        for path in self.patterns.iter().flat_map(|p| expand(p)) {
+            match read_groups(&path) {
+                Ok(groups) => {
+                    files.insert(path, groups);
+                }
+                Err(reason) => {
+                    if let Some(last_good) = self.files.remove(&path) {
+                        files.insert(path.clone(), last_good);
+                    }
+                    errors.push(FileDiscoveryError { path, reason });
+                }
+            }
+        }
+        self.files = files;
+        errors
+    }
+
+    /// The groups of all files, in the order of their paths.
+    pub fn groups(&self) -> impl Iterator<Item = &TargetGroup> {
+        self.files.values().flatten()
+    }
+}
+
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    glob::glob(pattern).map(|paths| paths.flatten().filter(|p| p.is_file()).collect()).unwrap_or_default()
+}
+
+fn read_groups(path: &Path) -> Result<Vec<TargetGroup>, String> {
+    let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if size > MAX_FILE_SIZE {
+        return Err(format!("{size} bytes are more than {MAX_FILE_SIZE}"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let entries: Vec<Option<Entry>> = match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => serde_json::from_str(&text).map_err(|e| e.to_string())?,
+        Some("yml" | "yaml") if text.trim().is_empty() => Vec::new(),
+        Some("yml" | "yaml") => serde_yaml::from_str(&text).map_err(|e| e.to_string())?,
+        _ => return Err("expected an extension .json, .yml or .yaml".into()),
+    };
+    let shown = path.display().to_string();
+    let group = |(i, entry): (usize, Option<Entry>)| {
+        let entry = entry.ok_or_else(|| format!("nil target group item found (index {i})"))?;
+        let labels = entry.labels.into_iter().chain([(META_FILEPATH.to_owned(), shown.clone())]);
+        Ok(TargetGroup {
+            targets: entry.targets,
+            labels: Labels::from_pairs(labels),
+            source: Arc::from(format!("{shown}:{i}")),
+        })
+    };
+    entries.into_iter().enumerate().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(d: &FileDiscovery) -> Vec<String> {
+        let name = |g: &TargetGroup| {
+            let file = Path::new(g.labels.value(META_FILEPATH)).file_name().unwrap().to_str().unwrap().to_owned();
+            format!("{file} {} {}", g.targets.join(","), g.labels.value("team"))
+        };
+        d.groups().map(name).collect()
+    }
+
+    #[test]
+    fn files_come_change_break_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("a.json", r#"[{"targets": ["h:1", "h:2"], "labels": {"team": "ml"}}]"#);
+        write("b.yml", "- targets: ['h:3']\n  labels: {team: فريق}\n");
+        write("c.txt", "not a target file");
+        let mut d = FileDiscovery::new(vec![
+            format!("{}/*.json", dir.path().display()),
+            format!("{}/*.yml", dir.path().display()),
+        ]);
+        assert_eq!(seen(&d), Vec::<String>::new());
+        assert_eq!(d.refresh(), []);
+        assert_eq!(seen(&d), ["a.json h:1,h:2 ml", "b.yml h:3 فريق"]);
+
+        write("a.json", "[{\"targets\": [\"h:1\"]}, nonsense]");
+        let errors = d.refresh();
+        assert!(errors[0].to_string().contains("a.json: ") && errors[0].reason.contains("line 1"), "{errors:?}");
+        assert_eq!(seen(&d), ["a.json h:1,h:2 ml", "b.yml h:3 فريق"]);
+
+        write("a.json", "[null]");
+        assert_eq!(d.refresh()[0].reason, "nil target group item found (index 0)");
+        write("a.json", r#"[{"targets": [], "lables": {}}]"#);
+        assert!(d.refresh()[0].reason.contains("lables"));
+
+        std::fs::remove_file(dir.path().join("b.yml")).unwrap();
+        write("a.json", r#"[{"targets": ["h:9"]}]"#);
+        assert_eq!(d.refresh(), []);
+        assert_eq!(seen(&d), ["a.json h:9 "]);
+    }
+}

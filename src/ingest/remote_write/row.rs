@@ -1,0 +1,220 @@
+//! One series of a remote-write request, decoded without copying its labels.
+
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+
+use crate::ingest::histogram_wire::HistogramFields;
+use crate::ingest::wire::{Fields, WireError};
+use crate::model::FloatHistogram;
+use crate::model::histogram::CounterResetHint;
+
+/// A float sample of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatSample {
+    /// Milliseconds.
+    pub t: i64,
+    /// Start timestamp in milliseconds, 0 when unknown.
+    pub st: i64,
+    /// The value.
+    pub v: f64,
+}
+
+/// A native histogram sample of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramSample {
+    /// Milliseconds.
+    pub t: i64,
+    /// Start timestamp in milliseconds, 0 when unknown.
+    pub st: i64,
+    /// The value.
+    pub h: FloatHistogram,
+}
+
+/// A series with its samples. Reused from series to series, so that decoding allocates nothing in steady state.
+#[derive(Debug, Default)]
+pub struct Row<'a> {
+    /// Names and values as they came.
+    pub labels: Vec<(&'a [u8], &'a [u8])>,
+    /// A hash of the labels, the same for the same labels in the same form. A hint, never an identity.
+    pub hash: u64,
+    /// The float samples.
+    pub samples: Vec<FloatSample>,
+    /// The histogram samples.
+    pub histograms: Vec<HistogramSample>,
+    refs: Vec<u64>,
+}
+
+impl<'a> Row<'a> {
+    fn clear(&mut self) {
+        self.labels.clear();
+        self.samples.clear();
+        self.histograms.clear();
+        self.refs.clear();
+    }
+
+    /// Decodes a `prometheus.TimeSeries` (remote write 1.0).
+    pub fn decode_v1(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        self.clear();
+        let mut hasher = FxHasher::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field()? {
+            match field.number {
+                1 => {
+                    let bytes = field.bytes()?;
+                    hasher.write(bytes);
+                    self.labels.push(label_v1(bytes)?);
+                }
+                2 => self.samples.push(sample(field.bytes()?, 0)?),
+                4 => self.histograms.push(histogram(field.bytes()?, 0)?),
+                _ => {}
+            }
+        }
+        self.hash = hasher.finish();
+        Ok(())
+    }
+
+    /// Decodes an `io.prometheus.write.v2.TimeSeries` (remote write 2.0).
+    pub fn decode_v2(&mut self, message: &'a [u8], symbols: &Symbols<'a>) -> Result<(), SymbolError> {
+        self.clear();
+        let mut hasher = FxHasher::default();
+        let mut created = 0;
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field()? {
+            match field.number {
+                1 => field.varints(&mut self.refs, |n| n)?,
+                2 => self.samples.push(sample(field.bytes()?, 0)?),
+                3 => self.histograms.push(histogram(field.bytes()?, 0)?),
+                6 => created = field.i64()?,
+                _ => {}
+            }
+        }
+        let (pairs, rest) = self.refs.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(SymbolError::OddRefs(self.refs.len()));
+        }
+        for pair in pairs {
+            let [name, value] = pair.map(|r| symbols.get(r));
+            let ((name, name_hash), (value, value_hash)) = (name?, value?);
+            hasher.write_u64(name_hash);
+            hasher.write_u64(value_hash);
+            self.labels.push((name, value));
+        }
+        self.hash = hasher.finish();
+        if created != 0 {
+            self.samples.iter_mut().filter(|s| s.st == 0).for_each(|s| s.st = created);
+            self.histograms.iter_mut().filter(|s| s.st == 0).for_each(|s| s.st = created);
+        }
+        Ok(())
+    }
+}
+
+/// Why a 2.0 series cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SymbolError {
+    /// The message is damaged.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// A reference points past the symbol table.
+    #[error("labelRefs {0} (name) had no symbol; symbols length is {1}")]
+    OutOfRange(u64, usize),
+    /// Names and values do not pair up.
+    #[error("invalid labelRefs length {0}")]
+    OddRefs(usize),
+    /// The first symbol is not the empty string.
+    #[error("symbols must start with empty string")]
+    NoEmptyFirst,
+}
+
+/// The symbol table of a 2.0 request with a hash of each symbol, so that a series' hash is a few multiplications.
+#[derive(Debug, Default)]
+pub struct Symbols<'a>(Vec<(&'a [u8], u64)>);
+
+impl<'a> Symbols<'a> {
+    /// Adds the next symbol.
+    pub fn push(&mut self, symbol: &'a [u8]) {
+        let mut hasher = FxHasher::default();
+        hasher.write(symbol);
+        self.0.push((symbol, hasher.finish()));
+    }
+
+    /// Checks that the table starts as the specification demands.
+    pub fn check(&self) -> Result<(), SymbolError> {
+        match self.0.first() {
+            None | Some(([], _)) => Ok(()),
+            Some(_) => Err(SymbolError::NoEmptyFirst),
+        }
+    }
+
+    fn get(&self, reference: u64) -> Result<(&'a [u8], u64), SymbolError> {
+        let symbol = usize::try_from(reference).ok().and_then(|i| self.0.get(i)).copied();
+        symbol.ok_or(SymbolError::OutOfRange(reference, self.0.len()))
+    }
+}
+
+#[inline]
+fn label_v1(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => name = field.bytes()?,
+            2 => value = field.bytes()?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
+#[inline]
+fn sample(message: &[u8], st: i64) -> Result<FloatSample, WireError> {
+    let mut s = FloatSample { t: 0, st, v: 0.0 };
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => s.v = field.f64()?,
+            2 => s.t = field.i64()?,
+            3 => s.st = field.i64()?,
+            _ => {}
+        }
+    }
+    Ok(s)
+}
+
+/// A histogram of either protocol: the field numbers are the same, 2.0 adds the start timestamp.
+fn histogram(message: &[u8], mut st: i64) -> Result<HistogramSample, WireError> {
+    let (mut h, mut t, mut hint) = (HistogramFields::default(), 0, CounterResetHint::Unknown);
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => h.set_count(field.u64()? as f64),
+            2 => h.set_float_count(field.f64()?),
+            3 => h.sum = field.f64()?,
+            4 => h.schema = field.sint()? as i32,
+            5 => h.zero_threshold = field.f64()?,
+            6 => h.zero_count = field.u64()? as f64,
+            7 => h.zero_count = field.f64()?,
+            8 => h.negative_spans.push(HistogramFields::span(field.bytes()?)?),
+            9 => h.negative_deltas(field)?,
+            10 => field.doubles(&mut h.negative_counts)?,
+            11 => h.positive_spans.push(HistogramFields::span(field.bytes()?)?),
+            12 => h.positive_deltas(field)?,
+            13 => field.doubles(&mut h.positive_counts)?,
+            14 => hint = reset_hint(field.u64()?),
+            15 => t = field.i64()?,
+            16 => field.doubles(&mut h.custom_values)?,
+            17 => st = field.i64()?,
+            _ => {}
+        }
+    }
+    Ok(HistogramSample { t, st, h: h.into_histogram(hint)? })
+}
+
+fn reset_hint(n: u64) -> CounterResetHint {
+    match n {
+        1 => CounterResetHint::Reset,
+        2 => CounterResetHint::NotReset,
+        3 => CounterResetHint::Gauge,
+        _ => CounterResetHint::Unknown,
+    }
+}

@@ -1,0 +1,292 @@
+//! From the body of a scrape to samples. A series that was in the scrape before costs one comparison of its text;
+//! labels are made, relabelled and checked once.
+
+use std::sync::Arc;
+
+use super::cache::{EntryId, SeriesCache};
+use super::classic::{ClassicPart, Gathering, classify};
+use super::settings::ScrapeSettings;
+use crate::ingest::exposition::{Event, Format, MetricKind, ParseError, ParseOptions, ParsedValue, Parser};
+use crate::ingest::relabel;
+use crate::model::{FloatHistogram, Labels, METRIC_NAME, Value};
+
+/// The coarsest exponential schema.
+const LOWEST_SCHEMA: i32 = -4;
+
+/// Why a body as a whole is refused. The texts are Prometheus'.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DigestError {
+    /// It is not in its format.
+    #[error("{0}")]
+    Parse(#[from] ParseError),
+    /// `sample_limit`
+    #[error("sample limit exceeded")]
+    SampleLimit,
+    /// `label_limit`, `label_name_length_limit` or `label_value_length_limit`
+    #[error("{0}")]
+    LabelLimit(String),
+    /// A series has no name, or an empty one, after relabelling.
+    #[error("missing metric name (__name__ label)")]
+    NoName,
+    /// `native_histogram_bucket_limit`
+    #[error("histogram bucket limit exceeded")]
+    BucketLimit,
+}
+
+/// A sample to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Staged {
+    /// The series.
+    pub entry: EntryId,
+    /// Milliseconds.
+    pub t: i64,
+    /// Start timestamp in milliseconds, 0 when unknown.
+    pub st: i64,
+    /// The value.
+    pub value: Value,
+}
+
+/// What a body holds.
+#[derive(Debug, Default)]
+pub struct Digest {
+    /// The samples to be stored.
+    pub samples: Vec<Staged>,
+    /// Samples in the body.
+    pub scraped: usize,
+    /// Samples left after metric relabelling.
+    pub kept: usize,
+    /// Series that were not known.
+    pub added: usize,
+}
+
+/// Reads a body that was scraped at `at`. Staging fills `out`, also as far as a body that is refused was read, so that
+/// its counts can be reported; nothing of a refused body is stored.
+pub fn digest(
+    cache: &mut SeriesCache,
+    settings: &ScrapeSettings,
+    target: &Labels,
+    format: Format,
+    body: &[u8],
+    at: i64,
+    out: &mut Digest,
+) -> Result<(), DigestError> {
+    cache.scrape += 1;
+    let options = ParseOptions {
+        start_timestamps: settings.start_timestamps,
+        type_and_unit_labels: settings.type_and_unit_labels,
+        always_classic_histograms: settings.always_scrape_classic_histograms,
+        ignore_native_histograms: !settings.scrape_native_histograms,
+        classic_to_custom_buckets: settings.convert_classic_histograms_to_nhcb,
+    };
+    let mut run =
+        Run { cache, settings, target, at, out, gathering: Gathering::default(), convert: format != Format::Protobuf };
+    run.body(Parser::new(format, body, options))
+}
+
+struct Run<'r> {
+    cache: &'r mut SeriesCache,
+    settings: &'r ScrapeSettings,
+    target: &'r Labels,
+    at: i64,
+    out: &'r mut Digest,
+    gathering: Gathering,
+    /// Whether classic histograms are gathered here; the protobuf parser converts them by itself.
+    convert: bool,
+}
+
+impl Run<'_> {
+    fn body(&mut self, mut parser: Parser<'_>) -> Result<(), DigestError> {
+        let mut previous: Option<EntryId> = None;
+        loop {
+            let likely = previous.and_then(|p| self.cache.get(p)).map(|entry| entry.next);
+            let expected = likely.and_then(|id| self.cache.get(id)).map(|entry| &*entry.key);
+            let (known, value, timestamp) = match parser.next(expected)? {
+                None => break,
+                Some(Event::Metadata(line)) => {
+                    self.cache.note_metadata(&line);
+                    continue;
+                }
+                Some(Event::Sample(s)) => {
+                    let known = if expected == Some(s.key) { likely } else { self.cache.find(s.key) };
+                    (known.ok_or_else(|| s.key.to_vec()), s.value, s.timestamp)
+                }
+            };
+            let id = match known {
+                Ok(id) => id,
+                Err(key) => self.learn(&parser, &key)?,
+            };
+            if let Some(entry) = previous.and_then(|p| self.cache.get_mut(p)) {
+                entry.next = id;
+            }
+            previous = Some(id);
+            let st = if self.settings.start_timestamps {
+                parser.labels().ok().and_then(|labels| parser.start_timestamp(&labels)).unwrap_or(0)
+            } else {
+                0
+            };
+            self.sample(id, value, timestamp, st)?;
+        }
+        for converted in std::mem::take(&mut self.gathering).finish() {
+            self.out.scraped += 1;
+            self.stage(converted.entry, Value::Histogram(converted.histogram), converted.timestamp, converted.st)?;
+        }
+        Ok(())
+    }
+
+    /// Takes up a series that has not been seen.
+    fn learn(&mut self, parser: &Parser<'_>, key: &[u8]) -> Result<EntryId, DigestError> {
+        let exposed = parser.labels()?;
+        let gathers = self.convert
+            && self.settings.convert_classic_histograms_to_nhcb
+            && matches!(parser.kind(), MetricKind::Histogram | MetricKind::GaugeHistogram);
+        let mut classic = None;
+        if gathers && let Some((histogram, role)) = classify(&exposed) {
+            classic = Some(ClassicPart { histogram: self.learn_histogram(&histogram)?, role });
+            if !self.settings.always_scrape_classic_histograms {
+                return Ok(self.cache.insert(key, None, classic));
+            }
+        }
+        let labels = self.stored_labels(&exposed)?;
+        self.out.added += usize::from(labels.is_some());
+        Ok(self.cache.insert(key, labels, classic))
+    }
+
+    /// The entry of the native histogram that classic series become. Its key cannot be the text of a series.
+    fn learn_histogram(&mut self, exposed: &Labels) -> Result<EntryId, DigestError> {
+        let key = [b"\0", exposed.as_bytes()].concat();
+        if let Some(id) = self.cache.find(&key) {
+            return Ok(id);
+        }
+        let labels = self.stored_labels(exposed)?;
+        self.out.added += usize::from(labels.is_some());
+        Ok(self.cache.insert(&key, labels, None))
+    }
+
+    fn sample(&mut self, id: EntryId, value: ParsedValue, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
+        if let (Some(part), ParsedValue::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
+            self.gathering.add(part, *v, timestamp, st);
+            if !self.settings.always_scrape_classic_histograms {
+                let scrape = self.cache.scrape;
+                if let Some(entry) = self.cache.get_mut(id) {
+                    entry.seen = scrape;
+                }
+                return Ok(());
+            }
+        }
+        self.out.scraped += 1;
+        let value = match value {
+            ParsedValue::Float(v) => Value::Float(v),
+            ParsedValue::Histogram(h) => Value::Histogram(h),
+        };
+        self.stage(id, value, timestamp, st)
+    }
+
+    fn stage(&mut self, id: EntryId, value: Value, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
+        let scrape = self.cache.scrape;
+        let Some(entry) = self.cache.get_mut(id) else { return Ok(()) };
+        entry.seen = scrape;
+        if entry.labels.is_none() {
+            return Ok(());
+        }
+        entry.tracked =
+            timestamp.is_none() || !self.settings.honor_timestamps || self.settings.track_timestamps_staleness;
+        self.out.kept += 1;
+        let limits = &self.settings.limits;
+        if limits.samples > 0 && self.out.kept as u64 > limits.samples {
+            return Err(DigestError::SampleLimit);
+        }
+        let value = match value {
+            Value::Histogram(h) if limits.buckets > 0 => Value::Histogram(limit_buckets(h, limits.buckets)?),
+            value => value,
+        };
+        let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.at);
+        self.out.samples.push(Staged { entry: id, t, st, value });
+        Ok(())
+    }
+
+    /// The labels a series is stored under, `None` when relabelling drops it.
+    fn stored_labels(&self, exposed: &Labels) -> Result<Option<Labels>, DigestError> {
+        let merged = with_target_labels(exposed, self.target, self.settings.honor_labels);
+        let Some(labels) = relabel::process(&merged, &self.settings.metric_relabel) else { return Ok(None) };
+        if !labels.has(METRIC_NAME) {
+            return Err(DigestError::NoName);
+        }
+        check_limits(&labels, self.settings)?;
+        Ok(Some(labels))
+    }
+}
+
+/// Lowers the resolution until the buckets are few enough.
+fn limit_buckets(mut h: Arc<FloatHistogram>, limit: u64) -> Result<Arc<FloatHistogram>, DigestError> {
+    while (h.positive_buckets.len() + h.negative_buckets.len()) as u64 > limit {
+        if h.uses_custom_buckets() || h.schema <= LOWEST_SCHEMA {
+            return Err(DigestError::BucketLimit);
+        }
+        h = Arc::new(h.to_schema(h.schema - 1));
+    }
+    Ok(h)
+}
+
+/// The labels of a sample with those of its target. Where both have a label, the target's wins and the sample's is kept
+/// with `exported_` in front; with `honor`, the sample's wins.
+pub fn with_target_labels(exposed: &Labels, target: &Labels, honor: bool) -> Labels {
+    let mut labels = exposed.to_builder();
+    let mut displaced = Vec::new();
+    for (name, value) in target {
+        match labels.get(name) {
+            Some(_) if honor => continue,
+            Some(theirs) => displaced.push((name, theirs.to_owned())),
+            None => {}
+        }
+        labels.set(name, value);
+    }
+    for (name, value) in displaced {
+        let mut renamed = format!("exported_{name}");
+        while labels.get(&renamed).is_some() {
+            renamed.insert_str(0, "exported_");
+        }
+        labels.set(renamed, value);
+    }
+    labels.build()
+}
+
+fn check_limits(labels: &Labels, settings: &ScrapeSettings) -> Result<(), DigestError> {
+    let limits = &settings.limits;
+    let over = |n: usize, limit: u64| limit > 0 && n as u64 > limit;
+    let cut = |s: &str| s.chars().take(50).collect::<String>();
+    let metric = || cut(labels.metric_name());
+    let count = labels.len();
+    if over(count, limits.labels) {
+        return Err(DigestError::LabelLimit(format!(
+            "label_limit exceeded (metric: {}, number of labels: {count}, limit: {})",
+            metric(),
+            limits.labels
+        )));
+    }
+    for (name, value) in labels {
+        if over(name.len(), limits.label_name_length) {
+            return Err(DigestError::LabelLimit(format!(
+                "label_name_length_limit exceeded (metric: {}, label name: {}, length: {}, limit: {})",
+                metric(),
+                cut(name),
+                name.len(),
+                limits.label_name_length
+            )));
+        }
+        if over(value.len(), limits.label_value_length) {
+            return Err(DigestError::LabelLimit(format!(
+                "label_value_length_limit exceeded (metric: {}, label name: {}, value: {:?}, length: {}, limit: {})",
+                metric(),
+                cut(name),
+                cut(value),
+                value.len(),
+                limits.label_value_length
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

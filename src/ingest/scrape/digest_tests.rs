@@ -1,0 +1,172 @@
+use super::*;
+use crate::ingest::relabel::{Action, Rule, RuleSpec};
+
+fn target() -> Labels {
+    Labels::from_pairs([("instance", "h:1"), ("job", "j")])
+}
+
+struct Scraper {
+    cache: SeriesCache,
+    settings: ScrapeSettings,
+    now: i64,
+}
+
+impl Scraper {
+    fn new() -> Self {
+        Scraper { cache: SeriesCache::new(), settings: ScrapeSettings::new("j"), now: 0 }
+    }
+
+    /// A scrape's outcome: `series value @t`, then the series that went.
+    fn scrape(&mut self, body: &str) -> Result<Vec<String>, DigestError> {
+        self.now += 1000;
+        let mut out = Digest::default();
+        digest(&mut self.cache, &self.settings, &target(), Format::Text, body.as_bytes(), self.now, &mut out)?;
+        let mut lines = Vec::new();
+        for s in &out.samples {
+            let labels = self.cache.get(s.entry).unwrap().labels.clone().unwrap();
+            let value = match &s.value {
+                Value::Float(v) => v.to_string(),
+                Value::Histogram(h) => format!("{:?} {:?}", h.custom_values, h.positive_buckets),
+            };
+            lines.push(format!("{} {value} @{}", labels.to_series_string(), s.t));
+        }
+        let gone = self.cache.settle();
+        lines.extend(gone.iter().map(|(_, l)| format!("gone {}", l.to_series_string())));
+        lines.push(format!("{} {} {}", out.scraped, out.kept, out.added));
+        Ok(lines)
+    }
+}
+
+#[test]
+fn series_come_stay_and_go() {
+    let mut s = Scraper::new();
+    assert_eq!(
+        s.scrape("a{x=\"1\"} 1\na{x=\"2\"} 2\nb 3 77\n").unwrap(),
+        [
+            r#"a{instance="h:1", job="j", x="1"} 1 @1000"#,
+            r#"a{instance="h:1", job="j", x="2"} 2 @1000"#,
+            r#"b{instance="h:1", job="j"} 3 @77"#,
+            "3 3 3"
+        ]
+    );
+    // Another order, one gone, one new: the expectation of what follows may be wrong, the answer may not.
+    assert_eq!(
+        s.scrape("a{x=\"2\"} 5\nc 1\n").unwrap(),
+        [
+            r#"a{instance="h:1", job="j", x="2"} 5 @2000"#,
+            r#"c{instance="h:1", job="j"} 1 @2000"#,
+            r#"gone a{instance="h:1", job="j", x="1"}"#,
+            "2 2 1"
+        ]
+    );
+    assert_eq!(s.scrape("c 1\n").unwrap()[1], r#"gone a{instance="h:1", job="j", x="2"}"#);
+    assert!(s.scrape("c 1\nbroken").is_err());
+    assert_eq!(s.cache.lose_all().len(), 1);
+    assert_eq!(s.cache.lose_all().len(), 0);
+    assert_eq!(s.scrape("c 2\n").unwrap(), [r#"c{instance="h:1", job="j"} 2 @5000"#, "1 1 0"]);
+    for _ in 0..5 {
+        s.scrape("c 2\n").unwrap();
+    }
+    assert_eq!(s.cache.find(b"a{x=\"1\"}"), None);
+    assert_eq!(s.scrape("a{x=\"1\"} 1\n").unwrap().last().unwrap(), "1 1 1");
+}
+
+#[test]
+fn timestamps_are_honored_or_not_and_tracked_or_not() {
+    let mut s = Scraper::new();
+    assert_eq!(s.scrape("b 3 77\n").unwrap()[0], r#"b{instance="h:1", job="j"} 3 @77"#);
+    assert_eq!(s.scrape("").unwrap(), ["0 0 0"]);
+    s.settings.track_timestamps_staleness = true;
+    s.scrape("b 3 78\n").unwrap();
+    assert_eq!(s.scrape("").unwrap()[0], r#"gone b{instance="h:1", job="j"}"#);
+    s.settings.honor_timestamps = false;
+    assert_eq!(s.scrape("b 3 79\n").unwrap()[0], r#"b{instance="h:1", job="j"} 3 @5000"#);
+}
+
+#[test]
+fn labels_of_target_and_sample_are_merged() {
+    let exposed = Labels::from_pairs([("__name__", "m"), ("job", "theirs"), ("exported_job", "older"), ("x", "y")]);
+    let merged = |honor| with_target_labels(&exposed, &target(), honor).to_series_string();
+    assert_eq!(
+        merged(false),
+        r#"m{exported_exported_job="theirs", exported_job="older", instance="h:1", job="j", x="y"}"#
+    );
+    assert_eq!(merged(true), r#"m{exported_job="older", instance="h:1", job="theirs", x="y"}"#);
+}
+
+#[test]
+fn metric_relabelling_drops_and_renames() {
+    let mut s = Scraper::new();
+    let rule = |spec: RuleSpec| Rule::new(spec).unwrap();
+    let name = || vec!["__name__".to_owned()];
+    s.settings.metric_relabel = vec![
+        rule(RuleSpec {
+            source_labels: name(),
+            regex: Some("go_.*".into()),
+            action: Action::Drop,
+            ..RuleSpec::default()
+        }),
+        rule(RuleSpec {
+            source_labels: name(),
+            regex: Some("old".into()),
+            target_label: "__name__".into(),
+            replacement: Some("new".into()),
+            ..RuleSpec::default()
+        }),
+    ];
+    for added in [1, 0] {
+        let lines = s.scrape("go_x 1\nold 2\n").unwrap();
+        assert!(lines[0].starts_with(r#"new{instance="h:1", job="j"} 2"#));
+        assert_eq!(lines[1], format!("2 1 {added}"));
+    }
+    s.settings.metric_relabel =
+        vec![rule(RuleSpec { regex: Some("__name__".into()), action: Action::LabelDrop, ..RuleSpec::default() })];
+    assert_eq!(s.scrape("nameless 1\n"), Err(DigestError::NoName));
+}
+
+#[test]
+fn limits_refuse_the_body() {
+    let with = |set: fn(&mut ScrapeSettings)| {
+        let mut s = Scraper::new();
+        set(&mut s.settings);
+        s.scrape("metric{label=\"value\"} 1\nb 2\n").map_err(|e| e.to_string())
+    };
+    assert_eq!(with(|s| s.limits.samples = 1).unwrap_err(), "sample limit exceeded");
+    assert_eq!(
+        with(|s| s.limits.labels = 3).unwrap_err(),
+        "label_limit exceeded (metric: metric, number of labels: 4, limit: 3)"
+    );
+    assert_eq!(
+        with(|s| s.limits.label_name_length = 7).unwrap_err(),
+        "label_name_length_limit exceeded (metric: metric, label name: __name__, length: 8, limit: 7)"
+    );
+    assert_eq!(
+        with(|s| s.limits.label_value_length = 5).unwrap_err(),
+        "label_value_length_limit exceeded (metric: metric, label name: __name__, value: \"metric\", length: 6, limit: 5)"
+    );
+    assert!(with(|s| (s.limits.samples, s.limits.labels) = (2, 4)).is_ok());
+}
+
+#[test]
+fn classic_histograms_become_custom_buckets_when_asked_for() {
+    let body = concat!(
+        "# TYPE h histogram\n",
+        "h_bucket{a=\"1\",le=\"1\"} 1\nh_bucket{a=\"1\",le=\"+Inf\"} 3\nh_sum{a=\"1\"} 4\nh_count{a=\"1\"} 3\n",
+        "# TYPE g gauge\ng_count 5\n",
+    );
+    let mut s = Scraper::new();
+    s.settings.convert_classic_histograms_to_nhcb = true;
+    for (i, added) in [2, 0].into_iter().enumerate() {
+        let t = 1000 * (i + 1);
+        let want = [
+            format!(r#"g_count{{instance="h:1", job="j"}} 5 @{t}"#),
+            format!(r#"h{{a="1", instance="h:1", job="j"}} [1.0] [1.0, 2.0] @{t}"#),
+            format!("2 2 {added}"),
+        ];
+        assert_eq!(s.scrape(body).unwrap(), want);
+    }
+    s = Scraper::new();
+    s.settings.convert_classic_histograms_to_nhcb = true;
+    s.settings.always_scrape_classic_histograms = true;
+    assert_eq!(s.scrape(body).unwrap().last().unwrap(), "6 6 6");
+}

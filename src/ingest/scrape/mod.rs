@@ -1,0 +1,21 @@
+//! Scraping: targets, when they are due, what a scrape's body becomes, and the loop that does it.
+//!
+//! The parts that decide are pure and know no network and no clock: [`target`] makes targets of discovered labels,
+//! [`schedule`] says when one is due, [`digest`] turns a body into samples through a [`cache`] of series. [`pool`] drives
+//! them.
+
+pub mod cache;
+mod classic;
+pub mod digest;
+mod fetch;
+pub mod pool;
+mod report;
+mod run;
+pub mod schedule;
+pub mod settings;
+pub mod target;
+
+pub use pool::{PoolStatus, ScrapeCounters, ScrapeManager, TargetStatus};
+pub use run::{ScrapeState, TargetHealth};
+pub use settings::{ScrapeLimits, ScrapeProtocol, ScrapeSettings};
+pub use target::Target;

@@ -1,0 +1,352 @@
+//! The loops: a task for each scrape pool that follows service discovery, a task for each target that scrapes it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::fetch::{Fetched, fetch};
+use super::run::{ScrapeState, TargetRun};
+use super::schedule::{aligned, next_scrape};
+use super::settings::ScrapeSettings;
+use super::target::{Resolved, Target, resolve};
+use crate::clock::{Clock, Stopwatch};
+use crate::ingest::discovery::{FileDiscovery, TargetGroup};
+use crate::ingest::store::{SampleStore, StoreCounts};
+use crate::model::Labels;
+use crate::net::HttpClient;
+
+/// Counters over all pools, under Prometheus' names without their prefix.
+#[derive(Debug, Default)]
+pub struct ScrapeCounters {
+    /// `target_scrapes_sample_out_of_order_total`
+    pub out_of_order: AtomicU64,
+    /// `target_scrapes_sample_duplicate_timestamp_total`
+    pub duplicate: AtomicU64,
+    /// `target_scrapes_sample_out_of_bounds_total`
+    pub out_of_bounds: AtomicU64,
+    /// `target_scrape_pools_failed_total`
+    pub pools_failed: AtomicU64,
+    /// `target_scrape_pool_exceeded_target_limit_total`
+    pub target_limit_exceeded: AtomicU64,
+    /// `sd_file_read_errors_total`
+    pub file_sd_errors: AtomicU64,
+}
+
+impl ScrapeCounters {
+    fn count(&self, counts: &StoreCounts) {
+        let add = |counter: &AtomicU64, n: usize| counter.fetch_add(n as u64, Ordering::Relaxed);
+        add(&self.out_of_order, counts.out_of_order);
+        add(&self.duplicate, counts.duplicate);
+        add(&self.out_of_bounds, counts.out_of_bounds);
+        if let Some(failure) = &counts.failure {
+            tracing::error!(error = failure, "Scrape could not be stored");
+        }
+    }
+}
+
+/// A target and how its last scrape went, for the targets API.
+#[derive(Clone, Debug)]
+pub struct TargetStatus {
+    /// The pool's name.
+    pub scrape_pool: String,
+    /// The target.
+    pub target: Arc<Target>,
+    /// Its last scrape.
+    pub state: ScrapeState,
+}
+
+/// The targets of a pool.
+#[derive(Clone, Debug, Default)]
+pub struct PoolStatus {
+    /// The pool's name.
+    pub scrape_pool: String,
+    /// Targets that are scraped.
+    pub active: Vec<TargetStatus>,
+    /// Discovered labels of targets that relabelling dropped.
+    pub dropped: Vec<Labels>,
+}
+
+/// What all loops share.
+struct Shared {
+    store: Arc<dyn SampleStore>,
+    clock: Arc<dyn Clock>,
+    handle: Handle,
+    counters: Arc<ScrapeCounters>,
+}
+
+/// Runs the scrape pools of a configuration.
+pub struct ScrapeManager {
+    shared: Arc<Shared>,
+    pools: Mutex<Vec<Pool>>,
+}
+
+struct Pool {
+    settings: Arc<ScrapeSettings>,
+    view: Arc<Mutex<PoolView>>,
+    stop: watch::Sender<Stop>,
+    task: JoinHandle<()>,
+}
+
+/// Whether a loop goes on, and whether its series end with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Run,
+    /// The target went: its series get staleness markers.
+    Gone,
+    /// The process ends: another one goes on with the series.
+    Shutdown,
+}
+
+#[derive(Default)]
+struct PoolView {
+    targets: Vec<(Arc<Target>, Arc<Mutex<ScrapeState>>)>,
+    dropped: Vec<Labels>,
+}
+
+impl ScrapeManager {
+    /// A manager without pools; its loops run on `handle`.
+    pub fn new(store: Arc<dyn SampleStore>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
+        let shared = Shared { store, clock, handle, counters: Arc::default() };
+        ScrapeManager { shared: Arc::new(shared), pools: Mutex::default() }
+    }
+
+    /// Takes a configuration into force: unchanged pools go on, others end or start.
+    pub fn apply(&self, configuration: Vec<ScrapeSettings>) {
+        let mut pools = self.pools.lock();
+        let mut old = std::mem::take(&mut *pools);
+        for settings in configuration {
+            match old.iter().position(|pool| *pool.settings == settings) {
+                Some(i) => pools.push(old.swap_remove(i)),
+                None => pools.extend(self.start(settings)),
+            }
+        }
+        for pool in old {
+            pool.stop.send_replace(Stop::Gone);
+        }
+    }
+
+    fn start(&self, settings: ScrapeSettings) -> Option<Pool> {
+        let client = match HttpClient::new(&settings.http) {
+            Ok(client) => client,
+            Err(e) => {
+                self.shared.counters.pools_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(scrape_pool = settings.job_name, error = %e, "Scrape pool cannot be started");
+                return None;
+            }
+        };
+        let settings = Arc::new(settings);
+        let view = Arc::new(Mutex::new(PoolView::default()));
+        let (stop, stopped) = watch::channel(Stop::Run);
+        let pool = PoolLoop {
+            shared: self.shared.clone(),
+            settings: settings.clone(),
+            client,
+            view: view.clone(),
+            running: HashMap::new(),
+        };
+        let task = self.shared.handle.spawn(pool.run(stopped));
+        Some(Pool { settings, view, stop, task })
+    }
+
+    /// Ends all loops and waits for them. Series are not marked stale: the next process goes on with them.
+    pub async fn shutdown(&self) {
+        let pools = std::mem::take(&mut *self.pools.lock());
+        for pool in &pools {
+            pool.stop.send_replace(Stop::Shutdown);
+        }
+        for pool in pools {
+            if let Err(e) = pool.task.await {
+                tracing::error!(error = %e, "Scrape pool ended badly");
+            }
+        }
+    }
+
+    /// All targets, pool by pool in the order of the configuration.
+    pub fn status(&self) -> Vec<PoolStatus> {
+        let status = |pool: &Pool| {
+            let view = pool.view.lock();
+            let scrape_pool = pool.settings.job_name.clone();
+            let active = view.targets.iter().map(|(target, state)| TargetStatus {
+                scrape_pool: scrape_pool.clone(),
+                target: target.clone(),
+                state: state.lock().clone(),
+            });
+            PoolStatus { active: active.collect(), dropped: view.dropped.clone(), scrape_pool: scrape_pool.clone() }
+        };
+        self.pools.lock().iter().map(status).collect()
+    }
+
+    /// The counters of all pools.
+    pub fn counters(&self) -> Arc<ScrapeCounters> {
+        self.shared.counters.clone()
+    }
+}
+
+struct PoolLoop {
+    shared: Arc<Shared>,
+    settings: Arc<ScrapeSettings>,
+    client: HttpClient,
+    view: Arc<Mutex<PoolView>>,
+    running: HashMap<(Labels, String), Running>,
+}
+
+struct Running {
+    target: Arc<Target>,
+    state: Arc<Mutex<ScrapeState>>,
+    stop: watch::Sender<Stop>,
+    /// A failure of the whole pool, which every scrape then reports.
+    forced_error: watch::Sender<Option<Arc<str>>>,
+    task: JoinHandle<()>,
+}
+
+impl PoolLoop {
+    async fn run(mut self, mut stop: watch::Receiver<Stop>) {
+        let mut files: Vec<FileDiscovery> =
+            self.settings.file_sd.iter().map(|sd| FileDiscovery::new(sd.files.clone())).collect();
+        let refresh = self.settings.file_sd.iter().map(|sd| sd.refresh_interval.max(1)).min();
+        loop {
+            files = self.discover(files).await;
+            let pause = async {
+                match refresh {
+                    Some(millis) => tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = pause => {}
+                changed = stop.changed() => {
+                    let why = if changed.is_ok() { *stop.borrow_and_update() } else { Stop::Shutdown };
+                    if why != Stop::Run {
+                        return self.end(why).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the files anew and starts and ends targets accordingly.
+    async fn discover(&mut self, mut files: Vec<FileDiscovery>) -> Vec<FileDiscovery> {
+        let read = tokio::task::spawn_blocking(move || {
+            let errors: Vec<_> = files.iter_mut().flat_map(FileDiscovery::refresh).collect();
+            (files, errors)
+        });
+        let Ok((files, errors)) = read.await else { return Vec::new() };
+        for error in errors {
+            self.shared.counters.file_sd_errors.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(scrape_pool = self.settings.job_name, error = %error, "Error reading file");
+        }
+        let groups: Vec<&TargetGroup> =
+            self.settings.static_groups.iter().chain(files.iter().flat_map(FileDiscovery::groups)).collect();
+        let resolved = resolve(&self.settings, groups);
+        for error in &resolved.errors {
+            tracing::error!(scrape_pool = self.settings.job_name, error, "Creating target failed");
+        }
+        self.sync(resolved);
+        files
+    }
+
+    fn sync(&mut self, mut resolved: Resolved) {
+        let limit = self.settings.limits.targets;
+        let forced: Option<Arc<str>> = (limit > 0 && resolved.active.len() as u64 > limit).then(|| {
+            self.shared.counters.target_limit_exceeded.fetch_add(1, Ordering::Relaxed);
+            format!("target_limit exceeded (number of targets: {}, limit: {limit})", resolved.active.len()).into()
+        });
+        let mut old = std::mem::take(&mut self.running);
+        let mut view = Vec::new();
+        for target in resolved.active {
+            let key = (target.labels.clone(), target.url.clone());
+            let kept =
+                old.remove(&key).filter(|r| (r.target.interval, r.target.timeout) == (target.interval, target.timeout));
+            let running = kept.unwrap_or_else(|| self.start(target));
+            running.forced_error.send_replace(forced.clone());
+            view.push((running.target.clone(), running.state.clone()));
+            self.running.insert(key, running);
+        }
+        for gone in old.into_values() {
+            gone.stop.send_replace(Stop::Gone);
+        }
+        let keep = self.settings.limits.keep_dropped_targets;
+        if keep > 0 {
+            resolved.dropped.truncate(keep as usize);
+        }
+        *self.view.lock() = PoolView { targets: view, dropped: resolved.dropped };
+    }
+
+    fn start(&self, target: Arc<Target>) -> Running {
+        let run = TargetRun::new(target.clone(), self.settings.clone(), self.shared.store.clone());
+        let state = run.state.clone();
+        let (stop, stopped) = watch::channel(Stop::Run);
+        let (forced_error, forced) = watch::channel(None);
+        let task = TargetLoop { shared: self.shared.clone(), client: self.client.clone(), stopped, forced };
+        Running { target, state, stop, forced_error, task: self.shared.handle.spawn(task.run(run)) }
+    }
+
+    async fn end(self, why: Stop) {
+        for running in self.running.values() {
+            running.stop.send_replace(why);
+        }
+        for running in self.running.into_values() {
+            if let Err(e) = running.task.await {
+                tracing::error!(error = %e, "Scrape loop ended badly");
+            }
+        }
+    }
+}
+
+struct TargetLoop {
+    shared: Arc<Shared>,
+    client: HttpClient,
+    stopped: watch::Receiver<Stop>,
+    forced: watch::Receiver<Option<Arc<str>>>,
+}
+
+impl TargetLoop {
+    async fn run(self, mut run: TargetRun) {
+        let (target, settings) = (run.target.clone(), run.settings.clone());
+        let hash = target.hash();
+        let mut due = next_scrape(self.shared.clock.now(), target.interval, hash);
+        loop {
+            let wait = due.saturating_sub(self.shared.clock.now()).max(0).unsigned_abs();
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = self.stops() => break,
+            }
+            let at = aligned(due, self.shared.clock.now(), target.interval);
+            let watch = Stopwatch::start();
+            let forced = self.forced.borrow().clone();
+            let answer: Result<Fetched, String> = match forced {
+                Some(error) => Err(error.to_string()),
+                None => tokio::select! {
+                    answer = fetch(&self.client, &settings, &target) => answer.map_err(|e| e.to_string()),
+                    () = self.stops() => break,
+                },
+            };
+            let seconds = watch.elapsed().as_secs_f64();
+            // Parsing and storing is work for a thread that may be busy for a while.
+            let digested = tokio::task::spawn_blocking(move || {
+                let counts = run.answered(answer, at, seconds);
+                (run, counts)
+            });
+            let Ok((back, counts)) = digested.await else { return };
+            run = back;
+            self.shared.counters.count(&counts);
+            due = next_scrape(self.shared.clock.now().max(due), target.interval, hash);
+        }
+        if *self.stopped.borrow() == Stop::Gone {
+            run.end(self.shared.clock.now());
+        }
+    }
+
+    /// Returns when the loop has to end.
+    async fn stops(&self) {
+        let mut stopped = self.stopped.clone();
+        // An error means that the pool is gone without a word: the process ends.
+        let _ = stopped.wait_for(|stop| *stop != Stop::Run).await;
+    }
+}

@@ -1,0 +1,145 @@
+//! One target's scraping: what happens with an answer, from digest to store to report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::cache::{EntryId, Metadata, SeriesCache};
+use super::digest::{Digest, digest};
+use super::fetch::Fetched;
+use super::report::{self, Report};
+use super::settings::ScrapeSettings;
+use super::target::Target;
+use crate::ingest::store::{SampleRow, SampleStore, SeriesRef, StoreCounts};
+use crate::model::{Labels, STALE_NAN, Value};
+
+/// Whether a target answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TargetHealth {
+    /// It has not been scraped yet.
+    #[default]
+    Unknown,
+    /// The last scrape succeeded.
+    Up,
+    /// The last scrape failed.
+    Down,
+}
+
+impl TargetHealth {
+    /// The name the API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetHealth::Unknown => "unknown",
+            TargetHealth::Up => "up",
+            TargetHealth::Down => "down",
+        }
+    }
+}
+
+/// How a target's last scrape went.
+#[derive(Clone, Debug, Default)]
+pub struct ScrapeState {
+    /// Whether it answered.
+    pub health: TargetHealth,
+    /// Why not; empty when it did.
+    pub last_error: String,
+    /// When, in milliseconds; 0 before the first scrape.
+    pub last_scrape: i64,
+    /// How long it took, in seconds.
+    pub last_duration: f64,
+    /// Metadata by family name.
+    pub metadata: Arc<BTreeMap<String, Metadata>>,
+}
+
+/// Scrapes one target as answers come in. Knows neither network nor clock.
+pub(super) struct TargetRun {
+    pub target: Arc<Target>,
+    pub settings: Arc<ScrapeSettings>,
+    pub state: Arc<Mutex<ScrapeState>>,
+    store: Arc<dyn SampleStore>,
+    cache: SeriesCache,
+    report: [(Labels, Option<SeriesRef>); 5],
+    /// The time of the last samples written, so that markers at the end come after them.
+    last_written: Option<i64>,
+}
+
+impl TargetRun {
+    pub fn new(target: Arc<Target>, settings: Arc<ScrapeSettings>, store: Arc<dyn SampleStore>) -> Self {
+        let report = report::series(&target.labels).map(|labels| (labels, None));
+        TargetRun {
+            target,
+            settings,
+            state: Arc::default(),
+            store,
+            cache: SeriesCache::new(),
+            report,
+            last_written: None,
+        }
+    }
+
+    /// Takes the answer to the scrape at `at`, which took `seconds`.
+    pub fn answered(&mut self, answer: Result<Fetched, String>, at: i64, seconds: f64) -> StoreCounts {
+        let mut found = Digest::default();
+        let outcome = answer.and_then(|fetched| {
+            let Fetched { body, format } = fetched;
+            digest(&mut self.cache, &self.settings, &self.target.labels, format, &body, at, &mut found)
+                .map_err(|e| e.to_string())
+        });
+        let gone = match outcome {
+            Ok(()) => self.cache.settle(),
+            Err(_) => {
+                found.samples.clear();
+                self.cache.lose_all()
+            }
+        };
+        let report =
+            Report { up: outcome.is_ok(), seconds, scraped: found.scraped, kept: found.kept, added: found.added };
+        let counts = self.write(found, gone, Some(report), at);
+        let mut state = self.state.lock();
+        state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
+        state.last_error = outcome.err().unwrap_or_default();
+        (state.last_scrape, state.last_duration) = (at, seconds);
+        state.metadata = self.cache.metadata().clone();
+        counts
+    }
+
+    /// The target went away: marks all its series stale.
+    pub fn end(&mut self, now: i64) {
+        let Some(last) = self.last_written else { return };
+        let gone = self.cache.lose_all();
+        self.write(Digest::default(), gone, None, now.max(last + 1));
+    }
+
+    /// Stores samples, staleness markers and the report (markers in its place when there is none).
+    fn write(&mut self, found: Digest, gone: Vec<(EntryId, Labels)>, report: Option<Report>, at: i64) -> StoreCounts {
+        let mut entries = Vec::with_capacity(found.samples.len() + gone.len());
+        let mut rows = Vec::with_capacity(entries.capacity() + self.report.len());
+        for s in found.samples {
+            let Some(entry) = self.cache.get(s.entry) else { continue };
+            let Some(labels) = entry.labels.clone() else { continue };
+            entries.push(s.entry);
+            rows.push(SampleRow { labels, series: entry.series, t: s.t, st: s.st, value: s.value });
+        }
+        let marker = |labels, series| SampleRow { labels, series, t: at, st: 0, value: Value::Float(STALE_NAN) };
+        for (id, labels) in gone {
+            entries.push(id);
+            rows.push(marker(labels, self.cache.get(id).and_then(|e| e.series)));
+        }
+        let values = report.map_or([STALE_NAN; 5], |r| r.values());
+        for ((labels, series), v) in self.report.iter().zip(values) {
+            rows.push(SampleRow { value: Value::Float(v), ..marker(labels.clone(), *series) });
+        }
+        let counts = self.store.store(&mut rows);
+        for (id, row) in entries.iter().zip(&rows) {
+            if let Some(entry) = self.cache.get_mut(*id) {
+                entry.series = row.series;
+            }
+        }
+        for ((_, series), row) in self.report.iter_mut().zip(rows.iter().skip(entries.len())) {
+            *series = row.series;
+        }
+        self.last_written = Some(at);
+        counts
+    }
+}

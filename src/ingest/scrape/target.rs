@@ -1,0 +1,248 @@
+//! From discovered labels to a target: defaults, relabelling, checks.
+
+use std::sync::Arc;
+
+use super::settings::ScrapeSettings;
+use crate::ingest::discovery::TargetGroup;
+use crate::ingest::relabel;
+use crate::model::{Labels, LabelsBuilder, duration};
+
+const ADDRESS: &str = "__address__";
+const SCHEME: &str = "__scheme__";
+const METRICS_PATH: &str = "__metrics_path__";
+const SCRAPE_INTERVAL: &str = "__scrape_interval__";
+const SCRAPE_TIMEOUT: &str = "__scrape_timeout__";
+const PARAM_PREFIX: &str = "__param_";
+const META_PREFIX: &str = "__meta_";
+const RESERVED_PREFIX: &str = "__";
+
+/// Something to scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Labels before relabelling, defaults included.
+    pub discovered: Labels,
+    /// Labels that its samples get.
+    pub labels: Labels,
+    /// Where it is scraped, parameters included.
+    pub url: String,
+    /// Milliseconds between scrapes.
+    pub interval: i64,
+    /// Milliseconds a scrape may take.
+    pub timeout: i64,
+}
+
+impl Target {
+    /// Identifies the target: two with the same labels and URL are one.
+    pub fn hash(&self) -> u64 {
+        let mut bytes = self.labels.as_bytes().to_vec();
+        bytes.extend_from_slice(self.url.as_bytes());
+        twox_hash::XxHash64::oneshot(0, &bytes)
+    }
+}
+
+/// What became of the targets of a pool.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    /// To be scraped, each once.
+    pub active: Vec<Arc<Target>>,
+    /// Dropped by relabelling: their discovered labels.
+    pub dropped: Vec<Labels>,
+    /// Refused: why.
+    pub errors: Vec<String>,
+}
+
+/// Makes targets of the groups that were discovered for a pool.
+pub fn resolve<'a>(settings: &ScrapeSettings, groups: impl IntoIterator<Item = &'a TargetGroup>) -> Resolved {
+    let mut out = Resolved::default();
+    let mut seen = std::collections::HashSet::new();
+    for group in groups {
+        for (i, address) in group.targets.iter().enumerate() {
+            match resolve_one(settings, address, &group.labels) {
+                Ok((_, Some(target))) => {
+                    if seen.insert((target.labels.clone(), target.url.clone())) {
+                        out.active.push(Arc::new(target));
+                    }
+                }
+                Ok((discovered, None)) => out.dropped.push(discovered),
+                Err(reason) => out.errors.push(format!("instance {i} in group {}: {reason}", group.source)),
+            }
+        }
+    }
+    out
+}
+
+/// The labels of one address before relabelling, and its target unless relabelling drops it.
+fn resolve_one(settings: &ScrapeSettings, address: &str, group: &Labels) -> Result<(Labels, Option<Target>), String> {
+    let mut labels = group.to_builder();
+    labels.set(ADDRESS, address);
+    let mut default = |name: &str, value: &str| {
+        if labels.get(name).is_none() {
+            labels.set(name, value);
+        }
+    };
+    default("job", &settings.job_name);
+    default(SCRAPE_INTERVAL, &duration::format(settings.scrape_interval));
+    default(SCRAPE_TIMEOUT, &duration::format(settings.scrape_timeout));
+    default(METRICS_PATH, &settings.metrics_path);
+    default(SCHEME, &settings.scheme);
+    for (name, values) in &settings.params {
+        if let Some(first) = values.first() {
+            default(&format!("{PARAM_PREFIX}{name}"), first);
+        }
+    }
+    let discovered = labels.build();
+    if !relabel::process_builder(&mut labels, &settings.relabel) {
+        return Ok((discovered, None));
+    }
+    let target = finish(settings, labels, discovered.clone())?;
+    Ok((discovered, Some(target)))
+}
+
+fn finish(settings: &ScrapeSettings, mut labels: LabelsBuilder, discovered: Labels) -> Result<Target, String> {
+    let address = labels.get(ADDRESS).unwrap_or("").to_owned();
+    if address.is_empty() {
+        return Err("no address".into());
+    }
+    if address.contains('/') {
+        return Err(format!("{address:?} is not a valid hostname"));
+    }
+    let interval = positive_duration(&labels, SCRAPE_INTERVAL, "scrape interval")?;
+    let timeout = positive_duration(&labels, SCRAPE_TIMEOUT, "scrape timeout")?;
+    if timeout > interval {
+        let (t, i) = (labels.get(SCRAPE_TIMEOUT).unwrap_or(""), labels.get(SCRAPE_INTERVAL).unwrap_or(""));
+        return Err(format!("scrape timeout cannot be greater than scrape interval ({t:?} > {i:?})"));
+    }
+    let url = target_url(settings, &labels, &address)?;
+    if labels.get("instance").is_none() {
+        labels.set("instance", address);
+    }
+    labels.retain(|name, _| !name.starts_with(META_PREFIX) && !name.starts_with(RESERVED_PREFIX));
+    Ok(Target { discovered, labels: labels.build(), url, interval, timeout })
+}
+
+fn positive_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<i64, String> {
+    match duration::parse(labels.get(label).unwrap_or("")) {
+        Ok(0) => Err(format!("{what} cannot be 0")),
+        Ok(millis) => Ok(millis),
+        Err(e) => Err(format!("error parsing {what}: {e}")),
+    }
+}
+
+fn target_url(settings: &ScrapeSettings, labels: &LabelsBuilder, address: &str) -> Result<String, String> {
+    let scheme = labels.get(SCHEME).unwrap_or("");
+    if scheme != "http" && scheme != "https" {
+        return Err(format!("scheme {scheme:?} is neither http nor https"));
+    }
+    let path = labels.get(METRICS_PATH).unwrap_or("");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let mut url = url::Url::parse(&format!("{scheme}://{address}{slash}{path}"))
+        .map_err(|e| format!("address {address:?}: {e}"))?;
+    let params = parameters(settings, labels);
+    if !params.is_empty() {
+        let mut query = url.query_pairs_mut();
+        params.iter().for_each(|(n, v)| {
+            query.append_pair(n, v);
+        });
+    }
+    Ok(url.into())
+}
+
+/// The URL's parameters in the order of their names: configured ones, the first value of each replaced by `__param_*`.
+fn parameters(settings: &ScrapeSettings, labels: &LabelsBuilder) -> Vec<(String, String)> {
+    let mut all: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    for (name, values) in &settings.params {
+        all.entry(name).or_default().extend(values.iter().map(String::as_str));
+    }
+    for (name, value) in labels.iter() {
+        let Some(name) = name.strip_prefix(PARAM_PREFIX) else { continue };
+        let values = all.entry(name).or_default();
+        match values.first_mut() {
+            Some(first) => *first = value,
+            None => values.push(value),
+        }
+    }
+    all.into_iter().flat_map(|(n, vs)| vs.into_iter().map(move |v| (n.to_owned(), v.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::relabel::{Action, Rule, RuleSpec};
+
+    fn group(targets: &[&str], labels: &[(&str, &str)]) -> TargetGroup {
+        TargetGroup {
+            targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+            labels: Labels::from_pairs(labels.iter().copied()),
+            source: "0".into(),
+        }
+    }
+
+    #[test]
+    fn targets_get_defaults_and_lose_reserved_labels() {
+        let mut settings = ScrapeSettings::new("node");
+        settings.params = vec![("match".into(), vec!["a".into(), "b".into()])];
+        let found = resolve(&settings, [&group(&["h:9100", "h:9100"], &[("dc", "ruh"), ("__meta_x", "y")])]);
+        assert_eq!(found.active.len(), 1, "{found:?}");
+        let target = &found.active[0];
+        assert_eq!(target.labels.to_string(), r#"{dc="ruh", instance="h:9100", job="node"}"#);
+        assert_eq!(target.url, "http://h:9100/metrics?match=a&match=b");
+        assert_eq!((target.interval, target.timeout), (60_000, 10_000));
+        assert_eq!(target.discovered.value("__scrape_interval__"), "1m");
+        assert_eq!(target.discovered.value("__meta_x"), "y");
+        assert_eq!(target.discovered.value("__param_match"), "a");
+    }
+
+    #[test]
+    fn relabelling_moves_and_drops_targets() {
+        let rule = |spec: RuleSpec| Rule::new(spec).unwrap();
+        let mut settings = ScrapeSettings::new("probe");
+        let address = || vec!["__address__".to_owned()];
+        let set = |target: &str, replacement: &str| {
+            rule(RuleSpec {
+                source_labels: address(),
+                target_label: target.into(),
+                replacement: Some(replacement.into()),
+                ..RuleSpec::default()
+            })
+        };
+        let drop = RuleSpec {
+            source_labels: address(),
+            regex: Some("bad.*".into()),
+            action: Action::Drop,
+            ..RuleSpec::default()
+        };
+        settings.relabel = vec![
+            rule(drop),
+            set("__param_target", "$1"),
+            set("instance", "$1"),
+            set("__address__", "prober:9115"),
+            set("__metrics_path__", "probe"),
+            set("__scrape_interval__", "15s"),
+            set("__scheme__", "https"),
+        ];
+        let found = resolve(&settings, [&group(&["one.example", "bad.example"], &[])]);
+        assert_eq!(found.dropped.len(), 1);
+        assert_eq!(found.dropped[0].value("__address__"), "bad.example");
+        assert_eq!(found.active[0].url, "https://prober:9115/probe?target=one.example");
+        assert_eq!(found.active[0].labels.value("instance"), "one.example");
+        assert_eq!(found.active[0].interval, 15_000);
+    }
+
+    #[test]
+    fn impossible_targets_are_refused_with_the_reason() {
+        let settings = ScrapeSettings::new("j");
+        for (address, labels, want) in [
+            ("", &[][..], "instance 0 in group 0: no address"),
+            ("http://h:1", &[], "instance 0 in group 0: \"http://h:1\" is not a valid hostname"),
+            ("h:1", &[("__scrape_interval__", "0")], "instance 0 in group 0: scrape interval cannot be 0"),
+            (
+                "h:1",
+                &[("__scrape_timeout__", "2m")],
+                "instance 0 in group 0: scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+            ),
+            ("h:1", &[("__scheme__", "ftp")], "instance 0 in group 0: scheme \"ftp\" is neither http nor https"),
+        ] {
+            assert_eq!(resolve(&settings, [&group(&[address], labels)]).errors, [want]);
+        }
+    }
+}

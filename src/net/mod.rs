@@ -1,0 +1,276 @@
+//! HTTP out: one way to build clients, with TLS by rustls and ring, and one way to authenticate, for scrapes, remote
+//! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
+
+mod secret;
+mod tls;
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+
+pub use secret::Credential;
+pub use tls::{TlsSettings, TlsVersion};
+
+/// How requests are authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `basic_auth`.
+    Basic {
+        /// The user's name.
+        username: Credential,
+        /// The password.
+        password: Credential,
+    },
+    /// `authorization`, and `bearer_token` as its old form.
+    Authorization {
+        /// `Bearer` unless stated otherwise.
+        scheme: String,
+        /// What follows the scheme.
+        credentials: Credential,
+    },
+}
+
+/// How to reach a server (Prometheus' `HTTPClientConfig`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Authentication, if any.
+    pub auth: Option<Auth>,
+    /// TLS.
+    pub tls: TlsSettings,
+    /// Further headers, for instance `X-Scope-OrgID`. Their values are not shown.
+    pub headers: Vec<(String, Credential)>,
+    /// Whether redirects are followed; default true.
+    pub follow_redirects: bool,
+    /// Whether HTTP/2 is offered over TLS; default true.
+    pub enable_http2: bool,
+    /// A proxy for all requests.
+    pub proxy_url: Option<String>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        HttpSettings {
+            auth: None,
+            tls: TlsSettings::default(),
+            headers: Vec::new(),
+            follow_redirects: true,
+            enable_http2: true,
+            proxy_url: None,
+        }
+    }
+}
+
+impl fmt::Debug for HttpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSettings")
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .field("headers", &self.headers)
+            .field("follow_redirects", &self.follow_redirects)
+            .field("enable_http2", &self.enable_http2)
+            .field("proxy_url", &self.proxy_url.as_deref().map(redact_url))
+            .finish()
+    }
+}
+
+/// Why a client cannot be built or a request cannot be sent. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// A certificate, key or CA file is missing or unreadable.
+    #[error("{what} {path}: {reason}")]
+    File {
+        /// What the file is for.
+        what: &'static str,
+        /// Where it should be.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The TLS settings contradict each other or are refused.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// A header cannot be sent.
+    #[error("header {0:?} is not valid")]
+    Header(String),
+    /// The URL cannot be read; the text leaves user information out.
+    #[error("URL {url:?}: {reason}")]
+    Url {
+        /// The URL, redacted.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The request failed on its way.
+    #[error("{0}")]
+    Transport(String),
+    /// The request took longer than its time limit.
+    #[error("context deadline exceeded")]
+    Timeout,
+}
+
+impl From<reqwest::Error> for NetError {
+    fn from(e: reqwest::Error) -> Self {
+        if e.is_timeout() {
+            return NetError::Timeout;
+        }
+        // reqwest's own text names the URL, which may hold secrets; the causes below it do not.
+        let e = e.without_url();
+        let mut text = e.to_string();
+        let mut cause = e.source();
+        while let Some(c) = cause {
+            text = format!("{text}: {c}");
+            cause = c.source();
+        }
+        NetError::Transport(text)
+    }
+}
+
+/// A client for one set of [`HttpSettings`]. Cloning shares connections.
+#[derive(Clone)]
+pub struct HttpClient {
+    inner: reqwest::Client,
+    settings: HttpSettings,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HttpClient").field(&self.settings).finish()
+    }
+}
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl HttpClient {
+    /// Builds a client.
+    ///
+    /// # Errors
+    /// A file that TLS needs cannot be read, or a proxy's URL is not one.
+    pub fn new(settings: &HttpSettings) -> Result<Self, NetError> {
+        let redirect = if settings.follow_redirects {
+            reqwest::redirect::Policy::limited(10)
+        } else {
+            reqwest::redirect::Policy::none()
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("Watchbell/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect)
+            // Bodies are decompressed by us, so that limits hold for what comes out.
+            .no_gzip()
+            .no_proxy()
+            .tls_backend_preconfigured(tls::client_config(&settings.tls, settings.enable_http2)?);
+        if !settings.enable_http2 {
+            builder = builder.http1_only();
+        }
+        if let Some(proxy) = &settings.proxy_url {
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|e| NetError::Url { url: redact_url(proxy), reason: e.without_url().to_string() })?;
+            builder = builder.proxy(proxy);
+        }
+        Ok(HttpClient { inner: builder.build()?, settings: settings.clone() })
+    }
+
+    /// A request with authentication and the configured headers. Credentials kept in files are read anew each time, so
+    /// that they can be rotated.
+    pub fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, NetError> {
+        let parsed = url::Url::parse(url).map_err(|e| NetError::Url { url: redact_url(url), reason: e.to_string() })?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.settings.headers {
+            let header = HeaderName::try_from(name.as_str()).map_err(|_| NetError::Header(name.clone()))?;
+            headers.append(header, header_value(name, &value.read()?)?);
+        }
+        let request = self.inner.request(method, parsed);
+        let request = match &self.settings.auth {
+            None => request,
+            Some(Auth::Basic { username, password }) => request.basic_auth(username.read()?, Some(password.read()?)),
+            Some(Auth::Authorization { scheme, credentials }) => {
+                let value = format!("{scheme} {}", credentials.read()?);
+                headers.insert(AUTHORIZATION, header_value("Authorization", &value)?);
+                request
+            }
+        };
+        Ok(request.headers(headers))
+    }
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, NetError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| NetError::Header(name.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Reads a body up to a limit of bytes (0: none); `None` when it is longer.
+pub async fn read_limited(mut response: reqwest::Response, limit: usize) -> Result<Option<Vec<u8>>, NetError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if limit > 0 && body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// A URL without the password and name of a user, for messages.
+pub fn redact_url(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) => {
+            if parsed.password().is_some() && parsed.set_password(Some("xxxxx")).is_err() {
+                return "<url>".into();
+            }
+            parsed.into()
+        }
+        // What cannot be read may still hold a secret before an `@`.
+        Err(_) => match url.rsplit_once('@') {
+            Some((_, host)) => format!("<redacted>@{host}"),
+            None => url.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let settings = HttpSettings {
+            auth: Some(Auth::Basic { username: "me".into(), password: "hunter2".into() }),
+            headers: vec![("X-Token".into(), "hunter2".into())],
+            proxy_url: Some("http://me:hunter2@proxy:3128".into()),
+            ..HttpSettings::default()
+        };
+        let client = HttpClient::new(&settings).unwrap();
+        assert!(!format!("{settings:?}{client:?}").contains("hunter2"));
+        let request = client.request(Method::GET, "http://127.0.0.1/").unwrap();
+        assert!(!format!("{request:?}").contains("hunter2"));
+        let bad = client.request(Method::GET, "ht tp://me:hunter2@host/").unwrap_err();
+        assert!(!bad.to_string().contains("hunter2"), "{bad}");
+        assert_eq!(redact_url("http://me:hunter2@host/x"), "http://me:xxxxx@host/x");
+    }
+
+    #[test]
+    fn credentials_in_files_are_read_at_each_request() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "one\n").unwrap();
+        let settings = HttpSettings {
+            auth: Some(Auth::Authorization { scheme: "Bearer".into(), credentials: Credential::File(path.clone()) }),
+            ..HttpSettings::default()
+        };
+        let client = HttpClient::new(&settings).unwrap();
+        let sent = |client: &HttpClient| {
+            let request = client.request(Method::GET, "http://127.0.0.1/").unwrap().build().unwrap();
+            request.headers()[AUTHORIZATION].to_str().unwrap().to_owned()
+        };
+        assert_eq!(sent(&client), "Bearer one");
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(sent(&client), "Bearer two");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(client.request(Method::GET, "http://127.0.0.1/"), Err(NetError::File { .. })));
+    }
+}
