@@ -13,8 +13,8 @@
 
 pub mod alerting;
 pub mod clock;
-pub mod fleet;
 pub mod engine;
+pub mod fleet;
 pub mod ingest;
 pub mod model;
 pub mod net;
