@@ -4,6 +4,7 @@
 //!
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
+//! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
 //! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
 //! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
