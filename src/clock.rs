@@ -27,6 +27,30 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time of day for someone who must not see it go back: runs with the monotonic clock, and leaps ahead when the
+/// operating system's clock is ahead (it was set, or the machine was asleep).
+#[derive(Debug)]
+pub struct SteadyClock {
+    watch: Stopwatch,
+    // What the time of day was when the stopwatch stood at 0; only ever grows.
+    start: AtomicI64,
+}
+
+impl SteadyClock {
+    /// A clock that agrees with the operating system's now.
+    pub fn start() -> Self {
+        SteadyClock { watch: Stopwatch::start(), start: AtomicI64::new(SystemClock.now()) }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> i64 {
+        let elapsed = i64::try_from(self.watch.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let start = SystemClock.now().saturating_sub(elapsed);
+        self.start.fetch_max(start, Ordering::SeqCst).max(start).saturating_add(elapsed)
+    }
+}
+
 /// A clock that stands still until it is moved. Clones share one time.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualClock(Arc<AtomicI64>);

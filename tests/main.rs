@@ -1,4 +1,7 @@
 //! Behaviour tests: one file a behaviour.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod alert_life;
 mod fault_simulator;
+mod live_engine;
 mod stage;

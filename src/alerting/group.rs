@@ -175,6 +175,19 @@ pub struct Evaluated {
 }
 
 impl Evaluation {
+    /// What the evaluation gives when it could not be carried out at all: every rule failed, no alert changed.
+    pub fn failed(&self, why: &str) -> Evaluated {
+        let mut state = (*self.state).clone();
+        for rule in &mut state.rules {
+            rule.health = Health::Bad;
+            rule.last_error = Some(why.into());
+            rule.evaluated_at = Some(self.at);
+        }
+        let failures = self.spec.rules.len() as u64;
+        let (samples, refused, transitions) = (0, Refused::default(), Vec::new());
+        Evaluated { slot: self.slot, at: self.at, state, transitions, samples, refused, failures }
+    }
+
     /// Carries the evaluation out. Neither waits for anything but the world, nor touches the state before.
     pub fn run(&self, world: &dyn World) -> Evaluated {
         let watch = Stopwatch::start();

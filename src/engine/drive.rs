@@ -2,6 +2,7 @@
 //! back. [`turn`] is the one function through which anything happens, in the server as in the demo and in tests.
 
 use std::collections::VecDeque;
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 use crate::alerting::group::World;
@@ -28,12 +29,20 @@ pub trait Hands {
 }
 
 /// One turn: the engine takes in `events` at `now`, and `hands` perform the effects. What the events make durable goes to
-/// the store as one batch, before anything else.
-pub fn turn(engine: &mut Engine, now: i64, events: impl IntoIterator<Item = Event>, hands: &mut dyn Hands) {
+/// the store as one batch, before anything else. `engine` gives access and is let go before effects are performed, so
+/// that whoever looks at the engine is not held up by a disk.
+pub fn turn<E: DerefMut<Target = Engine>>(
+    engine: impl FnOnce() -> E,
+    now: i64,
+    events: impl IntoIterator<Item = Event>,
+    hands: &mut dyn Hands,
+) {
     let mut effects = Vec::new();
+    let mut engine = engine();
     for event in events {
         effects.extend(engine.handle(now, event));
     }
+    drop(engine);
     perform(effects, hands);
 }
 
@@ -133,7 +142,7 @@ impl<'a, A: Audience> Replay<'a, A> {
     fn settle(&mut self) -> Result<(), StateError> {
         let now = crate::clock::Clock::now(&self.clock);
         while let Some(event) = self.hands.events.pop_front() {
-            turn(&mut self.engine, now, [event], &mut self.hands);
+            turn(|| &mut self.engine, now, [event], &mut self.hands);
             if let Some(failure) = self.hands.failure.take() {
                 return Err(failure);
             }

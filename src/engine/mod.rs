@@ -12,7 +12,9 @@ mod core;
 mod deadlines;
 pub mod drive;
 mod external;
+pub mod live;
 mod outbox;
+mod pool;
 mod reload;
 pub mod view;
 

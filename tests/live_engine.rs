@@ -1,0 +1,170 @@
+//! The live driver in real time: threads, a disk, and deliveries that hang or panic.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use watchbell::alerting::group::{Refused, RuleResult, TemplateInput, World};
+use watchbell::alerting::series::RuleSample;
+use watchbell::alerting::{GroupSpec, Health, RuleSpec};
+use watchbell::engine::live::{Courier, Live, LiveSilenceError, Parts};
+use watchbell::engine::{Options, OutgoingAlert, Setup};
+use watchbell::model::Matcher;
+use watchbell::notify::{Notification, Outcome};
+use watchbell::routing::{NewSilence, RouteSpec, RoutingConfig, SilenceError};
+use watchbell::state::{MemoryStore, SledStore, StateStore};
+
+use crate::stage::{Stage, group, routing, rule, setup};
+
+/// Shows every notification to the test, which answers with the outcome.
+struct Window {
+    out: Mutex<Sender<(Notification, tokio::sync::oneshot::Sender<Outcome>)>>,
+}
+
+type Shown = Receiver<(Notification, tokio::sync::oneshot::Sender<Outcome>)>;
+
+impl Courier for Window {
+    fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let _ = self.out.lock().send((notification, answer));
+        async move { answered.await.unwrap_or(Outcome::GiveUp { reason: "nobody answers".into() }) }.boxed()
+    }
+
+    fn send(&self, _alerts: Vec<OutgoingAlert>) {}
+}
+
+fn quick(names: &[&str]) -> Setup {
+    let quick_group = |name: &&str| {
+        let of_one = group(name, vec![rule(name, 0, "critical")]);
+        Arc::new(GroupSpec { interval: 20, ..(*of_one).clone() })
+    };
+    let mut config: RoutingConfig = (*routing()).clone();
+    config.route = RouteSpec {
+        receiver: Some("pager".into()),
+        group_wait: Some(0),
+        group_interval: Some(20),
+        ..RouteSpec::default()
+    };
+    Setup { routing: Some(Arc::new(config)), ..setup(names.iter().map(quick_group).collect()) }
+}
+
+fn start(world: Arc<dyn World>, store: Arc<dyn StateStore>, names: &[&str]) -> (Live, Shown, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (out, shown) = channel();
+    let courier = Arc::new(Window { out: Mutex::new(out) });
+    let parts = Parts { world, store, courier, runtime: runtime.handle().clone(), workers: 1 };
+    let live = Live::start(parts, Options::default(), quick(names)).unwrap();
+    (live, shown, runtime)
+}
+
+/// The next notification: `+` fires, `-` resolved.
+fn next(shown: &Shown, outcome: Outcome) -> String {
+    let (n, answer) = shown.recv_timeout(Duration::from_secs(60)).unwrap();
+    let _ = answer.send(outcome);
+    let mark = |resolved: bool| if resolved { "-" } else { "+" };
+    n.alerts.iter().map(|a| format!("{}{}", mark(a.is_resolved()), a.labels.value("instance"))).collect()
+}
+
+const GRACE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_stopped_engine_goes_on_where_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = Arc::new(Stage::default());
+    stage.set("Down", &["a"]);
+    let open = || Arc::new(SledStore::open(dir.path()).unwrap());
+    let (live, shown, runtime) = start(stage.clone(), open(), &["Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a");
+    live.stop(GRACE);
+    assert_eq!(
+        runtime.block_on(live.receive_alerts(vec![])).map_err(|e| e.to_string()),
+        Err("the engine has stopped".into())
+    );
+    drop((live, shown, runtime));
+    stage.set("Down", &["a", "b"]);
+    let (live, shown, _runtime) = start(stage.clone(), open(), &["Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a+b", "a alone is not told again");
+    stage.set("Down", &[]);
+    assert_eq!(next(&shown, Outcome::Delivered), "-a-b");
+    live.stop(GRACE);
+    assert_eq!(live.failed_writes(), 0);
+}
+
+#[test]
+fn what_was_not_delivered_is_delivered_after_the_next_start() {
+    let (stage, store) = (Arc::new(Stage::default()), Arc::new(MemoryStore::default()));
+    stage.set("Down", &["a"]);
+    let (live, shown, _runtime) = start(stage.clone(), store.clone(), &["Down"]);
+    let (_, unanswered) = shown.recv_timeout(GRACE).unwrap();
+    live.stop(Duration::ZERO);
+    stage.set("Down", &["error"]);
+    let (live, shown, _runtime) = start(stage, store, &["Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a", "though no rule says so any more");
+    drop(unanswered);
+    live.stop(GRACE);
+}
+
+/// A world in which one rule's query hangs until the test lets go, and another panics.
+struct Troubled {
+    stage: Stage,
+    hang: Mutex<Receiver<()>>,
+}
+
+impl World for Troubled {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        match &*rule.name {
+            "Hangs" => {
+                let _ = self.hang.lock().recv();
+            }
+            "Panics" => panic!("as the test wants"),
+            _ => {}
+        }
+        self.stage.query(rule, at)
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.stage.render(input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+        self.stage.append(samples)
+    }
+}
+
+#[test]
+fn a_group_that_hangs_or_panics_delays_no_other() {
+    let (release, hang) = channel();
+    let world = Arc::new(Troubled { stage: Stage::default(), hang: Mutex::new(hang) });
+    world.stage.set("Down", &["a"]);
+    let (live, shown, _runtime) = start(world.clone(), Arc::new(MemoryStore::default()), &["Hangs", "Panics", "Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a");
+    world.stage.set("Down", &[]);
+    assert_eq!(next(&shown, Outcome::Delivered), "-a");
+    let of = |name: &str| live.with(|e| e.rule_groups().into_iter().find(|g| &*g.spec.key.name == name)).unwrap();
+    // Both have missed or failed iterations by the time anyone else has gone through its life; wait for the count.
+    while of("Hangs").missed == 0 || of("Panics").state.rules[0].health != Health::Bad {
+        std::thread::yield_now();
+    }
+    assert!(of("Hangs").state.evaluated_at.is_none());
+    assert!(of("Panics").state.rules[0].last_error.as_deref().unwrap().contains("panicked"));
+    drop(release);
+    live.stop(GRACE);
+}
+
+#[test]
+fn silences_are_answered_when_they_are_stored() {
+    let store = Arc::new(MemoryStore::default());
+    let (live, _shown, runtime) = start(Arc::new(Stage::default()), store.clone(), &[]);
+    let now = live.now();
+    let matchers = vec![Matcher::equal("a", "b")];
+    let new = NewSilence { matchers, starts_at: now, ends_at: now + 3_600_000, ..NewSilence::default() };
+    let id = runtime.block_on(live.set_silence(new)).unwrap();
+    assert_eq!(store.load().unwrap().len(), 1);
+    runtime.block_on(live.expire_silence(id.clone())).unwrap();
+    let again = runtime.block_on(live.expire_silence(id.clone()));
+    assert_eq!(again, Err(LiveSilenceError::Refused(SilenceError::AlreadyExpired(id))));
+    live.stop(GRACE);
+}
