@@ -1,6 +1,8 @@
 //! Elementary functions that round as Go's do, which is what Prometheus' results are made with. The algorithms are
 //! those of FreeBSD's msun, on which Go's library is built.
 
+#![allow(clippy::excessive_precision)] // Constants as the algorithms give them.
+
 use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E, LOG10_E};
 
 const LN2_HI: f64 = 6.931_471_803_691_238_164_90e-01;

@@ -224,5 +224,14 @@ pub fn lookup(name: &str) -> Option<&'static Function> {
     table::FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().and_then(|i| table::FUNCTIONS.get(i))
 }
 
+mod batch;
 pub mod bucket;
+mod changes;
+mod date;
+pub mod extended;
+mod histogram_rate;
+mod math;
+mod over_time;
+mod rate;
+mod regression;
 mod table;
