@@ -15,11 +15,20 @@ pub enum StorageError {
     Corrupt(String),
 }
 
+/// Series that a selection found, shared with whoever else asked for them.
+pub type SharedSeries = Arc<[Arc<dyn Series>]>;
+
 /// Something series can be selected from.
 pub trait Queryable: Send + Sync {
     /// All series that satisfy every matcher and may have samples in `[mint, maxt]` (inclusive, milliseconds), in any
     /// order. A series without a sample in the interval may be among them.
     fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError>;
+
+    /// The same, shared: storage that keeps selections between rule evaluations hands out the one it keeps, and nothing is
+    /// copied.
+    fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {
+        self.select(matchers, mint, maxt).map(Into::into)
+    }
 
     /// Label names of the series that satisfy every matcher, sorted.
     fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError>;

@@ -1,0 +1,346 @@
+//! The database: what its parts share, and how they are asked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::model::{Labels, METRIC_NAME, Matcher, Value};
+
+use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
+use super::index::Index;
+use super::metadata::{Metadata, MetadataStore};
+use super::query::{Queryable, Series, SharedSeries, StorageError};
+use super::selection::Selections;
+use super::series::{MemSeries, State};
+use super::stats::{Cardinality, Counters, TsdbStats};
+use super::{AppendError, Appender, SeriesRef, TsdbError};
+
+/// 15 days, Prometheus' default.
+pub const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3600 * 1000;
+
+/// How a database is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TsdbOptions {
+    /// Samples older than this, by the clock that [`Tsdb::maintain`] is called with, are dropped.
+    pub retention_ms: i64,
+}
+
+impl Default for TsdbOptions {
+    fn default() -> Self {
+        TsdbOptions { retention_ms: DEFAULT_RETENTION_MS }
+    }
+}
+
+/// The time series database. Clones share it.
+#[derive(Clone)]
+pub struct Tsdb(Arc<Inner>);
+
+/// What all clones share.
+///
+/// Locks are taken in this order: `writer`, `index`, a series' own. Reads take no `writer`.
+pub(super) struct Inner {
+    pub(super) index: RwLock<Index>,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) counters: Counters,
+    selections: Selections,
+    metadata: MetadataStore,
+    options: TsdbOptions,
+    /// Samples before this are rejected: retention would drop them at once.
+    min_valid: AtomicI64,
+}
+
+/// What one commit at a time uses.
+#[derive(Default)]
+pub(super) struct Writer {
+    pub(super) encoder: ChunkEncoder,
+}
+
+impl Writer {
+    #[inline]
+    pub(super) fn log_sample(&mut self, _series: &MemSeries, _state: &mut State, _t: i64, _value: &Value, _st: i64) {}
+
+    pub(super) fn flush_log(&mut self, _counters: &Counters) -> Result<(), TsdbError> {
+        Ok(())
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(super) fn min_valid(&self) -> i64 {
+        self.min_valid.load(Ordering::Relaxed)
+    }
+}
+
+impl Tsdb {
+    /// A database without files: what it holds ends with it.
+    pub fn in_memory() -> Self {
+        Self::in_memory_with(TsdbOptions::default())
+    }
+
+    /// A database without files, with options.
+    pub fn in_memory_with(options: TsdbOptions) -> Self {
+        Tsdb(Arc::new(Inner {
+            index: RwLock::default(),
+            writer: Mutex::default(),
+            counters: Counters::default(),
+            selections: Selections::default(),
+            metadata: MetadataStore::default(),
+            options,
+            min_valid: AtomicI64::new(i64::MIN),
+        }))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// Starts a batch of samples.
+    pub fn appender(&self) -> Appender<'_> {
+        Appender::new(self)
+    }
+
+    /// The series with these labels, created when it is new.
+    pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, AppendError> {
+        self.appender().series(labels)
+    }
+
+    /// Appends many float samples of one series at once: times strictly ascending, values as many. Compresses as it
+    /// goes, and different series can be filled from different threads. For backfill: the samples are not written to
+    /// the log, they are durable after the next [`Tsdb::maintain`] or [`Tsdb::close`].
+    ///
+    /// Stops at the first sample that does not fit and gives the reason; the ones before it are kept.
+    pub fn append_column(&self, id: SeriesRef, ts: &[i64], vs: &[f64]) -> Result<(), AppendError> {
+        let series = self.0.index.read().get(id).cloned().ok_or(AppendError::UnknownSeries)?;
+        series.touch();
+        let mut encoder = ChunkEncoder::default();
+        let (n, result) = series.write(|state| {
+            let (n, result) = self.0.check_column(&series, ts);
+            let (ts, vs) = (ts.get(..n).unwrap_or(&[]), vs.get(..n).unwrap_or(&[]));
+            push_column(&series, state, ts, vs, &mut encoder);
+            (ts.len().min(vs.len()), result)
+        });
+        self.0.counters.floats.add(n as u64);
+        if let Err(reason) = result {
+            self.0.counters.reject(reason);
+        }
+        result
+    }
+
+    /// Records what is known of a metric.
+    pub fn set_metadata(&self, metric: &str, metadata: Metadata) {
+        self.0.metadata.set(metric, metadata);
+    }
+
+    /// What is known of one metric.
+    pub fn metadata(&self, metric: &str) -> Vec<Metadata> {
+        self.0.metadata.of(metric)
+    }
+
+    /// What is known of all metrics, by name.
+    pub fn all_metadata(&self) -> Vec<(String, Vec<Metadata>)> {
+        self.0.metadata.all()
+    }
+
+    /// The label sets of the series that satisfy every matcher of any of the sets and have samples in `[mint, maxt]`.
+    pub fn series(&self, sets: &[Vec<Matcher>], mint: i64, maxt: i64) -> Result<Vec<Labels>, StorageError> {
+        let mut found = Vec::new();
+        for matchers in sets {
+            for s in self.select_shared(matchers, mint, maxt)?.iter() {
+                if s.latest(mint, maxt)?.is_some() {
+                    found.push(s.labels().clone());
+                }
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Drops what is older than the retention. `now` is the time of day, milliseconds.
+    pub fn maintain(&self, now: i64) -> Result<(), TsdbError> {
+        let cutoff = now.saturating_sub(self.0.options.retention_ms);
+        self.0.min_valid.fetch_max(cutoff, Ordering::Relaxed);
+        let mut gone = Vec::new();
+        let _writer = self.0.writer.lock();
+        for series in self.0.index.read().iter() {
+            let newest = series.newest();
+            series.write(|state| {
+                let old = state.chunks.partition_point(|c| c.maxt < cutoff);
+                state.chunks.drain(..old);
+            });
+            if newest < cutoff && series.mark_idle() {
+                gone.push(series.id.0);
+            }
+        }
+        if !gone.is_empty() {
+            self.0.index.write().remove(&gone);
+            self.0.selections.clear();
+            self.0.counters.series_removed.add(gone.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// The figures of this moment. Looks at every series.
+    pub fn stats(&self) -> TsdbStats {
+        let c = &self.0.counters;
+        let index = self.0.index.read();
+        let mut stats = TsdbStats {
+            series: index.all().len() as u64,
+            series_created: c.series_created.get(),
+            series_removed: c.series_removed.get(),
+            floats_appended: c.floats.get(),
+            histograms_appended: c.histograms.get(),
+            rejected: c.rejected(),
+            wal_corruptions: c.wal_corruptions.get(),
+            wal_failures: c.wal_failures.get(),
+            flushes: c.flushes.get(),
+            checkpoints: c.checkpoints.get(),
+            blocks_deleted: c.blocks_deleted.get(),
+            ..TsdbStats::default()
+        };
+        for (_, values) in index.names() {
+            stats.label_names += 1;
+            stats.label_pairs += values as u64;
+        }
+        for series in index.iter() {
+            series.with(|state| state.count(&mut stats));
+            let newest = Some(series.newest()).filter(|t| *t != i64::MIN);
+            stats.head_maxt = stats.head_maxt.max(newest);
+        }
+        stats.mint = stats.head_mint;
+        stats
+    }
+
+    /// Where cardinality comes from: the `limit` most of each kind.
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        let index = self.0.index.read();
+        let most = |mut all: Vec<(String, u64)>| {
+            all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            all.truncate(limit);
+            all
+        };
+        let (mut values_by_label, mut bytes_by_label, mut series_by_pair) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, values) in index.names() {
+            values_by_label.push((name.to_owned(), values as u64));
+            bytes_by_label.push((name.to_owned(), index.values(name).map(|(v, _)| v.len() as u64).sum()));
+            series_by_pair.extend(index.values(name).map(|(v, n)| (format!("{name}={v}"), n as u64)));
+        }
+        Cardinality {
+            series_by_metric: most(index.values(METRIC_NAME).map(|(v, n)| (v.to_owned(), n as u64)).collect()),
+            values_by_label: most(values_by_label),
+            bytes_by_label: most(bytes_by_label),
+            series_by_pair: most(series_by_pair),
+        }
+    }
+
+    /// Ends use of the database: what is in memory becomes durable.
+    pub fn close(&self) -> Result<(), TsdbError> {
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// How many samples of a column fit behind a series' newest, and why the next one does not.
+    fn check_column(&self, series: &MemSeries, ts: &[i64]) -> (usize, Result<(), AppendError>) {
+        let mut newest = series.newest();
+        for (i, &t) in ts.iter().enumerate() {
+            let reason = if !(-super::appender::MAX_TIME..=super::appender::MAX_TIME).contains(&t) {
+                AppendError::OutOfBounds
+            } else if t < self.min_valid() {
+                AppendError::TooOld
+            } else if t <= newest {
+                AppendError::OutOfOrder
+            } else {
+                newest = t;
+                continue;
+            };
+            return (i, Err(reason));
+        }
+        (ts.len(), Ok(()))
+    }
+}
+
+/// Seals the tail and compresses the column behind it, chunk by chunk.
+fn push_column(series: &MemSeries, state: &mut State, ts: &[i64], vs: &[f64], encoder: &mut ChunkEncoder) {
+    if state.tail.len() > 0 {
+        state.chunks.extend(state.tail.seal(encoder));
+        state.tail = super::tail::Tail::Empty;
+    }
+    let (mut ts, mut vs) = (ts, vs);
+    while let Some(first) = ts.first() {
+        let end = window_end(*first);
+        let n = ts.partition_point(|t| *t < end).min(MAX_COUNT).min(vs.len());
+        if n == 0 {
+            return;
+        }
+        let (head, rest) = ts.split_at(n);
+        let (values, rest_values) = vs.split_at(n);
+        state.chunks.push(encoder.floats(head, values, &[]));
+        if let Some(last) = head.last() {
+            series.set_newest(*last);
+        }
+        (ts, vs) = (rest, rest_values);
+    }
+}
+
+impl Inner {
+    /// Calls `f` with the labels of the series that satisfy every matcher and were appended to since `mint`.
+    fn for_each_match(&self, matchers: &[Matcher], mint: i64, mut f: impl FnMut(&Labels)) {
+        let index = self.index.read();
+        for id in index.select(matchers) {
+            if let Some(series) = index.get(SeriesRef(id)).filter(|s| s.newest() >= mint) {
+                f(&series.labels);
+            }
+        }
+    }
+}
+
+impl Queryable for Tsdb {
+    fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
+        Ok(self.select_shared(matchers, mint, maxt)?.to_vec())
+    }
+
+    fn select_shared(&self, matchers: &[Matcher], _mint: i64, _maxt: i64) -> Result<SharedSeries, StorageError> {
+        Ok(self.0.selections.get(&self.0.index.read(), matchers))
+    }
+
+    fn label_names(&self, matchers: &[Matcher], mint: i64, _maxt: i64) -> Result<Vec<String>, StorageError> {
+        let mut names = BTreeSet::new();
+        if matchers.is_empty() {
+            names.extend(self.0.index.read().names().map(|(n, _)| n.to_owned()));
+            return Ok(names.into_iter().collect());
+        }
+        self.0.for_each_match(matchers, mint, |labels| {
+            for (name, _) in labels {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
+        });
+        Ok(names.into_iter().collect())
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        mint: i64,
+        _maxt: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        let mut values = BTreeSet::new();
+        if matchers.is_empty() {
+            values.extend(self.0.index.read().values(name).map(|(v, _)| v.to_owned()));
+            return Ok(values.into_iter().collect());
+        }
+        self.0.for_each_match(matchers, mint, |labels| {
+            if let Some(value) = labels.get(name)
+                && !values.contains(value)
+            {
+                values.insert(value.to_owned());
+            }
+        });
+        Ok(values.into_iter().collect())
+    }
+}

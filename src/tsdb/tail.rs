@@ -1,0 +1,268 @@
+//! The open end of a series: its newest samples, not yet compressed.
+//!
+//! Appending is a push, the newest sample is at hand without decoding, and compression sees a whole chunk at once.
+
+use std::sync::Arc;
+
+use crate::model::{FloatHistogram, SampleBuf, Value};
+
+use super::chunk::{Chunk, ChunkEncoder, window_end};
+use super::histogram_chunk;
+
+/// Float samples a tail takes before it is sealed.
+pub(super) const FLOAT_TAIL: usize = 120;
+/// Histograms a tail takes before it is sealed.
+pub(super) const HISTOGRAM_TAIL: usize = 32;
+
+/// The open end of a series.
+#[derive(Debug, Default)]
+pub(super) enum Tail {
+    /// No sample.
+    #[default]
+    Empty,
+    /// Float samples.
+    Floats(FloatTail),
+    /// Histograms of one layout.
+    Histograms(Box<HistogramTail>),
+}
+
+/// Float samples as columns; times as offsets, which take half of the memory.
+#[derive(Debug)]
+pub(super) struct FloatTail {
+    base: i64,
+    /// Times at and after this belong to another chunk.
+    end: i64,
+    offsets: Vec<u32>,
+    values: Vec<f64>,
+    /// Start timestamps; empty until one is known.
+    st: Vec<i64>,
+}
+
+/// Histograms that can be rows of one chunk.
+#[derive(Debug)]
+pub(super) struct HistogramTail {
+    end: i64,
+    rows: Vec<(i64, Arc<FloatHistogram>)>,
+    st: Vec<i64>,
+}
+
+impl FloatTail {
+    fn new(t: i64) -> Self {
+        FloatTail {
+            base: t,
+            end: window_end(t).min(t.saturating_add(i64::from(u32::MAX))),
+            offsets: Vec::new(),
+            values: Vec::new(),
+            st: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn takes(&self, t: i64) -> bool {
+        t < self.end && self.values.len() < FLOAT_TAIL
+    }
+
+    #[inline]
+    fn push(&mut self, t: i64, v: f64, st: i64) {
+        if st != 0 || !self.st.is_empty() {
+            self.st.resize(self.values.len(), 0);
+            self.st.push(st);
+        }
+        // `takes` holds t within a u32 of the base.
+        self.offsets.push((t - self.base) as u32);
+        self.values.push(v);
+    }
+
+    /// Empties the tail for samples from `t` on, and keeps its memory.
+    fn restart(&mut self, t: i64) {
+        let mut fresh = FloatTail::new(t);
+        std::mem::swap(&mut fresh.offsets, &mut self.offsets);
+        std::mem::swap(&mut fresh.values, &mut self.values);
+        fresh.offsets.clear();
+        fresh.values.clear();
+        *self = fresh;
+    }
+
+    fn times(&self) -> impl Iterator<Item = i64> {
+        self.offsets.iter().map(|o| self.base + i64::from(*o))
+    }
+
+    /// The samples with `mint <= t <= maxt`, as a range of the columns.
+    fn range(&self, mint: i64, maxt: i64) -> std::ops::Range<usize> {
+        let time = |o: &u32| self.base + i64::from(*o);
+        let from = if mint <= self.base { 0 } else { self.offsets.partition_point(|o| time(o) < mint) };
+        let to = match self.offsets.last() {
+            Some(last) if time(last) <= maxt => self.offsets.len(),
+            _ => self.offsets.partition_point(|o| time(o) <= maxt),
+        };
+        from..to.max(from)
+    }
+
+    fn read(&self, mint: i64, maxt: i64, st: bool, out: &mut SampleBuf) {
+        let range = self.range(mint, maxt);
+        let at = out.ts.len();
+        out.ts.extend(self.offsets.get(range.clone()).unwrap_or(&[]).iter().map(|o| self.base + i64::from(*o)));
+        out.vs.extend_from_slice(self.values.get(range.clone()).unwrap_or(&[]));
+        if st {
+            out.float_st.resize(at, 0);
+            out.float_st.extend_from_slice(self.st.get(range).unwrap_or(&[]));
+            out.float_st.resize(out.ts.len(), 0);
+        }
+    }
+
+    fn seal(&self, enc: &mut ChunkEncoder) -> Option<Chunk> {
+        let ts: Vec<i64> = self.times().collect();
+        (!ts.is_empty()).then(|| enc.floats(&ts, &self.values, &self.st))
+    }
+}
+
+impl HistogramTail {
+    fn new(t: i64) -> Self {
+        HistogramTail { end: window_end(t), rows: Vec::new(), st: Vec::new() }
+    }
+
+    fn takes(&self, t: i64, h: &FloatHistogram) -> bool {
+        use crate::model::histogram::CounterResetHint::{Gauge, NotReset};
+        let Some((_, first)) = self.rows.first() else { return t < self.end };
+        let gauge = first.counter_reset_hint == Gauge;
+        t < self.end
+            && self.rows.len() < HISTOGRAM_TAIL
+            && h.counter_reset_hint == if gauge { Gauge } else { NotReset }
+            && histogram_chunk::same_layout(first, h)
+    }
+
+    fn push(&mut self, t: i64, h: Arc<FloatHistogram>, st: i64) {
+        if st != 0 || !self.st.is_empty() {
+            self.st.resize(self.rows.len(), 0);
+            self.st.push(st);
+        }
+        self.rows.push((t, h));
+    }
+
+    fn read(&self, mint: i64, maxt: i64, st: bool, out: &mut SampleBuf) {
+        let from = self.rows.partition_point(|(t, _)| *t < mint);
+        let to = self.rows.partition_point(|(t, _)| *t <= maxt).max(from);
+        let at = out.hists.len();
+        out.hists.extend_from_slice(self.rows.get(from..to).unwrap_or(&[]));
+        if st {
+            out.hist_st.resize(at, 0);
+            out.hist_st.extend_from_slice(self.st.get(from..to).unwrap_or(&[]));
+            out.hist_st.resize(out.hists.len(), 0);
+        }
+    }
+}
+
+impl Tail {
+    /// Appends a float newer than all others. Gives the chunk that had to be sealed for it.
+    #[inline]
+    pub(super) fn push_float(&mut self, t: i64, v: f64, st: i64, enc: &mut ChunkEncoder) -> Option<Chunk> {
+        if let Tail::Floats(f) = self
+            && f.takes(t)
+        {
+            f.push(t, v, st);
+            return None;
+        }
+        let sealed = self.seal(enc);
+        match self {
+            Tail::Floats(f) => f.restart(t),
+            _ => *self = Tail::Floats(FloatTail::new(t)),
+        }
+        if let Tail::Floats(f) = self {
+            f.push(t, v, st);
+        }
+        sealed
+    }
+
+    /// Appends a histogram newer than all others; its hint is replaced by what its predecessor makes it. Gives the
+    /// chunk that had to be sealed for it.
+    pub(super) fn push_histogram(
+        &mut self,
+        t: i64,
+        mut h: Arc<FloatHistogram>,
+        st: i64,
+        enc: &mut ChunkEncoder,
+    ) -> Option<Chunk> {
+        let hint = histogram_chunk::hint_after(self.newest_histogram().map(|h| &**h), &h);
+        if h.counter_reset_hint != hint {
+            h = Arc::new(FloatHistogram { counter_reset_hint: hint, ..(*h).clone() });
+        }
+        let fits = matches!(self, Tail::Histograms(tail) if tail.takes(t, &h));
+        let mut sealed = None;
+        if !fits {
+            sealed = self.seal(enc);
+            *self = Tail::Histograms(Box::new(HistogramTail::new(t)));
+        }
+        if let Tail::Histograms(tail) = self {
+            tail.push(t, h, st);
+        }
+        sealed
+    }
+
+    fn newest_histogram(&self) -> Option<&Arc<FloatHistogram>> {
+        match self {
+            Tail::Histograms(tail) => tail.rows.last().map(|(_, h)| h),
+            _ => None,
+        }
+    }
+
+    /// The samples as a chunk; `None` when there are none.
+    pub(super) fn seal(&self, enc: &mut ChunkEncoder) -> Option<Chunk> {
+        match self {
+            Tail::Empty => None,
+            Tail::Floats(f) => f.seal(enc),
+            Tail::Histograms(h) => histogram_chunk::encode(enc, &h.rows, &h.st),
+        }
+    }
+
+    /// Appends the samples with `mint <= t <= maxt` to `out`.
+    pub(super) fn read(&self, mint: i64, maxt: i64, st: bool, out: &mut SampleBuf) {
+        match self {
+            Tail::Empty => {}
+            Tail::Floats(f) => f.read(mint, maxt, st, out),
+            Tail::Histograms(h) => h.read(mint, maxt, st, out),
+        }
+    }
+
+    /// The newest sample with `mint <= t <= maxt`.
+    #[inline]
+    pub(super) fn latest(&self, mint: i64, maxt: i64) -> Option<(i64, Value)> {
+        match self {
+            Tail::Empty => None,
+            Tail::Floats(f) => {
+                let i = f.range(mint, maxt).next_back()?;
+                Some((f.base + i64::from(*f.offsets.get(i)?), Value::Float(*f.values.get(i)?)))
+            }
+            Tail::Histograms(h) => {
+                let (t, h) = h.rows.iter().rev().find(|(t, _)| *t <= maxt)?;
+                (*t >= mint).then(|| (*t, Value::Histogram(h.clone())))
+            }
+        }
+    }
+
+    /// Times of the first and the last sample.
+    pub(super) fn bounds(&self) -> Option<(i64, i64)> {
+        match self {
+            Tail::Empty => None,
+            Tail::Floats(f) => Some((f.base, f.base + i64::from(*f.offsets.last()?))),
+            Tail::Histograms(h) => Some((h.rows.first()?.0, h.rows.last()?.0)),
+        }
+    }
+
+    /// The number of samples.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Tail::Empty => 0,
+            Tail::Floats(f) => f.values.len(),
+            Tail::Histograms(h) => h.rows.len(),
+        }
+    }
+
+    /// Whether the newest sample, at the time asked about, is this one.
+    pub(super) fn newest_is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Tail::Floats(f), Value::Float(v)) => f.values.last().is_some_and(|n| n.to_bits() == v.to_bits()),
+            (Tail::Histograms(t), Value::Histogram(h)) => t.rows.last().is_some_and(|(_, n)| n == h),
+            _ => false,
+        }
+    }
+}
