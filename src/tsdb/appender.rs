@@ -249,13 +249,7 @@ impl Inner {
     }
 
     #[inline]
-    fn store(
-        &self,
-        index: &Index,
-        writer: &mut Writer,
-        p: &Pending,
-        rare: Option<&Rare>,
-    ) -> Result<bool, AppendError> {
+    fn store(&self, index: &Index, writer: &mut Writer, p: &Pending, rare: Option<&Rare>) -> Result<bool, AppendError> {
         let series = index.get(p.id).ok_or(AppendError::UnknownSeries)?;
         let st = rare.map_or(0, |r| r.st);
         let value = match rare.and_then(|r| r.histogram.as_ref()) {

@@ -24,7 +24,8 @@ const MAX_PLACES: usize = 15;
 /// Integers beyond this are not exact in a float.
 const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-const POWERS: [f64; MAX_PLACES + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+const POWERS: [f64; MAX_PLACES + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// Encodes columns; holds the memory to do so.
 #[derive(Debug, Default)]
@@ -132,7 +133,6 @@ impl Encoder {
         out.extend_from_slice(fixed);
     }
 }
-
 
 /// The integer `i` with `v == i / 10^places` bit by bit.
 #[inline]

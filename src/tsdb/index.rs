@@ -44,8 +44,7 @@ impl Slab {
             self.blocks.resize_with(at + 1, || None);
         }
         let Some(block) = self.blocks.get_mut(at) else { return };
-        let block =
-            block.get_or_insert_with(|| Box::new(SlabBlock { used: 0, slots: [const { None }; SLAB_BLOCK] }));
+        let block = block.get_or_insert_with(|| Box::new(SlabBlock { used: 0, slots: [const { None }; SLAB_BLOCK] }));
         if let Some(slot) = block.slots.get_mut(id as usize % SLAB_BLOCK) {
             block.used += usize::from(slot.is_none());
             *slot = Some(series);
@@ -85,9 +84,9 @@ impl Index {
     /// The series with these labels, in the packed form.
     #[inline]
     pub(super) fn find(&self, labels: &[u8], hash: u64) -> Option<&Arc<MemSeries>> {
-        let id = self.by_labels.find(hash, |id| {
-            self.slab.get(*id).is_some_and(|s| s.hash == hash && s.labels.as_bytes() == labels)
-        })?;
+        let id = self
+            .by_labels
+            .find(hash, |id| self.slab.get(*id).is_some_and(|s| s.hash == hash && s.labels.as_bytes() == labels))?;
         self.slab.get(*id)
     }
 
@@ -246,9 +245,7 @@ impl Index {
         match m.op {
             MatchOp::Equal if m.value.is_empty() => values.values().map(Vec::as_slice).collect(),
             MatchOp::NotEqual if m.value.is_empty() => values.values().map(Vec::as_slice).collect(),
-            MatchOp::Equal | MatchOp::NotEqual => {
-                values.get(m.value.as_str()).map(Vec::as_slice).into_iter().collect()
-            }
+            MatchOp::Equal | MatchOp::NotEqual => values.get(m.value.as_str()).map(Vec::as_slice).into_iter().collect(),
             MatchOp::Regex | MatchOp::NotRegex => {
                 let literals = m.regex().and_then(|r| r.literals()).unwrap_or(&[]);
                 literals.iter().filter_map(|l| values.get(l.as_str())).map(Vec::as_slice).collect()

@@ -78,14 +78,8 @@ fn what_does_not_fit_is_rejected_with_its_reason_counted() {
     a.append_ref(id, 19_000, 1.0).unwrap();
     assert_eq!(a.commit().unwrap(), Committed { appended: 1, repeated: 0, rejected: 1 });
     let rejected = db.stats().rejected;
-    let want = Rejected {
-        out_of_order: 3,
-        duplicate: 3,
-        too_old: 2,
-        out_of_bounds: 2,
-        unknown_series: 1,
-        series_limit: 0,
-    };
+    let want =
+        Rejected { out_of_order: 3, duplicate: 3, too_old: 2, out_of_bounds: 2, unknown_series: 1, series_limit: 0 };
     assert_eq!(rejected, want);
     assert_eq!(db.stats().floats_appended, 3);
 }
