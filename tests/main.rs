@@ -4,4 +4,5 @@
 mod alert_life;
 mod fault_simulator;
 mod live_engine;
+mod routing_peers;
 mod stage;
