@@ -4,7 +4,7 @@
 //!
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
-//! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
+//! - [`config`]: the configuration files, read strictly, with the place of every defect; secrets.
 //! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
 //! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
@@ -14,6 +14,7 @@
 
 pub mod alerting;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod fleet;
 pub mod ingest;

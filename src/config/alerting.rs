@@ -1,0 +1,68 @@
+//! The `alerting` section: alerts sent on to external Alertmanagers.
+
+use std::path::Path;
+
+use super::http::HttpClientConfig;
+use super::relabel::RelabelConfig;
+use super::scrape::{FileSdConfig, StaticConfig, refuse_unsupported_discovery};
+use super::secret::join_dir;
+use super::yaml::{Duration, MapReader};
+use crate::section;
+
+section! {
+    /// External Alertmanagers and what their alerts are relabelled to.
+    pub struct AlertingConfig as "alerting config" {
+        /// Steps over every alert's labels before it is sent.
+        alert_relabel_configs: Vec<RelabelConfig>,
+        /// Sets of Alertmanagers; each alert goes to all.
+        alertmanagers: Vec<AlertmanagerClientConfig>,
+    }
+}
+
+section! {
+    /// A set of Alertmanagers and how to reach them.
+    pub struct AlertmanagerClientConfig as "alertmanager config" with check {
+        /// Prefix of the API's path.
+        path_prefix: String = "/".into(),
+        /// `http` or `https`.
+        scheme: String = "http".into(),
+        /// How long one request may take.
+        timeout: Duration = Duration::seconds(10),
+        /// `v2`.
+        api_version: String = "v2".into(),
+        /// Alertmanagers listed here.
+        static_configs: Vec<StaticConfig>,
+        /// Alertmanagers listed in files.
+        file_sd_configs: Vec<FileSdConfig>,
+        /// Steps over an Alertmanager's labels.
+        relabel_configs: Vec<RelabelConfig>,
+        /// Steps over the labels of the alerts sent to this set.
+        alert_relabel_configs: Vec<RelabelConfig>,
+    }
+    inline {
+        /// The HTTP client.
+        http: HttpClientConfig,
+    }
+}
+
+impl AlertmanagerClientConfig {
+    fn check(&mut self, m: &MapReader) {
+        refuse_unsupported_discovery(m);
+        if let Some(node) = m.raw("sigv4") {
+            m.decoder().error(node.position, "sigv4 is not supported for alertmanagers");
+        }
+        if self.api_version != "v2" {
+            let message = format!("expected Alertmanager api version to be one of [v2] but got {}", self.api_version);
+            m.error("api_version", message);
+        }
+        if !["http", "https"].contains(&self.scheme.as_str()) {
+            m.error("scheme", format!("invalid scheme {:?}, expected http or https", self.scheme));
+        }
+    }
+
+    /// Makes the files it names relative to a configuration file's folder.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        self.http.resolve_paths(dir);
+        self.file_sd_configs.iter_mut().flat_map(|c| &mut c.files).for_each(|f| *f = join_dir(dir, f));
+    }
+}

@@ -1,0 +1,227 @@
+//! The configuration file: a strict superset of Prometheus', with one section of our own, `watchbell`; and Alertmanager's
+//! configuration as it is.
+//!
+//! Everything is read strictly. An unknown key, a wrong type or a bad duration is an error with file, line and column, and
+//! all errors of a file are reported at once. Secrets are of type [`secret::Secret`], which does not print itself.
+
+pub mod alerting;
+pub mod global;
+pub mod http;
+pub mod own;
+pub mod relabel;
+pub mod remote;
+pub mod scrape;
+pub mod secret;
+pub mod url;
+pub mod yaml;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use self::alerting::{AlertingConfig, AlertmanagerClientConfig};
+pub use self::global::GlobalConfig;
+pub use self::http::HttpClientConfig;
+pub use self::own::{Datasource, QueryMethod, RemoteDatasource, WatchbellConfig};
+pub use self::relabel::{RelabelAction, RelabelConfig};
+pub use self::remote::{RemoteWriteConfig, StorageConfig, TracingConfig};
+pub use self::scrape::{FileSdConfig, ScrapeConfig, ScrapeProtocol, StaticConfig};
+pub use self::secret::Secret;
+use self::yaml::{Decode, Decoder, MapReader};
+use crate::model::{Diagnostic, Position};
+use crate::section;
+
+section! {
+    /// A configuration, with every default settled and every path made relative to the file's folder.
+    pub struct Config as "configuration" with check {
+        /// Defaults of jobs and groups.
+        global: GlobalConfig,
+        /// Accepted and without effect: settings of Go's run time.
+        runtime: Option<RuntimeConfig>,
+        /// Globs of rule files.
+        rule_files: Vec<String>,
+        /// Globs of files with more scrape configs.
+        scrape_config_files: Vec<String>,
+        /// What is scraped.
+        scrape_configs: Vec<ScrapeConfig>,
+        /// External Alertmanagers.
+        alerting: AlertingConfig,
+        /// Where samples are sent on to.
+        remote_write: Vec<RemoteWriteConfig>,
+        /// Storage.
+        storage: StorageConfig,
+        /// Accepted and without effect.
+        tracing: Option<TracingConfig>,
+        /// Accepted and without effect: Watchbell does not take OTLP.
+        otlp: Option<serde_json::Value>,
+        /// Our own section.
+        watchbell: WatchbellConfig,
+    }
+}
+
+section! {
+    /// Settings of Go's run time.
+    pub struct RuntimeConfig as "runtime config" {
+        /// Garbage collection's target.
+        gogc: i64,
+    }
+}
+
+/// Where a configuration takes `$VAR` in external labels from.
+pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// A configuration and its text for display.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file's text with secrets masked.
+    pub masked: String,
+}
+
+impl Config {
+    /// Reads a configuration; `file` names it in messages, and relative paths in it start from its folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_str(file: &str, text: &str, env: Env) -> Result<Loaded, Vec<Diagnostic>> {
+        let decoder = Decoder::new(file, text);
+        let mut config = match decoder.document() {
+            Some(node) => Config::decode(&node, &decoder),
+            // An empty file is a configuration of defaults, as in Prometheus.
+            None => (decoder.defect_count() == 0).then(Config::default),
+        };
+        let dir = Path::new(file).parent().unwrap_or(Path::new(""));
+        if let Some(config) = &mut config {
+            config.resolve_paths(dir);
+            config.global.external_labels.values_mut().for_each(|v| *v = global::expand(v, env));
+        }
+        let masked = decoder.masked_source();
+        let mut config = decoder.finish(config)?;
+        let more = load_scrape_config_files(&config)?;
+        config.scrape_configs.extend(more);
+        Ok(Loaded { config, masked })
+    }
+
+    /// Reads a configuration file, with variables from the environment.
+    ///
+    /// # Errors
+    /// When the file cannot be read; else everything that is wrong with it.
+    pub fn load_file(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+        let text = read_text(path)?;
+        Config::load_str(&path.to_string_lossy(), &text, &|name| std::env::var(name).ok())
+    }
+
+    fn check(&mut self, m: &MapReader) {
+        if let Some(node) = m.node_at("remote_read") {
+            m.decoder().error(node.position, "remote_read is not supported, use watchbell.datasource for a remote Prometheus");
+        }
+        for pattern in &self.rule_files {
+            let last = pattern.rsplit('/').next().unwrap_or_default();
+            if pattern.rsplit_once('/').is_some_and(|(dir, _)| dir.contains("**")) || glob::Pattern::new(last).is_err() {
+                m.error("rule_files", format!("invalid rule file path {pattern:?}"));
+            }
+        }
+        let nodes = m.node_at("scrape_configs").and_then(|n| n.items()).unwrap_or_default();
+        let mut names = HashSet::new();
+        // Unreadable jobs are left out of the list, so jobs are found again by name.
+        for job in &mut self.scrape_configs {
+            let named = nodes.iter().filter(|n| n.get("job_name").and_then(|v| v.text()) == Some(&job.job_name));
+            let repeated = !job.job_name.is_empty() && !names.insert(job.job_name.clone());
+            let Some(node) = (if repeated { named.last() } else { named.into_iter().next() }) else { continue };
+            job.inherit(&self.global, node, m.decoder());
+            if repeated {
+                let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
+                m.decoder().error(node.get("job_name").unwrap_or(node).position, message);
+            }
+        }
+        let mut names = HashSet::new();
+        for remote in &self.remote_write {
+            if !remote.name.is_empty() && !names.insert(&remote.name) {
+                let message = format!("found multiple remote write configs with job name {:?}", remote.name);
+                m.error("remote_write", message);
+            }
+        }
+    }
+
+    fn resolve_paths(&mut self, dir: &Path) {
+        let join = |path: &mut String| *path = secret::join_dir(dir, path);
+        self.rule_files.iter_mut().for_each(join);
+        self.scrape_config_files.iter_mut().for_each(join);
+        self.scrape_configs.iter_mut().for_each(|c| c.resolve_paths(dir));
+        self.alerting.alertmanagers.iter_mut().for_each(|c| c.resolve_paths(dir));
+        self.remote_write.iter_mut().for_each(|c| c.http.resolve_paths(dir));
+        self.watchbell.resolve_paths(dir);
+        for log in [&mut self.global.query_log_file, &mut self.global.scrape_failure_log_file] {
+            join(log);
+        }
+    }
+
+    /// The files that `rule_files` names now, sorted, each once.
+    pub fn rule_paths(&self) -> Vec<String> {
+        expand_globs(&self.rule_files)
+    }
+}
+
+/// The files that match the patterns, sorted, each once.
+pub fn expand_globs(patterns: &[String]) -> Vec<String> {
+    let matches = patterns.iter().filter_map(|p| glob::glob(p).ok()).flatten().filter_map(Result::ok);
+    let mut paths: Vec<String> = matches.map(|p| p.to_string_lossy().into_owned()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// One diagnostic that names the file.
+pub fn read_text(path: &Path) -> Result<String, Vec<Diagnostic>> {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let fail = |message: String| vec![Diagnostic::new(&name, Position::default(), message)];
+    let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let valid = e.utf8_error().valid_up_to();
+        fail(format!("byte {valid} is not UTF-8"))
+    })
+}
+
+section! {
+    /// A file of more scrape configs.
+    pub struct ScrapeConfigFile as "scrape config file" {
+        /// What is scraped.
+        scrape_configs: Vec<ScrapeConfig>,
+    }
+}
+
+fn load_scrape_config_files(config: &Config) -> Result<Vec<ScrapeConfig>, Vec<Diagnostic>> {
+    let mut names: HashSet<String> = config.scrape_configs.iter().map(|c| c.job_name.clone()).collect();
+    let (mut all, mut defects) = (Vec::new(), Vec::new());
+    for path in expand_globs(&config.scrape_config_files) {
+        match load_scrape_config_file(Path::new(&path), &config.global, &mut names) {
+            Ok(jobs) => all.extend(jobs),
+            Err(more) => defects.extend(more),
+        }
+    }
+    if defects.is_empty() { Ok(all) } else { Err(defects) }
+}
+
+fn load_scrape_config_file(
+    path: &Path,
+    global: &GlobalConfig,
+    names: &mut HashSet<String>,
+) -> Result<Vec<ScrapeConfig>, Vec<Diagnostic>> {
+    let text = read_text(path)?;
+    let decoder = Decoder::new(&*path.to_string_lossy(), &text);
+    let Some(node) = decoder.document() else { return decoder.finish(None) };
+    let mut file = ScrapeConfigFile::decode(&node, &decoder);
+    for job in file.iter_mut().flat_map(|f| &mut f.scrape_configs) {
+        job.inherit(global, &node, &decoder);
+        job.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        if !names.insert(job.job_name.clone()) {
+            let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
+            decoder.error(node.position, message);
+        }
+    }
+    decoder.finish(file.map(|f| f.scrape_configs))
+}

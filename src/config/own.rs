@@ -1,0 +1,128 @@
+//! The `watchbell` section: what Prometheus' configuration has no place for.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::http::HttpClientConfig;
+use super::secret::{Secret, join_dir};
+use super::url::HttpUrl;
+use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use crate::section;
+
+section! {
+    /// Watchbell's own settings.
+    pub struct WatchbellConfig as "watchbell config" with check {
+        /// What rules query: `local`, or a remote Prometheus.
+        datasource: Datasource,
+        /// The Alertmanager configuration: a plain `alertmanager.yml`, or a Kubernetes Secret that carries one. Empty:
+        /// alerts go to `alerting.alertmanagers` only.
+        alertmanager_config: String,
+        /// Where data is kept.
+        data_dir: String = "data".into(),
+        /// How long samples are kept.
+        retention: Duration = Duration(15 * 86_400_000),
+        /// Where HTTP is served. Only this machine by default: the API has no authorization of its own.
+        listen_address: String = DEFAULT_LISTEN_ADDRESS.into(),
+        /// The URL by which links in notifications lead back; derived from the listen address when empty.
+        external_url: String,
+    }
+}
+
+/// Beside Prometheus' 9090 and Alertmanager's 9093, so that all three run on one machine.
+pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:9095";
+
+/// What rules query.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Datasource {
+    /// The in-process time series database.
+    #[default]
+    Local,
+    /// A Prometheus-compatible HTTP API.
+    Remote(Box<RemoteDatasource>),
+}
+
+section! {
+    /// A Prometheus-compatible HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics.
+    pub struct RemoteDatasource as "datasource" with check {
+        /// The server.
+        url: HttpUrl,
+        /// What stands before `/api/v1`.
+        path_prefix: String,
+        /// More headers, such as `X-Scope-OrgID`.
+        headers: BTreeMap<String, Secret>,
+        /// How long one query may take.
+        timeout: Duration = Duration::seconds(30),
+        /// `POST` or `GET`.
+        method: QueryMethod,
+    }
+    inline {
+        /// The HTTP client.
+        http: HttpClientConfig,
+    }
+}
+
+/// How queries are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum QueryMethod {
+    /// As a form: no limit on a query's length.
+    #[default]
+    Post,
+    /// In the URL: caches on the way see it.
+    Get,
+}
+
+impl Decode for QueryMethod {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.text() {
+            Some("POST" | "post") => Some(QueryMethod::Post),
+            Some("GET" | "get") => Some(QueryMethod::Get),
+            _ => d.mismatch(node, "GET or POST"),
+        }
+    }
+}
+
+impl Decode for Datasource {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.text() {
+            Some("local") => Some(Datasource::Local),
+            Some(_) => d.mismatch(node, "local, or a mapping with url"),
+            None => RemoteDatasource::decode(node, d).map(|r| Datasource::Remote(Box::new(r))),
+        }
+    }
+}
+
+impl RemoteDatasource {
+    fn check(&mut self, m: &MapReader) {
+        if !m.has("url") {
+            m.error("url", "datasource needs a url");
+        }
+        if self.timeout.0 == 0 {
+            m.error("timeout", "timeout cannot be zero");
+        }
+    }
+}
+
+impl WatchbellConfig {
+    fn check(&mut self, m: &MapReader) {
+        if self.retention.0 == 0 {
+            m.error("retention", "retention cannot be zero");
+        }
+        if self.listen_address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            m.error("listen_address", format!("expected host:port, found {:?}", self.listen_address));
+        }
+        if !self.external_url.is_empty()
+            && let Err(e) = HttpUrl::parse(&self.external_url)
+        {
+            m.error("external_url", e);
+        }
+    }
+
+    /// Makes the files it names relative to a configuration file's folder.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        self.alertmanager_config = join_dir(dir, &self.alertmanager_config);
+        self.data_dir = join_dir(dir, &self.data_dir);
+        if let Datasource::Remote(remote) = &mut self.datasource {
+            remote.http.resolve_paths(dir);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Relabelling: what to do to a label set, step by step.
+
+use std::fmt;
+
+use super::yaml::{Decode, Decoder, MapReader, Node};
+use crate::section;
+
+section! {
+    /// One step of relabelling.
+    pub struct RelabelConfig as "relabel config" with check {
+        /// Labels whose values are joined to be matched.
+        source_labels: Vec<String>,
+        /// What joins them.
+        separator: String = ";".into(),
+        /// What the joined value must match, anchored.
+        regex: RelabelRegex,
+        /// Divisor of `hashmod`.
+        modulus: u64,
+        /// The label that is written.
+        target_label: String,
+        /// What is written, with the regex's groups as `$1`.
+        replacement: String = DEFAULT_REPLACEMENT.into(),
+        /// What the step does.
+        action: RelabelAction,
+    }
+}
+
+const DEFAULT_REPLACEMENT: &str = "$1";
+
+/// What a step of relabelling does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RelabelAction {
+    /// Writes `replacement` to `target_label` when the regex matches.
+    #[default]
+    Replace,
+    /// Keeps the target only when the regex matches.
+    Keep,
+    /// Drops the target when the regex matches.
+    Drop,
+    /// Keeps the target only when the joined value equals `target_label`'s.
+    KeepEqual,
+    /// Drops the target when the joined value equals `target_label`'s.
+    DropEqual,
+    /// Writes the hash of the joined value modulo `modulus`.
+    HashMod,
+    /// Copies the labels whose names match to names made from `replacement`.
+    LabelMap,
+    /// Drops the labels whose names match.
+    LabelDrop,
+    /// Keeps only the labels whose names match.
+    LabelKeep,
+    /// Writes the joined value in lower case.
+    Lowercase,
+    /// Writes the joined value in upper case.
+    Uppercase,
+}
+
+const ACTIONS: [(&str, RelabelAction); 11] = [
+    ("replace", RelabelAction::Replace),
+    ("keep", RelabelAction::Keep),
+    ("drop", RelabelAction::Drop),
+    ("keepequal", RelabelAction::KeepEqual),
+    ("dropequal", RelabelAction::DropEqual),
+    ("hashmod", RelabelAction::HashMod),
+    ("labelmap", RelabelAction::LabelMap),
+    ("labeldrop", RelabelAction::LabelDrop),
+    ("labelkeep", RelabelAction::LabelKeep),
+    ("lowercase", RelabelAction::Lowercase),
+    ("uppercase", RelabelAction::Uppercase),
+];
+
+impl fmt::Display for RelabelAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ACTIONS.iter().find(|(_, a)| a == self).map_or("", |(n, _)| n);
+        f.write_str(name)
+    }
+}
+
+impl Decode for RelabelAction {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let given = node.text().unwrap_or_default().to_lowercase();
+        match ACTIONS.iter().find(|(name, _)| *name == given) {
+            Some((_, action)) => Some(*action),
+            None => {
+                let names: Vec<&str> = ACTIONS.iter().map(|(n, _)| *n).collect();
+                let found = node.describe();
+                d.error(node.position, format!("unknown relabel action {found}, expected one of {}", names.join(", ")));
+                None
+            }
+        }
+    }
+}
+
+/// An anchored regular expression with groups.
+#[derive(Clone)]
+pub struct RelabelRegex {
+    source: String,
+    /// `None` is the default `(.*)`, which needs no engine.
+    compiled: Option<regex::Regex>,
+}
+
+impl RelabelRegex {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(source: &str) -> Result<Self, String> {
+        let compiled = regex::RegexBuilder::new(&format!("^(?s:{source})$")).size_limit(8 << 20).build();
+        match compiled {
+            Ok(regex) => Ok(RelabelRegex { source: source.to_owned(), compiled: Some(regex) }),
+            Err(e) => Err(format!("invalid regular expression {source:?}: {e}")),
+        }
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// The compiled pattern; `None` for the default `(.*)`, whose only group is the whole value.
+    pub fn compiled(&self) -> Option<&regex::Regex> {
+        self.compiled.as_ref()
+    }
+
+    fn is_default(&self) -> bool {
+        self.source == "(.*)"
+    }
+}
+
+impl Default for RelabelRegex {
+    fn default() -> Self {
+        RelabelRegex { source: "(.*)".into(), compiled: None }
+    }
+}
+
+impl PartialEq for RelabelRegex {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl fmt::Debug for RelabelRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.source, f)
+    }
+}
+
+impl Decode for RelabelRegex {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(text) = node.text() else { return d.mismatch(node, "a regular expression") };
+        RelabelRegex::new(text).map_err(|e| d.error(node.position, e)).ok()
+    }
+}
+
+impl RelabelConfig {
+    fn check(&mut self, m: &MapReader) {
+        use RelabelAction::{DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase};
+        let action = self.action;
+        if action == HashMod && self.modulus == 0 {
+            m.error("modulus", "relabel configuration for hashmod requires non-zero modulus");
+        }
+        let needs_target = [Replace, HashMod, Lowercase, Uppercase, KeepEqual, DropEqual].contains(&action);
+        if needs_target && self.target_label.is_empty() {
+            m.error("target_label", format!("relabel configuration for {action} action requires 'target_label' value"));
+        }
+        let fixed_replacement = [Lowercase, Uppercase, KeepEqual, DropEqual].contains(&action);
+        if fixed_replacement && self.replacement != DEFAULT_REPLACEMENT {
+            m.error("replacement", format!("'replacement' can not be set for {action} action"));
+        }
+        if action == LabelMap && self.replacement.is_empty() {
+            m.error("replacement", format!("\"\" is invalid 'replacement' for {action} action"));
+        }
+        let plain = self.modulus == 0 && self.separator == ";" && self.replacement == DEFAULT_REPLACEMENT;
+        if [DropEqual, KeepEqual].contains(&action) && !(plain && self.regex.is_default()) {
+            let message = format!("{action} action requires only 'source_labels' and `target_label`, and no other fields");
+            m.error("action", message);
+        }
+        let bare = plain && self.source_labels.is_empty() && self.target_label.is_empty();
+        if [LabelDrop, LabelKeep].contains(&action) && !bare {
+            m.error("action", format!("{action} action requires only 'regex', and no other fields"));
+        }
+    }
+}

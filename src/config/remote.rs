@@ -1,0 +1,195 @@
+//! Remote write, and the other sections of a Prometheus configuration that Watchbell reads past.
+
+use std::collections::BTreeMap;
+
+use super::http::{HttpClientConfig, TlsConfig};
+use super::relabel::RelabelConfig;
+use super::url::HttpUrl;
+use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use crate::section;
+
+section! {
+    /// Where samples are sent on to.
+    pub struct RemoteWriteConfig as "remote write config" with check {
+        /// The endpoint.
+        url: HttpUrl,
+        /// A name for metrics and logs.
+        name: String,
+        /// How long one request may take.
+        remote_timeout: Duration = Duration::seconds(30),
+        /// More headers.
+        headers: BTreeMap<String, String>,
+        /// Which message is sent.
+        protobuf_message: RemoteWriteMessage,
+        /// Send exemplars.
+        send_exemplars: bool,
+        /// Send native histograms.
+        send_native_histograms: bool,
+        /// Resolve the host for every connection.
+        round_robin_dns: bool,
+        /// Steps over every series' labels.
+        write_relabel_configs: Vec<RelabelConfig>,
+        /// How samples are queued.
+        queue_config: QueueConfig,
+        /// Whether and how metadata is sent.
+        metadata_config: MetadataConfig,
+    }
+    inline {
+        /// The HTTP client.
+        http: HttpClientConfig,
+    }
+}
+
+section! {
+    /// How samples are queued for a remote endpoint.
+    pub struct QueueConfig as "queue config" {
+        /// Samples buffered by a shard.
+        capacity: usize = 10_000,
+        /// Most shards.
+        max_shards: usize = 50,
+        /// Fewest shards.
+        min_shards: usize = 1,
+        /// Most samples of a request.
+        max_samples_per_send: usize = 2_000,
+        /// How long a sample waits for company.
+        batch_send_deadline: Duration = Duration::seconds(5),
+        /// First pause before a retry.
+        min_backoff: Duration = Duration(30),
+        /// Longest pause before a retry.
+        max_backoff: Duration = Duration::seconds(5),
+        /// Retry when told to slow down.
+        retry_on_http_429: bool,
+        /// Samples older than this are dropped, 0 for none.
+        sample_age_limit: Duration,
+    }
+}
+
+section! {
+    /// Whether and how metadata is sent.
+    pub struct MetadataConfig as "metadata config" {
+        /// Send it.
+        send: bool = true,
+        /// How often.
+        send_interval: Duration = Duration::seconds(60),
+        /// Most entries of a request.
+        max_samples_per_send: usize = 2_000,
+    }
+}
+
+/// Which message remote write sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RemoteWriteMessage {
+    /// Remote write 1.0.
+    #[default]
+    V1,
+    /// Remote write 2.0.
+    V2,
+}
+
+impl Decode for RemoteWriteMessage {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.text() {
+            Some("prometheus.WriteRequest") => Some(RemoteWriteMessage::V1),
+            Some("io.prometheus.write.v2.Request") => Some(RemoteWriteMessage::V2),
+            _ => d.mismatch(node, "prometheus.WriteRequest or io.prometheus.write.v2.Request"),
+        }
+    }
+}
+
+const RESERVED_HEADERS: [&str; 8] = [
+    "authorization",
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "x-prometheus-remote-write-version",
+    "accept-encoding",
+];
+
+impl RemoteWriteConfig {
+    fn check(&mut self, m: &MapReader) {
+        if !m.has("url") {
+            m.error("url", "url for remote_write is empty");
+        }
+        for name in self.headers.keys() {
+            let lower = name.to_ascii_lowercase();
+            if lower == "authorization" {
+                m.error("headers", "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter");
+            } else if RESERVED_HEADERS.contains(&lower.as_str()) {
+                m.error("headers", format!("{name} is a reserved header. It must not be changed"));
+            }
+        }
+        for cloud in ["sigv4", "azuread", "google_iam"] {
+            if let Some(node) = m.raw(cloud) {
+                m.decoder().error(node.position, format!("{cloud} is not supported for remote_write"));
+            }
+        }
+    }
+}
+
+section! {
+    /// Storage settings of Prometheus that mean something here too.
+    pub struct StorageConfig as "storage config" {
+        /// Of the time series database.
+        tsdb: TsdbConfig,
+        /// Of exemplars, which Watchbell does not keep.
+        exemplars: ExemplarsConfig,
+    }
+}
+
+section! {
+    /// Settings of the time series database.
+    pub struct TsdbConfig as "storage.tsdb" with check {
+        /// How late a sample may be. Only 0 is supported.
+        out_of_order_time_window: Duration,
+        /// How long samples are kept; `watchbell.retention` when absent.
+        retention: Option<TsdbRetention>,
+    }
+}
+
+section! {
+    /// How long samples are kept.
+    pub struct TsdbRetention as "storage.tsdb.retention" {
+        /// By age.
+        time: Option<Duration>,
+    }
+}
+
+section! {
+    /// Accepted and without effect: exemplars are not kept.
+    pub struct ExemplarsConfig as "storage.exemplars" {
+        /// Most exemplars kept.
+        max_exemplars: i64 = 100_000,
+    }
+}
+
+impl TsdbConfig {
+    fn check(&mut self, m: &MapReader) {
+        if self.out_of_order_time_window.0 != 0 {
+            m.error("out_of_order_time_window", "out_of_order_time_window is not supported, expected 0s");
+        }
+    }
+}
+
+section! {
+    /// Accepted and without effect: Watchbell writes no traces.
+    pub struct TracingConfig as "tracing config" {
+        /// `grpc` or `http`.
+        client_type: String = "grpc".into(),
+        /// Where spans would go.
+        endpoint: String,
+        /// Which part of them.
+        sampling_fraction: f64,
+        /// Without TLS.
+        insecure: bool,
+        /// TLS.
+        tls_config: TlsConfig,
+        /// Headers.
+        headers: BTreeMap<String, serde_json::Value>,
+        /// `gzip` or nothing.
+        compression: String,
+        /// How long one request may take.
+        timeout: Duration = Duration::seconds(10),
+    }
+}

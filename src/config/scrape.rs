@@ -1,0 +1,359 @@
+//! What to scrape, how and how often.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::global::GlobalConfig;
+use super::http::HttpClientConfig;
+use super::relabel::RelabelConfig;
+use super::secret::join_dir;
+use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use crate::section;
+
+section! {
+    /// One job: targets and how they are scraped. Settings of [`GlobalConfig`] fill what the job leaves out.
+    pub struct ScrapeConfig as "scrape config" with check {
+        /// The label `job`.
+        job_name: String,
+        /// How often; zero until filled from the global section.
+        scrape_interval: Duration,
+        /// How long one scrape may take; zero until filled.
+        scrape_timeout: Duration,
+        /// Exposition formats, in order of preference; empty until filled.
+        scrape_protocols: Vec<ScrapeProtocol>,
+        /// The format taken when a target does not say.
+        fallback_scrape_protocol: Option<ScrapeProtocol>,
+        /// The target's labels win over the scrape's.
+        honor_labels: bool,
+        /// The target's timestamps count.
+        honor_timestamps: bool = true,
+        /// Samples with their own timestamps go stale too.
+        track_timestamps_staleness: bool,
+        /// Path of the page.
+        metrics_path: String = "/metrics".into(),
+        /// Parameters of the request.
+        params: BTreeMap<String, Vec<String>>,
+        /// `http` or `https`.
+        scheme: String = "http".into(),
+        /// Ask for gzip.
+        enable_compression: bool = true,
+        /// Longest page in bytes, 0 for no limit.
+        body_size_limit: ByteSize,
+        /// Most samples after relabelling, 0 for no limit.
+        sample_limit: u64,
+        /// Most targets, 0 for no limit.
+        target_limit: u64,
+        /// Most labels of a series, 0 for no limit.
+        label_limit: u64,
+        /// Longest name of a label in bytes, 0 for no limit.
+        label_name_length_limit: u64,
+        /// Longest value of a label in bytes, 0 for no limit.
+        label_value_length_limit: u64,
+        /// Most buckets of a native histogram, 0 for no limit.
+        native_histogram_bucket_limit: u64,
+        /// Native histograms grow no finer than this.
+        native_histogram_min_bucket_factor: f64,
+        /// Most dropped targets kept for display, 0 for no limit.
+        keep_dropped_targets: u64,
+        /// Scrape native histograms; the default is the global section's.
+        scrape_native_histograms: Option<bool>,
+        /// Scrape classic buckets also where there is a native histogram; the default is the global section's.
+        always_scrape_classic_histograms: Option<bool>,
+        /// The former name of that.
+        scrape_classic_histograms: Option<bool>,
+        /// Turn classic histograms into native ones with custom buckets; the default is the global section's.
+        convert_classic_histograms_to_nhcb: Option<bool>,
+        /// Write more metrics about each scrape; the default is the global section's.
+        extra_scrape_metrics: Option<bool>,
+        /// `utf8` or `legacy`; the default is the global section's.
+        metric_name_validation_scheme: Option<NameScheme>,
+        /// How names are escaped for targets that cannot take them.
+        metric_name_escaping_scheme: String,
+        /// Where failures of scrapes are written.
+        scrape_failure_log_file: String,
+        /// Targets listed here.
+        static_configs: Vec<StaticConfig>,
+        /// Targets listed in files.
+        file_sd_configs: Vec<FileSdConfig>,
+        /// Steps over a target's labels.
+        relabel_configs: Vec<RelabelConfig>,
+        /// Steps over every sample's labels.
+        metric_relabel_configs: Vec<RelabelConfig>,
+    }
+    inline {
+        /// The HTTP client.
+        http: HttpClientConfig,
+    }
+}
+
+section! {
+    /// Targets and labels that are fixed.
+    pub struct StaticConfig as "static config" with check {
+        /// Addresses, `host:port`.
+        targets: Vec<String>,
+        /// Labels of all of them.
+        labels: BTreeMap<String, String>,
+    }
+}
+
+section! {
+    /// Targets from JSON or YAML files that are read again when they change.
+    pub struct FileSdConfig as "file_sd config" with check {
+        /// Globs of files.
+        files: Vec<String>,
+        /// How often they are read again without a change.
+        refresh_interval: Duration = Duration::seconds(300),
+    }
+}
+
+/// An exposition format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScrapeProtocol {
+    /// Protocol buffers.
+    PrometheusProto,
+    /// The text format 0.0.4.
+    PrometheusText004,
+    /// The text format with quoted names.
+    PrometheusText100,
+    /// OpenMetrics 0.0.1.
+    OpenMetricsText001,
+    /// OpenMetrics 1.0.0.
+    OpenMetricsText100,
+}
+
+const PROTOCOLS: [(&str, ScrapeProtocol); 5] = [
+    ("PrometheusProto", ScrapeProtocol::PrometheusProto),
+    ("PrometheusText0.0.4", ScrapeProtocol::PrometheusText004),
+    ("PrometheusText1.0.0", ScrapeProtocol::PrometheusText100),
+    ("OpenMetricsText0.0.1", ScrapeProtocol::OpenMetricsText001),
+    ("OpenMetricsText1.0.0", ScrapeProtocol::OpenMetricsText100),
+];
+
+/// The formats asked for unless a configuration says otherwise, best first.
+pub const DEFAULT_PROTOCOLS: [ScrapeProtocol; 4] = [
+    ScrapeProtocol::OpenMetricsText100,
+    ScrapeProtocol::OpenMetricsText001,
+    ScrapeProtocol::PrometheusText100,
+    ScrapeProtocol::PrometheusText004,
+];
+
+impl Decode for ScrapeProtocol {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match PROTOCOLS.iter().find(|(name, _)| Some(*name) == node.text()) {
+            Some((_, protocol)) => Some(*protocol),
+            None => {
+                let names: Vec<&str> = PROTOCOLS.iter().map(|(n, _)| *n).collect();
+                let found = node.describe();
+                d.error(node.position, format!("unknown scrape protocol {found}, expected one of {}", names.join(", ")));
+                None
+            }
+        }
+    }
+}
+
+/// Which names of metrics and labels are valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum NameScheme {
+    /// Any UTF-8.
+    #[default]
+    Utf8,
+    /// Letters, digits and underscores.
+    Legacy,
+}
+
+impl Decode for NameScheme {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.text() {
+            Some("utf8") => Some(NameScheme::Utf8),
+            Some("legacy") => Some(NameScheme::Legacy),
+            _ => d.mismatch(node, "utf8 or legacy"),
+        }
+    }
+}
+
+/// A number of bytes: `10MB`, `1GiB`; the units are powers of 1024.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl Decode for ByteSize {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.text().and_then(parse_bytes) {
+            Some(bytes) => Some(ByteSize(bytes)),
+            None => d.mismatch(node, "a size such as 10MB"),
+        }
+    }
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    if text == "0" {
+        return Some(0);
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let power = match unit.trim_end_matches('B').trim_end_matches('i') {
+        "" if unit == "B" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        "P" => 5,
+        "E" => 6,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * 1024f64.powi(power);
+    (bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+/// Discoveries of Prometheus that Watchbell does not speak: named in the error rather than called unknown.
+const UNSUPPORTED_DISCOVERY: [&str; 29] = [
+    "azure_sd_configs",
+    "consul_sd_configs",
+    "digitalocean_sd_configs",
+    "dns_sd_configs",
+    "docker_sd_configs",
+    "dockerswarm_sd_configs",
+    "ec2_sd_configs",
+    "eureka_sd_configs",
+    "gce_sd_configs",
+    "hetzner_sd_configs",
+    "http_sd_configs",
+    "ionos_sd_configs",
+    "kubernetes_sd_configs",
+    "kuma_sd_configs",
+    "lightsail_sd_configs",
+    "linode_sd_configs",
+    "marathon_sd_configs",
+    "nerve_sd_configs",
+    "nomad_sd_configs",
+    "openstack_sd_configs",
+    "ovhcloud_sd_configs",
+    "puppetdb_sd_configs",
+    "scaleway_sd_configs",
+    "serverset_sd_configs",
+    "stackit_sd_configs",
+    "triton_sd_configs",
+    "uyuni_sd_configs",
+    "vultr_sd_configs",
+    "aws_sd_configs",
+];
+
+/// Reports discoveries that are not supported; the reader then knows the keys.
+pub(super) fn refuse_unsupported_discovery(m: &MapReader) {
+    for kind in UNSUPPORTED_DISCOVERY {
+        if let Some(node) = m.raw(kind) {
+            let message = format!("{kind} is not supported, expected static_configs or file_sd_configs");
+            m.decoder().error(node.position, message);
+        }
+    }
+}
+
+impl ScrapeConfig {
+    fn check(&mut self, m: &MapReader) {
+        refuse_unsupported_discovery(m);
+        if self.job_name.is_empty() {
+            m.error("job_name", "job_name is empty");
+        }
+        if !["http", "https"].contains(&self.scheme.as_str()) {
+            m.error("scheme", format!("invalid scheme {:?}, expected http or https", self.scheme));
+        }
+        let repeated = |(i, p): (usize, &ScrapeProtocol)| self.scrape_protocols.iter().take(i).any(|q| q == p);
+        if self.scrape_protocols.iter().enumerate().any(repeated) {
+            m.error("scrape_protocols", "duplicated protocol in scrape_protocols");
+        }
+        if m.has("scrape_protocols") && self.scrape_protocols.is_empty() {
+            m.error("scrape_protocols", "scrape_protocols cannot be empty");
+        }
+        self.always_scrape_classic_histograms = self.always_scrape_classic_histograms.or(self.scrape_classic_histograms);
+    }
+
+    /// Fills what the job leaves out. `timeout_at` and the like are the places that defects are reported at.
+    pub(super) fn inherit(&mut self, global: &GlobalConfig, m: &Node, d: &Decoder) {
+        let or = |own: &mut Duration, global: Duration| *own = if own.0 == 0 { global } else { *own };
+        or(&mut self.scrape_interval, global.scrape_interval);
+        if self.scrape_timeout > self.scrape_interval {
+            let message = format!(
+                "scrape timeout greater than scrape interval for scrape config with job name {:?}",
+                self.job_name
+            );
+            d.error(m.get("scrape_timeout").unwrap_or(m).position, message);
+        }
+        or(&mut self.scrape_timeout, global.scrape_timeout.min(self.scrape_interval));
+        if self.scrape_protocols.is_empty() {
+            self.scrape_protocols.clone_from(&global.scrape_protocols);
+        }
+        if self.body_size_limit.0 == 0 {
+            self.body_size_limit = global.body_size_limit;
+        }
+        for (own, global) in [
+            (&mut self.sample_limit, global.sample_limit),
+            (&mut self.target_limit, global.target_limit),
+            (&mut self.label_limit, global.label_limit),
+            (&mut self.label_name_length_limit, global.label_name_length_limit),
+            (&mut self.label_value_length_limit, global.label_value_length_limit),
+            (&mut self.keep_dropped_targets, global.keep_dropped_targets),
+        ] {
+            *own = if *own == 0 { global } else { *own };
+        }
+        for (own, global) in [
+            (&mut self.scrape_native_histograms, global.scrape_native_histograms),
+            (&mut self.always_scrape_classic_histograms, global.always_scrape_classic_histograms),
+            (&mut self.convert_classic_histograms_to_nhcb, global.convert_classic_histograms_to_nhcb),
+            (&mut self.extra_scrape_metrics, global.extra_scrape_metrics),
+        ] {
+            *own = own.or(Some(global));
+        }
+        self.metric_name_validation_scheme.get_or_insert(global.metric_name_validation_scheme);
+    }
+
+    /// Makes the files it names relative to a configuration file's folder.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        self.http.resolve_paths(dir);
+        self.file_sd_configs.iter_mut().flat_map(|c| &mut c.files).for_each(|f| *f = join_dir(dir, f));
+    }
+}
+
+impl StaticConfig {
+    fn check(&mut self, m: &MapReader) {
+        for target in self.targets.iter().filter(|t| t.contains('/')) {
+            m.error("targets", format!("{target:?} is not a valid hostname"));
+        }
+    }
+}
+
+impl FileSdConfig {
+    fn check(&mut self, m: &MapReader) {
+        if self.files.is_empty() {
+            m.error("files", "file service discovery config must contain at least one path name");
+        }
+        for name in self.files.iter().filter(|n| !is_discovery_path(n)) {
+            m.error("files", format!("path name {name:?} is not valid for file discovery"));
+        }
+    }
+}
+
+/// `.json`, `.yml` or `.yaml`, with at most one `*`, in the last part of the path.
+fn is_discovery_path(name: &str) -> bool {
+    let Some((stem, extension)) = name.rsplit_once('.') else { return false };
+    let starred = stem.split_once('*');
+    ["json", "yml", "yaml", "JSON", "YML", "YAML"].contains(&extension)
+        && starred.is_none_or(|(_, tail)| !tail.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, want) in [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("x", None)] {
+            assert_eq!(parse_bytes(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn discovery_files_have_known_extensions() {
+        for (name, want) in [("a/*.yml", true), ("a.json", true), ("a*/b.yml", false), ("a.txt", false), ("a", false)] {
+            assert_eq!(is_discovery_path(name), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Strict decoding: sections out of trees, every defect collected.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::locate::locate;
+use super::node::Node;
+use super::parse::{Documents, Limits, parse};
+use crate::config::secret::MASK;
+use crate::model::{Diagnostic, Position};
+
+/// What a value of a file decodes into. A value that cannot be read reports why to the decoder and gives `None`.
+pub trait Decode: Sized {
+    /// Reads the value.
+    fn decode(node: &Node, decoder: &Decoder) -> Option<Self>;
+}
+
+/// The file being read and the defects found so far.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    file: Arc<str>,
+    source: &'a str,
+    ignore_unknown: bool,
+    defects: RefCell<Vec<Diagnostic>>,
+    secrets: RefCell<Vec<Range<usize>>>,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder of one file.
+    pub fn new(file: impl Into<Arc<str>>, source: &'a str) -> Self {
+        Decoder { file: file.into(), source, ignore_unknown: false, defects: RefCell::default(), secrets: RefCell::default() }
+    }
+
+    /// Accepts keys nobody knows instead of reporting them.
+    #[must_use]
+    pub fn ignoring_unknown_fields(mut self, ignore: bool) -> Self {
+        self.ignore_unknown = ignore;
+        self
+    }
+
+    /// Reads the file's documents into trees; a defect of syntax is reported and leaves none.
+    pub fn documents(&self) -> Vec<Node> {
+        match parse(self.source, Limits::default()) {
+            Ok(Documents { roots, defects }) => {
+                defects.into_iter().for_each(|(at, message)| self.error(at, message));
+                roots
+            }
+            Err((at, message)) => {
+                self.error(at, format!("yaml: {message}"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads a file that is one document; a second one is reported, none gives `None`.
+    pub fn document(&self) -> Option<Node> {
+        let mut roots = self.documents().into_iter();
+        let root = roots.next();
+        if let Some(second) = roots.next() {
+            self.error(second.position, "expected one YAML document, found another");
+        }
+        root
+    }
+
+    /// The file's name.
+    pub fn file(&self) -> &Arc<str> {
+        &self.file
+    }
+
+    /// The file's text.
+    pub fn source(&self) -> &'a str {
+        self.source
+    }
+
+    /// Reports a defect.
+    pub fn error(&self, at: Position, message: impl Into<String>) {
+        self.defects.borrow_mut().push(Diagnostic::new(&self.file, at, message));
+    }
+
+    /// Reports that a value is not of the kind wanted; gives `None` for the caller to return.
+    pub fn mismatch<T>(&self, node: &Node, expected: &str) -> Option<T> {
+        self.error(node.position, format!("expected {expected}, found {}", node.describe()));
+        None
+    }
+
+    /// Notes that a value is a secret, so that [`Decoder::masked_source`] hides it.
+    pub fn note_secret(&self, node: &Node) {
+        self.secrets.borrow_mut().push(node.start..node.end);
+    }
+
+    /// The file's text with every secret decoded from it replaced by `<secret>`.
+    pub fn masked_source(&self) -> String {
+        let mut spans = self.secrets.borrow().clone();
+        spans.sort_by_key(|s| s.start);
+        let mut out = String::with_capacity(self.source.len());
+        let mut at = 0;
+        for span in spans.into_iter().filter(|s| !s.is_empty()) {
+            // A secret behind an alias is noted once for every use.
+            let Some(before) = self.source.get(at..span.start) else { continue };
+            let secret = self.source.get(span.clone()).unwrap_or_default();
+            out.push_str(before);
+            out.push_str(MASK);
+            at = span.start + secret.trim_end().len();
+        }
+        out.push_str(self.source.get(at..).unwrap_or_default());
+        out
+    }
+
+    /// How many defects were reported so far.
+    pub fn defect_count(&self) -> usize {
+        self.defects.borrow().len()
+    }
+
+    /// All defects, in the order of their places.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let mut all = self.defects.into_inner();
+        all.sort_by_key(|d| d.position);
+        all
+    }
+
+    /// The decoded value, or all defects.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
+        let file = self.file.clone();
+        let defects = self.into_diagnostics();
+        match value {
+            Some(value) if defects.is_empty() => Ok(value),
+            _ if !defects.is_empty() => Err(defects),
+            _ => Err(vec![Diagnostic::new(&file, Position::default(), "the file is empty")]),
+        }
+    }
+
+    /// The place in the file of a byte of a scalar's value.
+    pub fn locate(&self, node: &Node, offset: usize) -> Position {
+        locate(self.source, node, offset)
+    }
+
+    /// Opens a mapping for reading; `section` names it in messages.
+    pub fn mapping<'n>(&'n self, node: &'n Node, section: &'static str) -> Option<MapReader<'n>> {
+        let Some(entries) = node.entries() else {
+            return self.mismatch(node, &format!("a mapping ({section})"));
+        };
+        Some(MapReader { decoder: self, node, entries, section, known: RefCell::default() })
+    }
+}
+
+/// A mapping being read, key by key. [`MapReader::finish`] reports the keys that nobody asked for.
+pub struct MapReader<'n> {
+    decoder: &'n Decoder<'n>,
+    node: &'n Node,
+    entries: &'n [(Node, Node)],
+    section: &'static str,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'n> MapReader<'n> {
+    /// The decoder that collects the defects.
+    pub fn decoder(&self) -> &'n Decoder<'n> {
+        self.decoder
+    }
+
+    /// The mapping itself.
+    pub fn node(&self) -> &'n Node {
+        self.node
+    }
+
+    /// The value under a key, null included.
+    pub fn raw(&self, key: &'static str) -> Option<&'n Node> {
+        self.known.borrow_mut().push(key);
+        self.entries.iter().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)
+    }
+
+    /// The value under a key; null counts as absent.
+    pub fn node_at(&self, key: &'static str) -> Option<&'n Node> {
+        self.raw(key).filter(|v| !v.is_null())
+    }
+
+    /// Reads the value under a key; absent, null and unreadable give `None`.
+    pub fn get<T: Decode>(&self, key: &'static str) -> Option<T> {
+        T::decode(self.node_at(key)?, self.decoder)
+    }
+
+    /// Reads the value under a key into `slot`, which keeps its default when the key is absent or unreadable.
+    pub fn read<T: Decode>(&self, key: &'static str, slot: &mut T) {
+        if let Some(value) = self.get(key) {
+            *slot = value;
+        }
+    }
+
+    /// Whether a key is there and not null.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(k, v)| k.text() == Some(key) && !v.is_null())
+    }
+
+    /// Where a key's value stands; the mapping's place when it is absent.
+    pub fn at(&self, key: &str) -> Position {
+        let found = self.entries.iter().find(|(k, _)| k.text() == Some(key));
+        found.map_or(self.node.position, |(_, v)| if v.is_null() { self.node.position } else { v.position })
+    }
+
+    /// Reports a defect of a key's value, or of the mapping when the key is absent.
+    pub fn error(&self, key: &str, message: impl Into<String>) {
+        self.decoder.error(self.at(key), message);
+    }
+
+    /// Reports keys that were never asked for.
+    pub fn finish(&self) {
+        if self.decoder.ignore_unknown {
+            return;
+        }
+        let known = self.known.borrow();
+        for (key, _) in self.entries {
+            let name = key.text().unwrap_or_default();
+            if !known.contains(&name) {
+                self.decoder.error(key.position, self.unknown(name, &known));
+            }
+        }
+    }
+
+    fn unknown(&self, name: &str, known: &[&'static str]) -> String {
+        let mut message = format!("field {name} not found in {}", self.section);
+        match nearest(name, known) {
+            Some(near) => message.push_str(&format!(", did you mean {near}?")),
+            None => message.push_str(&format!(", expected one of {}", known.join(", "))),
+        }
+        message
+    }
+}
+
+/// The known name a misspelt one was probably meant to be.
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let ranked = known.iter().map(|k| (distance(name, k), *k)).min()?;
+    (ranked.0 <= name.len().div_ceil(4)).then_some(ranked.1)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
+            let best = (diagonal + usize::from(x != *y)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_finds_its_neighbour() {
+        let known = ["scrape_interval", "scrape_timeout", "job_name"];
+        assert_eq!(nearest("scrape_intervall", &known), Some("scrape_interval"));
+        assert_eq!(nearest("scrap_timeout", &known), Some("scrape_timeout"));
+        assert_eq!(nearest("jobname", &known), Some("job_name"));
+        assert_eq!(nearest("static", &known), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

@@ -1,0 +1,16 @@
+//! A YAML reader that knows where everything stood, and strict decoding on top of it.
+//!
+//! Files are read into trees of [`Node`]s; [`Decoder`] takes sections out of a tree and collects everything that is
+//! wrong, each defect with its line and column. [`section!`](crate::section) declares a section as a table of its keys.
+
+mod decode;
+mod locate;
+mod node;
+mod parse;
+mod section;
+mod values;
+
+pub use decode::{Decode, Decoder, MapReader};
+pub use node::{Node, Scalar, Style, Value, resolve};
+pub use parse::{Defect, Documents, Limits, parse};
+pub use values::Duration;

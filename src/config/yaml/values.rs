@@ -1,0 +1,171 @@
+//! Decoding of plain values: text, numbers, booleans, durations, lists and maps.
+
+use std::collections::BTreeMap;
+
+use super::decode::{Decode, Decoder};
+use super::node::{Node, Scalar};
+use crate::model::duration;
+
+/// A duration in Prometheus' notation, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(pub i64);
+
+impl Duration {
+    /// Whole seconds.
+    pub const fn seconds(s: i64) -> Self {
+        Duration(s * 1000)
+    }
+
+    /// Milliseconds.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// For timers; a negative duration is none.
+    pub fn as_std(self) -> std::time::Duration {
+        std::time::Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
+/// As Prometheus writes it: `1h30m`.
+impl std::fmt::Display for Duration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&duration::format(self.0))
+    }
+}
+
+impl Decode for Duration {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(text) = node.text() else { return d.mismatch(node, "a duration such as 1h30m") };
+        match duration::parse(text) {
+            Ok(ms) => Some(Duration(ms)),
+            Err(e) => {
+                d.error(node.position, e);
+                None
+            }
+        }
+    }
+}
+
+/// Any scalar is text, as in Go's readers: `version: 1.10` is "1.10" where text is wanted, and null is empty.
+impl Decode for String {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        if node.is_null() {
+            return Some(String::new());
+        }
+        match node.text() {
+            Some(text) => Some(text.to_owned()),
+            None => d.mismatch(node, "a string"),
+        }
+    }
+}
+
+impl Decode for bool {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.scalar() {
+            Some(Scalar::Bool(b)) => Some(b),
+            _ => d.mismatch(node, "true or false"),
+        }
+    }
+}
+
+impl Decode for f64 {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.scalar() {
+            Some(Scalar::Int(n)) => Some(n as f64),
+            Some(Scalar::Float(f)) => Some(f),
+            _ => d.mismatch(node, "a number"),
+        }
+    }
+}
+
+/// An integer, or a float without a fraction that matters: Go's readers cut it off.
+fn integer(node: &Node) -> Option<i128> {
+    match node.scalar() {
+        Some(Scalar::Int(n)) => Some(n),
+        Some(Scalar::Float(f)) if f.is_finite() => Some(f as i128),
+        _ => None,
+    }
+}
+
+macro_rules! integers {
+    ($($int:ty: $expected:literal),*) => {$(
+        impl Decode for $int {
+            fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+                match integer(node).and_then(|n| n.try_into().ok()) {
+                    Some(n) => Some(n),
+                    None => d.mismatch(node, $expected),
+                }
+            }
+        }
+    )*};
+}
+
+integers!(
+    i64: "an integer",
+    i32: "an integer",
+    u64: "an integer not below 0",
+    u32: "an integer not below 0",
+    usize: "an integer not below 0"
+);
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        T::decode(node, d).map(Some)
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        T::decode(node, d).map(Box::new)
+    }
+}
+
+/// A list. As in Go's readers a lone string counts as a list of one only where a section says so; here it is an error.
+/// Items that cannot be read are reported and left out.
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(items) = node.items() else { return d.mismatch(node, "a list") };
+        Some(items.iter().filter_map(|item| T::decode(item, d)).collect())
+    }
+}
+
+/// A map, ascending by key.
+impl<T: Decode> Decode for BTreeMap<String, T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(entries) = node.entries() else { return d.mismatch(node, "a mapping") };
+        let entry = |(k, v): &(Node, Node)| Some((String::decode(k, d)?, T::decode(v, d)?));
+        Some(entries.iter().filter_map(entry).collect())
+    }
+}
+
+/// Whatever stands there, for sections that pass values through.
+impl Decode for serde_json::Value {
+    fn decode(node: &Node, _: &Decoder) -> Option<Self> {
+        Some(to_json(node))
+    }
+}
+
+/// A tree as JSON; numbers that JSON cannot hold become text.
+pub fn to_json(node: &Node) -> serde_json::Value {
+    use serde_json::Value as Json;
+    if let Some(items) = node.items() {
+        return items.iter().map(to_json).collect();
+    }
+    if let Some(entries) = node.entries() {
+        let pair = |(k, v): &(Node, Node)| (k.text().unwrap_or_default().to_owned(), to_json(v));
+        return Json::Object(entries.iter().map(pair).collect());
+    }
+    let text = || node.text().unwrap_or_default();
+    match node.scalar() {
+        None | Some(Scalar::Null) => Json::Null,
+        Some(Scalar::Bool(b)) => Json::Bool(b),
+        Some(Scalar::Int(n)) => match (i64::try_from(n), u64::try_from(n)) {
+            (Ok(n), _) => n.into(),
+            (_, Ok(n)) => n.into(),
+            _ => text().into(),
+        },
+        Some(Scalar::Float(f)) => serde_json::Number::from_f64(f).map_or_else(|| text().into(), Json::Number),
+        Some(Scalar::Text) => text().into(),
+    }
+}
