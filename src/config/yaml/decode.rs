@@ -29,6 +29,7 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A decoder of one file.
     pub fn new(file: impl Into<Arc<str>>, source: &'a str) -> Self {
+        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
         Decoder { file: file.into(), source, ignore_unknown: false, defects: RefCell::default(), secrets: RefCell::default() }
     }
 

@@ -9,6 +9,8 @@ mod node;
 mod parse;
 mod section;
 mod values;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{Decode, Decoder, MapReader};
 pub use node::{Node, Scalar, Style, Value, resolve};

@@ -1,5 +1,6 @@
 //! From text to trees: documents, anchors, aliases, merge keys, duplicate keys, limits.
 
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -47,10 +48,12 @@ pub fn parse(text: &str, limits: Limits) -> Result<Documents, Defect> {
         let message = format!("file of {} bytes is longer than {}", text.len(), limits.bytes);
         return Err((Position::default(), message));
     }
-    let mut input = text.as_bytes();
     let mut events = Parser::new();
-    events.set_input_string(&mut input);
-    let mut builder = Builder { events, limits, nodes: 0, anchors: FxHashMap::default(), defects: Vec::new() };
+    // The scanner asserts that a block scalar's last line is ended.
+    let open = text.rsplit('\n').next().is_some_and(|last| !last.trim().is_empty());
+    events.set_input(text.as_bytes().chain(if open { &b"\n"[..] } else { b"" }));
+    let mut builder =
+        Builder { events, limits, length: text.len(), nodes: 0, anchors: FxHashMap::default(), defects: Vec::new() };
     let mut roots = Vec::new();
     loop {
         let event = builder.next()?;
@@ -69,9 +72,14 @@ pub fn parse(text: &str, limits: Limits) -> Result<Documents, Defect> {
     Ok(Documents { roots, defects: builder.defects })
 }
 
-struct Builder<'a, 'b> {
-    events: Parser<&'b mut &'a [u8]>,
+/// The file, and a line end where it lacks one.
+type Input<'a> = io::Chain<&'a [u8], &'a [u8]>;
+
+struct Builder<'a> {
+    events: Parser<Input<'a>>,
     limits: Limits,
+    /// The file's length in bytes.
+    length: usize,
     nodes: usize,
     /// Anchored values and how many values each holds.
     anchors: FxHashMap<String, (Node, usize)>,
@@ -81,14 +89,14 @@ struct Builder<'a, 'b> {
 /// A value and how many values it holds, itself counted.
 type Sized = (Node, usize);
 
-impl Builder<'_, '_> {
-    /// The scanner asserts on some malformed tags; the fence turns that into an error of this file.
+impl Builder<'_> {
+    /// The scanner asserts on some malformed tags; the fence makes that an error of the file.
     fn next(&mut self) -> Result<Event, Defect> {
         let events = &mut self.events;
         match catch_unwind(AssertUnwindSafe(|| events.parse())) {
             Ok(Ok(event)) => Ok(event),
             Ok(Err(error)) => Err(syntax(&error)),
-            Err(_) => Err((Position::default(), "malformed YAML tag".into())),
+            Err(_) => Err((Position::default(), "malformed YAML".into())),
         }
     }
 
@@ -100,7 +108,10 @@ impl Builder<'_, '_> {
         self.count(1, start)?;
         let (anchor, tag, value, size) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, start),
-            EventData::Scalar { anchor, tag, value, style, .. } => {
+            EventData::Scalar { anchor, tag, mut value, style, .. } => {
+                if end.index as usize > self.length && value.ends_with('\n') {
+                    value.pop();
+                }
                 (anchor, tag, Value::Scalar(value.into(), style_of(style)), 1)
             }
             EventData::SequenceStart { anchor, tag, .. } => {
@@ -117,7 +128,7 @@ impl Builder<'_, '_> {
             value,
             position: place(start),
             start: start.index as usize,
-            end: end.index as usize,
+            end: self.length.min(end.index as usize),
             tag: tag.map(Into::into),
         };
         if let Some(anchor) = anchor {
