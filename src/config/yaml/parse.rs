@@ -50,10 +50,16 @@ pub fn parse(text: &str, limits: Limits) -> Result<Documents, Defect> {
     }
     let mut events = Parser::new();
     // The scanner asserts that a block scalar's last line is ended.
-    let open = text.rsplit('\n').next().is_some_and(|last| !last.trim().is_empty());
-    events.set_input(text.as_bytes().chain(if open { &b"\n"[..] } else { b"" }));
-    let mut builder =
-        Builder { events, limits, length: text.len(), nodes: 0, anchors: FxHashMap::default(), defects: Vec::new() };
+    events.set_input(text.as_bytes().chain(if text.ends_with('\n') { &b""[..] } else { b"\n" }));
+    let mut builder = Builder {
+        events,
+        limits,
+        length: text.len(),
+        ends_blank: text.rsplit('\n').next().is_some_and(|last| last.trim().is_empty()),
+        nodes: 0,
+        anchors: FxHashMap::default(),
+        defects: Vec::new(),
+    };
     let mut roots = Vec::new();
     loop {
         let event = builder.next()?;
@@ -80,6 +86,8 @@ struct Builder<'a> {
     limits: Limits,
     /// The file's length in bytes.
     length: usize,
+    /// Whether the file's last line is white space.
+    ends_blank: bool,
     nodes: usize,
     /// Anchored values and how many values each holds.
     anchors: FxHashMap<String, (Node, usize)>,
@@ -109,8 +117,8 @@ impl Builder<'_> {
         let (anchor, tag, value, size) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, start),
             EventData::Scalar { anchor, tag, mut value, style, .. } => {
-                if end.index as usize > self.length && value.ends_with('\n') {
-                    value.pop();
+                if end.index as usize > self.length {
+                    take_back_line_end(&mut value, self.ends_blank);
                 }
                 (anchor, tag, Value::Scalar(value.into(), style_of(style)), 1)
             }
@@ -217,6 +225,16 @@ impl Builder<'_> {
             let new = merged.iter().filter(|(k, _)| k.text().is_some_and(|k| have.insert(k.into())));
             entries.extend(new.cloned());
         }
+    }
+}
+
+/// Removes the line end that was added to the file from a block scalar that goes up to the file's end. A last line of
+/// mere indentation is not the scalar's, so its line end was not either.
+fn take_back_line_end(value: &mut String, source_ends_blank: bool) {
+    let Some(body) = value.strip_suffix('\n') else { return };
+    let last = body.rsplit('\n').next().unwrap_or_default();
+    if !last.is_empty() && last.trim().is_empty() == source_ends_blank {
+        value.truncate(body.len());
     }
 }
 
