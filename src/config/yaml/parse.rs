@@ -55,7 +55,7 @@ pub fn parse(text: &str, limits: Limits) -> Result<Documents, Defect> {
         events,
         limits,
         length: text.len(),
-        ends_blank: text.rsplit('\n').next().is_some_and(|last| last.trim().is_empty()),
+        last_line: text.rsplit('\n').next().unwrap_or_default(),
         nodes: 0,
         anchors: FxHashMap::default(),
         defects: Vec::new(),
@@ -86,8 +86,8 @@ struct Builder<'a> {
     limits: Limits,
     /// The file's length in bytes.
     length: usize,
-    /// Whether the file's last line is white space.
-    ends_blank: bool,
+    /// The file's last line.
+    last_line: &'a str,
     nodes: usize,
     /// Anchored values and how many values each holds.
     anchors: FxHashMap<String, (Node, usize)>,
@@ -118,7 +118,7 @@ impl Builder<'_> {
             EventData::Alias { anchor } => return self.alias(&anchor, start),
             EventData::Scalar { anchor, tag, mut value, style, .. } => {
                 if end.index as usize > self.length {
-                    take_back_line_end(&mut value, self.ends_blank);
+                    take_back_line_end(&mut value, self.last_line);
                 }
                 (anchor, tag, Value::Scalar(value.into(), style_of(style)), 1)
             }
@@ -230,10 +230,13 @@ impl Builder<'_> {
 
 /// Removes the line end that was added to the file from a block scalar that goes up to the file's end. A last line of
 /// mere indentation is not the scalar's, so its line end was not either.
-fn take_back_line_end(value: &mut String, source_ends_blank: bool) {
+fn take_back_line_end(value: &mut String, source_last: &str) {
     let Some(body) = value.strip_suffix('\n') else { return };
     let last = body.rsplit('\n').next().unwrap_or_default();
-    if !last.is_empty() && last.trim().is_empty() == source_ends_blank {
+    let blank = source_last.trim().is_empty();
+    // Content is indented, so it is shorter than its line in the file.
+    let is_content = !blank || (last.trim().is_empty() && last.len() < source_last.len());
+    if is_content && !last.is_empty() {
         value.truncate(body.len());
     }
 }
