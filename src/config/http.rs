@@ -285,7 +285,9 @@ impl TlsConfig {
             }
         }
         let message = match (cert.contains(&true), key.contains(&true)) {
-            (true, false) => "exactly one of key or key_file must be configured when a client certificate is configured",
+            (true, false) => {
+                "exactly one of key or key_file must be configured when a client certificate is configured"
+            }
             (false, true) => "exactly one of cert or cert_file must be configured when a client key is configured",
             _ => return,
         };
@@ -303,10 +305,16 @@ impl TlsConfig {
 impl BasicAuth {
     fn check(&mut self, m: &MapReader) {
         if several(&[!self.username.is_empty(), !self.username_file.is_empty(), !self.username_ref.is_empty()]) {
-            m.error("username_file", "at most one of basic_auth username, username_file & username_ref must be configured");
+            m.error(
+                "username_file",
+                "at most one of basic_auth username, username_file & username_ref must be configured",
+            );
         }
         if several(&[!self.password.is_empty(), !self.password_file.is_empty(), !self.password_ref.is_empty()]) {
-            m.error("password_file", "at most one of basic_auth password, password_file & password_ref must be configured");
+            m.error(
+                "password_file",
+                "at most one of basic_auth password, password_file & password_ref must be configured",
+            );
         }
     }
 }

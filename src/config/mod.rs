@@ -114,11 +114,13 @@ impl Config {
 
     fn check(&mut self, m: &MapReader) {
         if let Some(node) = m.node_at("remote_read") {
-            m.decoder().error(node.position, "remote_read is not supported, use watchbell.datasource for a remote Prometheus");
+            m.decoder()
+                .error(node.position, "remote_read is not supported, use watchbell.datasource for a remote Prometheus");
         }
         for pattern in &self.rule_files {
             let last = pattern.rsplit('/').next().unwrap_or_default();
-            if pattern.rsplit_once('/').is_some_and(|(dir, _)| dir.contains("**")) || glob::Pattern::new(last).is_err() {
+            if pattern.rsplit_once('/').is_some_and(|(dir, _)| dir.contains("**")) || glob::Pattern::new(last).is_err()
+            {
                 m.error("rule_files", format!("invalid rule file path {pattern:?}"));
             }
         }

@@ -154,7 +154,9 @@ impl Decode for RelabelRegex {
 
 impl RelabelConfig {
     fn check(&mut self, m: &MapReader) {
-        use RelabelAction::{DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase};
+        use RelabelAction::{
+            DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase,
+        };
         let action = self.action;
         if action == HashMod && self.modulus == 0 {
             m.error("modulus", "relabel configuration for hashmod requires non-zero modulus");
@@ -172,7 +174,8 @@ impl RelabelConfig {
         }
         let plain = self.modulus == 0 && self.separator == ";" && self.replacement == DEFAULT_REPLACEMENT;
         if [DropEqual, KeepEqual].contains(&action) && !(plain && self.regex.is_default()) {
-            let message = format!("{action} action requires only 'source_labels' and `target_label`, and no other fields");
+            let message =
+                format!("{action} action requires only 'source_labels' and `target_label`, and no other fields");
             m.error("action", message);
         }
         let bare = plain && self.source_labels.is_empty() && self.target_label.is_empty();

@@ -144,7 +144,10 @@ impl Decode for ScrapeProtocol {
             None => {
                 let names: Vec<&str> = PROTOCOLS.iter().map(|(n, _)| *n).collect();
                 let found = node.describe();
-                d.error(node.position, format!("unknown scrape protocol {found}, expected one of {}", names.join(", ")));
+                d.error(
+                    node.position,
+                    format!("unknown scrape protocol {found}, expected one of {}", names.join(", ")),
+                );
                 None
             }
         }
@@ -263,7 +266,8 @@ impl ScrapeConfig {
         if m.has("scrape_protocols") && self.scrape_protocols.is_empty() {
             m.error("scrape_protocols", "scrape_protocols cannot be empty");
         }
-        self.always_scrape_classic_histograms = self.always_scrape_classic_histograms.or(self.scrape_classic_histograms);
+        self.always_scrape_classic_histograms =
+            self.always_scrape_classic_histograms.or(self.scrape_classic_histograms);
     }
 
     /// Fills what the job leaves out. `timeout_at` and the like are the places that defects are reported at.
@@ -345,7 +349,9 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (text, want) in [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("x", None)] {
+        for (text, want) in
+            [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("x", None)]
+        {
             assert_eq!(parse_bytes(text), want, "{text}");
         }
     }

@@ -193,7 +193,9 @@ mod tests {
 
     #[test]
     fn urls_need_scheme_and_host() {
-        for good in ["http://a", "https://a:80/b?c#d", "http://u:p@[::1]:9090/", "HTTPS://a", "http://a/%20", "http://زمن/"] {
+        for good in
+            ["http://a", "https://a:80/b?c#d", "http://u:p@[::1]:9090/", "HTTPS://a", "http://a/%20", "http://زمن/"]
+        {
             assert_eq!(HttpUrl::parse(good).map(|u| u.0), Ok(good.to_owned()));
         }
         for (bad, want) in [

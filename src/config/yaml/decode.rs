@@ -30,7 +30,13 @@ impl<'a> Decoder<'a> {
     /// A decoder of one file.
     pub fn new(file: impl Into<Arc<str>>, source: &'a str) -> Self {
         let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-        Decoder { file: file.into(), source, ignore_unknown: false, defects: RefCell::default(), secrets: RefCell::default() }
+        Decoder {
+            file: file.into(),
+            source,
+            ignore_unknown: false,
+            defects: RefCell::default(),
+            secrets: RefCell::default(),
+        }
     }
 
     /// Accepts keys nobody knows instead of reporting them.

@@ -8,9 +8,9 @@ mod locate;
 mod node;
 mod parse;
 mod section;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use decode::{Decode, Decoder, MapReader};
 pub use node::{Node, Scalar, Style, Value, resolve};

@@ -214,11 +214,11 @@ impl Builder<'_> {
             Some(items) => items.to_vec(),
             None => vec![source],
         };
-        let mut have: FxHashSet<Arc<str>> =
-            entries.iter().filter_map(|(k, _)| k.text()).map(Into::into).collect();
+        let mut have: FxHashSet<Arc<str>> = entries.iter().filter_map(|(k, _)| k.text()).map(Into::into).collect();
         for source in &sources {
             let Some(merged) = source.entries() else {
-                let message = format!("map merge requires a mapping or a sequence of mappings, found {}", source.describe());
+                let message =
+                    format!("map merge requires a mapping or a sequence of mappings, found {}", source.describe());
                 self.defects.push((source.position, message));
                 continue;
             };
