@@ -7,23 +7,9 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Alert, AlertState, GroupSpec, GroupState};
 use crate::model::Labels;
+pub use crate::notify::alertmanagers::OutgoingAlert;
 
 use super::Outgoing;
-
-/// An alert as it leaves for an external Alertmanager. Times are milliseconds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutgoingAlert {
-    /// Labels, external ones included, relabelled.
-    pub labels: Labels,
-    /// Rendered annotations.
-    pub annotations: Labels,
-    /// When it fired.
-    pub starts_at: i64,
-    /// When it resolved, or until when it is to be believed.
-    pub ends_at: i64,
-    /// Link to the expression that raised it.
-    pub generator_url: String,
-}
 
 /// When which alert was last sent. Not stored: after a restart all are sent again, which changes nothing.
 #[derive(Debug, Default)]
