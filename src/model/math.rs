@@ -102,6 +102,7 @@ pub fn exp2(x: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::approx_constant)] // What Go gives is the point.
 mod tests {
     use super::*;
     use proptest::prelude::*;

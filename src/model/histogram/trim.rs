@@ -167,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::approx_constant)]
     fn exponential_buckets_are_cut_exponentially() {
         let h = FloatHistogram { sum: 123.75, ..exponential(0, 1.0, (0, &[2.0, 4.0, 8.0, 16.0]), (0, &[1.0, 2.0])) };
         let cut = h.keep_above(1.4142135624);

@@ -118,10 +118,10 @@ impl<'a> Cursor<'a> {
         let digit = |c: char| c.is_ascii_digit();
         if self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
             let word = self.take_while(|c| c.is_ascii_alphabetic());
-            if matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan") {
-                if let Some(v) = parse_float(word) {
-                    return Ok(v);
-                }
+            if matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan")
+                && let Some(v) = parse_float(word)
+            {
+                return Ok(v);
             }
         } else {
             let whole = self.take_while(digit);

@@ -136,7 +136,8 @@ fn exact_totals(vs: &[f64]) -> Option<Vec<f64>> {
     totals.push(0.0);
     for v in vs {
         magnitude += v.abs();
-        if v.trunc() != *v || !(magnitude < LIMIT) {
+        let whole = v.trunc() == *v && magnitude < LIMIT;
+        if !whole {
             return None;
         }
         total += v;

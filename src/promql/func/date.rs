@@ -1,7 +1,7 @@
 //! Dates from seconds since the epoch, in UTC. The range of years is that of Go: out to the ends of 64 bits of seconds.
 
 /// Seconds from the first day of the year -292,277,022,399 (a Monday, and the first year of a cycle of 400) to 1970.
-const ABSOLUTE_EPOCH: u64 = 9_223_371_966_579_724_800;
+const ABSOLUTE_EPOCH: u64 = 9_223_372_028_715_321_600;
 const FIRST_YEAR: i64 = -292_277_022_399;
 const DAY: u64 = 86_400;
 const DAYS_PER_400_YEARS: u64 = 146_097;

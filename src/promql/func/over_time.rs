@@ -174,12 +174,11 @@ fn mixed(ctx: &mut FnCtx<'_>) -> Out {
     Out::None
 }
 
+type Histograms<'a> = &'a [(i64, Arc<FloatHistogram>)];
+type Aggregated = Option<Result<FloatHistogram, HistogramError>>;
+
 /// Aggregates the histograms of a window and notes what had to be settled.
-fn aggregate(
-    w: &Window<'_>,
-    ctx: &mut FnCtx<'_>,
-    f: fn(&[(i64, Arc<FloatHistogram>)], &mut Reconciled) -> Option<Result<FloatHistogram, HistogramError>>,
-) -> Out {
+fn aggregate(w: &Window<'_>, ctx: &mut FnCtx<'_>, f: fn(Histograms<'_>, &mut Reconciled) -> Aggregated) -> Out {
     let says = |hint| w.hists.iter().any(|(_, h)| h.counter_reset_hint == hint);
     if says(CounterResetHint::Reset) && says(CounterResetHint::NotReset) {
         ctx.note_arg(0, Note::CounterResetCollision("aggregation"));
@@ -200,10 +199,7 @@ fn aggregate(
     }
 }
 
-fn sum_histograms(
-    hists: &[(i64, Arc<FloatHistogram>)],
-    reconciled: &mut Reconciled,
-) -> Option<Result<FloatHistogram, HistogramError>> {
+fn sum_histograms(hists: Histograms<'_>, reconciled: &mut Reconciled) -> Aggregated {
     let ((_, first), rest) = hists.split_first()?;
     let mut sum = CompensatedHistogram::new(first);
     for (_, h) in rest {
@@ -216,10 +212,7 @@ fn sum_histograms(
 }
 
 /// As [`mean_of`], for histograms.
-fn average_histograms(
-    hists: &[(i64, Arc<FloatHistogram>)],
-    reconciled: &mut Reconciled,
-) -> Option<Result<FloatHistogram, HistogramError>> {
+fn average_histograms(hists: Histograms<'_>, reconciled: &mut Reconciled) -> Aggregated {
     let ((_, first), rest) = hists.split_first()?;
     let mut sum = CompensatedHistogram::new(first);
     let mut running = false;
