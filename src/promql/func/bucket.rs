@@ -121,9 +121,10 @@ pub fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
 }
 
 /// How many observations lie below `v`. Infinitely wide buckets cannot be split: the lowest counts as a whole, of the
-/// highest nothing.
+/// highest nothing. A lowest bucket with a positive bound is taken to begin at zero.
 fn rank_of(v: f64, buckets: &[Bucket]) -> f64 {
-    let (mut start, mut rank) = (f64::NEG_INFINITY, 0.0);
+    let from_zero = buckets.first().is_some_and(|b| b.upper > 0.0);
+    let (mut start, mut rank) = (if from_zero { 0.0 } else { f64::NEG_INFINITY }, 0.0);
     for b in buckets {
         if start >= v {
             return rank;
@@ -155,6 +156,22 @@ mod tests {
         }
         assert_eq!(quantile(-0.1, &mut buckets(&all)).value, f64::NEG_INFINITY);
         assert!(quantile(0.5, &mut buckets(&all[..2])).value.is_nan());
+    }
+
+    #[test]
+    fn fractions_split_the_buckets_they_cut() {
+        let positive = [(1.0, 1.0), (2.0, 3.0), (3.0, 6.0), (f64::INFINITY, 100.0)];
+        let negative = [(-3.0, 10.0), (-2.0, 12.0), (-1.0, 15.0), (f64::INFINITY, 100.0)];
+        for (all, lower, upper, want) in [
+            (&positive, 0.0, 1.5, 0.02),
+            (&positive, 0.5, 2.0, 0.025),
+            (&positive, 400.0, f64::INFINITY, 0.94),
+            (&positive, 4.0, 5.0, 0.0),
+            (&negative, -4.0, -2.0, 0.02),
+            (&negative, f64::NEG_INFINITY, -1.5, 0.135),
+        ] {
+            assert_eq!(fraction(lower, upper, &mut buckets(all)), want, "{lower} to {upper}");
+        }
     }
 
     #[test]
