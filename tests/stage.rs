@@ -10,6 +10,7 @@ use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupKey, GroupSpec, RuleKind, RuleSpec};
 use watchbell::engine::Setup;
 use watchbell::model::{Labels, Matcher, Value};
+use watchbell::promql::{CompileOptions, compile};
 use watchbell::routing::config::GroupBy;
 use watchbell::routing::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 
@@ -60,6 +61,7 @@ pub fn rule(name: &str, hold: i64, severity: &str) -> Arc<RuleSpec> {
     Arc::new(RuleSpec {
         name: name.into(),
         expr: name.into(),
+        plan: compile(name, &CompileOptions::default()).unwrap(),
         labels: vec![("severity".into(), severity.into())],
         kind: RuleKind::Alerting {
             hold,

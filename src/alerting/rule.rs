@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
+use crate::promql::Plan;
 
 /// Which group: a file and a name in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,16 +54,27 @@ pub enum RuleKind {
 }
 
 /// One rule, ready to be evaluated.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RuleSpec {
     /// The alert's name or the recorded metric's.
     pub name: Arc<str>,
-    /// The expression as written.
+    /// The expression as Prometheus prints it.
     pub expr: Arc<str>,
+    /// The expression, compiled.
+    pub plan: Arc<Plan>,
     /// The group's and the rule's labels, ascending by name; templates in an alerting rule.
     pub labels: Vec<(String, String)>,
     /// What it makes of the result.
     pub kind: RuleKind,
+}
+
+/// Equal when written equally and compiled with the same switches.
+impl PartialEq for RuleSpec {
+    fn eq(&self, other: &Self) -> bool {
+        let RuleSpec { name, expr, plan, labels, kind } = self;
+        (name, expr, labels, kind) == (&other.name, &other.expr, &other.labels, &other.kind)
+            && (plan.source(), plan.features()) == (other.plan.source(), other.plan.features())
+    }
 }
 
 impl RuleSpec {

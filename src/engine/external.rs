@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn alerts_are_sent_again_after_the_resend_delay_and_when_they_resolve() {
         let kind = RuleKind::Alerting { hold: 0, keep_firing: 0, annotations: vec![] };
-        let rule = RuleSpec { name: "A".into(), expr: "up".into(), labels: vec![], kind };
+        let plan = crate::promql::compile("up", &Default::default()).unwrap();
+        let rule = RuleSpec { name: "A".into(), expr: "up".into(), plan, labels: vec![], kind };
         let key = GroupKey { file: "f".into(), name: "g".into() };
         let spec = GroupSpec { key, interval: 15_000, query_offset: 0, limit: 0, rules: vec![Arc::new(rule)] };
         let spec = Arc::new(spec);

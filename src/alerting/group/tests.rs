@@ -4,6 +4,7 @@ use super::super::restore::{Restored, save, save_evaluated};
 use super::super::{AlertState, GroupKey};
 use super::*;
 use crate::model::is_stale;
+use crate::promql::{CompileOptions, Plan, compile};
 use crate::state::{Batch, MemoryStore, StateStore};
 
 const STEP: i64 = 15_000;
@@ -54,10 +55,15 @@ impl World for Told {
     }
 }
 
+fn compiled(expr: &str) -> Arc<Plan> {
+    compile(expr, &CompileOptions::default()).unwrap()
+}
+
 fn alerting(name: &str, expr: &str, hold: i64) -> Arc<RuleSpec> {
     Arc::new(RuleSpec {
         name: name.into(),
         expr: expr.into(),
+        plan: compiled(expr),
         labels: vec![("severity".into(), "page".into())],
         kind: RuleKind::Alerting {
             hold,
@@ -68,7 +74,13 @@ fn alerting(name: &str, expr: &str, hold: i64) -> Arc<RuleSpec> {
 }
 
 fn recording(name: &str, expr: &str) -> Arc<RuleSpec> {
-    Arc::new(RuleSpec { name: name.into(), expr: expr.into(), labels: vec![], kind: RuleKind::Recording })
+    Arc::new(RuleSpec {
+        name: name.into(),
+        expr: expr.into(),
+        plan: compiled(expr),
+        labels: vec![],
+        kind: RuleKind::Recording,
+    })
 }
 
 fn spec(rules: Vec<Arc<RuleSpec>>) -> Arc<GroupSpec> {
@@ -118,21 +130,21 @@ fn an_alert_leaves_its_series_and_their_ends() {
 
 #[test]
 fn a_recording_rule_marks_what_vanishes_and_a_failed_one_marks_nothing() {
-    let spec = spec(vec![recording("r:sum", "sum")]);
+    let spec = spec(vec![recording("r:sum", "total")]);
     let world = Told::default();
-    world.answer("sum", &[("x", "a", 1.0), ("y", "b", 2.0)]);
+    world.answer("total", &[("x", "a", 1.0), ("y", "b", 2.0)]);
     let state = evaluate(&spec, GroupState::new(1), 0, &world).state;
     assert_eq!(world.take_written(), [r#"r:sum{i="a"} 1 @0"#, r#"r:sum{i="b"} 2 @0"#]);
-    world.fail("sum", "many-to-many matching not allowed");
+    world.fail("total", "many-to-many matching not allowed");
     let failed = evaluate(&spec, state, STEP, &world);
     assert_eq!((world.take_written().len(), failed.failures), (0, 1));
     let rule = &failed.state.rules[0];
     assert_eq!((rule.health.as_str(), rule.last_error.as_deref()), ("err", Some("many-to-many matching not allowed")));
-    world.answer("sum", &[("x", "b", 3.0)]);
+    world.answer("total", &[("x", "b", 3.0)]);
     let good = evaluate(&spec, failed.state, 2 * STEP, &world);
     assert_eq!(world.take_written(), [r#"r:sum{i="b"} 3 @30"#, r#"r:sum{i="a"} stale @30"#]);
     assert_eq!((good.state.rules[0].health.as_str(), good.state.rules[0].last_error.as_deref()), ("ok", None));
-    world.answer("sum", &[("x", "b", 3.0), ("y", "b", 3.0)]);
+    world.answer("total", &[("x", "b", 3.0), ("y", "b", 3.0)]);
     let twice = evaluate(&spec, good.state, 3 * STEP, &world);
     let error = twice.state.rules[0].last_error.as_deref().unwrap().to_owned();
     assert_eq!(error, "vector contains metrics with the same labelset after applying rule labels");
