@@ -22,11 +22,13 @@ mod names;
 mod ops;
 pub mod plan;
 mod planner;
+pub mod script;
 mod stack;
 pub mod steps;
 pub mod value;
 
 pub use annotations::{Annotations, Note, Span};
+pub(crate) use dialect::unquote;
 pub use error::{EvalError, PromqlError};
 pub use func::ValueType;
 pub use limits::{CancelToken, EvalEnv, Features, Limits};

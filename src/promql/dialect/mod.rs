@@ -19,6 +19,7 @@ use super::annotations::Span;
 use super::ast::Expr;
 use super::error::Fault;
 use super::limits::Features;
+pub(crate) use literal::string as unquote;
 use outline::Outline;
 
 /// A query parsed, and an upper bound of its tree's depth.
