@@ -6,3 +6,4 @@ mod fault_simulator;
 mod live_engine;
 mod routing_peers;
 mod stage;
+mod promql_conformance;
