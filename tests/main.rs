@@ -7,3 +7,4 @@ mod live_engine;
 mod routing_peers;
 mod stage;
 mod promql_conformance;
+mod stage;

@@ -427,6 +427,26 @@ impl Plan {
         stack::with_room_for(self.depth, || ops::run(self, storage, grid, false, env))
     }
 
+    /// Whether the result at a step depends on the query around it: `start()`, `end()`, `step()`, `range()`.
+    pub fn depends_on_query_bounds(&self) -> bool {
+        let bound = |at: Option<At>| matches!(at, Some(At::Start | At::End));
+        let computed = |d: Option<&Dur>| matches!(d, Some(Dur::Expr(..)));
+        let timed = |t: &ReadTiming| bound(t.at) || computed(t.offset.as_ref());
+        let source = |s: &RangeSource| match s {
+            RangeSource::Selector(s, range) => timed(&s.timing) || computed(Some(range)),
+            RangeSource::Subquery { range, step, timing, .. } => {
+                timed(timing) || computed(Some(range)) || computed(step.as_ref())
+            }
+        };
+        self.nodes.iter().any(|n| match &n.kind {
+            NodeKind::QueryScalar(q) => *q != QueryScalar::Time,
+            NodeKind::Selector(s) | NodeKind::SampleTime { selector: s, .. } => timed(&s.timing),
+            NodeKind::Range(s) | NodeKind::AbsentOverTime(s, _) => source(s),
+            NodeKind::RangeCall(call) => source(&call.source),
+            _ => false,
+        })
+    }
+
     /// Every selector of the query, in source order.
     pub fn selectors(&self) -> Vec<SelectorInfo> {
         let mut out: Vec<SelectorInfo> = self.nodes.iter().filter_map(selector_of).collect();

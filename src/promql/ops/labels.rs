@@ -20,7 +20,7 @@ pub(super) fn merge_dropped(eval: &Eval<'_>, input: NodeId, grid: &StepGrid, sin
     let mut merger = Merger::new(eval, grid.len());
     eval.stream(input, grid, &mut |labels, dropped, row| {
         let labels = if dropped { names::without_reserved(labels, eval.type_and_unit()) } else { labels.clone() };
-        merger.put(labels, row)
+        merger.put(labels, false, row)
     })?;
     replay(&merger.block, sink)
 }
@@ -37,12 +37,12 @@ impl Merger {
     }
 
     /// Adds a series, or its samples to the series that has the same labels.
-    pub fn put(&mut self, labels: Labels, row: &StepVector) -> Result<(), EvalError> {
+    pub fn put(&mut self, labels: Labels, dropped: bool, row: &StepVector) -> Result<(), EvalError> {
         match self.index.get(&labels) {
             Some(i) if self.block.occupied(*i).intersects(&row.presence()) => Err(same_labelset()),
             Some(i) => self.block.merge(*i, row),
             None => {
-                self.block.push(&labels, false, row)?;
+                self.block.push(&labels, dropped, row)?;
                 self.index.insert(labels, self.block.len() - 1);
                 Ok(())
             }
@@ -127,8 +127,8 @@ pub(super) fn join(
     })
 }
 
-/// Sets a label of every series to what `value` gives, if anything. Setting the name undoes its being dropped. No two
-/// series may become alike.
+/// Sets a label of every series to what `value` gives, if anything. Setting the name undoes its being dropped. Series
+/// that become alike are made one, unless they meet at a step.
 fn relabel(
     eval: &Eval<'_>,
     input: NodeId,
@@ -137,7 +137,7 @@ fn relabel(
     sink: Sink<'_>,
     value: impl Fn(&Labels) -> Option<String>,
 ) -> Result<(), EvalError> {
-    let mut seen: FxHashMap<Labels, ()> = FxHashMap::default();
+    let mut merger = Merger::new(eval, grid.len());
     eval.stream(input, grid, &mut |labels, mut dropped, row| {
         let visible = eval.visible(labels, dropped);
         let mut result = visible.clone().into_owned();
@@ -152,11 +152,9 @@ fn relabel(
                 dropped = false;
             }
         }
-        if seen.insert(result.clone(), ()).is_some() {
-            return Err(same_labelset());
-        }
-        sink(&result, dropped, row)
-    })
+        merger.put(result, dropped, row)
+    })?;
+    replay(&merger.block, sink)
 }
 
 /// `sort` and `sort_desc`: floats by value, NaN last. In a range query the order cannot show.

@@ -39,8 +39,8 @@ pub(super) fn stream(
     let swapped = form.m.many == Many::Right;
     let (left, right) = (eval.collect(left, grid)?, eval.collect(right, grid)?);
     let (many, one) = if swapped { (&right, &left) } else { (&left, &right) };
-    let (fill_many, fill_one) =
-        if swapped { (form.m.fill_right, form.m.fill_left) } else { (form.m.fill_left, form.m.fill_right) };
+    // As Prometheus has it: with `group_right`, `fill_left` still fills the many side.
+    let (fill_many, fill_one) = (form.m.fill_left, form.m.fill_right);
     if (many.len() == 0 && fill_many.is_none()) || (one.len() == 0 && fill_one.is_none()) {
         return Ok(());
     }

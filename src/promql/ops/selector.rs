@@ -121,9 +121,9 @@ pub(super) fn sample_times(
         latest(eval, buf, &reading, |i, sample| {
             let millis = match (sample, start) {
                 (Sample::Float(k), false) => buf.ts.get(k).copied(),
-                (Sample::Float(k), true) => buf.float_st.get(k).copied().filter(|t| *t != 0),
+                (Sample::Float(k), true) => buf.float_st.get(k).copied().or(Some(0)),
                 (Sample::Histogram(k), false) => buf.hists.get(k).map(|(t, _)| *t),
-                (Sample::Histogram(k), true) => buf.hist_st.get(k).copied().filter(|t| *t != 0),
+                (Sample::Histogram(k), true) => buf.hist_st.get(k).copied().or(Some(0)),
             };
             if let Some(ms) = millis {
                 row.set(i, ms as f64 / 1000.0);

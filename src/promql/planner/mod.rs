@@ -268,20 +268,11 @@ impl Planner<'_> {
     fn group_labels(&self, g: &Grouping) -> GroupLabels {
         let mut labels = g.labels.clone();
         if g.without {
-            self.add_reserved(&mut labels);
+            labels.push(METRIC_NAME.to_owned());
         }
         labels.sort();
         labels.dedup();
         GroupLabels { without: g.without, labels }
-    }
-
-    /// The labels that say what a metric is rather than which series: the name, and with the feature on, type and
-    /// unit.
-    fn add_reserved(&self, labels: &mut Vec<String>) {
-        labels.push(METRIC_NAME.to_owned());
-        if self.features.type_and_unit_labels {
-            labels.extend(super::names::METADATA.map(str::to_owned));
-        }
     }
 
     fn binary(&mut self, b: &Binary, span: Span) -> Result<NodeId, Fault> {
@@ -368,7 +359,7 @@ impl Planner<'_> {
             }
             other => {
                 let mut labels = other.as_ref().map(|m| m.labels.clone()).unwrap_or_default();
-                self.add_reserved(&mut labels);
+                labels.push(METRIC_NAME.to_owned());
                 labels.sort();
                 labels.dedup();
                 GroupLabels { without: true, labels }

@@ -115,7 +115,7 @@ impl Runner {
     /// Evaluates an instant query as the middle step of a range query.
     fn as_range(&self, eval: &Eval, plan: &Plan, instant: &QueryValue) -> Result<(), String> {
         const MINUTE: i64 = 60_000;
-        if matches!(instant, QueryValue::Matrix(_) | QueryValue::String(_)) {
+        if matches!(instant, QueryValue::Matrix(_) | QueryValue::String(_)) || plan.depends_on_query_bounds() {
             return Ok(());
         }
         let (start, end) = (eval.start - MINUTE, eval.start + MINUTE);

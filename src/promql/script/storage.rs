@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value};
+use crate::model::histogram::CounterResetHint;
+use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value, is_stale};
 use crate::tsdb::{Queryable, Series, StorageError};
 
 /// A small store: every series a vector of samples ascending in time.
@@ -33,12 +34,20 @@ impl MemoryStorage {
         self.series.clear();
     }
 
-    /// Adds a sample; one at the same time is replaced.
+    /// Adds a sample; one at the same time is replaced. Histograms get the counter reset hint that a TSDB gives them
+    /// back with: what the samples before tell, for what writers say of them is not kept.
     pub fn append(&mut self, labels: &Labels, t: i64, st: i64, value: Value) {
         let entry = self.series.entry(labels.clone());
         let series = entry.or_insert_with(|| Arc::new(MemorySeries { labels: labels.clone(), samples: Vec::new() }));
         let samples = &mut Arc::make_mut(series).samples;
         let at = samples.partition_point(|s| s.t < t);
+        let value = match value {
+            Value::Histogram(h) => {
+                let before = at.checked_sub(1).and_then(|i| samples.get(i)).map(|s| &s.value);
+                Value::Histogram(with_stored_hint(h, before))
+            }
+            float => float,
+        };
         let sample = Sample { t, st, value };
         match samples.get_mut(at) {
             Some(there) if there.t == t => *there = sample,
@@ -49,6 +58,26 @@ impl MemoryStorage {
     fn matching(&self, matchers: &[Matcher]) -> impl Iterator<Item = &Arc<MemorySeries>> {
         self.series.values().filter(move |s| matchers.iter().all(|m| m.matches(s.labels.value(&m.name))))
     }
+}
+
+/// Samples of one chunk are known to be without resets; the first of a chunk tells nothing. A chunk ends where the
+/// layout changes, a counter is reset, or a float comes in between.
+fn with_stored_hint(h: Arc<FloatHistogram>, before: Option<&Value>) -> Arc<FloatHistogram> {
+    if h.counter_reset_hint == CounterResetHint::Gauge || is_stale(h.sum) {
+        return h;
+    }
+    let same_chunk = match before {
+        Some(Value::Histogram(b)) if !is_stale(b.sum) => {
+            b.counter_reset_hint != CounterResetHint::Gauge
+                && h.counter_reset_hint != CounterResetHint::Reset
+                && (b.schema, b.zero_threshold.to_bits()) == (h.schema, h.zero_threshold.to_bits())
+                && b.custom_values == h.custom_values
+                && !h.detect_reset(b)
+        }
+        _ => false,
+    };
+    let hint = if same_chunk { CounterResetHint::NotReset } else { CounterResetHint::Unknown };
+    Arc::new(FloatHistogram { counter_reset_hint: hint, ..FloatHistogram::clone(&h) })
 }
 
 impl Queryable for MemoryStorage {
