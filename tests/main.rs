@@ -4,7 +4,6 @@
 mod alert_life;
 mod fault_simulator;
 mod live_engine;
-mod routing_peers;
-mod stage;
 mod promql_conformance;
+mod routing_peers;
 mod stage;

@@ -62,7 +62,8 @@ fn selector(s: &SelectorNode) -> String {
         RangeMode::Smoothed => " smoothed",
     };
     let matchers: Vec<_> = s.matchers.iter().map(|m| m.to_string()).collect();
-    format!("{{{}}}{}{mode}", matchers.join(","), timing(&s.timing))
+    let resets = if s.tell_resets { " telling resets" } else { "" };
+    format!("{{{}}}{}{mode}{resets}", matchers.join(","), timing(&s.timing))
 }
 
 fn source(s: &RangeSource) -> String {

@@ -74,6 +74,9 @@ pub struct SelectorNode {
     pub mode: RangeMode,
     /// The selector alone.
     pub span: Span,
+    /// Histograms that do not say whether their counter was reset are compared with the ones before them, as
+    /// Prometheus does where only their count and sum matter.
+    pub tell_resets: bool,
 }
 
 /// Where a range function has its samples from.

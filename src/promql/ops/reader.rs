@@ -1,12 +1,15 @@
 //! Reads the samples of series for windows that slide over a grid.
 
+use std::sync::Arc;
+
 use super::super::error::EvalError;
 use super::super::func::{RangeMode, Window};
 use super::super::plan::{RangeSource, SelectorNode};
 use super::super::steps::StepGrid;
 use super::{Eval, subquery};
+use crate::model::histogram::CounterResetHint;
 use crate::model::sample::{SampleBuf, is_stale};
-use crate::model::{Labels, Matcher};
+use crate::model::{FloatHistogram, Labels, Matcher};
 use crate::tsdb::Series;
 
 /// The windows of a range over a grid: where each ends, how long it is, what it may look at beyond.
@@ -59,7 +62,7 @@ pub(super) fn each_series(
             let (mint, maxt) = (frame.mint(), frame.maxt());
             let mut buf = SampleBuf::default();
             for series in select(eval, &s.matchers, mint, maxt)? {
-                read(eval, &*series, mint, maxt, start_timestamps, &mut buf)?;
+                read(eval, s, &*series, (mint, maxt), start_timestamps, &mut buf)?;
                 if !buf.is_empty() {
                     each(&frame, series.labels(), false, &buf)?;
                 }
@@ -90,7 +93,7 @@ pub(super) fn select(
     matchers: &[Matcher],
     mint: i64,
     maxt: i64,
-) -> Result<Vec<std::sync::Arc<dyn Series>>, EvalError> {
+) -> Result<Vec<Arc<dyn Series>>, EvalError> {
     let series = eval.storage.select(matchers, mint, maxt)?;
     eval.series.set(eval.series.get() + series.len() as u64);
     Ok(series)
@@ -99,16 +102,13 @@ pub(super) fn select(
 /// Reads samples into `buf`, staleness markers left out.
 pub(super) fn read(
     eval: &Eval<'_>,
+    s: &SelectorNode,
     series: &dyn Series,
-    mint: i64,
-    maxt: i64,
+    (mint, maxt): (i64, i64),
     start_timestamps: bool,
     buf: &mut SampleBuf,
 ) -> Result<(), EvalError> {
-    eval.budget.tick()?;
-    buf.clear();
-    series.read(mint, maxt, start_timestamps, buf)?;
-    eval.budget.read(buf.len())?;
+    read_all(eval, s, series, (mint, maxt), start_timestamps, buf)?;
     drop_stale(buf);
     if buf.float_st.iter().all(|t| *t == 0) {
         buf.float_st.clear();
@@ -117,6 +117,38 @@ pub(super) fn read(
         buf.hist_st.clear();
     }
     Ok(())
+}
+
+/// Reads samples into `buf`.
+fn read_all(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    series: &dyn Series,
+    (mint, maxt): (i64, i64),
+    start_timestamps: bool,
+    buf: &mut SampleBuf,
+) -> Result<(), EvalError> {
+    eval.budget.tick()?;
+    buf.clear();
+    series.read(mint, maxt, start_timestamps, buf)?;
+    if s.tell_resets && !buf.hists.is_empty() {
+        tell_resets(buf);
+    }
+    eval.budget.read(buf.len())
+}
+
+/// Finds out where counters were reset, for histograms that do not say.
+fn tell_resets(buf: &mut SampleBuf) {
+    let mut before: Option<Arc<FloatHistogram>> = None;
+    for (_, h) in &mut buf.hists {
+        let now = h.clone();
+        if let Some(b) = before.filter(|_| h.counter_reset_hint == CounterResetHint::Unknown) {
+            let reset = h.detect_reset(&b);
+            let hint = if reset { CounterResetHint::Reset } else { CounterResetHint::NotReset };
+            Arc::make_mut(h).counter_reset_hint = hint;
+        }
+        before = Some(now);
+    }
 }
 
 fn drop_stale(buf: &mut SampleBuf) {
@@ -236,10 +268,7 @@ pub(super) fn each_of_selector(
 ) -> Result<(), EvalError> {
     let mut buf = SampleBuf::default();
     for series in select(eval, &s.matchers, mint, maxt)? {
-        eval.budget.tick()?;
-        buf.clear();
-        series.read(mint, maxt, start_timestamps, &mut buf)?;
-        eval.budget.read(buf.len())?;
+        read_all(eval, s, &*series, (mint, maxt), start_timestamps, &mut buf)?;
         if !buf.is_empty() {
             each(series.labels(), false, &buf)?;
         }

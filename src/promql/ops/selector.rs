@@ -20,7 +20,7 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
         return smoothed(eval, s, &reading, sink);
     }
     let mut row = StepVector::empty(reading.len());
-    if reading.len() == 1 {
+    if reading.len() == 1 && !s.tell_resets {
         return at_one_time(eval, s, reading.start, &mut row, sink);
     }
     let (mint, maxt) = (oldest(reading.start, eval), reading.last());
@@ -140,7 +140,7 @@ fn smoothed(eval: &Eval<'_>, s: &SelectorNode, reading: &StepGrid, sink: Sink<'_
     let mut row = StepVector::empty(reading.len());
     let mut buf = SampleBuf::default();
     for series in reader::select(eval, &s.matchers, mint, maxt)? {
-        reader::read(eval, &*series, mint, maxt, false, &mut buf)?;
+        reader::read(eval, s, &*series, (mint, maxt), false, &mut buf)?;
         row.reset();
         for (i, t) in reading.times().enumerate() {
             smooth_at(eval, s, series.labels(), &buf, t, |value| match value {
@@ -205,6 +205,9 @@ fn interpolate(
     t: i64,
     counter: bool,
 ) -> Result<Arc<FloatHistogram>, HistogramError> {
+    if a.1.uses_custom_buckets() != b.1.uses_custom_buckets() {
+        return Err(HistogramError::IncompatibleSchemas);
+    }
     let fraction = (t - a.0) as f64 / (b.0 - a.0) as f64;
     let mut between = FloatHistogram::clone(&b.1);
     if counter && b.1.detect_reset(&a.1) {

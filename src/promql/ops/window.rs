@@ -117,8 +117,8 @@ impl Run<'_, '_> {
             return;
         }
         let place = self.call.spans.first().copied().unwrap_or(self.span);
-        if self.eval.type_and_unit() {
-            let kind = visible.value(names::TYPE);
+        let kind = if self.eval.type_and_unit() { visible.value(names::TYPE) } else { "" };
+        if !kind.is_empty() {
             if kind != "counter" && kind != "histogram" {
                 self.eval.note(Note::PossibleNonCounterLabel(kind.to_owned(), name.to_owned()), place);
             }

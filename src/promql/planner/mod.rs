@@ -22,7 +22,7 @@ use crate::model::{METRIC_NAME, MatchOp, Matcher};
 
 /// Compiles a tree; the last node is the root.
 pub(crate) fn plan(expr: &Expr, features: &Features) -> Result<(Vec<Node>, NodeId), Fault> {
-    let mut planner = Planner { nodes: Vec::new(), features };
+    let mut planner = Planner { nodes: Vec::new(), features, tell_resets: false };
     let root = planner.expr(expr)?;
     Ok((planner.nodes, root))
 }
@@ -30,6 +30,8 @@ pub(crate) fn plan(expr: &Expr, features: &Features) -> Result<(Vec<Node>, NodeI
 pub(super) struct Planner<'a> {
     pub(super) nodes: Vec<Node>,
     pub(super) features: &'a Features,
+    /// Below a function that looks at counts and sums of histograms only.
+    tell_resets: bool,
 }
 
 impl Planner<'_> {
@@ -136,7 +138,8 @@ impl Planner<'_> {
     }
 
     pub(super) fn selector(&self, s: &Selector, span: Span) -> SelectorNode {
-        SelectorNode { matchers: s.matchers.clone(), timing: timing(&s.timing), mode: s.mode, span }
+        let (matchers, timing) = (s.matchers.clone(), timing(&s.timing));
+        SelectorNode { matchers, timing, mode: s.mode, span, tell_resets: self.tell_resets }
     }
 
     /// The source of a range function, whether it is the same at every step, and whether it has one name.
@@ -180,6 +183,18 @@ impl Planner<'_> {
     }
 
     fn call(&mut self, call: &Call, span: Span) -> Result<NodeId, Fault> {
+        let above = self.tell_resets;
+        self.tell_resets = match call.func.name {
+            "histogram_count" | "histogram_sum" | "histogram_avg" => true,
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => false,
+            _ => above,
+        };
+        let id = self.call_below(call, span);
+        self.tell_resets = above;
+        id
+    }
+
+    fn call_below(&mut self, call: &Call, span: Span) -> Result<NodeId, Fault> {
         let name = call.func.name;
         let spans: Vec<Span> = call.args.iter().map(|a| a.span).collect();
         match call.func.kind {
