@@ -4,6 +4,7 @@ pub mod discovery;
 pub mod exposition;
 pub mod histogram_wire;
 pub mod relabel;
+pub mod remote_write;
 pub mod scrape;
 pub mod store;
 pub mod wire;

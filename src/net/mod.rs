@@ -6,9 +6,10 @@ mod tls;
 
 use std::error::Error as _;
 use std::fmt;
+use std::io::Read;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 
 pub use secret::Credential;
@@ -203,16 +204,41 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, NetError> {
     Ok(value)
 }
 
-/// Reads a body up to a limit of bytes (0: none); `None` when it is longer.
-pub async fn read_limited(mut response: reqwest::Response, limit: usize) -> Result<Option<Vec<u8>>, NetError> {
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection failed.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// It is longer than the limit, before or after decompression.
+    #[error("body size limit exceeded")]
+    TooLarge,
+    /// It is not what its `Content-Encoding` says.
+    #[error("gzip: {0}")]
+    Gzip(std::io::Error),
+}
+
+/// Reads a body and decompresses it if its `Content-Encoding` is gzip. The limit in bytes holds for both forms.
+pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Vec<u8>, BodyError> {
+    let encoding = response.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let gzipped = encoding.eq_ignore_ascii_case("gzip");
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if limit > 0 && body.len() + chunk.len() > limit {
-            return Ok(None);
+    while let Some(chunk) = response.chunk().await.map_err(NetError::from)? {
+        if (body.len() + chunk.len()) as u64 > limit {
+            return Err(BodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    if gzipped { gunzip(&body, limit) } else { Ok(body) }
+}
+
+/// Decompresses gzip up to a limit in bytes.
+pub fn gunzip(compressed: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
+    let guess = compressed.len().saturating_mul(6).min(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut body = Vec::with_capacity(guess);
+    let mut reader = flate2::read::MultiGzDecoder::new(compressed).take(limit.saturating_add(1));
+    reader.read_to_end(&mut body).map_err(BodyError::Gzip)?;
+    if body.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(body) }
 }
 
 /// A URL without the password and name of a user, for messages.
@@ -234,6 +260,8 @@ pub fn redact_url(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -251,6 +279,16 @@ mod tests {
         let bad = client.request(Method::GET, "ht tp://me:hunter2@host/").unwrap_err();
         assert!(!bad.to_string().contains("hunter2"), "{bad}");
         assert_eq!(redact_url("http://me:hunter2@host/x"), "http://me:xxxxx@host/x");
+    }
+
+    #[test]
+    fn a_body_may_not_grow_past_the_limit() {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        writer.write_all(&[b'a'; 5000]).unwrap();
+        let gz = writer.finish().unwrap();
+        assert_eq!(gunzip(&gz, 5000).unwrap().len(), 5000);
+        assert!(matches!(gunzip(&gz, 4999), Err(BodyError::TooLarge)));
+        assert!(matches!(gunzip(b"plain", 100), Err(BodyError::Gzip(_))));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! target wrote it. A scrape looks the key up in its cache and does label work only for a key it has not seen
 //! ([`Parser::labels`]). Parsers borrow from the body and allocate nothing for a sample in the text formats.
 
-mod classic;
 mod cursor;
 mod number;
 mod openmetrics;
@@ -18,7 +17,6 @@ use std::sync::Arc;
 
 use crate::model::{FloatHistogram, Labels, Position};
 
-pub use classic::ClassicHistogram;
 pub use number::format_openmetrics_float;
 
 /// The type of a metric family, by the names of the metadata API.

@@ -6,15 +6,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::classic::ClassicHistogram;
 use super::{
     Event, MetadataLine, MetricKind, ParseError, ParseOptions, ParsedSample, ParsedValue, format_openmetrics_float,
 };
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError, take_varint};
-use crate::model::histogram::CounterResetHint;
+use crate::model::histogram::{ClassicHistogram, CounterResetHint};
 use crate::model::sample::NORMAL_NAN;
-use crate::model::{Labels, METRIC_NAME, Position};
+use crate::model::{FloatHistogram, Labels, METRIC_NAME, Position};
 
 /// A parser of delimited protobuf.
 pub struct ProtobufParser<'a> {
@@ -207,13 +206,13 @@ impl<'a> ProtobufParser<'a> {
     }
 
     fn histogram(&mut self, metric: &Metric<'_>, body: &[u8]) -> Result<(), WireError> {
-        let (mut native, mut classic, mut start) = (HistogramFields::default(), ClassicHistogram::default(), None);
+        let (mut native, mut buckets, mut start) = (HistogramFields::default(), Vec::new(), None);
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => native.set_count(field.u64()? as f64),
                 2 => native.sum = field.f64()?,
-                3 => classic.buckets.push(bucket(field.bytes()?)?),
+                3 => buckets.push(bucket(field.bytes()?)?),
                 4 => native.set_float_count(field.f64()?),
                 5 => native.schema = field.sint()? as i32,
                 6 => native.zero_threshold = field.f64()?,
@@ -229,8 +228,7 @@ impl<'a> ProtobufParser<'a> {
                 _ => {}
             }
         }
-        classic.count = Some(native.count);
-        classic.sum = Some(native.sum);
+        let (count, sum) = (native.count, native.sum);
         let is_native = !self.options.ignore_native_histograms && native.has_native_part();
         let mut hint = CounterResetHint::Unknown;
         if self.kind == MetricKind::GaugeHistogram {
@@ -241,26 +239,25 @@ impl<'a> ProtobufParser<'a> {
             let h = native.into_histogram(hint)?;
             self.push(metric, "", None, ParsedValue::Histogram(Arc::new(h)), start);
         } else if self.options.classic_to_custom_buckets
-            && let Some(mut h) = classic.to_custom_buckets()
+            && let Some(mut h) = custom_buckets(count, sum, &buckets)
         {
             h.counter_reset_hint = hint;
             converted = true;
             self.push(metric, "", None, ParsedValue::Histogram(Arc::new(h)), start);
         }
         if !converted || self.options.always_classic_histograms {
-            self.classic(metric, &classic, start);
+            self.push(metric, "_count", None, float(count), start);
+            self.push(metric, "_sum", None, float(sum), start);
+            self.classic_buckets(metric, count, &buckets, start);
         }
         Ok(())
     }
 
-    fn classic(&mut self, metric: &Metric<'_>, h: &ClassicHistogram, start: Option<i64>) {
-        let count = h.count.unwrap_or(0.0);
-        self.push(metric, "_count", None, float(count), start);
-        self.push(metric, "_sum", None, float(h.sum.unwrap_or(0.0)), start);
-        for (bound, cumulative) in &h.buckets {
+    fn classic_buckets(&mut self, metric: &Metric<'_>, count: f64, buckets: &[(f64, f64)], start: Option<i64>) {
+        for (bound, cumulative) in buckets {
             self.push(metric, "_bucket", Some(("le", &format_openmetrics_float(*bound))), float(*cumulative), start);
         }
-        if h.buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
+        if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
             self.push(metric, "_bucket", Some(("le", "+Inf")), float(count), start);
         }
     }
@@ -282,6 +279,14 @@ impl<'a> ProtobufParser<'a> {
         }
         self.rows.push(Row { key: from..self.keys.len(), value, timestamp: metric.timestamp, start });
     }
+}
+
+fn custom_buckets(count: f64, sum: f64, buckets: &[(f64, f64)]) -> Option<FloatHistogram> {
+    let mut classic = ClassicHistogram::default();
+    buckets.iter().for_each(|(bound, cumulative)| classic.set_bucket(*bound, *cumulative));
+    classic.set_count(count);
+    classic.set_sum(sum);
+    classic.convert().ok()
 }
 
 fn float(v: f64) -> ParsedValue {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::cache::EntryId;
-use crate::ingest::exposition::ClassicHistogram;
+use crate::model::histogram::ClassicHistogram;
 use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, number};
 
 /// What a series is to its classic histogram.
@@ -67,9 +67,9 @@ impl Gathering {
             Gathered { parts: ClassicHistogram::default(), timestamp, st }
         });
         match part.role {
-            Role::Bucket(bound) => gathered.parts.buckets.push((bound, value)),
-            Role::Sum => gathered.parts.sum = Some(value),
-            Role::Count => gathered.parts.count = Some(value),
+            Role::Bucket(bound) => gathered.parts.set_bucket(bound, value),
+            Role::Sum => gathered.parts.set_sum(value),
+            Role::Count => gathered.parts.set_count(value),
         }
     }
 
@@ -77,7 +77,7 @@ impl Gathering {
     pub fn finish(mut self) -> impl Iterator<Item = Converted> {
         self.order.into_iter().filter_map(move |entry| {
             let Gathered { parts, timestamp, st } = self.by_entry.remove(&entry)?;
-            let histogram = Arc::new(parts.to_custom_buckets()?);
+            let histogram = Arc::new(parts.convert().ok()?);
             Some(Converted { entry, timestamp, st, histogram })
         })
     }

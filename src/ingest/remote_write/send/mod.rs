@@ -1,0 +1,90 @@
+//! Sending to `remote_write` endpoints: bounded queues in memory, shards that keep the order of each series, batches,
+//! and retries.
+
+mod delivery;
+mod queue;
+mod writer;
+
+use crate::ingest::relabel::Rule;
+use crate::ingest::remote_write::Protocol;
+use crate::model::Labels;
+use crate::net::HttpSettings;
+
+pub use delivery::{Backoff, Verdict, verdict};
+pub use writer::{RemoteWriters, SendCounters, TeeStore};
+
+/// Prometheus' `queue_config`; milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Samples buffered in a shard.
+    pub capacity: usize,
+    /// The most shards.
+    pub max_shards: usize,
+    /// The fewest shards.
+    pub min_shards: usize,
+    /// Samples in a request.
+    pub max_samples_per_send: usize,
+    /// The longest a sample waits for its batch to fill.
+    pub batch_send_deadline: i64,
+    /// The first pause before a retry.
+    pub min_backoff: i64,
+    /// The longest pause before a retry.
+    pub max_backoff: i64,
+    /// Samples older than this are dropped instead of sent; 0 means never.
+    pub sample_age_limit: i64,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        QueueSettings {
+            capacity: 10_000,
+            max_shards: 50,
+            min_shards: 1,
+            max_samples_per_send: 2_000,
+            batch_send_deadline: 5_000,
+            min_backoff: 30,
+            max_backoff: 5_000,
+            sample_age_limit: 0,
+        }
+    }
+}
+
+/// One `remote_write` entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteWriteSettings {
+    /// Where to.
+    pub url: String,
+    /// Names the queue in logs and metrics; the URL, redacted, when empty.
+    pub name: String,
+    /// Milliseconds a request may take.
+    pub remote_timeout: i64,
+    /// The version of the protocol.
+    pub protocol: Protocol,
+    /// Whether native histograms are sent.
+    pub send_native_histograms: bool,
+    /// `write_relabel_configs`.
+    pub write_relabel: Vec<Rule>,
+    /// `global.external_labels`, added where a series lacks them.
+    pub external_labels: Labels,
+    /// How to reach the endpoint.
+    pub http: HttpSettings,
+    /// Queue and batches.
+    pub queue: QueueSettings,
+}
+
+impl RemoteWriteSettings {
+    /// Prometheus' defaults for an endpoint.
+    pub fn new(url: impl Into<String>) -> Self {
+        RemoteWriteSettings {
+            url: url.into(),
+            name: String::new(),
+            remote_timeout: 30_000,
+            protocol: Protocol::V1,
+            send_native_histograms: false,
+            write_relabel: Vec::new(),
+            external_labels: Labels::empty(),
+            http: HttpSettings::default(),
+            queue: QueueSettings::default(),
+        }
+    }
+}
