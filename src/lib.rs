@@ -10,11 +10,13 @@
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.
 //! - [`ingest`]: scraping, exposition formats, relabelling, remote write.
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
+//! - [`datasource`]: one way to query: the local TSDB, or a remote server.
 #![warn(clippy::all)]
 
 pub mod alerting;
 pub mod clock;
 pub mod config;
+pub mod datasource;
 pub mod engine;
 pub mod fleet;
 pub mod ingest;

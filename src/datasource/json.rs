@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Answer;
 use crate::model::histogram::{CUSTOM_BUCKETS_SCHEMA, Span, bound};
 use crate::model::{FloatHistogram, Labels, Value, number};
-use crate::promql::{QueryValue, RangeSeries, VectorSample};
+use crate::promql::{Annotations, EvalStats, Evaluated, QueryValue, RangeSeries, Severity, VectorSample};
 
 /// The frame of every answer.
 #[derive(Deserialize)]
@@ -82,14 +81,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Envelope<'_>, String> {
 
 impl Envelope<'_> {
     /// The result of a successful query.
-    pub fn answer(self) -> Result<Answer, String> {
+    pub fn answer(self) -> Result<Evaluated, String> {
         let value = match self.data.ok_or("no data")? {
             Data::Scalar(Point(_, v)) => QueryValue::Scalar(float(&v)?),
             Data::String(Point(_, s)) => QueryValue::String(s.into_owned()),
             Data::Vector(all) => QueryValue::Vector(all.into_iter().map(vector_sample).collect::<Result<_, _>>()?),
             Data::Matrix(all) => QueryValue::Matrix(all.into_iter().map(range_series).collect::<Result<_, _>>()?),
         };
-        Ok(Answer { value, warnings: self.warnings.unwrap_or_default(), infos: self.infos.unwrap_or_default() })
+        let mut annotations = Annotations::default();
+        for (severity, texts) in [(Severity::Warning, self.warnings), (Severity::Info, self.infos)] {
+            texts.into_iter().flatten().for_each(|text| annotations.add_text(severity, text));
+        }
+        Ok(Evaluated { value, annotations, stats: EvalStats::default() })
     }
 }
 
@@ -140,16 +143,18 @@ fn histogram(json: &HistogramJson<'_>) -> Result<FloatHistogram, String> {
             buckets.push(bucket);
         }
     }
-    match exponential_schema(&buckets) {
+    match exponential_schema(&buckets, h.zero_threshold) {
         Some(schema) => fill_exponential(&mut h, schema, &buckets),
         None => fill_custom(&mut h, &mut buckets),
     }
     Ok(h)
 }
 
-/// The schema by which all bounds are powers; 0 when there are no buckets.
-fn exponential_schema(buckets: &[JsonBucket]) -> Option<i32> {
-    let Some(first) = buckets.first() else { return Some(0) };
+/// The schema by which all bounds are powers; 0 when there are no buckets. A bound at the edge of the zero bucket was
+/// cut there and says nothing.
+fn exponential_schema(buckets: &[JsonBucket], zero_threshold: f64) -> Option<i32> {
+    let whole = |b: &&JsonBucket| magnitudes(b).0 != zero_threshold;
+    let Some(first) = buckets.iter().find(whole).or(buckets.first()) else { return Some(0) };
     let (near, far) = magnitudes(first);
     let schema = -(far / near).log2().log2().round();
     if !(-4.0..=8.0).contains(&schema) {
@@ -160,7 +165,7 @@ fn exponential_schema(buckets: &[JsonBucket]) -> Option<i32> {
     let fits = |b: &JsonBucket| {
         let (near, far) = magnitudes(b);
         let index = index_of(far, schema);
-        close(far, bound(index, schema, &[])) && close(near, bound(index - 1, schema, &[]))
+        close(far, bound(index, schema, &[])) && (near == zero_threshold || close(near, bound(index - 1, schema, &[])))
     };
     buckets.iter().all(fits).then_some(schema)
 }
@@ -224,7 +229,7 @@ fn spans(side: &[(i32, f64)]) -> (Vec<Span>, Vec<f64>) {
 mod tests {
     use super::*;
 
-    fn answer(body: &str) -> Answer {
+    fn answer(body: &str) -> Evaluated {
         parse(body.as_bytes()).unwrap().answer().unwrap()
     }
 
@@ -238,12 +243,14 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", "الرياض")]);
         let sample = VectorSample { labels: labels.clone(), t: 1_435_781_451_781, value: Value::Float(f64::INFINITY) };
         assert_eq!(vector.value, QueryValue::Vector(vec![sample]));
-        assert_eq!((vector.warnings, vector.infos), (vec!["w".to_owned()], vec!["i".to_owned()]));
+        assert_eq!(vector.annotations.warnings(""), ["w"]);
+        assert_eq!(vector.annotations.infos(""), ["i"]);
         let matrix = answer(
             r#"{"status":"success","data":{"resultType":"matrix","result":[
                 {"metric":{},"values":[[1,"1"],[2.5,"-0"]]}]}}"#,
         );
-        let series = RangeSeries { labels: Labels::empty(), floats: vec![(1000, 1.0), (2500, -0.0)], histograms: vec![] };
+        let series =
+            RangeSeries { labels: Labels::empty(), floats: vec![(1000, 1.0), (2500, -0.0)], histograms: vec![] };
         assert_eq!(matrix.value, QueryValue::Matrix(vec![series]));
         let scalar = answer(r#"{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}"#);
         assert_eq!(scalar.value, QueryValue::Scalar(2.0));
@@ -291,7 +298,7 @@ mod tests {
         for schema in [-4, -1, 0, 3, 8] {
             let h = FloatHistogram {
                 schema,
-                zero_threshold: 0.001,
+                zero_threshold: 1e-30,
                 zero_count: 1.0,
                 positive_spans: vec![Span { offset: -1, length: 2 }, Span { offset: 3, length: 1 }],
                 positive_buckets: vec![1.0, 2.0, 3.0],

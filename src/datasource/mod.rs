@@ -1,74 +1,44 @@
-//! Where rules and the API query: the local TSDB, or a Prometheus-compatible server.
+//! Where queries are answered: by our own operators over local series, or by a remote Prometheus-compatible API.
 
 mod json;
+mod local;
 mod remote;
 
-use crate::net::NetError;
-use crate::promql::{EvalError, QueryValue};
-
+pub use local::LocalQuerier;
 pub use remote::{QueryMethod, RemoteQuerier, RemoteSettings};
 
-/// A result with what there is to say about it, in Prometheus' words.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The result.
-    pub value: QueryValue,
-    /// Warnings, with their prefix and positions.
-    pub warnings: Vec<String>,
-    /// Infos, with their prefix and positions.
-    pub infos: Vec<String>,
-}
+use crate::promql::{EvalEnv, EvalError, Evaluated, Plan};
 
-/// Why there is no result. No text holds a secret.
+/// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The evaluation failed.
+    /// Our own evaluation failed.
     #[error(transparent)]
-    Eval(#[from] EvalError),
-    /// The remote server could not be reached.
-    #[error("{url}: {source}")]
-    Transport {
-        /// The server, without user information.
-        url: String,
-        /// What happened.
-        source: NetError,
-    },
-    /// The remote server answered with a failure that is not in the API's form.
-    #[error("{url}: server returned HTTP status {status}: {body}")]
-    Status {
-        /// The server, without user information.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The start of the body.
-        body: String,
-    },
-    /// The remote server refused or failed the query.
+    Evaluation(#[from] EvalError),
+    /// The remote API answered with an error: its type and its text.
     #[error("{kind}: {message}")]
-    Api {
-        /// Prometheus' `errorType`.
+    Remote {
+        /// `errorType` of the API, such as `execution` or `timeout`.
         kind: String,
-        /// Prometheus' `error`.
+        /// Its text.
         message: String,
     },
-    /// The remote server's answer is not in the API's form.
-    #[error("{url}: unexpected answer: {reason}")]
-    Malformed {
-        /// The server, without user information.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The remote API could not be reached, or what it answered is no answer. Without secrets.
+    #[error("{0}")]
+    Transport(String),
 }
 
-impl QueryError {
-    /// Whether the same query may succeed later: the server was not reached or is in passing trouble.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            QueryError::Transport { .. } => true,
-            QueryError::Status { status, .. } => *status >= 500 || *status == 429,
-            QueryError::Api { kind, .. } => kind == "timeout" || kind == "unavailable" || kind == "internal",
-            QueryError::Eval(_) | QueryError::Malformed { .. } => false,
-        }
-    }
+/// Something that answers compiled queries. Calls block; drivers make them from worker threads.
+pub trait Querier: Send + Sync {
+    /// Evaluates at one time, milliseconds.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn instant(&self, plan: &Plan, at: i64, env: &EvalEnv) -> Result<Evaluated, QueryError>;
+
+    /// Evaluates at every step from `start` to `end` (inclusive), milliseconds.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn range(&self, plan: &Plan, start: i64, end: i64, step: i64, env: &EvalEnv) -> Result<Evaluated, QueryError>;
 }

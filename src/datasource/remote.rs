@@ -7,10 +7,9 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use tokio::runtime::Handle;
 
-use super::json;
-use super::{Answer, QueryError};
-use crate::net::{BodyError, HttpClient, HttpSettings, NetError, read_body, redact_url};
-use crate::promql::CancelToken;
+use super::{Querier, QueryError, json};
+use crate::net::{HttpClient, HttpSettings, NetError, read_body, redact_url};
+use crate::promql::{CancelToken, EvalEnv, Evaluated, Plan};
 
 /// How queries are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -95,7 +94,7 @@ impl RemoteQuerier {
     }
 
     /// Evaluates an expression at a time in milliseconds.
-    pub fn query(&self, expr: &str, at: i64, cancel: &CancelToken) -> Result<Answer, QueryError> {
+    pub fn query(&self, expr: &str, at: i64, cancel: &CancelToken) -> Result<Evaluated, QueryError> {
         self.ask("query", vec![("query", expr.to_owned()), ("time", seconds(at))], cancel)
     }
 
@@ -107,13 +106,13 @@ impl RemoteQuerier {
         end: i64,
         step: i64,
         cancel: &CancelToken,
-    ) -> Result<Answer, QueryError> {
+    ) -> Result<Evaluated, QueryError> {
         let times = [("start", seconds(start)), ("end", seconds(end)), ("step", seconds(step))];
         let params = std::iter::once(("query", expr.to_owned())).chain(times).collect();
         self.ask("query_range", params, cancel)
     }
 
-    fn ask(&self, path: &str, params: Vec<(&str, String)>, cancel: &CancelToken) -> Result<Answer, QueryError> {
+    fn ask(&self, path: &str, params: Vec<(&str, String)>, cancel: &CancelToken) -> Result<Evaluated, QueryError> {
         let this = self.clone();
         let url = format!("{}{path}", self.base);
         let query = self.encoded(&params);
@@ -132,13 +131,16 @@ impl RemoteQuerier {
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    let source = NetError::Transport("the process is shutting down".into());
-                    return Err(QueryError::Transport { url: self.url(), source });
+                    return Err(self.failed("the process is shutting down"));
                 }
             }
         };
         let (status, body) = outcome?;
         self.read(status, &body)
+    }
+
+    fn failed(&self, why: impl std::fmt::Display) -> QueryError {
+        QueryError::Transport(format!("{}: {why}", self.url()))
     }
 
     fn encoded(&self, params: &[(&str, String)]) -> String {
@@ -150,12 +152,13 @@ impl RemoteQuerier {
     }
 
     async fn exchange(&self, url: &str, query: String) -> Result<(u16, Vec<u8>), QueryError> {
-        let transport = |source: NetError| QueryError::Transport { url: self.url(), source };
+        let transport = |e: NetError| self.failed(e);
         let request = match self.settings.method {
             QueryMethod::Get => self.client.request(Method::GET, &format!("{url}?{query}")),
-            QueryMethod::Post => self.client.request(Method::POST, url).map(|r| {
-                r.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(query)
-            }),
+            QueryMethod::Post => self
+                .client
+                .request(Method::POST, url)
+                .map(|r| r.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(query)),
         };
         let response = request
             .map_err(transport)?
@@ -167,27 +170,37 @@ impl RemoteQuerier {
         let status = response.status().as_u16();
         match read_body(response, self.settings.max_answer).await {
             Ok(body) => Ok((status, body)),
-            Err(BodyError::Net(e)) => Err(transport(e)),
-            Err(e) => Err(QueryError::Malformed { url: self.url(), reason: e.to_string() }),
+            Err(e) => Err(self.failed(e)),
         }
     }
 
-    fn read(&self, status: u16, body: &[u8]) -> Result<Answer, QueryError> {
+    fn read(&self, status: u16, body: &[u8]) -> Result<Evaluated, QueryError> {
         let envelope = match json::parse(body) {
             Ok(envelope) => envelope,
             Err(reason) if (200..300).contains(&status) => {
-                return Err(QueryError::Malformed { url: self.url(), reason });
+                return Err(self.failed(format!("unexpected answer: {reason}")));
             }
             Err(_) => {
                 let text = String::from_utf8_lossy(body);
-                let line = text.lines().next().unwrap_or("").chars().take(EXCERPT).collect();
-                return Err(QueryError::Status { url: self.url(), status, body: line });
+                let line: String = text.lines().next().unwrap_or("").chars().take(EXCERPT).collect();
+                return Err(self.failed(format!("server returned HTTP status {status}: {line}")));
             }
         };
         if envelope.status != "success" {
-            return Err(QueryError::Api { kind: envelope.error_type, message: envelope.error });
+            return Err(QueryError::Remote { kind: envelope.error_type, message: envelope.error });
         }
-        envelope.answer().map_err(|reason| QueryError::Malformed { url: self.url(), reason })
+        envelope.answer().map_err(|reason| self.failed(format!("unexpected answer: {reason}")))
+    }
+}
+
+/// The server evaluates by its own settings: of `env` only the cancellation reaches it.
+impl Querier for RemoteQuerier {
+    fn instant(&self, plan: &Plan, at: i64, env: &EvalEnv) -> Result<Evaluated, QueryError> {
+        self.query(plan.source(), at, &env.cancel)
+    }
+
+    fn range(&self, plan: &Plan, start: i64, end: i64, step: i64, env: &EvalEnv) -> Result<Evaluated, QueryError> {
+        self.query_range(plan.source(), start, end, step, &env.cancel)
     }
 }
 
@@ -204,7 +217,8 @@ mod tests {
 
     #[test]
     fn times_are_sent_to_the_millisecond() {
-        for (millis, want) in [(0, "0.000"), (1_435_781_451_781, "1435781451.781"), (-5, "-0.005"), (15_000, "15.000")] {
+        for (millis, want) in [(0, "0.000"), (1_435_781_451_781, "1435781451.781"), (-5, "-0.005"), (15_000, "15.000")]
+        {
             assert_eq!(seconds(millis), want);
         }
     }

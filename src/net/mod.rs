@@ -244,14 +244,14 @@ pub fn gunzip(compressed: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
 /// A URL without the password and name of a user, for messages.
 pub fn redact_url(url: &str) -> String {
     match url::Url::parse(url) {
-        Ok(mut parsed) => {
+        Ok(mut parsed) if parsed.has_host() => {
             if parsed.password().is_some() && parsed.set_password(Some("xxxxx")).is_err() {
                 return "<url>".into();
             }
             parsed.into()
         }
         // What cannot be read may still hold a secret before an `@`.
-        Err(_) => match url.rsplit_once('@') {
+        _ => match url.rsplit_once('@') {
             Some((_, host)) => format!("<redacted>@{host}"),
             None => url.to_owned(),
         },

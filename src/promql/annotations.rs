@@ -210,6 +210,8 @@ fn for_metric(name: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Annotations {
     notes: Vec<(Note, Span)>,
+    /// Finished texts of another engine.
+    texts: Vec<(Severity, String)>,
 }
 
 impl Annotations {
@@ -220,16 +222,24 @@ impl Annotations {
         }
     }
 
+    /// Adds a text that another engine wrote, prefix and position included.
+    pub fn add_text(&mut self, severity: Severity, text: impl Into<String>) {
+        if self.texts.len() < MAX_NOTES {
+            self.texts.push((severity, text.into()));
+        }
+    }
+
     /// Takes over the notes of a sub-evaluation.
     pub fn merge(&mut self, other: Annotations) {
         for (note, span) in other.notes {
             self.add(note, span);
         }
+        self.texts.extend(other.texts);
     }
 
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.notes.is_empty()
+        self.notes.is_empty() && self.texts.is_empty()
     }
 
     /// The warnings with prefix and position: `PromQL warning: ... (1:15)`.
@@ -249,7 +259,8 @@ impl Annotations {
 
     fn texts(&self, source: &str, severity: Severity, prefix: &str) -> Vec<String> {
         let of = self.notes.iter().filter(|(n, _)| n.severity() == severity);
-        of.map(|(n, span)| format!("{prefix}: {n} ({})", span.position(source))).collect()
+        let foreign = self.texts.iter().filter(|(s, _)| *s == severity).map(|(_, text)| text.clone());
+        of.map(|(n, span)| format!("{prefix}: {n} ({})", span.position(source))).chain(foreign).collect()
     }
 }
 

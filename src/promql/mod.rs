@@ -27,7 +27,7 @@ mod stack;
 pub mod steps;
 pub mod value;
 
-pub use annotations::{Annotations, Note, Span};
+pub use annotations::{Annotations, Note, Severity, Span};
 pub(crate) use dialect::unquote;
 pub use error::{EvalError, PromqlError};
 pub use func::ValueType;

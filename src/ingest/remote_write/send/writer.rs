@@ -115,8 +115,7 @@ impl RemoteWriters {
         let client = HttpClient::new(&settings.http)?;
         let q = &settings.queue;
         let shards = SHARDS.min(q.max_shards).max(q.min_shards).max(1);
-        let queues: Vec<_> =
-            (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
+        let queues: Vec<_> = (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
         let counters = Arc::new(SendCounters::default());
         counters.shards.store(shards as u64, Ordering::Relaxed);
         let (give_up, gave_up) = watch::channel(false);
@@ -252,15 +251,25 @@ impl Shard {
                 }
                 Verdict::Drop => {
                     add(&self.counters.failed, rows.len());
-                    tracing::error!(remote = self.settings.name, url = redact_url(&self.settings.url), reason,
-                                    samples = rows.len(), "Remote write refused samples");
+                    tracing::error!(
+                        remote = self.settings.name,
+                        url = redact_url(&self.settings.url),
+                        reason,
+                        samples = rows.len(),
+                        "Remote write refused samples"
+                    );
                     return;
                 }
                 Verdict::Retry { after } => {
                     let pause = Duration::from_millis(backoff.pause(after).unsigned_abs());
                     add(&self.counters.retried, rows.len());
-                    tracing::warn!(remote = self.settings.name, url = redact_url(&self.settings.url), reason,
-                                   pause_ms = pause.as_millis() as u64, "Remote write failed, retrying");
+                    tracing::warn!(
+                        remote = self.settings.name,
+                        url = redact_url(&self.settings.url),
+                        reason,
+                        pause_ms = pause.as_millis() as u64,
+                        "Remote write failed, retrying"
+                    );
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         _ = self.gave_up.wait_for(|g| *g) => {
