@@ -16,52 +16,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::{FloatHistogram, Labels, Position};
+use crate::tsdb::MetricType;
 
 pub use number::format_openmetrics_float;
 
-/// The type of a metric family, by the names of the metadata API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum MetricKind {
-    /// Not stated.
-    #[default]
-    Unknown,
-    /// A counter.
-    Counter,
-    /// A gauge.
-    Gauge,
-    /// A histogram, classic or native.
-    Histogram,
-    /// A histogram whose buckets may go down.
-    GaugeHistogram,
-    /// A summary.
-    Summary,
-    /// OpenMetrics' info.
-    Info,
-    /// OpenMetrics' state set.
-    StateSet,
-}
-
-impl MetricKind {
-    /// The name the metadata API and the `__type__` label use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            MetricKind::Unknown => "unknown",
-            MetricKind::Counter => "counter",
-            MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "histogram",
-            MetricKind::GaugeHistogram => "gaugehistogram",
-            MetricKind::Summary => "summary",
-            MetricKind::Info => "info",
-            MetricKind::StateSet => "stateset",
-        }
-    }
-
-    /// The kind of a name in OpenMetrics.
-    pub fn parse(name: &[u8]) -> Option<MetricKind> {
-        use MetricKind::*;
-        let all = [Unknown, Counter, Gauge, Histogram, GaugeHistogram, Summary, Info, StateSet];
-        all.into_iter().find(|kind| kind.as_str().as_bytes() == name)
-    }
+/// The type that a TYPE line names in OpenMetrics' words.
+fn parse_kind(name: &[u8]) -> Option<MetricType> {
+    use MetricType::*;
+    let all = [Unknown, Counter, Gauge, Histogram, GaugeHistogram, Summary, Info, StateSet];
+    all.into_iter().find(|kind| kind.as_str().as_bytes() == name)
 }
 
 /// An exposition format, as a `Content-Type` names it.
@@ -155,7 +118,7 @@ pub struct MetadataLine<'a> {
     /// The family's name.
     pub family: Cow<'a, str>,
     /// From a TYPE line.
-    pub kind: Option<MetricKind>,
+    pub kind: Option<MetricType>,
     /// From a HELP line.
     pub help: Option<Cow<'a, str>>,
     /// From a UNIT line.
@@ -224,7 +187,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The type that was stated last, which holds for the sample at which the parser stands.
-    pub fn kind(&self) -> MetricKind {
+    pub fn kind(&self) -> MetricType {
         match self {
             Parser::Text(p) => p.kind(),
             Parser::OpenMetrics(p) => p.kind(),

@@ -5,15 +5,16 @@ use rustc_hash::FxHashMap;
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
 use super::series::{self, SeriesContext, unescape};
 use super::text::family_name;
-use super::{Event, MetadataLine, MetricKind, ParseError, ParseOptions, ParsedSample, ParsedValue, number};
+use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, number, parse_kind};
 use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
+use crate::tsdb::MetricType;
 
 /// A parser of OpenMetrics text.
 pub struct OpenMetricsParser<'a> {
     c: Cursor<'a>,
     options: ParseOptions,
     family: String,
-    kind: MetricKind,
+    kind: MetricType,
     unit: String,
     series: (usize, usize),
     /// Created timestamps of the current family by the labels of its metrics; filled when first asked for.
@@ -26,14 +27,14 @@ impl<'a> OpenMetricsParser<'a> {
             c: Cursor::new(body),
             options,
             family: String::new(),
-            kind: MetricKind::Unknown,
+            kind: MetricType::Unknown,
             unit: String::new(),
             series: (0, 0),
             created: None,
         }
     }
 
-    pub(super) fn kind(&self) -> MetricKind {
+    pub(super) fn kind(&self) -> MetricType {
         self.kind
     }
 
@@ -84,7 +85,7 @@ impl<'a> OpenMetricsParser<'a> {
         let family = family_name(name);
         if family != self.family {
             self.family = family.clone().into_owned();
-            (self.kind, self.created) = (MetricKind::Unknown, None);
+            (self.kind, self.created) = (MetricType::Unknown, None);
             self.unit.clear();
         }
         if !self.c.eat(b" ") {
@@ -99,7 +100,7 @@ impl<'a> OpenMetricsParser<'a> {
         match word {
             b"# HELP " => line.help = Some(unescape(String::from_utf8_lossy(text), true)),
             b"# TYPE " => {
-                self.kind = MetricKind::parse(text).ok_or_else(|| self.c.error_at(text_at, "a metric type"))?;
+                self.kind = parse_kind(text).ok_or_else(|| self.c.error_at(text_at, "a metric type"))?;
                 line.kind = Some(self.kind);
             }
             _ => {
@@ -167,7 +168,7 @@ impl<'a> OpenMetricsParser<'a> {
         }
         let start = self.c.at;
         take_series_text(&mut self.c, false)?;
-        let cx = SeriesContext { kind: MetricKind::Unknown, unit: "", options: ParseOptions::default(), blanks: false };
+        let cx = SeriesContext { kind: MetricType::Unknown, unit: "", options: ParseOptions::default(), blanks: false };
         series::labels(self.c.body, start, self.c.at, &cx)?;
         let value = self.word("the value of an exemplar")?;
         if number::parse_value(value).is_none() {
@@ -184,7 +185,7 @@ impl<'a> OpenMetricsParser<'a> {
 
     /// Whether a series is the created timestamp of the current family, not a series of its own.
     fn is_created(&self, key: &[u8]) -> bool {
-        let counts = matches!(self.kind, MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
+        let counts = matches!(self.kind, MetricType::Counter | MetricType::Histogram | MetricType::Summary);
         let name_end = key.iter().position(|&b| b == b'{').unwrap_or(key.len());
         let name = key.get(..name_end).unwrap_or_default();
         let plain = |name: &[u8]| name.strip_suffix(b"_created") == Some(self.family.as_bytes());
@@ -232,11 +233,11 @@ impl<'a> OpenMetricsParser<'a> {
 }
 
 /// Whether a sample's name is one of its family's.
-fn belongs_to(name: &str, family: &str, kind: MetricKind) -> bool {
+fn belongs_to(name: &str, family: &str, kind: MetricType) -> bool {
     let suffixes: &[&str] = match kind {
-        MetricKind::Counter => &["_total"],
-        MetricKind::Histogram => &["_bucket", "_count", "_sum"],
-        MetricKind::Summary => &["", "_count", "_sum"],
+        MetricType::Counter => &["_total"],
+        MetricType::Histogram => &["_bucket", "_count", "_sum"],
+        MetricType::Summary => &["", "_count", "_sum"],
         _ => &[],
     };
     name.strip_prefix(family).is_some_and(|suffix| suffixes.contains(&suffix))

@@ -6,14 +6,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{
-    Event, MetadataLine, MetricKind, ParseError, ParseOptions, ParsedSample, ParsedValue, format_openmetrics_float,
-};
+use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, format_openmetrics_float};
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError, take_varint};
 use crate::model::histogram::{ClassicHistogram, CounterResetHint};
 use crate::model::sample::NORMAL_NAN;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Position};
+use crate::tsdb::MetricType;
 
 /// A parser of delimited protobuf.
 pub struct ProtobufParser<'a> {
@@ -22,7 +21,7 @@ pub struct ProtobufParser<'a> {
     name: &'a str,
     help: &'a str,
     unit: &'a str,
-    kind: MetricKind,
+    kind: MetricType,
     /// The keys of the rows, one after the other: name and value of each label, each with a varint length.
     keys: Vec<u8>,
     rows: Vec<Row>,
@@ -40,7 +39,7 @@ struct Row {
 #[derive(Default)]
 struct Metric<'a> {
     labels: Vec<(&'a str, &'a str)>,
-    body: Option<(MetricKind, &'a [u8])>,
+    body: Option<(MetricType, &'a [u8])>,
     timestamp: Option<i64>,
 }
 
@@ -52,14 +51,14 @@ impl<'a> ProtobufParser<'a> {
             name: "",
             help: "",
             unit: "",
-            kind: MetricKind::Unknown,
+            kind: MetricType::Unknown,
             keys: Vec::new(),
             rows: Vec::new(),
             next_row: 0,
         }
     }
 
-    pub(super) fn kind(&self) -> MetricKind {
+    pub(super) fn kind(&self) -> MetricType {
         self.kind
     }
 
@@ -112,7 +111,7 @@ impl<'a> ProtobufParser<'a> {
         let mut pairs = read_key(key).ok_or_else(|| bad("damaged bytes".into(), "a series"))?;
         if self.options.type_and_unit_labels {
             pairs.retain(|(n, _)| *n != "__type__" && *n != "__unit__");
-            if self.kind != MetricKind::Unknown {
+            if self.kind != MetricType::Unknown {
                 pairs.push(("__type__", self.kind.as_str()));
             }
             pairs.push(("__unit__", self.unit));
@@ -129,7 +128,7 @@ impl<'a> ProtobufParser<'a> {
         let len = usize::try_from(len).map_err(|_| WireError::Truncated)?;
         let (message, rest) = self.rest.split_at_checked(len).ok_or(WireError::Truncated)?;
         self.rest = rest;
-        (self.name, self.help, self.unit, self.kind) = ("", "", "", MetricKind::Counter);
+        (self.name, self.help, self.unit, self.kind) = ("", "", "", MetricType::Counter);
         self.keys.clear();
         self.rows.clear();
         self.next_row = 0;
@@ -154,18 +153,18 @@ impl<'a> ProtobufParser<'a> {
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => metric.labels.push(label_pair(field.bytes()?)?),
-                2 => metric.body = Some((MetricKind::Gauge, field.bytes()?)),
-                3 => metric.body = Some((MetricKind::Counter, field.bytes()?)),
-                4 => metric.body = Some((MetricKind::Summary, field.bytes()?)),
-                5 => metric.body = Some((MetricKind::Unknown, field.bytes()?)),
+                2 => metric.body = Some((MetricType::Gauge, field.bytes()?)),
+                3 => metric.body = Some((MetricType::Counter, field.bytes()?)),
+                4 => metric.body = Some((MetricType::Summary, field.bytes()?)),
+                5 => metric.body = Some((MetricType::Unknown, field.bytes()?)),
                 6 => metric.timestamp = Some(field.i64()?).filter(|t| *t != 0),
-                7 => metric.body = Some((MetricKind::Histogram, field.bytes()?)),
+                7 => metric.body = Some((MetricType::Histogram, field.bytes()?)),
                 _ => {}
             }
         }
         match metric.body {
-            Some((MetricKind::Histogram, body)) => self.histogram(&metric, body),
-            Some((MetricKind::Summary, body)) => self.summary(&metric, body),
+            Some((MetricType::Histogram, body)) => self.histogram(&metric, body),
+            Some((MetricType::Summary, body)) => self.summary(&metric, body),
             Some((_, body)) => self.simple(&metric, body),
             None => Ok(()),
         }
@@ -231,7 +230,7 @@ impl<'a> ProtobufParser<'a> {
         let (count, sum) = (native.count, native.sum);
         let is_native = !self.options.ignore_native_histograms && native.has_native_part();
         let mut hint = CounterResetHint::Unknown;
-        if self.kind == MetricKind::GaugeHistogram {
+        if self.kind == MetricType::GaugeHistogram {
             hint = CounterResetHint::Gauge;
         }
         let mut converted = is_native;
@@ -317,8 +316,8 @@ fn read_key(mut key: &[u8]) -> Option<Vec<(&str, &str)>> {
     Some(pairs)
 }
 
-fn family_kind(n: u64) -> MetricKind {
-    use MetricKind::*;
+fn family_kind(n: u64) -> MetricType {
+    use MetricType::*;
     match n {
         0 => Counter,
         1 => Gauge,

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, in_label_name, in_metric_name, starts_label_name, starts_metric_name};
-use super::{MetricKind, ParseError, ParseOptions, format_openmetrics_float};
+use super::{ParseError, ParseOptions, format_openmetrics_float};
 use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL, number};
+use crate::tsdb::MetricType;
 
 /// What the labels of a series depend on beside its text.
 pub(super) struct SeriesContext<'a> {
-    pub kind: MetricKind,
+    pub kind: MetricType,
     pub unit: &'a str,
     pub options: ParseOptions,
     /// Whether blanks are allowed between labels (the text format; not OpenMetrics).
@@ -42,7 +43,7 @@ pub(super) fn labels(body: &[u8], start: usize, end: usize, cx: &SeriesContext<'
 
 fn add_type_and_unit(pairs: &mut Pairs<'_>, cx: &SeriesContext<'_>) {
     pairs.retain(|(n, _)| n != "__type__" && n != "__unit__");
-    if cx.kind != MetricKind::Unknown {
+    if cx.kind != MetricType::Unknown {
         pairs.push(("__type__".into(), cx.kind.as_str().into()));
     }
     pairs.push(("__unit__".into(), cx.unit.to_owned().into()));
@@ -136,10 +137,10 @@ pub(super) fn unescape(s: Cow<'_, str>, quotes: bool) -> Cow<'_, str> {
 
 /// The value in the one form that Prometheus stores: `le` of histograms and `quantile` of summaries as OpenMetrics
 /// writes floats, so that `le="1"` and `le="1.0"` are one series.
-fn normalized<'a>(name: &str, value: Cow<'a, str>, kind: MetricKind) -> Cow<'a, str> {
+fn normalized<'a>(name: &str, value: Cow<'a, str>, kind: MetricType) -> Cow<'a, str> {
     let applies = match kind {
-        MetricKind::Histogram | MetricKind::GaugeHistogram => name == BUCKET_LABEL,
-        MetricKind::Summary => name == QUANTILE_LABEL,
+        MetricType::Histogram | MetricType::GaugeHistogram => name == BUCKET_LABEL,
+        MetricType::Summary => name == QUANTILE_LABEL,
         _ => false,
     };
     match number::parse_float(&value) {

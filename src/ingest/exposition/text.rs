@@ -4,24 +4,25 @@ use std::borrow::Cow;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
 use super::series::{self, SeriesContext, unescape};
-use super::{Event, MetadataLine, MetricKind, ParseError, ParseOptions, ParsedSample, ParsedValue, number};
+use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, number, parse_kind};
 use crate::model::Labels;
+use crate::tsdb::MetricType;
 
 /// A parser of the text format.
 pub struct TextParser<'a> {
     c: Cursor<'a>,
     options: ParseOptions,
-    kind: MetricKind,
+    kind: MetricType,
     /// Where the text of the current series lies in the body.
     series: (usize, usize),
 }
 
 impl<'a> TextParser<'a> {
     pub(super) fn new(body: &'a [u8], options: ParseOptions) -> Self {
-        TextParser { c: Cursor::new(body), options, kind: MetricKind::Unknown, series: (0, 0) }
+        TextParser { c: Cursor::new(body), options, kind: MetricType::Unknown, series: (0, 0) }
     }
 
-    pub(super) fn kind(&self) -> MetricKind {
+    pub(super) fn kind(&self) -> MetricType {
         self.kind
     }
 
@@ -68,8 +69,8 @@ impl<'a> TextParser<'a> {
             return Ok(Some(MetadataLine { family, help: Some(help), ..MetadataLine::default() }));
         }
         self.kind = match text {
-            b"untyped" => MetricKind::Unknown,
-            b"counter" | b"gauge" | b"histogram" | b"summary" => MetricKind::parse(text).unwrap_or_default(),
+            b"untyped" => MetricType::Unknown,
+            b"counter" | b"gauge" | b"histogram" | b"summary" => parse_kind(text).unwrap_or_default(),
             _ => {
                 return Err(self.c.error_at(text_at, "a metric type (counter, gauge, histogram, summary or untyped)"));
             }

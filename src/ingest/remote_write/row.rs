@@ -1,9 +1,5 @@
 //! One series of a remote-write request, decoded without copying its labels.
 
-use std::hash::Hasher;
-
-use rustc_hash::FxHasher;
-
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::FloatHistogram;
@@ -36,13 +32,24 @@ pub struct HistogramSample {
 pub struct Row<'a> {
     /// Names and values as they came.
     pub labels: Vec<(&'a [u8], &'a [u8])>,
-    /// A hash of the labels, the same for the same labels in the same form. A hint, never an identity.
-    pub hash: u64,
     /// The float samples.
     pub samples: Vec<FloatSample>,
     /// The histogram samples.
     pub histograms: Vec<HistogramSample>,
+    /// What a 2.0 request says about the metric.
+    pub metadata: Option<RowMetadata<'a>>,
     refs: Vec<u64>,
+}
+
+/// Metadata of a 2.0 series.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RowMetadata<'a> {
+    /// The type's number.
+    pub kind: u64,
+    /// The help text.
+    pub help: &'a str,
+    /// The unit.
+    pub unit: &'a str,
 }
 
 impl<'a> Row<'a> {
@@ -50,41 +57,37 @@ impl<'a> Row<'a> {
         self.labels.clear();
         self.samples.clear();
         self.histograms.clear();
+        self.metadata = None;
         self.refs.clear();
     }
 
     /// Decodes a `prometheus.TimeSeries` (remote write 1.0).
     pub fn decode_v1(&mut self, message: &'a [u8]) -> Result<(), WireError> {
         self.clear();
-        let mut hasher = FxHasher::default();
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next_field()? {
             match field.number {
-                1 => {
-                    let bytes = field.bytes()?;
-                    hasher.write(bytes);
-                    self.labels.push(label_v1(bytes)?);
-                }
+                1 => self.labels.push(label_v1(field.bytes()?)?),
                 2 => self.samples.push(sample(field.bytes()?, 0)?),
                 4 => self.histograms.push(histogram(field.bytes()?, 0)?),
                 _ => {}
             }
         }
-        self.hash = hasher.finish();
         Ok(())
     }
 
     /// Decodes an `io.prometheus.write.v2.TimeSeries` (remote write 2.0).
     pub fn decode_v2(&mut self, message: &'a [u8], symbols: &Symbols<'a>) -> Result<(), SymbolError> {
         self.clear();
-        let mut hasher = FxHasher::default();
         let mut created = 0;
+        let mut metadata = None;
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => field.varints(&mut self.refs, |n| n)?,
                 2 => self.samples.push(sample(field.bytes()?, 0)?),
                 3 => self.histograms.push(histogram(field.bytes()?, 0)?),
+                5 => metadata = Some(field.bytes()?),
                 6 => created = field.i64()?,
                 _ => {}
             }
@@ -95,12 +98,9 @@ impl<'a> Row<'a> {
         }
         for pair in pairs {
             let [name, value] = pair.map(|r| symbols.get(r));
-            let ((name, name_hash), (value, value_hash)) = (name?, value?);
-            hasher.write_u64(name_hash);
-            hasher.write_u64(value_hash);
-            self.labels.push((name, value));
+            self.labels.push((name?, value?));
         }
-        self.hash = hasher.finish();
+        self.metadata = metadata.map(|m| metadata_v2(m, symbols)).transpose()?;
         if created != 0 {
             self.samples.iter_mut().filter(|s| s.st == 0).for_each(|s| s.st = created);
             self.histograms.iter_mut().filter(|s| s.st == 0).for_each(|s| s.st = created);
@@ -126,30 +126,43 @@ pub enum SymbolError {
     NoEmptyFirst,
 }
 
-/// The symbol table of a 2.0 request with a hash of each symbol, so that a series' hash is a few multiplications.
+/// The symbol table of a 2.0 request.
 #[derive(Debug, Default)]
-pub struct Symbols<'a>(Vec<(&'a [u8], u64)>);
+pub struct Symbols<'a>(Vec<&'a [u8]>);
 
 impl<'a> Symbols<'a> {
     /// Adds the next symbol.
     pub fn push(&mut self, symbol: &'a [u8]) {
-        let mut hasher = FxHasher::default();
-        hasher.write(symbol);
-        self.0.push((symbol, hasher.finish()));
+        self.0.push(symbol);
     }
 
     /// Checks that the table starts as the specification demands.
     pub fn check(&self) -> Result<(), SymbolError> {
         match self.0.first() {
-            None | Some(([], _)) => Ok(()),
+            None | Some([]) => Ok(()),
             Some(_) => Err(SymbolError::NoEmptyFirst),
         }
     }
 
-    fn get(&self, reference: u64) -> Result<(&'a [u8], u64), SymbolError> {
+    fn get(&self, reference: u64) -> Result<&'a [u8], SymbolError> {
         let symbol = usize::try_from(reference).ok().and_then(|i| self.0.get(i)).copied();
         symbol.ok_or(SymbolError::OutOfRange(reference, self.0.len()))
     }
+}
+
+fn metadata_v2<'a>(message: &[u8], symbols: &Symbols<'a>) -> Result<RowMetadata<'a>, SymbolError> {
+    let text = |n: u64| std::str::from_utf8(symbols.get(n)?).map_err(|_| SymbolError::Wire(WireError::Utf8));
+    let mut m = RowMetadata::default();
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => m.kind = field.u64()?,
+            3 => m.help = text(field.u64()?)?,
+            4 => m.unit = text(field.u64()?)?,
+            _ => {}
+        }
+    }
+    Ok(m)
 }
 
 #[inline]

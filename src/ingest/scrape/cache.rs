@@ -6,20 +6,9 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::classic::ClassicPart;
-use crate::ingest::exposition::{MetadataLine, MetricKind};
-use crate::ingest::store::SeriesRef;
+use crate::ingest::exposition::MetadataLine;
 use crate::model::Labels;
-
-/// What a target says about a metric family.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// Its type.
-    pub kind: MetricKind,
-    /// Its help text.
-    pub help: String,
-    /// Its unit.
-    pub unit: String,
-}
+use crate::tsdb::{Metadata, SeriesRef};
 
 /// Names an entry of a [`SeriesCache`] as long as the entry lives.
 pub type EntryId = u32;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::cache::{EntryId, SeriesCache};
 use super::classic::{ClassicPart, Gathering, classify};
 use super::settings::ScrapeSettings;
-use crate::ingest::exposition::{Event, Format, MetricKind, ParseError, ParseOptions, ParsedValue, Parser};
+use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
 use crate::ingest::relabel;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Value};
+use crate::tsdb::MetricType;
 
 /// The coarsest exponential schema.
 const LOWEST_SCHEMA: i32 = -4;
@@ -138,7 +139,7 @@ impl Run<'_> {
         let exposed = parser.labels()?;
         let gathers = self.convert
             && self.settings.convert_classic_histograms_to_nhcb
-            && matches!(parser.kind(), MetricKind::Histogram | MetricKind::GaugeHistogram);
+            && matches!(parser.kind(), MetricType::Histogram | MetricType::GaugeHistogram);
         let mut classic = None;
         if gathers && let Some((histogram, role)) = classify(&exposed) {
             classic = Some(ClassicPart { histogram: self.learn_histogram(&histogram)?, role });

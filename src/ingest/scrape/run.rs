@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::cache::{EntryId, Metadata, SeriesCache};
+use super::cache::{EntryId, SeriesCache};
 use super::digest::{Digest, digest};
 use super::fetch::Fetched;
 use super::report::{self, Report};
 use super::settings::ScrapeSettings;
 use super::target::Target;
-use crate::ingest::store::{SampleRow, SampleStore, SeriesRef, StoreCounts};
+use crate::ingest::store::{SampleRow, SampleStore, StoreCounts};
 use crate::model::{Labels, STALE_NAN, Value};
+use crate::tsdb::{Metadata, SeriesRef};
 
 /// Whether a target answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -78,6 +79,15 @@ impl TargetRun {
         }
     }
 
+    /// Tells the store what the target said anew about its metrics.
+    fn describe(&self, before: &BTreeMap<String, Metadata>) {
+        for (family, metadata) in self.cache.metadata().iter() {
+            if before.get(family) != Some(metadata) {
+                self.store.describe(family, metadata);
+            }
+        }
+    }
+
     /// Takes the answer to the scrape at `at`, which took `seconds`.
     pub fn answered(&mut self, answer: Result<Fetched, String>, at: i64, seconds: f64) -> StoreCounts {
         let mut found = Digest::default();
@@ -86,6 +96,10 @@ impl TargetRun {
             digest(&mut self.cache, &self.settings, &self.target.labels, format, &body, at, &mut found)
                 .map_err(|e| e.to_string())
         });
+        let known = self.state.lock().metadata.clone();
+        if !Arc::ptr_eq(&known, self.cache.metadata()) {
+            self.describe(&known);
+        }
         let gone = match outcome {
             Ok(()) => self.cache.settle(),
             Err(_) => {

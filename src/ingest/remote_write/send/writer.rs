@@ -21,6 +21,7 @@ use crate::ingest::remote_write::encode;
 use crate::ingest::store::{SampleRow, SampleStore, StoreCounts};
 use crate::model::{Labels, Value};
 use crate::net::{HttpClient, NetError, redact_url};
+use crate::tsdb::Metadata;
 
 /// Shards of an endpoint unless its limits say otherwise.
 const SHARDS: usize = 4;
@@ -187,6 +188,10 @@ impl SampleStore for TeeStore {
         let counts = self.store.store(rows);
         self.writers.push(rows);
         counts
+    }
+
+    fn describe(&self, metric: &str, metadata: &Metadata) {
+        self.store.describe(metric, metadata);
     }
 }
 

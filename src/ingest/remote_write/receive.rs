@@ -1,0 +1,445 @@
+//! Receiving: from the body of `POST /api/v1/write` to stored samples.
+//!
+//! The path of a sample is short: the message is walked where it lies, labels are packed into one reused buffer, the
+//! series is found by these bytes, and the batch is committed once. Labels are made only for series that are new.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::Protocol;
+use super::row::{Row, SymbolError, Symbols};
+use crate::ingest::wire::{Fields, WireError};
+use crate::model::{Labels, METRIC_NAME, Value};
+use crate::tsdb::{AppendError, Appender, Metadata, MetricType, SeriesRef, Tsdb};
+
+/// Bounds of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveLimits {
+    /// Bytes of the body.
+    pub body: usize,
+    /// Bytes after decompression.
+    pub decompressed: usize,
+    /// Series in a request.
+    pub series: usize,
+    /// Labels of a series.
+    pub labels: usize,
+    /// Bytes of a label's name.
+    pub label_name: usize,
+    /// Bytes of a label's value.
+    pub label_value: usize,
+}
+
+impl Default for ReceiveLimits {
+    fn default() -> Self {
+        ReceiveLimits {
+            body: 32 << 20,
+            decompressed: 128 << 20,
+            series: 500_000,
+            labels: 256,
+            label_name: 1 << 10,
+            label_value: 64 << 10,
+        }
+    }
+}
+
+/// What the headers of a request say; empty when absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteHeaders<'a> {
+    /// `Content-Type`
+    pub content_type: &'a str,
+    /// `Content-Encoding`
+    pub content_encoding: &'a str,
+}
+
+/// What was stored: the values of the `X-Prometheus-Remote-Write-*-Written` headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Float samples.
+    pub samples: u64,
+    /// Native histograms.
+    pub histograms: u64,
+    /// Exemplars: none, they are not kept.
+    pub exemplars: u64,
+}
+
+impl Written {
+    /// The headers of an answer to a 2.0 request.
+    pub fn headers(&self) -> [(&'static str, u64); 3] {
+        [
+            ("X-Prometheus-Remote-Write-Samples-Written", self.samples),
+            ("X-Prometheus-Remote-Write-Histograms-Written", self.histograms),
+            ("X-Prometheus-Remote-Write-Exemplars-Written", self.exemplars),
+        ]
+    }
+}
+
+/// A request that is refused, or of which a part is. What else was in it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct WriteError {
+    /// The HTTP status: 400 makes senders drop the request, 500 makes them send it again.
+    pub status: u16,
+    /// The first thing that is wrong.
+    pub message: String,
+    /// What was stored nevertheless.
+    pub written: Written,
+}
+
+impl WriteError {
+    fn new(status: u16, message: impl Into<String>) -> Self {
+        WriteError { status, message: message.into(), written: Written::default() }
+    }
+}
+
+/// The buffer a thread keeps between requests, in bytes, at most.
+const KEPT_BUFFER: usize = 16 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Decodes a request and stores its samples.
+///
+/// # Errors
+/// 415 for a content type or encoding that is not accepted, 413 for a body over the limits, 400 for a damaged message
+/// and for samples that cannot be stored (the rest is), 500 when the store fails.
+pub fn receive(
+    headers: WriteHeaders<'_>,
+    body: &[u8],
+    limits: &ReceiveLimits,
+    tsdb: &Tsdb,
+) -> Result<Written, WriteError> {
+    let protocol = accepted_protocol(headers.content_type)?;
+    let encoding = headers.content_encoding;
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
+        let text =
+            format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
+        return Err(WriteError::new(415, text));
+    }
+    if body.len() > limits.body {
+        return Err(WriteError::new(413, format!("body of {} bytes is over the limit of {}", body.len(), limits.body)));
+    }
+    // Taken out while it is used, so that nothing is borrowed over the work.
+    let mut buffer = BUFFER.take();
+    let result =
+        decompress(body, limits, &mut buffer).and_then(|message| Ingestion::new(tsdb, limits).run(protocol, message));
+    if buffer.capacity() <= KEPT_BUFFER {
+        BUFFER.set(buffer);
+    }
+    result
+}
+
+/// The protocol that a `Content-Type` names.
+///
+/// # Errors
+/// 415 when it is not one of remote write.
+pub fn accepted_protocol(content_type: &str) -> Result<Protocol, WriteError> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or("");
+    let unknown = || {
+        let text = format!(
+            "{content_type} protobuf message is not accepted by this server; only accepts prometheus.WriteRequest and \
+             io.prometheus.write.v2.Request"
+        );
+        WriteError::new(415, text)
+    };
+    if !media.is_empty() && !media.eq_ignore_ascii_case("application/x-protobuf") {
+        return Err(unknown());
+    }
+    for part in parts {
+        if let Some(message) = part.strip_prefix("proto=") {
+            return Protocol::parse(message).ok_or_else(unknown);
+        }
+    }
+    Ok(Protocol::V1)
+}
+
+fn decompress<'b>(body: &[u8], limits: &ReceiveLimits, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], WriteError> {
+    let damaged = |e: snap::Error| WriteError::new(400, format!("snappy: {e}"));
+    let len = snap::raw::decompress_len(body).map_err(damaged)?;
+    if len > limits.decompressed {
+        return Err(WriteError::new(
+            413,
+            format!("message of {len} bytes is over the limit of {}", limits.decompressed),
+        ));
+    }
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    let out = buffer.get_mut(..len).unwrap_or_default();
+    snap::raw::Decoder::new().decompress(body, out).map_err(damaged)?;
+    Ok(out)
+}
+
+/// One request on its way into the store.
+struct Ingestion<'t> {
+    tsdb: &'t Tsdb,
+    appender: Appender<'t>,
+    limits: &'t ReceiveLimits,
+    /// The labels of the current series in the form the store looks them up by.
+    packed: Vec<u8>,
+    series: usize,
+    written: Written,
+    /// The first thing that is wrong, and how many samples it and others like it concern.
+    first_error: Option<String>,
+    refused: u64,
+}
+
+/// The metadata fields of either protocol, as they come.
+#[derive(Default)]
+struct MetadataFields<'a> {
+    kind: u64,
+    family: &'a str,
+    help: &'a str,
+    unit: &'a str,
+}
+
+impl<'t> Ingestion<'t> {
+    fn new(tsdb: &'t Tsdb, limits: &'t ReceiveLimits) -> Self {
+        Ingestion {
+            tsdb,
+            appender: tsdb.appender(),
+            limits,
+            packed: Vec::with_capacity(512),
+            series: 0,
+            written: Written::default(),
+            first_error: None,
+            refused: 0,
+        }
+    }
+
+    fn run(mut self, protocol: Protocol, message: &[u8]) -> Result<Written, WriteError> {
+        match protocol {
+            Protocol::V1 => self.v1(message),
+            Protocol::V2 => self.v2(message),
+        }?;
+        let done = self.appender.commit().map_err(|e| WriteError::new(500, e.to_string()))?;
+        if done.rejected > 0 {
+            self.refuse(done.rejected, || "out of order sample within the request".into());
+            self.written.samples = self.written.samples.saturating_sub(done.rejected);
+        }
+        let Some(mut text) = self.first_error else { return Ok(self.written) };
+        if self.refused > 1 {
+            text = format!("{text} (and {} more)", self.refused - 1);
+        }
+        Err(WriteError { status: 400, message: text, written: self.written })
+    }
+
+    fn v1(&mut self, message: &[u8]) -> Result<(), WriteError> {
+        let mut row = Row::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field().map_err(damaged)? {
+            match field.number {
+                1 => {
+                    row.decode_v1(field.bytes().map_err(damaged)?).map_err(damaged)?;
+                    self.row(&row)?;
+                }
+                3 => self.describe(&metadata_v1(field.bytes().map_err(damaged)?).map_err(damaged)?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn v2(&mut self, message: &[u8]) -> Result<(), WriteError> {
+        // Symbols come before the series that refer to them by convention, not by rule.
+        let mut symbols = Symbols::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field().map_err(damaged)? {
+            if field.number == 4 {
+                symbols.push(field.bytes().map_err(damaged)?);
+            }
+        }
+        symbols.check().map_err(|e| WriteError::new(400, e.to_string()))?;
+        let mut row = Row::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next_field().map_err(damaged)? {
+            if field.number != 5 {
+                continue;
+            }
+            match row.decode_v2(field.bytes().map_err(damaged)?, &symbols) {
+                Ok(()) => {}
+                Err(SymbolError::Wire(e)) => return Err(damaged(e)),
+                Err(e) => {
+                    self.refuse(1, || e.to_string());
+                    continue;
+                }
+            }
+            if row.samples.is_empty() && row.histograms.is_empty() {
+                let text =
+                    || format!("TimeSeries must contain at least one sample or histogram for series {}", shown(&row));
+                self.refuse(1, text);
+                continue;
+            }
+            self.row(&row)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(&mut self, samples: u64, text: impl FnOnce() -> String) {
+        self.refused += samples;
+        if self.first_error.is_none() {
+            self.first_error = Some(text());
+        }
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> Result<(), WriteError> {
+        self.series += 1;
+        if self.series > self.limits.series {
+            return Err(WriteError::new(413, format!("more than {} series in a request", self.limits.series)));
+        }
+        let series = match self.find(row) {
+            Ok(series) => series,
+            Err(text) => {
+                self.refuse((row.samples.len() + row.histograms.len()) as u64, || text);
+                return Ok(());
+            }
+        };
+        for s in &row.samples {
+            match self.appender.append_ref_with_st(series, s.st, s.t, Value::Float(s.v)) {
+                Ok(_) => self.written.samples += 1,
+                Err(reason) => self.reject(reason, row),
+            }
+        }
+        for s in &row.histograms {
+            if let Err(defect) = s.h.validate() {
+                self.refuse(1, || format!("{defect} for series {}", shown(row)));
+                continue;
+            }
+            match self.appender.append_ref_with_st(series, s.st, s.t, Value::Histogram(Arc::new(s.h.clone()))) {
+                Ok(_) => self.written.histograms += 1,
+                Err(reason) => self.reject(reason, row),
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn reject(&mut self, reason: AppendError, row: &Row<'_>) {
+        self.refuse(1, || format!("{reason} for series {}", shown(row)));
+    }
+
+    /// The series of a row; labels are made only when it is new.
+    fn find(&mut self, row: &Row<'_>) -> Result<SeriesRef, String> {
+        if pack(row, &mut self.packed)
+            && let Some(series) = self.appender.find_packed(&self.packed)
+        {
+            return Ok(series);
+        }
+        let labels = self.checked_labels(row)?;
+        if let Some(m) = row.metadata {
+            self.describe(&MetadataFields { kind: m.kind, family: labels.metric_name(), help: m.help, unit: m.unit });
+        }
+        self.appender.series(&labels).map_err(|e| format!("{e} for series {labels}"))
+    }
+
+    /// The labels of a row, checked and sorted.
+    fn checked_labels(&self, row: &Row<'_>) -> Result<Labels, String> {
+        let invalid = |why: &str| format!("invalid metric name or label names: {why} in {}", shown(row));
+        if row.labels.len() > self.limits.labels {
+            return Err(format!("{} labels are over the limit of {}", row.labels.len(), self.limits.labels));
+        }
+        let mut pairs = Vec::with_capacity(row.labels.len());
+        for (name, value) in &row.labels {
+            let text = |bytes| std::str::from_utf8(bytes).map_err(|_| invalid("text that is not UTF-8"));
+            let (name, value) = (text(name)?, text(value)?);
+            if name.is_empty() {
+                return Err(invalid("an empty label name"));
+            }
+            if name.len() > self.limits.label_name || value.len() > self.limits.label_value {
+                return Err(invalid("a label longer than the limits"));
+            }
+            pairs.push((name, value));
+        }
+        pairs.sort_unstable();
+        if let Some([(name, _), _]) = pairs.array_windows::<2>().find(|[a, b]| a.0 == b.0) {
+            return Err(format!("label name {name:?} is not unique: invalid sample"));
+        }
+        let labels = Labels::from_sorted(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+        if !labels.has(METRIC_NAME) {
+            return Err(invalid("no metric name"));
+        }
+        Ok(labels)
+    }
+
+    fn describe(&self, m: &MetadataFields<'_>) {
+        let kind = metric_type(m.kind);
+        if m.family.is_empty() || (kind == MetricType::Unknown && m.help.is_empty() && m.unit.is_empty()) {
+            return;
+        }
+        self.tsdb.set_metadata(m.family, Metadata { kind, help: m.help.to_owned(), unit: m.unit.to_owned() });
+    }
+}
+
+fn damaged(e: WireError) -> WriteError {
+    WriteError::new(400, format!("remote write message: {e}"))
+}
+
+/// A row's labels for a message.
+fn shown(row: &Row<'_>) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Labels::from_pairs(row.labels.iter().map(|(n, v)| (text(n), text(v)))).to_string()
+}
+
+/// Packs labels as [`Labels`] does; false when they are not in the one form that can be looked up: ascending by name,
+/// no value empty.
+#[inline]
+fn pack(row: &Row<'_>, packed: &mut Vec<u8>) -> bool {
+    packed.clear();
+    let mut previous: &[u8] = &[];
+    for (name, value) in &row.labels {
+        if *name <= previous || value.is_empty() {
+            return false;
+        }
+        previous = name;
+        push_bytes(packed, name);
+        push_bytes(packed, value);
+    }
+    true
+}
+
+#[inline]
+fn push_bytes(packed: &mut Vec<u8>, bytes: &[u8]) {
+    let mut n = bytes.len();
+    while n >= 0x80 {
+        packed.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    packed.push(n as u8);
+    packed.extend_from_slice(bytes);
+}
+
+fn metadata_v1(message: &[u8]) -> Result<MetadataFields<'_>, WireError> {
+    let mut m = MetadataFields::default();
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => m.kind = field.u64()?,
+            2 => m.family = field.str()?,
+            4 => m.help = field.str()?,
+            5 => m.unit = field.str()?,
+            _ => {}
+        }
+    }
+    Ok(m)
+}
+
+/// The numbers both protocols give the types.
+fn metric_type(n: u64) -> MetricType {
+    use MetricType::*;
+    match n {
+        1 => Counter,
+        2 => Gauge,
+        3 => Histogram,
+        4 => GaugeHistogram,
+        5 => Summary,
+        6 => Info,
+        7 => StateSet,
+        _ => Unknown,
+    }
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::ingest::remote_write::{encode, encode_v1};
+use crate::ingest::store::SampleRow;
+use crate::ingest::wire::WireWriter;
+use crate::model::histogram::Span;
+use crate::model::{FloatHistogram, Matcher, SampleBuf};
+use crate::tsdb::Queryable;
+
+fn row(labels: &[(&str, &str)], t: i64, value: impl Into<Value>) -> SampleRow {
+    SampleRow { labels: Labels::from_pairs(labels.iter().copied()), series: None, t, st: 0, value: value.into() }
+}
+
+impl From<f64> for Value {
+    fn from(v: f64) -> Self {
+        Value::Float(v)
+    }
+}
+
+fn headers(protocol: Protocol) -> WriteHeaders<'static> {
+    WriteHeaders { content_type: protocol.content_type(), content_encoding: "snappy" }
+}
+
+fn write(tsdb: &Tsdb, protocol: Protocol, rows: &[SampleRow]) -> Result<Written, WriteError> {
+    receive(headers(protocol), &encode(protocol, rows), &ReceiveLimits::default(), tsdb)
+}
+
+fn write_raw(tsdb: &Tsdb, message: &[u8]) -> Result<Written, WriteError> {
+    let body = snap::raw::Encoder::new().compress_vec(message).unwrap();
+    receive(headers(Protocol::V1), &body, &ReceiveLimits::default(), tsdb)
+}
+
+/// Every series of a metric: `labels: t=value ...`.
+fn stored(tsdb: &Tsdb, metric: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for series in tsdb.select(&[Matcher::equal("__name__", metric)], i64::MIN, i64::MAX).unwrap().iter() {
+        let mut buf = SampleBuf::default();
+        series.read(i64::MIN, i64::MAX, true, &mut buf).unwrap();
+        let mut line = format!("{}:", series.labels());
+        for (i, (t, v)) in buf.ts.iter().zip(&buf.vs).enumerate() {
+            line.push_str(&format!(" {t}={v}"));
+            if let Some(st) = buf.float_st.get(i).filter(|st| **st != 0) {
+                line.push_str(&format!(" st={st}"));
+            }
+        }
+        buf.hists.iter().for_each(|(t, h)| line.push_str(&format!(" {t}={}", h.to_notation())));
+        lines.push(line);
+    }
+    lines.sort();
+    lines
+}
+
+fn native() -> FloatHistogram {
+    FloatHistogram {
+        count: 6.0,
+        sum: 18.5,
+        zero_count: 1.0,
+        zero_threshold: 0.001,
+        schema: 1,
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive_buckets: vec![2.0, 3.0],
+        ..FloatHistogram::default()
+    }
+}
+
+#[test]
+fn samples_of_both_protocols_are_stored() {
+    for protocol in [Protocol::V1, Protocol::V2] {
+        let tsdb = Tsdb::in_memory();
+        let a = [("__name__", "m"), ("x", "زمن")];
+        let mut rows = vec![row(&a, 1, 1.5), row(&a, 2, 2.5), row(&[("__name__", "m")], 1, -0.0)];
+        rows.push(row(&[("__name__", "h")], 7, Value::Histogram(Arc::new(native()))));
+        let written = write(&tsdb, protocol, &rows).unwrap();
+        assert_eq!((written.samples, written.histograms), (3, 1));
+        assert_eq!(stored(&tsdb, "m"), [r#"{__name__="m", x="زمن"}: 1=1.5 2=2.5"#, r#"{__name__="m"}: 1=-0"#]);
+        assert_eq!(stored(&tsdb, "h"), [format!("{{__name__=\"h\"}}: 7={}", native().to_notation())]);
+        // The same again is a repeat, not an error: senders retry.
+        assert!(write(&tsdb, protocol, rows.get(1..).unwrap()).is_ok());
+    }
+}
+
+#[test]
+fn start_timestamps_come_with_the_second_protocol() {
+    let tsdb = Tsdb::in_memory();
+    let mut started = row(&[("__name__", "c_total")], 5000, 1.0);
+    started.st = 4000;
+    write(&tsdb, Protocol::V2, &[started]).unwrap();
+    assert_eq!(stored(&tsdb, "c_total"), [r#"{__name__="c_total"}: 5000=1 st=4000"#]);
+}
+
+#[test]
+fn what_cannot_be_stored_is_named_and_the_rest_is_stored() {
+    let tsdb = Tsdb::in_memory();
+    let m = [("__name__", "m")];
+    write(&tsdb, Protocol::V1, &[row(&m, 10, 1.0)]).unwrap();
+    let other = [("__name__", "n")];
+    let error = write(&tsdb, Protocol::V2, &[row(&m, 5, 1.0), row(&m, 10, 2.0), row(&other, 1, 1.0)]).unwrap_err();
+    assert_eq!(error.status, 400);
+    assert_eq!(error.message, r#"out of order sample for series {__name__="m"} (and 1 more)"#);
+    assert_eq!(error.written.samples, 1);
+    assert_eq!(stored(&tsdb, "n"), [r#"{__name__="n"}: 1=1"#]);
+    let error = write(&tsdb, Protocol::V1, &[row(&m, 10, 2.0)]).unwrap_err();
+    assert_eq!(error.message, r#"duplicate sample for timestamp for series {__name__="m"}"#);
+    let error = write(&tsdb, Protocol::V1, &[row(&m, 12, 2.0), row(&m, 11, 2.0)]).unwrap_err();
+    assert_eq!((error.status, error.written.samples), (400, 1));
+    let error = write(&tsdb, Protocol::V1, &[row(&[("x", "y")], 1, 1.0)]).unwrap_err();
+    assert!(error.message.contains("no metric name"), "{error}");
+}
+
+/// A series as another client might write it.
+fn raw_series(labels: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut w = WireWriter::default();
+    w.message(1, |w| {
+        for (name, value) in labels {
+            w.message(1, |w| {
+                w.bytes(1, name);
+                w.bytes(2, value);
+            });
+        }
+        w.message(2, |w| {
+            w.double(1, 1.0);
+            w.uint(2, 1);
+        });
+    });
+    w.buf
+}
+
+#[test]
+fn odd_label_sets_are_brought_in_order_or_refused() {
+    let tsdb = Tsdb::in_memory();
+    write_raw(&tsdb, &raw_series(&[(b"z", b"1"), (b"empty", b""), (b"__name__", b"m")])).unwrap();
+    assert_eq!(stored(&tsdb, "m"), [r#"{__name__="m", z="1"}: 1=1"#]);
+    for (labels, want) in [
+        (&[(&b"__name__"[..], &b"m"[..]), (b"a", b"1"), (b"a", b"2")][..], "label name \"a\" is not unique"),
+        (&[(b"__name__", b"m"), (b"a", b"\xff")], "not UTF-8"),
+        (&[(b"__name__", b"m"), (b"", b"1")], "empty label name"),
+        (&[(b"__name__", b"m"), (b"a", &[b'x'; 70_000])], "longer than the limits"),
+    ] {
+        let error = write_raw(&tsdb, &raw_series(labels)).unwrap_err();
+        assert!(error.status == 400 && error.message.contains(want), "{want}: {}", error.message.len());
+    }
+}
+
+#[test]
+fn metadata_is_kept() {
+    let tsdb = Tsdb::in_memory();
+    let mut w = WireWriter::default();
+    w.message(3, |w| {
+        w.uint(1, 1);
+        w.bytes(2, b"requests_total");
+        w.bytes(4, "طلبات".as_bytes());
+    });
+    write_raw(&tsdb, &w.buf).unwrap();
+    let known = tsdb.metadata("requests_total");
+    assert_eq!((known[0].kind, known[0].help.as_str()), (MetricType::Counter, "طلبات"));
+}
+
+#[test]
+fn other_types_encodings_and_sizes_are_refused() {
+    let tsdb = Tsdb::in_memory();
+    let body = encode(Protocol::V1, &[row(&[("__name__", "m")], 1, 1.0)]);
+    let status = |content_type, content_encoding, body: &[u8], limits: &ReceiveLimits| {
+        receive(WriteHeaders { content_type, content_encoding }, body, limits, &tsdb).map_err(|e| e.status)
+    };
+    let limits = ReceiveLimits::default();
+    let proto = "application/x-protobuf";
+    for (content_type, encoding, want) in [
+        ("", "", None),
+        (proto, "snappy", None),
+        ("application/x-protobuf;proto=prometheus.WriteRequest", "snappy", None),
+        ("application/json", "snappy", Some(415)),
+        ("application/x-protobuf;proto=other.Request", "snappy", Some(415)),
+        (proto, "gzip", Some(415)),
+    ] {
+        assert_eq!(status(content_type, encoding, &body, &limits).err(), want, "{content_type} {encoding}");
+    }
+    assert_eq!(status(proto, "snappy", b"nonsense", &limits), Err(400));
+    let small = |limits: ReceiveLimits| status(proto, "snappy", &body, &limits);
+    assert_eq!(small(ReceiveLimits { body: 5, ..limits }), Err(413));
+    assert_eq!(small(ReceiveLimits { decompressed: 5, ..limits }), Err(413));
+    assert_eq!(small(ReceiveLimits { series: 0, ..limits }), Err(413));
+    assert_eq!(small(ReceiveLimits { labels: 0, ..limits }), Ok(Written { samples: 1, ..Written::default() }));
+    let fresh = Tsdb::in_memory();
+    let error = receive(headers(Protocol::V1), &body, &ReceiveLimits { labels: 0, ..limits }, &fresh).unwrap_err();
+    assert_eq!(error.status, 400);
+}
+
+#[test]
+fn a_symbol_out_of_range_costs_its_series_only() {
+    let tsdb = Tsdb::in_memory();
+    let mut w = WireWriter::default();
+    ["", "__name__", "m"].iter().for_each(|s| w.bytes(4, s.as_bytes()));
+    for refs in [[1u8, 9], [1, 2]] {
+        w.message(5, |w| {
+            w.bytes(1, &refs);
+            w.message(2, |w| w.uint(2, 1));
+        });
+    }
+    let body = snap::raw::Encoder::new().compress_vec(&w.buf).unwrap();
+    let error = receive(headers(Protocol::V2), &body, &ReceiveLimits::default(), &tsdb).unwrap_err();
+    assert!(error.message.contains("had no symbol"), "{error}");
+    assert_eq!(error.written.samples, 1);
+}
+
+proptest! {
+    #[test]
+    fn any_message_ends_in_an_answer(message: Vec<u8>) {
+        let tsdb = Tsdb::in_memory();
+        for protocol in [Protocol::V1, Protocol::V2] {
+            let body = snap::raw::Encoder::new().compress_vec(&message).unwrap();
+            let _ = receive(headers(protocol), &body, &ReceiveLimits::default(), &tsdb);
+            let _ = receive(headers(protocol), &message, &ReceiveLimits::default(), &tsdb);
+        }
+    }
+
+    #[test]
+    fn a_damaged_request_ends_in_an_answer(at in 0usize..200, byte: u8) {
+        let mut message = encode_v1(&[
+            row(&[("__name__", "m"), ("a", "b")], 1, 1.0),
+            row(&[("__name__", "h")], 1, Value::Histogram(Arc::new(native()))),
+        ]);
+        if let Some(b) = message.get_mut(at) {
+            *b = byte;
+        }
+        let _ = write_raw(&Tsdb::in_memory(), &message);
+    }
+}
