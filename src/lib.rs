@@ -11,6 +11,7 @@
 //! - [`ingest`]: scraping, exposition formats, relabelling, remote write.
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
 //! - [`datasource`]: one way to query: the local TSDB, or a remote server.
+//! - [`rules`]: rule files and `PrometheusRule` objects.
 #![warn(clippy::all)]
 
 pub mod alerting;
@@ -25,5 +26,6 @@ pub mod net;
 pub mod notify;
 pub mod promql;
 pub mod routing;
+pub mod rules;
 pub mod state;
 pub mod tsdb;

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alert_life;
+mod deploy;
 mod fault_simulator;
 mod live_engine;
 mod promql_conformance;
 mod routing_peers;
+mod rule_files;
 mod stage;
+mod support;

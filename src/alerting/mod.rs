@@ -11,6 +11,7 @@ pub mod restore;
 pub mod rule;
 pub mod schedule;
 pub mod series;
+pub mod spec;
 
 pub use alert::{Alert, AlertState, AlertTable};
 pub use group::{Evaluated, Evaluation, GroupState, Health, RuleState};

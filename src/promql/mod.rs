@@ -23,6 +23,7 @@ mod ops;
 pub mod plan;
 mod planner;
 pub mod script;
+pub mod pretty;
 mod stack;
 pub mod steps;
 pub mod value;

@@ -1,0 +1,45 @@
+//! From groups as they were loaded to groups as they are evaluated: every default settled.
+
+use std::sync::Arc;
+
+use crate::rules::{self, RuleGroup};
+
+use super::rule::{GroupKey, GroupSpec, RuleKind, RuleSpec};
+
+/// What holds for groups that do not say otherwise, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupDefaults {
+    /// `evaluation_interval`
+    pub interval: i64,
+    /// `rule_query_offset`
+    pub query_offset: i64,
+}
+
+impl Default for GroupDefaults {
+    fn default() -> Self {
+        GroupDefaults { interval: 60_000, query_offset: 0 }
+    }
+}
+
+impl GroupSpec {
+    /// The group as it is evaluated. Its rules stand in the order of the group's.
+    pub fn of(group: &RuleGroup, defaults: &GroupDefaults) -> Self {
+        GroupSpec {
+            key: GroupKey { file: group.file.clone(), name: group.name.clone() },
+            interval: group.interval.unwrap_or(defaults.interval).max(1),
+            query_offset: group.query_offset.unwrap_or(defaults.query_offset),
+            limit: group.limit,
+            rules: group.rules.iter().map(|rule| Arc::new(spec_of(group, rule))).collect(),
+        }
+    }
+}
+
+fn spec_of(group: &RuleGroup, rule: &rules::Rule) -> RuleSpec {
+    let kind = match &rule.kind {
+        rules::RuleKind::Recording => RuleKind::Recording,
+        rules::RuleKind::Alerting { hold, keep_firing, annotations } => {
+            RuleKind::Alerting { hold: *hold, keep_firing: *keep_firing, annotations: annotations.clone() }
+        }
+    };
+    RuleSpec { name: rule.name.clone(), expr: rule.expr.clone(), labels: group.merged_labels(rule), kind }
+}

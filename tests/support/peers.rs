@@ -1,0 +1,125 @@
+//! Real servers and tools of the field: found on `PATH`, started on a free port, killed when dropped.
+//!
+//! A test whose peer is missing passes and says what it skipped, unless `WATCHBELL_REQUIRE_PEERS=1`.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program on `PATH`, or `None` after saying what is skipped.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file());
+    require(found.is_some(), program);
+    found
+}
+
+/// Whether a Python module can be imported by the `python3` on `PATH`; says what is skipped when not.
+pub fn python_with(module: &str) -> Option<PathBuf> {
+    let python = find("python3")?;
+    let imported = Command::new(&python).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    let there = imported.is_ok_and(|s| s.success());
+    require(there, &format!("python3's module {module}"));
+    there.then_some(python)
+}
+
+fn require(there: bool, what: &str) {
+    if there {
+        return;
+    }
+    assert!(std::env::var_os("WATCHBELL_REQUIRE_PEERS").is_none_or(|v| v != "1"), "{what} is required and missing");
+    eprintln!("skipped: {what} is not there");
+}
+
+/// A port nobody listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).unwrap().port()
+}
+
+/// A process that is killed when dropped.
+pub struct Peer {
+    /// The port it listens on.
+    pub port: u16,
+    child: Child,
+}
+
+impl Peer {
+    /// Starts a command and waits until `ready_path` on `port` answers with 200.
+    pub fn start(command: &mut Command, port: u16, ready_path: &str) -> Peer {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut peer = Peer { port, child: child.unwrap_or_else(|e| panic!("{command:?}: {e}")) };
+        let begin = Instant::now();
+        while !get(port, ready_path).is_some_and(|(status, _)| status == 200) {
+            if let Some(status) = peer.child.try_wait().unwrap() {
+                panic!("{command:?} ended with {status}");
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{command:?} is not ready after a minute");
+            std::thread::yield_now();
+        }
+        peer
+    }
+
+    /// `http://127.0.0.1:PORT` and a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the process with SIGKILL and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// GET over a plain connection: status and body, `None` when nobody answers.
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    request(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])
+}
+
+/// POST over a plain connection: status and body, `None` when nobody answers.
+pub fn post(port: u16, path: &str, content_type: &str, body: &[u8]) -> Option<(u16, String)> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    request(port, &head, body)
+}
+
+fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let (headers, content) = text.split_once("\r\n\r\n")?;
+    let status = headers.split_whitespace().nth(1)?.parse().ok()?;
+    let chunked = headers.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Some((status, if chunked { unchunk(content) } else { content.to_owned() }))
+}
+
+fn unchunk(mut rest: &str) -> String {
+    let mut out = String::new();
+    while let Some((size, tail)) = rest.split_once("\r\n") {
+        let n = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some((chunk, next)) = tail.split_at_checked(n).filter(|_| n > 0) else { break };
+        out.push_str(chunk);
+        rest = next.strip_prefix("\r\n").unwrap_or(next);
+    }
+    out
+}
