@@ -41,5 +41,11 @@ fn spec_of(group: &RuleGroup, rule: &rules::Rule) -> RuleSpec {
             RuleKind::Alerting { hold: *hold, keep_firing: *keep_firing, annotations: annotations.clone() }
         }
     };
-    RuleSpec { name: rule.name.clone(), expr: rule.expr.clone(), labels: group.merged_labels(rule), kind }
+    RuleSpec {
+        name: rule.name.clone(),
+        expr: rule.expr.clone(),
+        labels: group.merged_labels(rule),
+        kind,
+        plan: rule.plan.clone(),
+    }
 }
