@@ -209,6 +209,53 @@ fn a_removed_rule_resolves_its_alerts_and_marks_its_series_stale() {
     assert!(written.iter().all(|s| s.labels.value("alertname") == "Slow" || s.value.is_stale()));
 }
 
+/// Kills a replay at `at` and starts another one at `again` on the same store.
+fn restart<'a>(
+    stage: &'a Stage,
+    diary: &'a mut Diary,
+    store: &Arc<MemoryStore>,
+    at: i64,
+    again: i64,
+) -> Replay<'a, Diary> {
+    let of_rules = || setup(vec![group("g", vec![rule("Down", M, "critical")])]);
+    let clock = diary.clock.clone();
+    let mut first = Replay::start(aligned(), of_rules(), clock.clone(), stage, store.clone(), diary).unwrap();
+    first.play_until(at).unwrap();
+    drop(first);
+    clock.advance_to(again);
+    Replay::start(aligned(), of_rules(), clock, stage, store.clone(), diary).unwrap()
+}
+
+#[test]
+fn what_was_firing_is_evaluated_again_before_anyone_is_told() {
+    for (why, still_up, want) in [
+        ("killed in group_wait, down for an hour, still up", true, vec![" 3676 pager +a FirstNotification"]),
+        ("killed in group_wait, over meanwhile", false, vec![]),
+    ] {
+        let (stage, mut diary, store) = (Stage::default(), Diary::default(), Arc::new(MemoryStore::default()));
+        stage.set("Down", &["a"]);
+        let mut replay = restart(&stage, &mut diary, &store, 70 * S, 3670 * S);
+        if !still_up {
+            stage.set("Down", &[]);
+        }
+        replay.play_until(3900 * S).unwrap();
+        let pager: Vec<String> = diary.take().into_iter().filter(|l| l.contains("pager")).collect();
+        assert_eq!(pager, want, "{why}");
+    }
+}
+
+#[test]
+fn after_an_outage_longer_than_for_a_pending_alert_waits_for_what_was_left_of_it() {
+    let (stage, mut diary, store) = (Stage::default(), Diary::default(), Arc::new(MemoryStore::default()));
+    stage.set("Down", &["a"]);
+    // Pending from 0, seen for 30 s of 60; down until 1000; evaluated at 1005 and every 15 s.
+    let mut replay = restart(&stage, &mut diary, &store, 30 * S, 1000 * S);
+    replay.play_until(1100 * S).unwrap();
+    let lines = diary.take();
+    assert_eq!(lines[..2], ["    0 pending Down/a", " 1005 pending Down/a"], "known since 0, marked as unwatched");
+    assert_eq!(lines[2], " 1020 firing Down/a");
+}
+
 #[test]
 fn posted_alerts_are_routed_and_resolve_when_nobody_updates_them() {
     let (stage, mut diary) = (Stage::default(), Diary::default());

@@ -255,14 +255,20 @@ impl Simulation {
         let now = self.now;
         let due: Vec<_> = self.under_way.extract_if(.., |(at, _, _)| *at <= now).collect();
         for (_, id, outcome) in due {
-            let delivered = outcome == Outcome::Delivered;
-            let key = self.sent.remove(&id);
+            let key = self.sent.remove(&id).filter(|_| outcome == Outcome::Delivered);
+            self.acknowledge(key.as_ref(), true);
             let crashes = self.crashes;
             self.happen(Event::Delivered { id, outcome });
-            // Known once it is stored; a crash in between leaves the engine to tell it again.
-            if let Some(heard) = key.and_then(|key| self.heard.get_mut(&key)) {
-                heard.acknowledged |= delivered && self.crashes == crashes;
+            if self.crashes > crashes {
+                // It may not have been stored; the engine may tell it again.
+                self.acknowledge(key.as_ref(), false);
             }
+        }
+    }
+
+    fn acknowledge(&mut self, key: Option<&(IntegrationId, Arc<str>)>, known: bool) {
+        if let Some(heard) = key.and_then(|key| self.heard.get_mut(key)) {
+            heard.acknowledged = known;
         }
     }
 

@@ -7,7 +7,7 @@ use crate::alerting::group::Refused;
 use crate::alerting::restore::{self, Restored};
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
-use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RuleKey, Transition};
+use crate::alerting::{Alert, AlertState, Evaluated, Evaluation, GroupSpec, GroupState, RuleKey, Transition};
 use crate::notify::{Notification, Outcome};
 use crate::routing::{Flush, GroupId, NewSilence, ReceivedAlert, RoutedAlert, Router, RoutingConfig, SilenceError};
 use crate::state::{Batch, Snapshot, StateError};
@@ -19,6 +19,9 @@ use super::{Effect, Event, Options, Setup, SilenceChange};
 
 /// How often expired silences and log entries are dropped, milliseconds.
 const HOUSEKEEPING: i64 = 15 * 60_000;
+
+/// How long the first evaluation after a start may take before the groups of its alerts no longer wait for it.
+const EVALUATION_ALLOWANCE: i64 = 1000;
 
 /// Counts since the engine was made, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,9 +141,22 @@ impl Engine {
         }
         engine.outbox.drop_unknown(&routing, &mut out.outgo.batch);
         engine.reconcile(now, &mut out);
+        engine.await_first_evaluations();
         engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
         let effects = engine.finish(out);
         Ok((engine, effects))
+    }
+
+    /// Alerts that were firing when the process ended may be over. Nobody is told of them before their rules have been
+    /// evaluated again (what was decided before the end is owed and does not wait).
+    fn await_first_evaluations(&mut self) {
+        let fires = |state: &GroupState| {
+            state.rules.iter().flat_map(|r| r.alerts.values()).any(|a| a.state == AlertState::Firing)
+        };
+        let firing = self.slots.values().filter(|slot| fires(&slot.state));
+        if let Some(last) = firing.map(|slot| slot.next_at).max() {
+            self.router.hold_back(last + EVALUATION_ALLOWANCE);
+        }
     }
 
     /// Takes in an event at `now` and everything that is due by then.

@@ -220,6 +220,15 @@ impl Router {
         id
     }
 
+    /// Flushes nothing before `until`.
+    pub fn hold_back(&mut self, until: i64) {
+        let early = self.groups.values_mut().filter(|g| g.next_flush < until);
+        for group in early {
+            group.next_flush = until;
+            self.armed.push((until, group.id));
+        }
+    }
+
     /// Flush times set since the last call, to be called back at with [`Router::flush`].
     pub fn take_armed(&mut self) -> Vec<(i64, GroupId)> {
         std::mem::take(&mut self.armed)
