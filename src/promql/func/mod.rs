@@ -235,3 +235,7 @@ mod over_time;
 mod rate;
 mod regression;
 mod table;
+#[cfg(test)]
+mod tests;
+
+pub use over_time::quantile;
