@@ -15,6 +15,7 @@
 #![warn(clippy::all)]
 
 pub mod alerting;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod datasource;

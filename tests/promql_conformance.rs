@@ -39,3 +39,35 @@ fn prometheus_scripts_pass() {
     }
     assert!(run_folder(&folder) > 1_000);
 }
+
+#[test]
+fn our_own_scripts_pass() {
+    assert!(run_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/promql")) > 50);
+}
+
+#[test]
+fn altered_expectations_fail() {
+    for (script, line) in [
+        ("load 1m\n  m 1\n\neval instant at 0 m\n  m 2\n", 4),
+        ("load 1m\n  m 1\n\neval instant at 0 m\n  m 1.00001\n", 4),
+        ("load 1m\n  m 1\n\neval instant at 0 m\n", 4),
+        ("load 1m\n  m 1\n\neval instant at 0 m\n  m 1\n  n 1\n", 4),
+        ("load 1m\n  m 1 2\n\neval range from 0 to 1m step 1m m\n  m 1 3\n", 4),
+        ("load 1m\n  m 1 2\n\neval range from 0 to 1m step 1m m\n  m 1\n", 4),
+        ("eval instant at 0 1 + 1\n  3\n", 1),
+        ("eval instant at 0 \"a\"\n  expect string \"b\"\n", 1),
+        ("eval instant at 0 1 + 1\n  expect fail\n", 1),
+        ("eval instant at 0 nothing{\n  expect fail msg: another text\n", 1),
+        ("load 1m\n  m 1\n\neval instant at 0 quantile(2, m)\n  expect no_warn\n  {} +Inf\n", 4),
+        ("load 1m\n  m 1\n\neval instant at 0 m\n  expect warn\n  m 1\n", 4),
+        (
+            "load 1m\n  m{i=\"1\"} 1\n  m{i=\"2\"} 2\n\neval instant at 0 sort(m)\n  expect ordered\n  m{i=\"2\"} 2\n  m{i=\"1\"} 1\n",
+            5,
+        ),
+        ("load 1m\n  m {{sum:1 count:1 buckets:[1]}}\n\neval instant at 0 m\n  m {{sum:1 count:1 buckets:[0 1]}}\n", 4),
+    ] {
+        let report = script::run(script).unwrap_or_else(|e| panic!("{script}: {e}"));
+        let lines: Vec<usize> = report.failures.iter().map(|f| f.line).collect();
+        assert_eq!(lines, [line], "{script}");
+    }
+}

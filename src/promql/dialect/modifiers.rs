@@ -145,7 +145,7 @@ pub fn at(cursor: &mut Cursor<'_>) -> Result<(At, Span), Fault> {
     }
     let (seconds, span) = signed_number(cursor, "@ modifier")?;
     // Past these bounds milliseconds do not fit 64 bits.
-    if !(seconds.abs() < (i64::MAX / 1000) as f64) {
+    if seconds.is_nan() || seconds.abs() >= (i64::MAX / 1000) as f64 {
         return Err(Fault::new(span, format!("timestamp out of bounds for @ modifier: {seconds}")));
     }
     Ok((At::Time((seconds * 1000.0).round() as i64), span))

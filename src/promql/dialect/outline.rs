@@ -155,13 +155,28 @@ impl Scan<'_> {
             }
             Kind::String => {
                 self.cursor.next();
-                let s = literal::string(text).map_err(|e| Fault::new(token.span, e))?;
+                let s = literal::string(text).map_err(|e| self.bad_string(token, e))?;
                 self.put(Part::String(s), token.span, "\"x\"");
             }
             Kind::Word => return self.word(token),
             _ => return Err(self.cursor.unexpected("", "")),
         }
         Ok(false)
+    }
+
+    /// A string that is none: said in the words of the function that would take it for a label name.
+    fn bad_string(&self, token: Token, error: String) -> Fault {
+        let text = self.cursor.text(token);
+        Fault::new(
+            token.span,
+            match self.opening() {
+                Some(Opening::Aggregate(AggregateOp::CountValues, _)) => format!("invalid label name {text}"),
+                Some(Opening::Call(f)) if f.name.starts_with("label_") => {
+                    format!("invalid destination label name in {}(): {text}", f.name)
+                }
+                _ => error,
+            },
+        )
     }
 
     /// A word where an operand belongs: aggregation, call, `inf`, or a metric name.

@@ -43,13 +43,16 @@ impl Frame {
 /// Takes series with all samples that any window needs.
 pub(super) type EachSeries<'s> = &'s mut dyn FnMut(&Labels, bool, &SampleBuf) -> Result<(), EvalError>;
 
+/// As [`EachSeries`], with the windows to cut them into.
+pub(super) type EachFramed<'s> = &'s mut dyn FnMut(&Frame, &Labels, bool, &SampleBuf) -> Result<(), EvalError>;
+
 /// Reads a range source series by series. `start_timestamps` asks for those columns.
 pub(super) fn each_series(
     eval: &Eval<'_>,
     source: &RangeSource,
     grid: &StepGrid,
     start_timestamps: bool,
-    each: &mut dyn FnMut(&Frame, &Labels, bool, &SampleBuf) -> Result<(), EvalError>,
+    each: EachFramed<'_>,
 ) -> Result<(), EvalError> {
     match source {
         RangeSource::Selector(s, range) => {

@@ -79,10 +79,10 @@ fn latest(eval: &Eval<'_>, buf: &SampleBuf, grid: &StepGrid, mut found: impl FnM
         let start = t.saturating_sub(eval.env.lookback_ms);
         floats.to(buf.ts.len(), |k| buf.ts.get(k).copied().unwrap_or(i64::MAX), start, t);
         let float = (floats.lo < floats.hi).then(|| floats.hi - 1);
+        let fresh_float = |k: &usize| buf.vs.get(*k).is_some_and(|v| !is_stale(*v));
+        let fresh_hist = |k: &usize| buf.hists.get(*k).is_some_and(|(_, h)| !is_stale(h.sum));
         if buf.hists.is_empty() {
-            if let Some(k) = float.filter(|k| buf.vs.get(*k).is_some_and(|v| !is_stale(*v))) {
-                found(i, Sample::Float(k));
-            }
+            float.filter(fresh_float).into_iter().for_each(|k| found(i, Sample::Float(k)));
             continue;
         }
         hists.to(buf.hists.len(), |k| buf.hists.get(k).map_or(i64::MAX, |(t, _)| *t), start, t);
@@ -91,16 +91,9 @@ fn latest(eval: &Eval<'_>, buf: &SampleBuf, grid: &StepGrid, mut found: impl FnM
         let hist_time_of = |k: usize| buf.hists.get(k).map_or(i64::MIN, |(t, _)| *t);
         match (float, hist) {
             (Some(f), h) if h.is_none_or(|h| time_of(f) > hist_time_of(h)) => {
-                if buf.vs.get(f).is_some_and(|v| !is_stale(*v)) {
-                    found(i, Sample::Float(f));
-                }
+                float.filter(fresh_float).into_iter().for_each(|k| found(i, Sample::Float(k)));
             }
-            (_, Some(h)) => {
-                if buf.hists.get(h).is_some_and(|(_, h)| !is_stale(h.sum)) {
-                    found(i, Sample::Histogram(h));
-                }
-            }
-            _ => {}
+            _ => hist.filter(fresh_hist).into_iter().for_each(|k| found(i, Sample::Histogram(k))),
         }
     }
 }
