@@ -117,10 +117,15 @@ impl<'a> Cursor<'a> {
         let before = self.rest;
         let digit = |c: char| c.is_ascii_digit();
         if self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
-            let word = self.take_while(|c| c.is_ascii_alphabetic());
+            // `Infx5` is a repetition.
+            let word = before.get(..3).unwrap_or_default();
+            let rest = before.get(3..).unwrap_or_default();
+            let ends = |c: char| !c.is_ascii_alphanumeric() || c == 'x';
             if matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan")
+                && rest.chars().next().is_none_or(ends)
                 && let Some(v) = parse_float(word)
             {
+                self.rest = rest;
                 return Ok(v);
             }
         } else {
