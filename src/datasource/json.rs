@@ -69,9 +69,8 @@ struct HistogramJson<'a> {
     count: Cow<'a, str>,
     #[serde(borrow)]
     sum: Cow<'a, str>,
-    /// Boundary rule, lower and upper bound, count.
     #[serde(borrow, default)]
-    buckets: Vec<(u8, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>)>,
+    buckets: Vec<BucketJson<'a>>,
 }
 
 /// Reads a body; the result of a success is still to be taken with [`Envelope::answer`].
@@ -122,6 +121,9 @@ fn range_series(json: MatrixJson<'_>) -> Result<RangeSeries, String> {
         .collect::<Result<_, String>>()?;
     Ok(RangeSeries { labels: json.metric, floats, histograms })
 }
+
+/// Boundary rule, lower and upper bound, count.
+type BucketJson<'a> = (u8, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
 
 struct JsonBucket {
     lower: f64,

@@ -5,7 +5,7 @@ mod local;
 mod remote;
 
 pub use local::LocalQuerier;
-pub use remote::{QueryMethod, RemoteQuerier, RemoteSettings};
+pub use remote::{RemoteQuerier, RemoteSettings};
 
 use crate::promql::{EvalEnv, EvalError, Evaluated, Plan};
 

@@ -8,18 +8,9 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use tokio::runtime::Handle;
 
 use super::{Querier, QueryError, json};
+use crate::config::{QueryMethod, RemoteDatasource};
 use crate::net::{HttpClient, HttpSettings, NetError, read_body, redact_url};
 use crate::promql::{CancelToken, EvalEnv, Evaluated, Plan};
-
-/// How queries are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum QueryMethod {
-    /// As a form.
-    #[default]
-    Post,
-    /// In the URL.
-    Get,
-}
 
 /// How to reach a server and what to allow it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +42,20 @@ impl RemoteSettings {
             params: Vec::new(),
             max_answer: 256 << 20,
             http: HttpSettings::default(),
+        }
+    }
+}
+
+impl From<&RemoteDatasource> for RemoteSettings {
+    fn from(config: &RemoteDatasource) -> Self {
+        let mut http = HttpSettings::from(&config.http);
+        http.headers.extend(config.headers.iter().map(|(n, v)| (n.clone(), v.expose().into())));
+        RemoteSettings {
+            path_prefix: config.path_prefix.clone(),
+            method: config.method,
+            timeout: config.timeout.millis(),
+            http,
+            ..RemoteSettings::new(config.url.as_str())
         }
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 
+use crate::config::HttpClientConfig;
+
 pub use secret::Credential;
 pub use tls::{TlsSettings, TlsVersion};
 
@@ -74,6 +76,34 @@ impl fmt::Debug for HttpSettings {
             .field("enable_http2", &self.enable_http2)
             .field("proxy_url", &self.proxy_url.as_deref().map(redact_url))
             .finish()
+    }
+}
+
+impl From<&HttpClientConfig> for HttpSettings {
+    fn from(config: &HttpClientConfig) -> Self {
+        let mut headers = Vec::new();
+        for (name, header) in &config.http_headers {
+            let values = header.values.iter().map(|v| Credential::Inline(v.clone()));
+            let secrets = header.secrets.iter().map(|s| Credential::Inline(s.expose().to_owned()));
+            let files = header.files.iter().map(|path| Credential::File(path.into()));
+            headers.extend(values.chain(secrets).chain(files).map(|value| (name.clone(), value)));
+        }
+        let basic = config.basic_auth.as_ref().map(|b| Auth::Basic {
+            username: Credential::given(&b.username, &b.username_file).unwrap_or_else(|| "".into()),
+            password: Credential::given(b.password.expose(), &b.password_file).unwrap_or_else(|| "".into()),
+        });
+        let authorization = config.authorization.as_ref().map(|a| Auth::Authorization {
+            scheme: if a.auth_type.is_empty() { "Bearer".into() } else { a.auth_type.clone() },
+            credentials: Credential::given(a.credentials.expose(), &a.credentials_file).unwrap_or_else(|| "".into()),
+        });
+        HttpSettings {
+            auth: basic.or(authorization),
+            tls: TlsSettings::from(&config.tls_config),
+            headers,
+            follow_redirects: config.follow_redirects,
+            enable_http2: config.enable_http2,
+            proxy_url: Some(config.proxy.proxy_url.clone()).filter(|url| !url.is_empty()),
+        }
     }
 }
 

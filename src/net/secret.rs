@@ -15,6 +15,15 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// A value or a file, whichever is given.
+    pub fn given(inline: &str, file: &str) -> Option<Self> {
+        match (inline, file) {
+            ("", "") => None,
+            ("", file) => Some(Credential::File(file.into())),
+            (inline, _) => Some(Credential::Inline(inline.to_owned())),
+        }
+    }
+
     /// The secret.
     ///
     /// # Errors

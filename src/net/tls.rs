@@ -12,6 +12,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::{Credential, NetError};
+use crate::config::http as config;
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,25 @@ pub struct TlsSettings {
     pub min_version: Option<TlsVersion>,
     /// The highest version offered.
     pub max_version: Option<TlsVersion>,
+}
+
+impl From<&config::TlsConfig> for TlsSettings {
+    fn from(c: &config::TlsConfig) -> Self {
+        // Versions before 1.2 are as good as 1.2: rustls speaks nothing older.
+        let version = |v: config::TlsVersion| match v {
+            config::TlsVersion::Tls13 => TlsVersion::V13,
+            _ => TlsVersion::V12,
+        };
+        TlsSettings {
+            ca: Credential::given(&c.ca, &c.ca_file),
+            cert: Credential::given(&c.cert, &c.cert_file),
+            key: Credential::given(c.key.expose(), &c.key_file),
+            server_name: Some(c.server_name.clone()).filter(|name| !name.is_empty()),
+            insecure_skip_verify: c.insecure_skip_verify,
+            min_version: c.min_version.map(version),
+            max_version: c.max_version.map(version),
+        }
+    }
 }
 
 /// Where distributions keep the certificates they trust.

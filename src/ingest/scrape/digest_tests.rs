@@ -1,5 +1,6 @@
 use super::*;
-use crate::ingest::relabel::{Action, Rule, RuleSpec};
+use crate::config::relabel::RelabelRegex;
+use crate::config::{RelabelAction, RelabelConfig};
 
 fn target() -> Labels {
     Labels::from_pairs([("instance", "h:1"), ("job", "j")])
@@ -97,22 +98,22 @@ fn labels_of_target_and_sample_are_merged() {
 #[test]
 fn metric_relabelling_drops_and_renames() {
     let mut s = Scraper::new();
-    let rule = |spec: RuleSpec| Rule::new(spec).unwrap();
+    let regex = |pattern| RelabelRegex::new(pattern).unwrap();
     let name = || vec!["__name__".to_owned()];
     s.settings.metric_relabel = vec![
-        rule(RuleSpec {
+        RelabelConfig {
             source_labels: name(),
-            regex: Some("go_.*".into()),
-            action: Action::Drop,
-            ..RuleSpec::default()
-        }),
-        rule(RuleSpec {
+            regex: regex("go_.*"),
+            action: RelabelAction::Drop,
+            ..RelabelConfig::default()
+        },
+        RelabelConfig {
             source_labels: name(),
-            regex: Some("old".into()),
+            regex: regex("old"),
             target_label: "__name__".into(),
-            replacement: Some("new".into()),
-            ..RuleSpec::default()
-        }),
+            replacement: "new".into(),
+            ..RelabelConfig::default()
+        },
     ];
     for added in [1, 0] {
         let lines = s.scrape("go_x 1\nold 2\n").unwrap();
@@ -120,7 +121,7 @@ fn metric_relabelling_drops_and_renames() {
         assert_eq!(lines[1], format!("2 1 {added}"));
     }
     s.settings.metric_relabel =
-        vec![rule(RuleSpec { regex: Some("__name__".into()), action: Action::LabelDrop, ..RuleSpec::default() })];
+        vec![RelabelConfig { regex: regex("__name__"), action: RelabelAction::LabelDrop, ..RelabelConfig::default() }];
     assert_eq!(s.scrape("nameless 1\n"), Err(DigestError::NoName));
 }
 

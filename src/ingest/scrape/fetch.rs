@@ -3,8 +3,10 @@
 use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 
-use super::settings::{ScrapeProtocol, ScrapeSettings};
+use super::settings;
+use super::settings::{ScrapeSettings, accept_header};
 use super::target::Target;
+use crate::config::ScrapeProtocol;
 use crate::ingest::exposition::Format;
 use crate::net::{BodyError, HttpClient, NetError, read_body, redact_url};
 
@@ -46,7 +48,7 @@ pub(super) async fn fetch(
         .request(Method::GET, &target.url)
         .map_err(net)?
         .timeout(timeout)
-        .header(ACCEPT, ScrapeProtocol::accept_header(&settings.protocols))
+        .header(ACCEPT, accept_header(&settings.protocols))
         .header(ACCEPT_ENCODING, if settings.enable_compression { "gzip" } else { "identity" })
         .header("X-Prometheus-Scrape-Timeout-Seconds", (target.timeout as f64 / 1000.0).to_string())
         .send()
@@ -68,7 +70,7 @@ pub(super) async fn fetch(
 fn format_of(content_type: &str, fallback: Option<ScrapeProtocol>) -> Result<Format, FetchError> {
     match (Format::from_content_type(content_type), fallback) {
         (Some(format), _) => Ok(format),
-        (None, Some(fallback)) => Ok(fallback.format()),
+        (None, Some(fallback)) => Ok(settings::format_of(fallback)),
         (None, None) if content_type.is_empty() => Err(FetchError::NoContentType),
         (None, None) => Err(FetchError::ContentType(content_type.to_owned())),
     }
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_unknown_format_needs_a_fallback() {
-        let fallback = Some(ScrapeProtocol::PrometheusText0_0_4);
+        let fallback = Some(ScrapeProtocol::PrometheusText004);
         assert!(matches!(format_of("text/html", fallback), Ok(Format::Text)));
         assert!(matches!(format_of("", None), Err(FetchError::NoContentType)));
         let error = format_of("text/html", None).err().unwrap();

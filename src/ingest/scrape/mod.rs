@@ -17,5 +17,5 @@ pub mod target;
 
 pub use pool::{PoolStatus, ScrapeCounters, ScrapeManager, TargetStatus};
 pub use run::{ScrapeState, TargetHealth};
-pub use settings::{ScrapeLimits, ScrapeProtocol, ScrapeSettings};
+pub use settings::{ScrapeFeatures, ScrapeLimits, ScrapeSettings};
 pub use target::Target;

@@ -1,91 +1,43 @@
 //! What a scrape pool is told: Prometheus' `scrape_config`, checked and compiled.
 
+use crate::config::scrape::{DEFAULT_PROTOCOLS, StaticConfig};
+use crate::config::{RelabelConfig, ScrapeConfig, ScrapeProtocol};
 use crate::ingest::discovery::TargetGroup;
 use crate::ingest::exposition::Format;
-use crate::ingest::relabel::Rule;
+use crate::model::Labels;
 use crate::net::HttpSettings;
 
-/// A way a target may be asked to expose its metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScrapeProtocol {
-    /// `PrometheusProto`
-    PrometheusProto,
-    /// `PrometheusText0.0.4`
-    PrometheusText0_0_4,
-    /// `PrometheusText1.0.0`
-    PrometheusText1_0_0,
-    /// `OpenMetricsText0.0.1`
-    OpenMetricsText0_0_1,
-    /// `OpenMetricsText1.0.0`
-    OpenMetricsText1_0_0,
+/// What a protocol is called in `Accept`, and the format of its bodies.
+fn media_type(protocol: ScrapeProtocol) -> (&'static str, Format) {
+    match protocol {
+        ScrapeProtocol::PrometheusProto => (
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+            Format::Protobuf,
+        ),
+        ScrapeProtocol::PrometheusText004 => ("text/plain;version=0.0.4", Format::Text),
+        ScrapeProtocol::PrometheusText100 => ("text/plain;version=1.0.0;escaping=allow-utf-8", Format::Text),
+        ScrapeProtocol::OpenMetricsText001 => ("application/openmetrics-text;version=0.0.1", Format::OpenMetrics),
+        ScrapeProtocol::OpenMetricsText100 => {
+            ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", Format::OpenMetrics)
+        }
+    }
 }
 
-const PROTOCOLS: [(&str, ScrapeProtocol, &str, Format); 5] = [
-    (
-        "PrometheusProto",
-        ScrapeProtocol::PrometheusProto,
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
-        Format::Protobuf,
-    ),
-    ("PrometheusText0.0.4", ScrapeProtocol::PrometheusText0_0_4, "text/plain;version=0.0.4", Format::Text),
-    (
-        "PrometheusText1.0.0",
-        ScrapeProtocol::PrometheusText1_0_0,
-        "text/plain;version=1.0.0;escaping=allow-utf-8",
-        Format::Text,
-    ),
-    (
-        "OpenMetricsText0.0.1",
-        ScrapeProtocol::OpenMetricsText0_0_1,
-        "application/openmetrics-text;version=0.0.1",
-        Format::OpenMetrics,
-    ),
-    (
-        "OpenMetricsText1.0.0",
-        ScrapeProtocol::OpenMetricsText1_0_0,
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
-        Format::OpenMetrics,
-    ),
-];
+/// The format of bodies in a protocol.
+pub fn format_of(protocol: ScrapeProtocol) -> Format {
+    media_type(protocol).1
+}
 
-impl ScrapeProtocol {
-    /// Reads a protocol's name in a configuration.
-    pub fn parse(name: &str) -> Option<Self> {
-        PROTOCOLS.iter().find(|row| row.0 == name).map(|row| row.1)
+/// The `Accept` header that asks for these protocols, the first one most.
+pub fn accept_header(protocols: &[ScrapeProtocol]) -> String {
+    let mut weight = protocols.len() + 1;
+    let mut parts = Vec::new();
+    for protocol in protocols {
+        parts.push(format!("{};q=0.{weight}", media_type(*protocol).0));
+        weight = weight.saturating_sub(1);
     }
-
-    fn row(self) -> Option<&'static (&'static str, ScrapeProtocol, &'static str, Format)> {
-        PROTOCOLS.iter().find(|row| row.1 == self)
-    }
-
-    /// The protocol's name in a configuration.
-    pub fn as_str(self) -> &'static str {
-        self.row().map_or("", |row| row.0)
-    }
-
-    /// The format of bodies in this protocol.
-    pub fn format(self) -> Format {
-        self.row().map_or(Format::Text, |row| row.3)
-    }
-
-    /// The protocols asked for when a configuration names none; protobuf first when native histograms are wanted.
-    pub fn defaults(native_histograms: bool) -> Vec<Self> {
-        use ScrapeProtocol::*;
-        let text = [OpenMetricsText1_0_0, OpenMetricsText0_0_1, PrometheusText1_0_0, PrometheusText0_0_4];
-        native_histograms.then_some(PrometheusProto).into_iter().chain(text).collect()
-    }
-
-    /// The `Accept` header that asks for these protocols, the first one most.
-    pub fn accept_header(protocols: &[Self]) -> String {
-        let mut weight = protocols.len() + 1;
-        let mut parts = Vec::new();
-        for row in protocols.iter().filter_map(|p| p.row()) {
-            parts.push(format!("{};q=0.{weight}", row.2));
-            weight = weight.saturating_sub(1);
-        }
-        parts.push(format!("*/*;q=0.{weight}"));
-        parts.join(",")
-    }
+    parts.push(format!("*/*;q=0.{weight}"));
+    parts.join(",")
 }
 
 /// Limits of a scrape; 0 means none.
@@ -140,7 +92,7 @@ pub struct ScrapeSettings {
     pub always_scrape_classic_histograms: bool,
     /// Turn classic histograms into custom-bucket native ones.
     pub convert_classic_histograms_to_nhcb: bool,
-    /// Ingest native histograms.
+    /// Ingest native histograms; protobuf is then asked for first.
     pub scrape_native_histograms: bool,
     /// Feature `created-timestamp-zero-ingestion`: created timestamps become start timestamps.
     pub start_timestamps: bool,
@@ -151,9 +103,9 @@ pub struct ScrapeSettings {
     /// How to reach the targets.
     pub http: HttpSettings,
     /// `relabel_configs`.
-    pub relabel: Vec<Rule>,
+    pub relabel: Vec<RelabelConfig>,
     /// `metric_relabel_configs`.
-    pub metric_relabel: Vec<Rule>,
+    pub metric_relabel: Vec<RelabelConfig>,
     /// `static_configs`.
     pub static_groups: Vec<TargetGroup>,
     /// `file_sd_configs`.
@@ -182,7 +134,7 @@ impl ScrapeSettings {
             scrape_timeout: 10_000,
             metrics_path: "/metrics".into(),
             scheme: "http".into(),
-            protocols: ScrapeProtocol::defaults(false),
+            protocols: DEFAULT_PROTOCOLS.to_vec(),
             fallback_protocol: None,
             enable_compression: true,
             always_scrape_classic_histograms: false,
@@ -200,6 +152,68 @@ impl ScrapeSettings {
     }
 }
 
+/// Switches that Prometheus keeps behind `--enable-feature`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScrapeFeatures {
+    /// `created-timestamp-zero-ingestion` or `st-storage`
+    pub start_timestamps: bool,
+    /// `type-and-unit-labels`
+    pub type_and_unit_labels: bool,
+}
+
+impl ScrapeSettings {
+    /// The settings a configuration states. Its defaults from the global section are settled already.
+    pub fn from_config(config: &ScrapeConfig, features: ScrapeFeatures) -> Self {
+        let native = config.scrape_native_histograms.unwrap_or(false);
+        let mut protocols = config.scrape_protocols.clone();
+        if native && !protocols.contains(&ScrapeProtocol::PrometheusProto) {
+            protocols.insert(0, ScrapeProtocol::PrometheusProto);
+        }
+        let group = |(i, c): (usize, &StaticConfig)| TargetGroup {
+            targets: c.targets.clone(),
+            labels: Labels::from_pairs(c.labels.clone()),
+            source: i.to_string().into(),
+        };
+        let file_sd = config.file_sd_configs.iter();
+        ScrapeSettings {
+            honor_labels: config.honor_labels,
+            honor_timestamps: config.honor_timestamps,
+            track_timestamps_staleness: config.track_timestamps_staleness,
+            params: config.params.clone().into_iter().collect(),
+            scrape_interval: config.scrape_interval.millis(),
+            scrape_timeout: config.scrape_timeout.millis(),
+            metrics_path: config.metrics_path.clone(),
+            scheme: config.scheme.clone(),
+            protocols,
+            fallback_protocol: config.fallback_scrape_protocol,
+            enable_compression: config.enable_compression,
+            always_scrape_classic_histograms: config.always_scrape_classic_histograms.unwrap_or(false),
+            convert_classic_histograms_to_nhcb: config.convert_classic_histograms_to_nhcb.unwrap_or(false),
+            scrape_native_histograms: native,
+            start_timestamps: features.start_timestamps,
+            type_and_unit_labels: features.type_and_unit_labels,
+            limits: ScrapeLimits {
+                body_size: config.body_size_limit.0,
+                samples: config.sample_limit,
+                labels: config.label_limit,
+                label_name_length: config.label_name_length_limit,
+                label_value_length: config.label_value_length_limit,
+                targets: config.target_limit,
+                keep_dropped_targets: config.keep_dropped_targets,
+                buckets: config.native_histogram_bucket_limit,
+            },
+            http: HttpSettings::from(&config.http),
+            relabel: config.relabel_configs.clone(),
+            metric_relabel: config.metric_relabel_configs.clone(),
+            static_groups: config.static_configs.iter().enumerate().map(group).collect(),
+            file_sd: file_sd
+                .map(|c| FileSdSettings { files: c.files.clone(), refresh_interval: c.refresh_interval.millis() })
+                .collect(),
+            ..ScrapeSettings::new(&config.job_name)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,14 +221,19 @@ mod tests {
     #[test]
     fn the_first_protocol_is_asked_for_most() {
         assert_eq!(
-            ScrapeProtocol::accept_header(&ScrapeProtocol::defaults(false)),
+            accept_header(&DEFAULT_PROTOCOLS),
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
              application/openmetrics-text;version=0.0.1;q=0.4,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
-        for (name, protocol, ..) in PROTOCOLS {
-            assert_eq!(ScrapeProtocol::parse(name), Some(protocol));
-            assert_eq!(protocol.as_str(), name);
-        }
+    }
+
+    #[test]
+    fn native_histograms_are_asked_for_in_protobuf() {
+        let mut config = ScrapeConfig { scrape_native_histograms: Some(true), ..ScrapeConfig::default() };
+        config.scrape_protocols = DEFAULT_PROTOCOLS.to_vec();
+        let settings = ScrapeSettings::from_config(&config, ScrapeFeatures::default());
+        assert_eq!(settings.protocols.first(), Some(&ScrapeProtocol::PrometheusProto));
+        assert_eq!(settings.metrics_path, "/metrics");
     }
 }

@@ -167,7 +167,8 @@ fn parameters(settings: &ScrapeSettings, labels: &LabelsBuilder) -> Vec<(String,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::relabel::{Action, Rule, RuleSpec};
+    use crate::config::relabel::RelabelRegex;
+    use crate::config::{RelabelAction, RelabelConfig};
 
     fn group(targets: &[&str], labels: &[(&str, &str)]) -> TargetGroup {
         TargetGroup {
@@ -194,25 +195,22 @@ mod tests {
 
     #[test]
     fn relabelling_moves_and_drops_targets() {
-        let rule = |spec: RuleSpec| Rule::new(spec).unwrap();
         let mut settings = ScrapeSettings::new("probe");
         let address = || vec!["__address__".to_owned()];
-        let set = |target: &str, replacement: &str| {
-            rule(RuleSpec {
-                source_labels: address(),
-                target_label: target.into(),
-                replacement: Some(replacement.into()),
-                ..RuleSpec::default()
-            })
-        };
-        let drop = RuleSpec {
+        let set = |target: &str, replacement: &str| RelabelConfig {
             source_labels: address(),
-            regex: Some("bad.*".into()),
-            action: Action::Drop,
-            ..RuleSpec::default()
+            target_label: target.into(),
+            replacement: replacement.into(),
+            ..RelabelConfig::default()
+        };
+        let drop = RelabelConfig {
+            source_labels: address(),
+            regex: RelabelRegex::new("bad.*").unwrap(),
+            action: RelabelAction::Drop,
+            ..RelabelConfig::default()
         };
         settings.relabel = vec![
-            rule(drop),
+            drop,
             set("__param_target", "$1"),
             set("instance", "$1"),
             set("__address__", "prober:9115"),

@@ -14,10 +14,12 @@ pub enum Verdict {
     Drop,
 }
 
-/// The meaning of an HTTP status: 5xx and 429 are passing troubles, other refusals are final.
-pub fn verdict(status: u16, retry_after: Option<&str>) -> Verdict {
+/// The meaning of an HTTP status: 5xx and, where the configuration wants it, 429 are passing troubles, other refusals
+/// are final.
+pub fn verdict(status: u16, retry_after: Option<&str>, retry_on_429: bool) -> Verdict {
     match status {
         200..=299 => Verdict::Sent,
+        429 if !retry_on_429 => Verdict::Drop,
         429 | 500..=599 => Verdict::Retry { after: retry_after.and_then(parse_retry_after) },
         _ => Verdict::Drop,
     }
@@ -77,8 +79,9 @@ mod tests {
             (503, Some("999999999"), Verdict::Retry { after: Some(MAX_RETRY_AFTER) }),
             (302, None, Verdict::Drop),
         ] {
-            assert_eq!(verdict(status, header), want, "{status} {header:?}");
+            assert_eq!(verdict(status, header, true), want, "{status} {header:?}");
         }
+        assert_eq!(verdict(429, None, false), Verdict::Drop);
     }
 
     #[test]

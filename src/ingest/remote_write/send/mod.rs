@@ -5,7 +5,8 @@ mod delivery;
 mod queue;
 mod writer;
 
-use crate::ingest::relabel::Rule;
+use crate::config::RelabelConfig;
+use crate::config::remote::{RemoteWriteConfig, RemoteWriteMessage};
 use crate::ingest::remote_write::Protocol;
 use crate::model::Labels;
 use crate::net::HttpSettings;
@@ -30,6 +31,8 @@ pub struct QueueSettings {
     pub min_backoff: i64,
     /// The longest pause before a retry.
     pub max_backoff: i64,
+    /// Whether 429 is a passing trouble; otherwise it is final, as Prometheus has it by default.
+    pub retry_on_http_429: bool,
     /// Samples older than this are dropped instead of sent; 0 means never.
     pub sample_age_limit: i64,
 }
@@ -44,6 +47,7 @@ impl Default for QueueSettings {
             batch_send_deadline: 5_000,
             min_backoff: 30,
             max_backoff: 5_000,
+            retry_on_http_429: false,
             sample_age_limit: 0,
         }
     }
@@ -63,7 +67,7 @@ pub struct RemoteWriteSettings {
     /// Whether native histograms are sent.
     pub send_native_histograms: bool,
     /// `write_relabel_configs`.
-    pub write_relabel: Vec<Rule>,
+    pub write_relabel: Vec<RelabelConfig>,
     /// `global.external_labels`, added where a series lacks them.
     pub external_labels: Labels,
     /// How to reach the endpoint.
@@ -85,6 +89,39 @@ impl RemoteWriteSettings {
             external_labels: Labels::empty(),
             http: HttpSettings::default(),
             queue: QueueSettings::default(),
+        }
+    }
+}
+
+impl RemoteWriteSettings {
+    /// The settings a configuration states; `external_labels` are the global section's.
+    pub fn from_config(config: &RemoteWriteConfig, external_labels: Labels) -> Self {
+        let q = &config.queue_config;
+        let mut http = HttpSettings::from(&config.http);
+        http.headers.extend(config.headers.iter().map(|(n, v)| (n.clone(), v.as_str().into())));
+        RemoteWriteSettings {
+            url: config.url.as_str().to_owned(),
+            name: config.name.clone(),
+            remote_timeout: config.remote_timeout.millis(),
+            protocol: match config.protobuf_message {
+                RemoteWriteMessage::V1 => Protocol::V1,
+                RemoteWriteMessage::V2 => Protocol::V2,
+            },
+            send_native_histograms: config.send_native_histograms,
+            write_relabel: config.write_relabel_configs.clone(),
+            external_labels,
+            http,
+            queue: QueueSettings {
+                capacity: q.capacity,
+                max_shards: q.max_shards,
+                min_shards: q.min_shards,
+                max_samples_per_send: q.max_samples_per_send,
+                batch_send_deadline: q.batch_send_deadline.millis(),
+                min_backoff: q.min_backoff.millis(),
+                max_backoff: q.max_backoff.millis(),
+                retry_on_http_429: q.retry_on_http_429,
+                sample_age_limit: q.sample_age_limit.millis(),
+            },
         }
     }
 }

@@ -312,7 +312,7 @@ impl Shard {
             .await?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let outcome = verdict(status.as_u16(), retry_after.as_deref());
+        let outcome = verdict(status.as_u16(), retry_after.as_deref(), self.settings.queue.retry_on_http_429);
         let mut reason = format!("server returned HTTP status {status}");
         if outcome != Verdict::Sent
             && let Ok(text) = read_line(response).await
