@@ -1,0 +1,128 @@
+//! Times as the APIs read and write them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::model::{duration, number};
+
+/// The earliest and the latest time that a query may name, milliseconds: what Go's times and our arithmetic both hold.
+pub const MIN_TIME: i64 = -(1 << 53);
+/// See [`MIN_TIME`].
+pub const MAX_TIME: i64 = 1 << 53;
+
+/// Appends milliseconds as RFC 3339 in UTC, with as many decimals as needed: `2026-01-02T03:04:05.6Z`.
+pub fn push_rfc3339(out: &mut String, t: i64) {
+    let Some(time) = DateTime::<Utc>::from_timestamp_millis(t) else {
+        out.push_str("0001-01-01T00:00:00Z");
+        return;
+    };
+    let text = time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    match text.strip_suffix('Z').and_then(|t| t.split_once('.')) {
+        Some((whole, decimals)) => {
+            out.push_str(whole);
+            let decimals = decimals.trim_end_matches('0');
+            if !decimals.is_empty() {
+                out.push('.');
+                out.push_str(decimals);
+            }
+            out.push('Z');
+        }
+        None => out.push_str(&text),
+    }
+}
+
+/// Milliseconds as RFC 3339, see [`push_rfc3339`].
+pub fn rfc3339(t: i64) -> String {
+    let mut out = String::with_capacity(24);
+    push_rfc3339(&mut out, t);
+    out
+}
+
+/// Milliseconds with exactly three decimals, as Alertmanager's API writes times.
+pub fn rfc3339_millis(t: i64) -> String {
+    DateTime::<Utc>::from_timestamp_millis(t)
+        .map_or_else(|| "0001-01-01T00:00:00.000Z".into(), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// Reads a time: seconds since the epoch, or RFC 3339. Go's two extreme times, which clients send to mean all there is,
+/// are taken for the limits.
+///
+/// # Errors
+/// Prometheus' text.
+pub fn parse_time(s: &str) -> Result<i64, String> {
+    if let Some(seconds) = number::parse_float(s).filter(|v| v.is_finite()) {
+        let millis = (seconds * 1_000.0).round();
+        if millis.abs() <= MAX_TIME as f64 {
+            return Ok(millis as i64);
+        }
+        return Err(format!("cannot parse {s:?} to a valid timestamp"));
+    }
+    match s {
+        "-292273086-05-16T16:47:06Z" => return Ok(MIN_TIME),
+        "292277025-08-18T07:12:54.999999999Z" => return Ok(MAX_TIME),
+        _ => {}
+    }
+    let time = DateTime::parse_from_rfc3339(s).map_err(|_| format!("cannot parse {s:?} to a valid timestamp"))?;
+    Ok(time.timestamp_millis())
+}
+
+/// Reads a duration: seconds, or Prometheus' notation. Milliseconds come out.
+///
+/// # Errors
+/// Prometheus' text.
+pub fn parse_duration(s: &str) -> Result<i64, String> {
+    if let Some(seconds) = number::parse_float(s).filter(|v| !v.is_nan()) {
+        let millis = seconds * 1_000.0;
+        if millis.abs() > duration::MAX_MILLIS as f64 {
+            return Err(format!("cannot parse {s:?} to a valid duration. It overflows int64"));
+        }
+        return Ok(millis as i64);
+    }
+    duration::parse(s).map_err(|_| format!("cannot parse {s:?} to a valid duration"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_both_forms() {
+        for (s, want) in [
+            ("0", Some(0)),
+            ("1.5", Some(1_500)),
+            ("-1", Some(-1_000)),
+            ("1e3", Some(1_000_000)),
+            ("2015-06-03T13:21:58.555Z", Some(1_433_337_718_555)),
+            ("2015-06-03T14:21:58.555+01:00", Some(1_433_337_718_555)),
+            ("-292273086-05-16T16:47:06Z", Some(MIN_TIME)),
+            ("292277025-08-18T07:12:54.999999999Z", Some(MAX_TIME)),
+            ("", None),
+            ("30s", None),
+            ("NaN", None),
+            ("1e300", None),
+        ] {
+            assert_eq!(parse_time(s).ok(), want, "{s:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_in_both_forms() {
+        for (s, want) in [
+            ("15", Some(15_000)),
+            ("0.25", Some(250)),
+            ("1h30m", Some(5_400_000)),
+            ("-1", Some(-1_000)),
+            ("x", None),
+            ("", None),
+            ("1e30", None),
+        ] {
+            assert_eq!(parse_duration(s).ok(), want, "{s:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_without_idle_decimals() {
+        assert_eq!(rfc3339(1_433_337_718_500), "2015-06-03T13:21:58.5Z");
+        assert_eq!(rfc3339(1_433_337_718_000), "2015-06-03T13:21:58Z");
+        assert_eq!(rfc3339_millis(1_433_337_718_000), "2015-06-03T13:21:58.000Z");
+    }
+}
