@@ -1,0 +1,190 @@
+//! `query`, `query_range`, `query_exemplars`, `format_query`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::promql::{CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, compile};
+use crate::server::app::App;
+use crate::server::error::ApiError;
+use crate::server::time::{MAX_TIME, MIN_TIME};
+
+use super::envelope::{Notes, respond, success};
+use super::{Params, encode};
+
+/// The most points a series of a range query may have.
+const MAX_POINTS: i64 = 11_000;
+
+/// `GET|POST /api/v1/query`
+pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+    let at = params.time("time")?.unwrap_or_else(|| app.clock.now());
+    let timeout = params.duration("timeout")?;
+    let plan = compiled(&app, &params)?;
+    let request = Request::of(&params)?;
+    let storage = app.storage.clone();
+    let json = app
+        .queries
+        .run(timeout, move |env| {
+            let mut evaluated = plan.instant(&storage, at, &request.adjust(env))?;
+            let notes = notes(&evaluated, &plan);
+            let truncated = request.truncate(&mut evaluated.value);
+            Ok(request.answer(&evaluated, notes, truncated, at))
+        })
+        .await?;
+    Ok(respond(json))
+}
+
+/// `GET|POST /api/v1/query_range`
+pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+    let (start, end) = (params.required_time("start")?, params.required_time("end")?);
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let missing = || ApiError::parameter("step", "cannot parse \"\" to a valid duration");
+    let step = params.duration("step")?.ok_or_else(missing)?;
+    if step <= 0 {
+        let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::parameter("step", why));
+    }
+    if (end - start) / step > MAX_POINTS {
+        return Err(ApiError::BadData(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+                .into(),
+        ));
+    }
+    let timeout = params.duration("timeout")?;
+    let plan = compiled(&app, &params)?;
+    let request = Request::of(&params)?;
+    let storage = app.storage.clone();
+    let json = app
+        .queries
+        .run(timeout, move |env| {
+            let mut evaluated = plan.range(&storage, start, end, step, &request.adjust(env)).map_err(|e| match e {
+                // The type is the query's fault, not the evaluation's.
+                crate::promql::EvalError::Execution(text) if text.starts_with("invalid expression type") => {
+                    ApiError::parameter("query", text)
+                }
+                e => e.into(),
+            })?;
+            let notes = notes(&evaluated, &plan);
+            let truncated = request.truncate(&mut evaluated.value);
+            Ok(request.answer(&evaluated, notes, truncated, end))
+        })
+        .await?;
+    Ok(respond(json))
+}
+
+/// `GET|POST /api/v1/query_exemplars`: no exemplars are stored.
+pub async fn exemplars(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+    let (start, end) = (params.time("start")?.unwrap_or(MIN_TIME), params.time("end")?.unwrap_or(MAX_TIME));
+    if end < start {
+        return Err(ApiError::BadData("end timestamp must not be before start timestamp".into()));
+    }
+    compiled(&app, &params)?;
+    Ok(respond(success(&Notes::none(), |j| j.array(|_| {}))))
+}
+
+/// `GET|POST /api/v1/format_query`
+pub async fn format(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+    let query = params.get("query").unwrap_or("");
+    let options = CompileOptions { features: app.queries.options().features };
+    let parsed = crate::promql::parse(query, &options).map_err(|e| ApiError::parameter("query", e))?;
+    let text = crate::promql::pretty::prettify(query, &parsed);
+    Ok(respond(success(&Notes::none(), |j| j.string(&text))))
+}
+
+fn compiled(app: &App, params: &Params) -> Result<Arc<Plan>, ApiError> {
+    let query = params.get("query").unwrap_or("");
+    if query.trim().is_empty() {
+        return Err(ApiError::parameter("query", "unknown position: parse error: no expression found in input"));
+    }
+    let options = CompileOptions { features: app.queries.options().features };
+    compile(query, &options).map_err(|e| ApiError::parameter("query", e))
+}
+
+fn notes(evaluated: &Evaluated, plan: &Plan) -> Notes {
+    Notes {
+        warnings: evaluated.annotations.warnings(plan.source()),
+        infos: evaluated.annotations.infos(plan.source()),
+    }
+}
+
+/// What a request wants beside the result.
+struct Request {
+    limit: usize,
+    stats: bool,
+    lookback: Option<i64>,
+    watch: crate::clock::Stopwatch,
+}
+
+impl Request {
+    fn of(params: &Params) -> Result<Request, ApiError> {
+        let lookback = match params.get("lookback_delta") {
+            None => None,
+            Some(s) => {
+                let parsed = crate::server::time::parse_duration(s);
+                Some(parsed.map_err(|e| ApiError::BadData(format!("error parsing lookback delta duration: {e}")))?)
+            }
+        };
+        Ok(Request {
+            limit: params.limit()?,
+            stats: params.get("stats").is_some(),
+            lookback: lookback.filter(|ms| *ms > 0),
+            watch: crate::clock::Stopwatch::start(),
+        })
+    }
+
+    fn adjust(&self, mut env: EvalEnv) -> EvalEnv {
+        env.lookback_ms = self.lookback.unwrap_or(env.lookback_ms);
+        env
+    }
+
+    /// Cuts the result to the limit; true when something was cut.
+    fn truncate(&self, value: &mut QueryValue) -> bool {
+        let len = match value {
+            QueryValue::Vector(v) => v.len(),
+            QueryValue::Matrix(m) => m.len(),
+            QueryValue::Scalar(_) | QueryValue::String(_) => 0,
+        };
+        if self.limit == 0 || len <= self.limit {
+            return false;
+        }
+        match value {
+            QueryValue::Vector(v) => v.truncate(self.limit),
+            QueryValue::Matrix(m) => m.truncate(self.limit),
+            QueryValue::Scalar(_) | QueryValue::String(_) => {}
+        }
+        true
+    }
+
+    fn answer(&self, evaluated: &Evaluated, mut notes: Notes, truncated: bool, at: i64) -> String {
+        if truncated {
+            notes.warnings.push("results truncated due to limit".into());
+        }
+        let seconds = self.watch.elapsed().as_secs_f64();
+        success(&notes, |j| {
+            encode::members(j, &evaluated.value, at, |j| {
+                if !self.stats {
+                    return;
+                }
+                j.key("stats").object(|j| {
+                    j.key("timings").object(|j| {
+                        j.key("evalTotalTime").number(seconds);
+                        for phase in ["resultSortTime", "queryPreparationTime"] {
+                            j.key(phase).int(0);
+                        }
+                        j.key("innerEvalTime").number(seconds);
+                        j.key("execQueueTime").int(0);
+                        j.key("execTotalTime").number(seconds);
+                    });
+                    j.key("samples").object(|j| {
+                        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                        j.key("totalQueryableSamples").int(count(evaluated.stats.samples));
+                        j.key("peakSamples").int(count(evaluated.stats.peak_samples));
+                    });
+                });
+            });
+        })
+    }
+}
