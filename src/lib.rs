@@ -12,6 +12,7 @@
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
 //! - [`datasource`]: one way to query: the local TSDB, or a remote server.
 //! - [`rules`]: rule files and `PrometheusRule` objects.
+//! - [`server`]: HTTP: the APIs, our own metrics, pages.
 #![warn(clippy::all)]
 
 pub mod alerting;
@@ -28,5 +29,6 @@ pub mod notify;
 pub mod promql;
 pub mod routing;
 pub mod rules;
+pub mod server;
 pub mod state;
 pub mod tsdb;

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use url::form_urlencoded;
 
-use crate::model::{METRIC_NAME, Matcher};
+use crate::model::Matcher;
 use crate::promql::plan::NodeKind;
 use crate::promql::{CompileOptions, Features, compile};
 use crate::server::error::ApiError;
@@ -90,12 +90,17 @@ impl Params {
 
     /// The selectors of `match[]`.
     pub fn matchers(&self, features: &Features) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.all("match[]").map(|s| selector(s, features)).collect()
+        self.matchers_of("match[]", features)
+    }
+
+    /// The selectors of a parameter.
+    pub fn matchers_of(&self, name: &str, features: &Features) -> Result<Vec<Vec<Matcher>>, ApiError> {
+        self.all(name).map(|s| selector(name, s, features)).collect()
     }
 }
 
-fn selector(text: &str, features: &Features) -> Result<Vec<Matcher>, ApiError> {
-    let parameter = |e: String| ApiError::parameter("match[]", e);
+fn selector(name: &str, text: &str, features: &Features) -> Result<Vec<Matcher>, ApiError> {
+    let parameter = |e: String| ApiError::parameter(name, e);
     let plan = compile(text, &CompileOptions { features: *features }).map_err(|e| {
         match e.message.ends_with("must contain at least one non-empty matcher") {
             true => parameter("match[] must contain at least one non-empty matcher".into()),
@@ -107,12 +112,6 @@ fn selector(text: &str, features: &Features) -> Result<Vec<Matcher>, ApiError> {
         Some(NodeKind::Selector(s)) if s.timing.offset.is_none() && s.timing.at.is_none() => Ok(s.matchers.clone()),
         _ => Err(parameter(format!("1:1: parse error: {text:?} is not a series selector"))),
     }
-}
-
-/// The metric name that a selector asks for by equality.
-pub fn metric_of(matchers: &[Matcher]) -> Option<&str> {
-    let named = matchers.iter().find(|m| m.name == METRIC_NAME && m.op == crate::model::MatchOp::Equal);
-    named.map(|m| m.value.as_str())
 }
 
 #[cfg(test)]

@@ -1,0 +1,51 @@
+//! `/-/healthy`, `/-/ready`, `/-/reload`, `/-/quit` and `/metrics`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::metrics::Format;
+
+/// `GET /-/healthy`
+pub async fn healthy() -> &'static str {
+    "Watchbell is Healthy.\n"
+}
+
+/// `GET /-/ready`: the server listens only when it is.
+pub async fn ready() -> &'static str {
+    "Watchbell is Ready.\n"
+}
+
+fn forbidden() -> Response {
+    (StatusCode::FORBIDDEN, "Lifecycle API is not enabled.").into_response()
+}
+
+/// `POST|PUT /-/reload`
+pub async fn reload(State(app): State<Arc<App>>) -> Response {
+    if !app.service.lifecycle {
+        return forbidden();
+    }
+    match app.control.reload().await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {e}\n")).into_response(),
+    }
+}
+
+/// `POST|PUT /-/quit`
+pub async fn quit(State(app): State<Arc<App>>) -> Response {
+    if !app.service.lifecycle {
+        return forbidden();
+    }
+    app.control.quit().await;
+    "Requesting termination... Goodbye!\n".into_response()
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let format = Format::accepted(accept);
+    ([(header::CONTENT_TYPE, format.content_type())], app.registry.expose(format)).into_response()
+}

@@ -1,0 +1,114 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::engine::live::Live;
+use crate::ingest::scrape::ScrapeManager;
+use crate::tsdb::Tsdb;
+
+use super::error::ApiError;
+use super::metrics::Registry;
+use super::queries::Queries;
+use super::telemetry::HttpMetrics;
+
+/// A running service, as its handlers see it.
+pub struct App {
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Our series.
+    pub storage: Tsdb,
+    /// Queries of clients.
+    pub queries: Queries,
+    /// Rules, alerts, routing.
+    pub engine: Live,
+    /// Scrape pools.
+    pub scrapes: Arc<ScrapeManager>,
+    /// Takes remote writes in.
+    pub store: Arc<dyn crate::ingest::store::SampleStore>,
+    /// What does not change while the service runs.
+    pub service: Service,
+    /// The configuration in force, for display.
+    pub config: ArcSwap<ConfigView>,
+    /// Asks the service to do something.
+    pub control: Control,
+    /// Everything that is exposed.
+    pub registry: Registry,
+    /// What handlers count.
+    pub http: HttpMetrics,
+}
+
+/// What does not change while the service runs.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// When it started, milliseconds.
+    pub started_at: i64,
+    /// Flags and their values, ascending by name.
+    pub flags: Vec<(String, String)>,
+    /// Where users reach the server, without a slash at the end.
+    pub external_url: String,
+    /// Whether `/-/reload` and `/-/quit` may be used.
+    pub lifecycle: bool,
+    /// Whether remote writes are taken in.
+    pub remote_write_receiver: bool,
+    /// How long samples are kept, milliseconds.
+    pub retention: i64,
+}
+
+/// The configuration in force, for display: secrets are masked.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigView {
+    /// The configuration file's text.
+    pub yaml: String,
+    /// The routing configuration's text.
+    pub alertmanager_yaml: String,
+    /// Names of the receivers, in the order of the configuration.
+    pub receivers: Vec<String>,
+    /// URLs of external Alertmanagers, without secrets.
+    pub alertmanagers: Vec<String>,
+    /// When it was put in force, milliseconds.
+    pub loaded_at: i64,
+    /// Whether the last attempt to reload succeeded.
+    pub reload_succeeded: bool,
+}
+
+/// A request to the service's main task.
+#[derive(Debug)]
+pub enum ControlRequest {
+    /// Read the configuration again. The answer tells what was wrong with it.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// End.
+    Quit,
+}
+
+/// Sends requests to the service's main task.
+#[derive(Clone, Debug)]
+pub struct Control(mpsc::Sender<ControlRequest>);
+
+impl Control {
+    /// A handle and the end where requests arrive.
+    pub fn channel() -> (Control, mpsc::Receiver<ControlRequest>) {
+        let (sender, receiver) = mpsc::channel(16);
+        (Control(sender), receiver)
+    }
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the last good one stays in force.
+    pub async fn reload(&self) -> Result<(), ApiError> {
+        let gone = || ApiError::Unavailable("the server is shutting down".into());
+        let (answer, answered) = oneshot::channel();
+        self.0.send(ControlRequest::Reload(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?.map_err(ApiError::Internal)
+    }
+
+    /// Ends the service.
+    pub async fn quit(&self) {
+        // When nobody listens, the service is ending already.
+        let _ = self.0.send(ControlRequest::Quit).await;
+    }
+}

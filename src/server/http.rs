@@ -1,0 +1,84 @@
+//! The listener and the routes of everything that is served.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+
+use super::app::App;
+use super::{admin, alertmanager, api, pages, telemetry};
+
+/// The largest request body, bytes. Remote writes have their own limit.
+const MAX_BODY: usize = 10 << 20;
+/// How long a client that is being answered has to take its answer when the service ends.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// All routes.
+pub fn routes(app: Arc<App>) -> Router {
+    let apis = Router::new()
+        .nest("/api/v1", api::routes())
+        .nest("/api/v2", alertmanager::routes())
+        .layer(RequestDecompressionLayer::new())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(cors());
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/alerts") }))
+        .route("/-/healthy", get(admin::healthy))
+        .route("/-/ready", get(admin::ready))
+        .route("/-/reload", post(admin::reload).put(admin::reload))
+        .route("/-/quit", post(admin::quit).put(admin::quit))
+        .route("/metrics", get(admin::metrics))
+        .merge(pages::routes())
+        .merge(apis)
+        .fallback(not_found)
+        .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n") })
+        .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::count))
+        .layer(CompressionLayer::new().gzip(true))
+        .with_state(app)
+}
+
+/// Any page may read the API, as with Prometheus; nothing in it depends on who asks.
+fn cors() -> CorsLayer {
+    let exposed = [header::DATE];
+    CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers(exposed)
+}
+
+async fn not_found() -> Response {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, plain)], "404 page not found\n").into_response()
+}
+
+/// Serves until `end` completes, then lets requests under way finish for a few seconds.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (ending, mut ended) = tokio::sync::watch::channel(false);
+    let shutdown = async move {
+        end.await;
+        let _ = ending.send(true);
+    };
+    let server = axum::serve(listener, routes(app)).with_graceful_shutdown(shutdown).into_future();
+    let late = async move {
+        // The sender goes away only after it has sent.
+        let _ = ended.wait_for(|e| *e).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server => served,
+        () = late => Ok(()),
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP server: Prometheus' API and Alertmanager's, our own metrics, and a few pages for people.
+
+pub mod admin;
+pub mod alertmanager;
+pub mod api;
+pub mod app;
+pub mod error;
+pub mod http;
+pub mod json;
+pub mod metrics;
+pub mod pages;
+pub mod queries;
+pub mod telemetry;
+pub mod time;
+
+pub use app::{App, ConfigView, Control, ControlRequest, Service};
+pub use error::ApiError;
+pub use http::serve;
+pub use queries::{Queries, QueryOptions};

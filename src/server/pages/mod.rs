@@ -1,0 +1,192 @@
+//! Pages for people: alerts, rules, targets, status. Rendered here, complete in themselves, readable in both writing
+//! directions.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tera::{Context, Tera};
+
+use crate::alerting::alert::rule_state;
+use crate::alerting::{RuleKind, RuleState};
+use crate::engine::GroupView;
+use crate::model::{Labels, duration};
+use crate::net::redact_url;
+
+use super::app::App;
+use super::time::rfc3339;
+
+static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
+    let mut tera = Tera::default();
+    let pages = [
+        ("layout.html", include_str!("layout.html")),
+        ("alerts.html", include_str!("alerts.html")),
+        ("rules.html", include_str!("rules.html")),
+        ("targets.html", include_str!("targets.html")),
+        ("status.html", include_str!("status.html")),
+    ];
+    tera.add_raw_templates(pages).map_err(|e| e.to_string())?;
+    Ok(tera)
+});
+
+/// The routes of the pages.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/alerts", get(alerts))
+        .route("/rules", get(rules))
+        .route("/targets", get(targets))
+        .route("/status", get(status))
+}
+
+fn page(name: &str, data: &Value) -> Response {
+    let rendered = TEMPLATES.as_ref().map_err(Clone::clone).and_then(|tera| {
+        let context = Context::from_value(data.clone()).map_err(|e| e.to_string())?;
+        tera.render(name, &context).map_err(|e| format!("{e:?}"))
+    });
+    match rendered {
+        Ok(html) => Html(html).into_response(),
+        Err(e) => {
+            tracing::error!(page = name, error = %e, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered\n").into_response()
+        }
+    }
+}
+
+async fn alerts(State(app): State<Arc<App>>) -> Response {
+    let now = app.engine.now();
+    let (groups, routed) = app.engine.with(|e| (e.rule_groups(), e.routed_alerts(now)));
+    let mut list: Vec<Value> = Vec::new();
+    for state in groups.iter().flat_map(|g| &g.state.rules) {
+        for alert in state.alerts.values().filter(|a| a.is_active()) {
+            let told = routed.iter().find(|r| r.alert.labels == alert.labels);
+            list.push(json!({
+                "name": alert.labels.value("alertname"),
+                "state": alert.state.as_str(),
+                "since": rfc3339(alert.active_at),
+                "age": duration::format((now - alert.active_at).max(0) / 1_000 * 1_000),
+                "value": crate::model::number::format_float(alert.value),
+                "labels": pairs(&alert.labels),
+                "annotations": pairs(&alert.annotations),
+                "receivers": told.map(|r| r.receivers.clone()).unwrap_or_default(),
+                "suppressed": told.is_some_and(|r| r.status.state() == "suppressed"),
+            }));
+        }
+    }
+    // Firing before pending, then by name and age.
+    list.sort_by_key(|a| format!("{}{}{}", u8::from(a["state"] != "firing"), a["name"], a["since"]));
+    let count = |state: &str| list.iter().filter(|a| a["state"] == state).count();
+    let (firing, pending) = (count("firing"), count("pending"));
+    page("alerts.html", &json!({ "page": "alerts", "alerts": list, "firing": firing, "pending": pending }))
+}
+
+async fn rules(State(app): State<Arc<App>>) -> Response {
+    let groups = app.engine.with(|e| e.rule_groups());
+    let groups: Vec<Value> = groups.iter().map(group).collect();
+    page("rules.html", &json!({ "page": "rules", "groups": groups }))
+}
+
+fn group(view: &GroupView) -> Value {
+    let rules: Vec<Value> =
+        view.spec.rules.iter().zip(&view.state.rules).map(|(spec, state)| rule(spec, state)).collect();
+    json!({
+        "name": view.spec.key.name,
+        "file": view.spec.key.file,
+        "interval": duration::format(view.spec.interval),
+        "last": view.state.evaluated_at.map(rfc3339),
+        "took": format!("{:.1} ms", view.state.duration * 1_000.0),
+        "missed": view.missed,
+        "rules": rules,
+    })
+}
+
+fn rule(spec: &crate::alerting::RuleSpec, state: &RuleState) -> Value {
+    let hold = match spec.kind {
+        RuleKind::Alerting { hold, .. } => Some(duration::format(hold)),
+        RuleKind::Recording => None,
+    };
+    json!({
+        "name": spec.name,
+        "kind": spec.kind_name(),
+        "expr": spec.expr,
+        "for": hold,
+        "labels": spec.labels,
+        "state": rule_state(&state.alerts).as_str(),
+        "health": state.health.as_str(),
+        "error": state.last_error.as_deref(),
+    })
+}
+
+async fn targets(State(app): State<Arc<App>>) -> Response {
+    let pools: Vec<Value> = app
+        .scrapes
+        .status()
+        .iter()
+        .map(|pool| {
+            let targets: Vec<Value> = pool
+                .active
+                .iter()
+                .map(|t| {
+                    json!({
+                        "url": redact_url(&t.target.url),
+                        "labels": pairs(&t.target.labels),
+                        "health": t.state.health.as_str(),
+                        "error": t.state.last_error,
+                        "last": Some(t.state.last_scrape).filter(|at| *at > 0).map(rfc3339),
+                        "took": format!("{:.1} ms", t.state.last_duration * 1_000.0),
+                    })
+                })
+                .collect();
+            json!({ "name": pool.scrape_pool, "targets": targets, "dropped": pool.dropped.len() })
+        })
+        .collect();
+    page("targets.html", &json!({ "page": "targets", "pools": pools }))
+}
+
+async fn status(State(app): State<Arc<App>>) -> Response {
+    let view = app.config.load();
+    let stats = app.storage.stats();
+    let facts = [
+        ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("Started", rfc3339(app.service.started_at)),
+        ("Configuration loaded", rfc3339(view.loaded_at)),
+        ("Last reload succeeded", view.reload_succeeded.to_string()),
+        ("Series", stats.series.to_string()),
+        ("Samples in memory", stats.head_samples.to_string()),
+        ("Retention", duration::format(app.service.retention)),
+    ];
+    let data = json!({
+        "page": "status",
+        "facts": facts,
+        "flags": app.service.flags,
+        "config": view.yaml,
+        "routing": view.alertmanager_yaml,
+    });
+    page("status.html", &data)
+}
+
+fn pairs(labels: &Labels) -> Vec<(String, String)> {
+    labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_compile_and_escape_what_they_show() {
+        let tera = TEMPLATES.as_ref().unwrap();
+        let alert = json!({
+            "name": "X", "state": "firing", "since": "t", "age": "1m", "value": "1",
+            "labels": [["alertname", "X"]], "annotations": [["summary", "<script>زمن"]],
+            "receivers": ["r"], "suppressed": false,
+        });
+        let data = json!({ "page": "alerts", "alerts": [alert], "firing": 1, "pending": 0 });
+        let html = tera.render("alerts.html", &Context::from_value(data).unwrap()).unwrap();
+        assert!(html.contains("&lt;script&gt;زمن") && !html.contains("<script>"), "{html}");
+        assert!(html.contains("dir=\"auto\""));
+    }
+}

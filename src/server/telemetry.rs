@@ -1,0 +1,259 @@
+//! What the server counts of its own requests, and the families of the rooms below.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::clock::Stopwatch;
+
+use super::app::App;
+use super::metrics::{Collect, CounterVec, Exposition, HistogramVec, Kind};
+
+/// Requests and how long they took, by handler.
+pub struct HttpMetrics {
+    requests: CounterVec,
+    durations: HistogramVec,
+}
+
+const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 300.0];
+
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        HttpMetrics {
+            requests: CounterVec::new(
+                "watchbell_http_requests_total",
+                "Counter of HTTP requests.",
+                &["code", "handler"],
+            ),
+            durations: HistogramVec::new(
+                "watchbell_http_request_duration_seconds",
+                "Histogram of latencies for HTTP requests.",
+                &DURATIONS,
+                &["handler"],
+            ),
+        }
+    }
+}
+
+/// Counts every request under its route's pattern, so that labels stay few.
+pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let handler = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let watch = Stopwatch::start();
+    let response = next.run(request).await;
+    app.http.requests.with(&[response.status().as_str(), &handler]).inc();
+    app.http.durations.with(&[&handler]).observe(watch.elapsed().as_secs_f64());
+    response
+}
+
+/// Writes what the service's rooms count.
+pub struct AppMetrics(pub std::sync::Weak<App>);
+
+impl Collect for AppMetrics {
+    fn collect(&self, out: &mut Exposition) {
+        let Some(app) = self.0.upgrade() else { return };
+        build_info(out);
+        config(&app, out);
+        groups(&app, out);
+        counters(&app, out);
+        alerts(&app, out);
+        storage(&app, out);
+        scrapes(&app, out);
+        let options = app.queries.options();
+        let running = options.concurrency.saturating_sub(app.queries.free());
+        out.single(
+            "watchbell_engine_queries",
+            Kind::Gauge,
+            "The current number of queries being executed or waiting.",
+            running as f64,
+        );
+        out.single(
+            "watchbell_engine_queries_concurrent_max",
+            Kind::Gauge,
+            "The max number of concurrent queries.",
+            options.concurrency as f64,
+        );
+        app.http.requests.expose(out);
+        app.http.durations.expose(out);
+    }
+}
+
+fn build_info(out: &mut Exposition) {
+    let help = "A metric with a constant '1' value labeled by version.";
+    out.family("watchbell_build_info", Kind::Gauge, help, |f| {
+        f.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    });
+}
+
+fn config(app: &App, out: &mut Exposition) {
+    let view = app.config.load();
+    out.single(
+        "watchbell_config_last_reload_successful",
+        Kind::Gauge,
+        "Whether the last configuration reload attempt was successful.",
+        f64::from(u8::from(view.reload_succeeded)),
+    );
+    out.single(
+        "watchbell_config_last_reload_success_timestamp_seconds",
+        Kind::Gauge,
+        "Timestamp of the last successful configuration reload.",
+        view.loaded_at as f64 / 1_000.0,
+    );
+}
+
+/// The families of rule groups: every group a sample, labelled `rule_group` as Prometheus labels it.
+fn groups(app: &App, out: &mut Exposition) {
+    use crate::engine::GroupView;
+    type Figure = (&'static str, Kind, &'static str, fn(&GroupView) -> f64);
+    const FIGURES: [Figure; 6] = [
+        ("watchbell_rule_group_interval_seconds", Kind::Gauge, "The interval of a rule group.", |g| {
+            g.spec.interval as f64 / 1_000.0
+        }),
+        (
+            "watchbell_rule_group_last_duration_seconds",
+            Kind::Gauge,
+            "The duration of the last rule group evaluation.",
+            |g| g.state.duration,
+        ),
+        (
+            "watchbell_rule_group_last_evaluation_timestamp_seconds",
+            Kind::Gauge,
+            "The timestamp of the last rule group evaluation in seconds.",
+            |g| g.state.evaluated_at.unwrap_or(0) as f64 / 1_000.0,
+        ),
+        ("watchbell_rule_group_rules", Kind::Gauge, "The number of rules.", |g| g.spec.rules.len() as f64),
+        (
+            "watchbell_rule_group_iterations_total",
+            Kind::Counter,
+            "The total number of scheduled rule group evaluations, whether executed or missed.",
+            |g| g.iterations as f64,
+        ),
+        (
+            "watchbell_rule_group_iterations_missed_total",
+            Kind::Counter,
+            "The total number of rule group evaluations missed due to slow rule group evaluation.",
+            |g| g.missed as f64,
+        ),
+    ];
+    let views = app.engine.with(|e| e.rule_groups());
+    for (name, kind, help, figure) in FIGURES {
+        out.family(name, kind, help, |f| {
+            for group in &views {
+                f.sample(&[("rule_group", &group.spec.key.to_label())], figure(group));
+            }
+        });
+    }
+}
+
+fn counters(app: &App, out: &mut Exposition) {
+    let c = app.engine.with(|e| e.counters());
+    for (name, help, value) in [
+        ("watchbell_rule_evaluations_total", "The total number of rule evaluations.", c.evaluations),
+        ("watchbell_rule_evaluation_failures_total", "The total number of rule evaluation failures.", c.evaluation_failures),
+        ("watchbell_rule_samples_total", "The total number of samples written by rules.", c.samples),
+        ("watchbell_alerts_received_total", "The total number of received alerts.", c.alerts_received),
+        ("watchbell_alerts_invalid_total", "The total number of received alerts that were invalid.", c.alerts_invalid),
+        ("watchbell_state_write_failures_total", "Batches of state that could not be stored in time.", app.engine.failed_writes()),
+    ] {
+        out.single(name, Kind::Counter, help, value as f64);
+    }
+}
+
+fn alerts(app: &App, out: &mut Exposition) {
+    let now = app.engine.now();
+    let (alerts, silences) = app.engine.with(|e| (e.routed_alerts(now), e.silences()));
+    let by_state = |state: &str| alerts.iter().filter(|a| !a.resolved && a.status.state() == state).count() as f64;
+    out.family("watchbell_alerts", Kind::Gauge, "How many alerts by state.", |f| {
+        for state in ["active", "suppressed"] {
+            f.sample(&[("state", state)], by_state(state));
+        }
+    });
+    out.family("watchbell_silences", Kind::Gauge, "How many silences by state.", |f| {
+        for state in ["active", "expired", "pending"] {
+            let count = silences.iter().filter(|s| s.state(now).as_str() == state).count();
+            f.sample(&[("state", state)], count as f64);
+        }
+    });
+}
+
+fn storage(app: &App, out: &mut Exposition) {
+    let s = app.storage.stats();
+    let time = |t: Option<i64>| t.unwrap_or(0) as f64;
+    for (name, help, value) in [
+        ("watchbell_tsdb_head_series", "Total number of series in the head block.", s.series as f64),
+        ("watchbell_tsdb_head_chunks", "Total number of chunks in the head block.", s.chunks as f64),
+        ("watchbell_tsdb_head_min_time", "Minimum time bound of the head block, milliseconds.", time(s.head_mint)),
+        ("watchbell_tsdb_head_max_time", "Maximum timestamp of the head block, milliseconds.", time(s.head_maxt)),
+        ("watchbell_tsdb_lowest_timestamp", "Lowest timestamp value stored in the database.", time(s.mint)),
+        ("watchbell_tsdb_blocks_loaded", "Number of currently loaded data blocks.", s.blocks as f64),
+        (
+            "watchbell_tsdb_storage_blocks_bytes",
+            "The number of bytes that are currently used for local storage by all blocks.",
+            s.block_bytes as f64,
+        ),
+        ("watchbell_tsdb_wal_storage_size_bytes", "Size of the write log directory.", s.wal_bytes as f64),
+        ("watchbell_tsdb_head_chunks_storage_size_bytes", "Bytes of chunks in memory.", s.head_chunk_bytes as f64),
+    ] {
+        out.single(name, Kind::Gauge, help, value);
+    }
+    for (name, help, value) in [
+        ("watchbell_tsdb_head_series_created_total", "Total number of series created in the head.", s.series_created),
+        ("watchbell_tsdb_head_series_removed_total", "Total number of series removed in the head.", s.series_removed),
+        ("watchbell_tsdb_wal_corruptions_total", "Total number of write log corruptions.", s.wal_corruptions),
+        ("watchbell_tsdb_wal_writes_failed_total", "Total number of write log writes that failed.", s.wal_failures),
+        ("watchbell_tsdb_checkpoint_creations_total", "Total number of checkpoints.", s.checkpoints),
+        ("watchbell_tsdb_compactions_total", "Total number of blocks written.", s.flushes),
+    ] {
+        out.single(name, Kind::Counter, help, value as f64);
+    }
+    out.family(
+        "watchbell_tsdb_head_samples_appended_total",
+        Kind::Counter,
+        "Total number of appended samples.",
+        |f| {
+            f.sample(&[("type", "float")], s.floats_appended as f64);
+            f.sample(&[("type", "histogram")], s.histograms_appended as f64);
+        },
+    );
+    out.family("watchbell_tsdb_samples_rejected_total", Kind::Counter, "Samples refused, by reason.", |f| {
+        for (reason, count) in s.rejected.by_reason() {
+            f.sample(&[("reason", reason)], count as f64);
+        }
+    });
+}
+
+fn scrapes(app: &App, out: &mut Exposition) {
+    let pools = app.scrapes.status();
+    out.family(
+        "watchbell_target_scrape_pool_targets",
+        Kind::Gauge,
+        "Current number of targets in this scrape pool.",
+        |f| {
+            for pool in &pools {
+                f.sample(&[("scrape_job", &pool.scrape_pool)], pool.active.len() as f64);
+            }
+        },
+    );
+    let c = app.scrapes.counters();
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed) as f64;
+    for (name, help, value) in [
+        (
+            "watchbell_target_scrapes_sample_out_of_order_total",
+            "Total number of samples rejected due to not being in the expected order.",
+            get(&c.out_of_order),
+        ),
+        (
+            "watchbell_target_scrapes_sample_duplicate_timestamp_total",
+            "Total number of samples rejected due to duplicate timestamps but different values.",
+            get(&c.duplicate),
+        ),
+        (
+            "watchbell_target_scrapes_sample_out_of_bounds_total",
+            "Total number of samples rejected due to timestamp falling outside of the time bounds.",
+            get(&c.out_of_bounds),
+        ),
+    ] {
+        out.single(name, Kind::Counter, help, value);
+    }
+}
