@@ -224,8 +224,12 @@ mod tests {
     fn view(name: &str) -> GroupView {
         let kind = RuleKind::Alerting { hold: 10_000, keep_firing: 60_000, annotations: vec![("s".into(), "زمن <x>".into())] };
         let labels = vec![("severity".to_owned(), "page".to_owned())];
-        let rule = RuleSpec { name: "Down".into(), expr: "up == 0".into(), labels, kind };
-        let record = RuleSpec { name: "r:s".into(), expr: "sum(up) > 1".into(), labels: vec![], kind: RuleKind::Recording };
+        let spec = |name: &str, expr: &str, labels, kind| {
+            let plan = crate::promql::compile(expr, &Default::default()).unwrap();
+            RuleSpec { name: name.into(), expr: expr.into(), plan, labels, kind }
+        };
+        let rule = spec("Down", "up == 0", labels, kind);
+        let record = spec("r:s", "sum(up) > 1", vec![], RuleKind::Recording);
         let mut state = GroupState::new(2);
         let mut alert = Alert::begin(Labels::from_pairs([("alertname", "Down")]), Labels::empty(), 0.0, 1_500);
         alert.state = AlertState::Firing;
