@@ -45,9 +45,7 @@ impl ApiError {
             ApiError::BadData(_) => ("bad_data", StatusCode::BAD_REQUEST),
             ApiError::Execution(_) => ("execution", StatusCode::UNPROCESSABLE_ENTITY),
             // The client has gone, says nginx's code; nobody else hears of it.
-            ApiError::Canceled(_) => {
-                ("canceled", StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE))
-            }
+            ApiError::Canceled(_) => ("canceled", StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
             ApiError::Timeout(_) => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
             ApiError::Internal(_) => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             ApiError::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),

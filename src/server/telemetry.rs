@@ -150,11 +150,19 @@ fn counters(app: &App, out: &mut Exposition) {
     let c = app.engine.with(|e| e.counters());
     for (name, help, value) in [
         ("watchbell_rule_evaluations_total", "The total number of rule evaluations.", c.evaluations),
-        ("watchbell_rule_evaluation_failures_total", "The total number of rule evaluation failures.", c.evaluation_failures),
+        (
+            "watchbell_rule_evaluation_failures_total",
+            "The total number of rule evaluation failures.",
+            c.evaluation_failures,
+        ),
         ("watchbell_rule_samples_total", "The total number of samples written by rules.", c.samples),
         ("watchbell_alerts_received_total", "The total number of received alerts.", c.alerts_received),
         ("watchbell_alerts_invalid_total", "The total number of received alerts that were invalid.", c.alerts_invalid),
-        ("watchbell_state_write_failures_total", "Batches of state that could not be stored in time.", app.engine.failed_writes()),
+        (
+            "watchbell_state_write_failures_total",
+            "Batches of state that could not be stored in time.",
+            app.engine.failed_writes(),
+        ),
     ] {
         out.single(name, Kind::Counter, help, value as f64);
     }
@@ -207,15 +215,10 @@ fn storage(app: &App, out: &mut Exposition) {
     ] {
         out.single(name, Kind::Counter, help, value as f64);
     }
-    out.family(
-        "watchbell_tsdb_head_samples_appended_total",
-        Kind::Counter,
-        "Total number of appended samples.",
-        |f| {
-            f.sample(&[("type", "float")], s.floats_appended as f64);
-            f.sample(&[("type", "histogram")], s.histograms_appended as f64);
-        },
-    );
+    out.family("watchbell_tsdb_head_samples_appended_total", Kind::Counter, "Total number of appended samples.", |f| {
+        f.sample(&[("type", "float")], s.floats_appended as f64);
+        f.sample(&[("type", "histogram")], s.histograms_appended as f64);
+    });
     out.family("watchbell_tsdb_samples_rejected_total", Kind::Counter, "Samples refused, by reason.", |f| {
         for (reason, count) in s.rejected.by_reason() {
             f.sample(&[("reason", reason)], count as f64);

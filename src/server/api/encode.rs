@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn results_have_the_documented_forms() {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", "a")]);
-        let vector = QueryValue::Vector(vec![VectorSample { labels: labels.clone(), t: 1_500, value: Value::Float(1.0) }]);
+        let vector =
+            QueryValue::Vector(vec![VectorSample { labels: labels.clone(), t: 1_500, value: Value::Float(1.0) }]);
         let matrix = QueryValue::Matrix(vec![RangeSeries {
             labels,
             floats: vec![(0, 1.0), (15_000, f64::INFINITY)],

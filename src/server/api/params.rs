@@ -82,9 +82,7 @@ impl Params {
         let Some(s) = self.get("limit") else { return Ok(0) };
         match s.parse::<i64>() {
             Ok(n) => usize::try_from(n).map_err(|_| ApiError::parameter("limit", "limit must be non-negative")),
-            Err(_) => {
-                Err(ApiError::parameter("limit", format!("strconv.Atoi: parsing {s:?}: invalid syntax")))
-            }
+            Err(_) => Err(ApiError::parameter("limit", format!("strconv.Atoi: parsing {s:?}: invalid syntax"))),
         }
     }
 
@@ -145,7 +143,8 @@ mod tests {
         assert_eq!(params("start=1&end=2").interval(), Ok((1_000, 2_000)));
         assert_eq!(params("").interval(), Ok((MIN_TIME, MAX_TIME)));
         let error = params("time=abc").time("time").unwrap_err().to_string();
-        let want = "invalid parameter \"time\": invalid time value for 'time': cannot parse \"abc\" to a valid timestamp";
+        let want =
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"abc\" to a valid timestamp";
         assert_eq!(error, want);
     }
 }

@@ -95,10 +95,7 @@ fn compiled(app: &App, params: &Params) -> Result<Arc<Plan>, ApiError> {
 }
 
 fn notes(evaluated: &Evaluated, plan: &Plan) -> Notes {
-    Notes {
-        warnings: evaluated.annotations.warnings(plan.source()),
-        infos: evaluated.annotations.infos(plan.source()),
-    }
+    Notes { warnings: evaluated.annotations.warnings(plan.source()), infos: evaluated.annotations.infos(plan.source()) }
 }
 
 /// What a request wants beside the result.

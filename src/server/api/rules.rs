@@ -66,9 +66,9 @@ impl Filter {
         let all = |name: &str| params.all(name).map(str::to_owned).collect::<Vec<_>>();
         let limit = match params.get("group_limit") {
             None => 0,
-            Some(s) => s.parse::<usize>().map_err(|_| {
-                ApiError::BadData(format!("group_limit needs to be a valid number, got {s:?}"))
-            })?,
+            Some(s) => s
+                .parse::<usize>()
+                .map_err(|_| ApiError::BadData(format!("group_limit needs to be a valid number, got {s:?}")))?,
         };
         let next_token = params.get("group_next_token").map(str::to_owned);
         if limit == 0 && next_token.is_some() {
@@ -222,7 +222,10 @@ mod tests {
     use crate::alerting::{AlertState, AlertTable, GroupKey, GroupSpec, GroupState, Health};
 
     fn view(name: &str) -> GroupView {
-        let kind = RuleKind::Alerting { hold: 10_000, keep_firing: 60_000, annotations: vec![("s".into(), "زمن <x>".into())] };
+        let kind =
+            RuleKind::Alerting {
+                hold: 10_000, keep_firing: 60_000, annotations: vec![("s".into(), "زمن <x>".into())]
+            };
         let labels = vec![("severity".to_owned(), "page".to_owned())];
         let spec = |name: &str, expr: &str, labels, kind| {
             let plan = crate::promql::compile(expr, &Default::default()).unwrap();

@@ -18,7 +18,12 @@ const TICKS: f64 = 100.0;
 impl Collect for Process {
     fn collect(&self, out: &mut Exposition) {
         let started = self.started_at as f64 / 1_000.0;
-        out.single("process_start_time_seconds", Kind::Gauge, "Start time of the process since unix epoch in seconds.", started);
+        out.single(
+            "process_start_time_seconds",
+            Kind::Gauge,
+            "Start time of the process since unix epoch in seconds.",
+            started,
+        );
         let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return };
         // Fields after the command's closing parenthesis, so the state is field 0.
         let fields: Vec<f64> =
