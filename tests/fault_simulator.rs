@@ -351,13 +351,13 @@ fn simulate(seed: u64) -> (u64, u64) {
 #[test]
 fn whatever_fails_every_page_goes_out_and_every_page_is_resolved() {
     let (mut crashes, mut messages) = (0, 0);
-    for seed in 0..40 {
+    for seed in 0..20 {
         let (c, m) = simulate(seed);
         crashes += c;
         messages += m;
     }
     assert!(
-        crashes > 100 && messages > 1000,
+        crashes > 50 && messages > 500,
         "the simulation must do something: {crashes} crashes, {messages} messages"
     );
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
@@ -22,8 +22,6 @@ pub(super) struct Outbox {
     pub(super) log: NotificationLog,
     owed: BTreeMap<u64, Owed>,
     by_key: FxHashMap<LogKey, u64>,
-    // Told nothing because the receiver refused: the group keeps its resolved alerts until the next flush tries again.
-    refused: FxHashSet<LogKey>,
     next_id: u64,
 }
 
@@ -32,18 +30,24 @@ struct Owed {
     notification: Notification,
     news: News,
     repeat_interval: i64,
+    // Attempts that may have reached the receiver although nobody knows.
     attempts: u32,
-    due: Option<i64>,
+    stage: Stage,
     last_error: Option<String>,
-    // A flush passed while the attempt was under way: decide again when it ends.
-    reconsider: bool,
+}
+
+/// How far a notification is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// An attempt is under way. With `reconsider`, a flush passed meanwhile: decide again when it ends.
+    UnderWay { reconsider: bool },
+    /// To be tried again at a time.
+    Waiting { due: i64 },
+    /// The receiver does not take it. The next flush decides again.
+    Refused,
 }
 
 impl Owed {
-    fn in_flight(&self) -> bool {
-        self.due.is_none()
-    }
-
     fn key(&self) -> LogKey {
         key_of(&self.notification)
     }
@@ -70,7 +74,7 @@ pub struct OwedView {
     pub notification: Notification,
     /// Attempts that failed.
     pub attempts: u32,
-    /// When it will be tried next; `None` while an attempt is under way.
+    /// When it will be tried next; `None` while an attempt is under way, and after the receiver refused it.
     pub due: Option<i64>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
@@ -142,7 +146,7 @@ impl Outbox {
     }
 
     fn knows(&self, key: &LogKey) -> bool {
-        !self.by_key.contains_key(key) && !self.refused.contains(key)
+        !self.by_key.contains_key(key)
     }
 
     /// Whether every integration of a receiver knows all that was decided about a group.
@@ -160,21 +164,24 @@ impl Outbox {
     }
 
     fn consider_one(&mut self, key: LogKey, spec: &IntegrationSpec, flush: &Flush, now: i64, out: &mut Outgo) {
-        self.refused.remove(&key);
-        if let Some(owed) = self.by_key.get(&key).and_then(|id| self.owed.get_mut(id))
-            && owed.in_flight()
-        {
-            owed.reconsider = true;
+        let owed = self.by_key.get(&key).and_then(|id| self.owed.get_mut(id));
+        if let Some(Owed { stage: Stage::UnderWay { reconsider }, .. }) = owed {
+            *reconsider = true;
             return;
         }
-        let told = self.believed(&key);
-        let alerts = visible(flush, told.as_ref());
+        let alerts = visible(flush, self.believed(&key).as_ref());
         if alerts.is_empty() {
             return;
         }
         let news = news_of(&alerts);
         let wishes = Wishes { send_resolved: spec.send_resolved, repeat_interval: flush.route.repeat_interval };
-        let Some(reason) = needs_update(told.as_ref(), &news, wishes, now) else { return };
+        let Some(reason) = self.reason(&key, &news, wishes, now) else {
+            // Nothing more to say of what was refused.
+            if let Some(id) = self.refused(&key).filter(|_| news.firing.is_empty()) {
+                self.drop_owed(id, &mut out.batch);
+            }
+            return;
+        };
         // What was owed until now is said better by what is decided here.
         if let Some(id) = self.by_key.get(&key).copied() {
             self.drop_owed(id, &mut out.batch);
@@ -186,6 +193,22 @@ impl Outbox {
         }
         let wanted = alerts.into_iter().filter(|a| spec.send_resolved || !a.resolved).map(notified).collect();
         self.owe(key, flush, Decided { alerts: wanted, news, reason }, now, out);
+    }
+
+    /// Why the integration is to be told, seen from what it was told or will be. A refused notification told nothing,
+    /// but one that was attempted before it was refused may have been heard: then its end is told.
+    fn reason(&self, key: &LogKey, news: &News, wishes: Wishes, now: i64) -> Option<Reason> {
+        let Some(refused) = self.refused(key).and_then(|id| self.owed.get(&id)) else {
+            return needs_update(self.believed(key).as_ref(), news, wishes, now);
+        };
+        let may_have_heard = refused.attempts > 0 && !refused.news.firing.is_empty();
+        let all_over = news.firing.is_empty() && may_have_heard;
+        needs_update(self.log.get(key), news, wishes, now).or(all_over.then_some(Reason::AllAlertsResolved))
+    }
+
+    fn refused(&self, key: &LogKey) -> Option<u64> {
+        let id = self.by_key.get(key)?;
+        self.owed.get(id).filter(|o| o.stage == Stage::Refused).map(|_| *id)
     }
 
     fn owe(&mut self, key: LogKey, flush: &Flush, decided: Decided, now: i64, out: &mut Outgo) {
@@ -206,9 +229,8 @@ impl Outbox {
             news,
             repeat_interval: flush.route.repeat_interval,
             attempts: 0,
-            due: None,
+            stage: Stage::UnderWay { reconsider: false },
             last_error: None,
-            reconsider: false,
         };
         out.batch.put(Table::Meta, NEXT_ID, &self.next_id, true);
         out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(&owed), true);
@@ -227,23 +249,24 @@ impl Outbox {
     /// Tries again what failed, if it still is owed and its time has come.
     pub(super) fn retry(&mut self, id: u64, now: i64, out: &mut Outgo) {
         if let Some(owed) = self.owed.get_mut(&id)
-            && owed.due.is_some_and(|due| due <= now)
+            && matches!(owed.stage, Stage::Waiting { due } if due <= now)
         {
-            owed.due = None;
+            owed.stage = Stage::UnderWay { reconsider: false };
             out.deliver.push(owed.notification.clone());
         }
     }
 
     /// Takes in what became of an attempt.
     pub(super) fn conclude(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Outgo) -> Option<Concluded> {
-        let owed = self.owed.get_mut(&id).filter(|o| o.in_flight())?;
-        let (reconsider, key) = (std::mem::take(&mut owed.reconsider), owed.key());
+        let owed = self.owed.get_mut(&id)?;
+        let Stage::UnderWay { reconsider } = owed.stage else { return None };
+        let key = owed.key();
         match outcome {
             Outcome::Retry { after, reason } => {
                 owed.attempts = owed.attempts.saturating_add(1);
                 owed.last_error = Some(reason);
                 let due = now + retry::backoff(owed.attempts, id, after);
-                owed.due = Some(due);
+                owed.stage = Stage::Waiting { due };
                 out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), false);
                 out.retries.push((due, id));
             }
@@ -253,9 +276,10 @@ impl Outbox {
                 self.drop_owed(id, &mut out.batch);
                 self.log.put(key.clone(), told, repeat_interval, &mut out.batch);
             }
-            Outcome::GiveUp { .. } => {
-                self.drop_owed(id, &mut out.batch);
-                self.refused.insert(key.clone());
+            Outcome::GiveUp { reason } => {
+                owed.last_error = Some(reason);
+                owed.stage = Stage::Refused;
+                out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
             }
         }
         Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider })
@@ -271,7 +295,6 @@ impl Outbox {
         for id in gone.collect::<Vec<_>>() {
             self.drop_owed(id, batch);
         }
-        self.refused.retain(|key| known(&key.integration));
     }
 
     /// What is owed, oldest first.
@@ -279,7 +302,10 @@ impl Outbox {
         self.owed.values().map(|o| OwedView {
             notification: o.notification.clone(),
             attempts: o.attempts,
-            due: o.due,
+            due: match o.stage {
+                Stage::Waiting { due } => Some(due),
+                Stage::UnderWay { .. } | Stage::Refused => None,
+            },
             last_error: o.last_error.clone(),
         })
     }
@@ -332,6 +358,7 @@ struct OwedRecord {
     resolved: Vec<u64>,
     repeat_interval: i64,
     attempts: u32,
+    refused: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -367,6 +394,7 @@ impl OwedRecord {
             resolved: owed.news.resolved.clone(),
             repeat_interval: owed.repeat_interval,
             attempts: owed.attempts,
+            refused: owed.stage == Stage::Refused,
         }
     }
 
@@ -390,10 +418,10 @@ impl OwedRecord {
             },
             news: News { firing: self.firing, resolved: self.resolved },
             repeat_interval: self.repeat_interval,
-            attempts: self.attempts,
-            due: Some(now),
+            // The process may have ended in the middle of an attempt.
+            attempts: if self.refused { self.attempts } else { self.attempts.max(1) },
+            stage: if self.refused { Stage::Refused } else { Stage::Waiting { due: now } },
             last_error: None,
-            reconsider: false,
         }
     }
 }
