@@ -356,8 +356,5 @@ fn whatever_fails_every_page_goes_out_and_every_page_is_resolved() {
         crashes += c;
         messages += m;
     }
-    assert!(
-        crashes > 50 && messages > 500,
-        "the simulation must do something: {crashes} crashes, {messages} messages"
-    );
+    assert!(crashes > 50 && messages > 500, "the simulation must do something: {crashes} crashes, {messages} messages");
 }
