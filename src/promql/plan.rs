@@ -6,7 +6,7 @@ use super::annotations::Span;
 use super::ast::{AggregateOp, At, BinaryOp, Dur, Expr};
 use super::dialect;
 use super::error::{EvalError, PromqlError};
-use super::func::{BatchFn, RangeFn, RangeMode, ValueType};
+use super::func::{BatchFn, MathFn, RangeFn, RangeMode, ValueType};
 use super::limits::{EvalEnv, Features};
 use super::steps::StepGrid;
 use super::value::Evaluated;
@@ -183,7 +183,9 @@ pub enum NodeKind {
     /// A function of every float; histograms are left out.
     Math {
         name: &'static str,
-        f: fn(f64, &[f64]) -> f64,
+        f: MathFn,
+        /// Scalar arguments for which the result is empty.
+        empty: Option<fn(&[f64]) -> bool>,
         input: NodeId,
         args: Vec<NodeId>,
     },

@@ -76,7 +76,12 @@ fn arg(args: &[f64], i: usize, default: f64) -> f64 {
     args.get(i).copied().unwrap_or(default)
 }
 
-/// `clamp(v, min, max)`; the case of `max` below `min` is the operator's, whose result is then empty.
+/// Whether the bounds of `clamp` leave no room, so that nothing is left of a vector.
+pub(super) fn bounds_crossed(args: &[f64]) -> bool {
+    matches!(args, [min, max] if max < min)
+}
+
+/// `clamp(v, min, max)`
 pub(super) fn clamp(v: f64, args: &[f64]) -> f64 {
     max(arg(args, 0, f64::NAN), min(arg(args, 1, f64::NAN), v))
 }

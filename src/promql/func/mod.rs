@@ -64,6 +64,8 @@ pub enum Out {
     Float(f64),
     /// A histogram.
     Histogram(Arc<FloatHistogram>),
+    /// The arguments make no sense: the query fails with this text.
+    Fail(String),
 }
 
 /// What a function may say and know beside its input.
@@ -93,6 +95,9 @@ impl FnCtx<'_> {
 
 /// A function of a range vector: one window and the scalar arguments (in order, the range left out) at this step.
 pub type RangeFn = fn(&Window<'_>, &[f64], &mut FnCtx<'_>) -> Out;
+
+/// A function of a float and the scalar arguments at this step.
+pub type MathFn = fn(f64, &[f64]) -> f64;
 
 /// All windows of one series that has floats only, for functions that are faster over the whole column. The window of
 /// step `i` has `ts[bounds[i].0..bounds[i].1]`, starts (exclusive) at `first_start + i * step` and is `range` long.
@@ -193,7 +198,12 @@ pub enum Kind {
         keeps_name: bool,
     },
     /// Of every float of an instant vector and the scalar arguments; histograms are left out.
-    Math(fn(f64, &[f64]) -> f64),
+    Math {
+        /// Value by value.
+        f: MathFn,
+        /// Scalar arguments for which the result is empty.
+        empty: Option<fn(&[f64]) -> bool>,
+    },
     /// Of every float of an instant vector, taken as seconds since the epoch; without argument, of the evaluation time.
     Date(fn(f64) -> f64),
     /// Of every native histogram of an instant vector; floats are left out.

@@ -45,9 +45,14 @@ pub(super) fn predict_linear(w: &Window<'_>, args: &[f64], ctx: &mut FnCtx<'_>) 
     Out::Float(slope * ahead + intercept)
 }
 
-/// `double_exponential_smoothing(m, sf, tf)`: with factors outside of 0..1 (both exclusive) nothing.
+/// `double_exponential_smoothing(m, sf, tf)`: the factors are between 0 and 1, both exclusive.
 pub(super) fn double_exponential_smoothing(w: &Window<'_>, args: &[f64], ctx: &mut FnCtx<'_>) -> Out {
     let &[sf, tf] = args else { return Out::None };
+    for (factor, what, short) in [(sf, "smoothing", "sf"), (tf, "trend", "tf")] {
+        if factor <= 0.0 || factor >= 1.0 {
+            return Out::Fail(format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {factor:.6}"));
+        }
+    }
     let Some(vs) = two_floats(w, ctx) else { return Out::None };
     let &[first, second, ..] = vs else { return Out::None };
     let (mut before, mut smooth, mut trend) = (0.0, first, second - first);

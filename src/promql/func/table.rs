@@ -2,7 +2,8 @@
 
 use super::ValueType::{Matrix, Scalar, String, Vector};
 use super::{
-    BatchFn, Function, Kind, RangeFn, Special, ValueType, batch, changes, date, math, over_time, rate, regression,
+    BatchFn, Function, Kind, MathFn, RangeFn, Special, ValueType, batch, changes, date, math, over_time, rate,
+    regression,
 };
 use crate::model::FloatHistogram;
 
@@ -29,7 +30,7 @@ const fn range(
 }
 
 const fn math(name: &'static str, args: &'static [ValueType], variadic: i32, f: fn(f64, &[f64]) -> f64) -> Function {
-    Function { name, args, variadic, returns: Vector, experimental: false, kind: Kind::Math(f) }
+    Function { name, args, variadic, returns: Vector, experimental: false, kind: Kind::Math { f, empty: None } }
 }
 
 const fn date(name: &'static str, f: fn(f64) -> f64) -> Function {
@@ -54,7 +55,14 @@ pub static FUNCTIONS: &[Function] = &[
     range("avg_over_time", &[Matrix], false, over_time::avg, Some(batch::avg), false),
     math("ceil", &[Vector], 0, math::ceil),
     range("changes", &[Matrix], false, changes::changes, Some(batch::changes), false),
-    math("clamp", &[Vector, Scalar, Scalar], 0, math::clamp),
+    Function {
+        name: "clamp",
+        args: &[Vector, Scalar, Scalar],
+        variadic: 0,
+        returns: Vector,
+        experimental: false,
+        kind: Kind::Math { f: math::clamp, empty: Some(math::bounds_crossed) },
+    },
     math("clamp_max", &[Vector, Scalar], 0, math::clamp_max),
     math("clamp_min", &[Vector, Scalar], 0, math::clamp_min),
     math("cos", &[Vector], 0, math::cos),
@@ -87,7 +95,6 @@ pub static FUNCTIONS: &[Function] = &[
     histogram("histogram_stddev", FloatHistogram::stddev),
     histogram("histogram_stdvar", FloatHistogram::variance),
     histogram("histogram_sum", |h| h.sum),
-    range("holt_winters", &[Matrix, Scalar, Scalar], true, regression::double_exponential_smoothing, None, false),
     date("hour", date::hour),
     range("idelta", &[Matrix], false, rate::idelta, Some(batch::idelta), false),
     range("increase", &[Matrix], false, rate::increase, Some(batch::increase), false),

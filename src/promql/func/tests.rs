@@ -81,6 +81,7 @@ fn call(name: &str, w: &Window<'_>, args: &[f64]) -> (String, Vec<String>) {
         Out::None => "none".to_owned(),
         Out::Float(v) => crate::model::number::format_float(v),
         Out::Histogram(h) => h.to_notation(),
+        Out::Fail(text) => text,
     };
     (out, notes.iter().map(|(n, _)| n.to_string()).collect())
 }
@@ -234,6 +235,12 @@ fn aggregation_over_time_is_compensated() {
         ("deriv", "Infx5", &[], nan),
         ("predict_linear", "0 10 20 30 40 0 10 20 30 40 50", &[0.0], "38.63636363636363"),
         ("double_exponential_smoothing", "0+10x5", &[0.5, 0.5], "50"),
+        (
+            "double_exponential_smoothing",
+            "1 2 3",
+            &[0.5, 1.0],
+            "invalid trend factor. Expected: 0 < tf < 1, got: 1.000000",
+        ),
         ("changes", "1 1 NaN NaN 2", &[], "2"),
         ("resets", "1 2 3 0 1 0 0 1 2 0", &[], "3"),
     ] {

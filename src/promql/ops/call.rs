@@ -1,6 +1,7 @@
 //! Functions of instant vectors and of nothing, value by value.
 
 use super::super::error::EvalError;
+use super::super::func::MathFn;
 use super::super::plan::NodeId;
 use super::super::steps::{Bitmap, StepGrid, StepVector};
 use super::scalar::ScalarColumn;
@@ -11,7 +12,7 @@ use crate::model::{FloatHistogram, Labels};
 /// A function of every float; histograms are left out.
 pub(super) fn math(
     eval: &Eval<'_>,
-    f: fn(f64, &[f64]) -> f64,
+    (f, empty): (MathFn, Option<fn(&[f64]) -> bool>),
     input: NodeId,
     args: &[NodeId],
     grid: &StepGrid,
@@ -22,6 +23,12 @@ pub(super) fn math(
     let constant = columns.iter().all(|c| matches!(c, ScalarColumn::Constant(_)));
     eval.stream(input, grid, &mut |labels, _, row| {
         row.hists = None;
+        for i in (0..grid.len()).filter(|_| empty.is_some()) {
+            now.iter_mut().zip(&columns).for_each(|(slot, c)| *slot = c.at(i));
+            if empty.is_some_and(|empty| empty(&now)) {
+                row.present.unset(i);
+            }
+        }
         for i in row.present.iter() {
             if !constant {
                 now.iter_mut().zip(&columns).for_each(|(slot, c)| *slot = c.at(i));

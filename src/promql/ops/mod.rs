@@ -164,7 +164,7 @@ impl<'a> Eval<'a> {
             SampleTime { selector: s, start } => selector::sample_times(self, s, *start, grid, sink),
             RangeCall(call) => window::stream(self, call, node.span, grid, sink),
             AbsentOverTime(source, labels) => window::absent(self, source, labels, grid, sink),
-            Math { f, input, args, .. } => call::math(self, *f, *input, args, grid, sink),
+            Math { f, empty, input, args, .. } => call::math(self, (*f, *empty), *input, args, grid, sink),
             Date { f, input, .. } => call::date(self, *f, *input, grid, sink),
             Histogram { f, input, .. } => call::histogram(self, *f, *input, grid, sink),
             Negate(input) => call::negate(self, *input, grid, sink),

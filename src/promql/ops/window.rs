@@ -70,7 +70,7 @@ impl Run<'_, '_> {
                 };
                 batch(&windows, &mut self.row);
             }
-            _ => self.one_by_one(frame, &self.eval.visible(labels, dropped), buf),
+            _ => self.one_by_one(frame, &self.eval.visible(labels, dropped), buf)?,
         }
         if self.row.present.any() {
             self.note_non_counter(labels, dropped);
@@ -89,7 +89,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn one_by_one(&mut self, frame: &Frame, labels: &Labels, buf: &SampleBuf) {
+    fn one_by_one(&mut self, frame: &Frame, labels: &Labels, buf: &SampleBuf) -> Result<(), EvalError> {
         let mut windows = reader::Windows::new(frame, buf);
         let mut notes = self.eval.notes.borrow_mut();
         for (i, t) in self.grid.times().enumerate() {
@@ -102,8 +102,10 @@ impl Run<'_, '_> {
                 Out::None => {}
                 Out::Float(v) => self.row.set(i, v),
                 Out::Histogram(h) => self.row.set_histogram(i, h),
+                Out::Fail(text) => return Err(EvalError::execution(text)),
             }
         }
+        Ok(())
     }
 
     /// `rate` and `increase` make sense of counters only.

@@ -219,11 +219,11 @@ impl Planner<'_> {
                 }
                 Ok(self.add_merged(kind, span, invariant, one_name))
             }
-            Kind::Math(f) => {
+            Kind::Math { f, empty } => {
                 let input = self.argument(call, 0)?;
                 let args = (1..call.args.len()).map(|i| self.argument(call, i)).collect::<Result<Vec<_>, _>>()?;
                 let invariant = self.is_invariant(input) && args.iter().all(|a| self.is_invariant(*a));
-                Ok(self.add_dropping(NodeKind::Math { name, f, input, args }, span, &[input], invariant))
+                Ok(self.add_dropping(NodeKind::Math { name, f, empty, input, args }, span, &[input], invariant))
             }
             Kind::Date(f) => {
                 let input = if call.args.is_empty() { None } else { Some(self.argument(call, 0)?) };
