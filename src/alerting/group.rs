@@ -313,8 +313,12 @@ impl Evaluation {
         if samples.is_empty() {
             return Ok(());
         }
-        out.refused.add(world.append(&samples)?);
-        Ok(())
+        let refused = world.append(&samples)?;
+        out.refused.add(refused);
+        match refused.first_reason() {
+            Some(reason) => Err(reason.into()),
+            None => Ok(()),
+        }
     }
 
     /// Marks stale what removed rules wrote, unless a rule of this group goes on writing it.
@@ -334,6 +338,16 @@ impl Evaluation {
 }
 
 impl Refused {
+    /// Why samples were refused, for one of the reasons there are.
+    pub fn first_reason(&self) -> Option<&'static str> {
+        let reasons = [
+            (self.out_of_order, "out of order sample"),
+            (self.duplicate, "duplicate sample for timestamp"),
+            (self.too_old, "too old sample"),
+        ];
+        reasons.into_iter().find(|(count, _)| *count > 0).map(|(_, reason)| reason)
+    }
+
     /// Adds another count.
     pub fn add(&mut self, other: Refused) {
         self.out_of_order += other.out_of_order;

@@ -12,8 +12,10 @@ pub mod rule;
 pub mod schedule;
 pub mod series;
 pub mod spec;
+pub mod world;
 
 pub use alert::{Alert, AlertState, AlertTable};
 pub use group::{Evaluated, Evaluation, GroupState, Health, RuleState};
 pub use machine::{Instance, Transition};
 pub use rule::{GroupKey, GroupSpec, RuleKey, RuleKind, RuleSpec};
+pub use world::{Renderer, StorageWorld, Surroundings};

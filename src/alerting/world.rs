@@ -1,0 +1,117 @@
+//! The world of a server: rules query the configured datasource and write to our own storage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::datasource::Querier;
+use crate::model::{Labels, Value};
+use crate::promql::{CancelToken, CompileOptions, EvalEnv, Evaluated, QueryValue, VectorSample, compile};
+use crate::tsdb::{AppendError, Tsdb};
+
+use super::group::{Element, Refused, RuleResult, TemplateInput, World};
+use super::rule::RuleSpec;
+use super::series::RuleSample;
+
+/// Where rules get their answers from, and what templates see: everything a reload can change.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Answers queries.
+    pub querier: Arc<dyn Querier>,
+    /// What surrounds every query; its cancel token is replaced.
+    pub env: EvalEnv,
+    /// How long one query may take.
+    pub timeout: Duration,
+    /// How queries of templates are compiled.
+    pub options: CompileOptions,
+    /// `$externalLabels`.
+    pub external_labels: Labels,
+    /// `$externalURL`.
+    pub external_url: Arc<str>,
+}
+
+/// Runs a query for a template at a time.
+pub type TemplateQuery<'a> = &'a dyn Fn(&str, i64) -> Result<Vec<VectorSample>, String>;
+
+/// Renders labels and annotations of alerts.
+pub trait Renderer: Send + Sync {
+    /// The text for one alert; the error text when the template fails.
+    fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String;
+}
+
+/// Rules over a datasource, with their output in our own storage.
+pub struct StorageWorld {
+    surroundings: ArcSwap<Surroundings>,
+    storage: Tsdb,
+    renderer: Box<dyn Renderer>,
+}
+
+impl StorageWorld {
+    /// A world; rules' series go to `storage`, whatever answers their queries.
+    pub fn new(surroundings: Surroundings, storage: Tsdb, renderer: Box<dyn Renderer>) -> Self {
+        StorageWorld { surroundings: ArcSwap::from_pointee(surroundings), storage, renderer }
+    }
+
+    /// Puts other surroundings in force. Evaluations under way end in those they began in.
+    pub fn set_surroundings(&self, surroundings: Surroundings) {
+        self.surroundings.store(Arc::new(surroundings));
+    }
+}
+
+impl Surroundings {
+    fn env(&self) -> EvalEnv {
+        EvalEnv { cancel: CancelToken::with_timeout(self.timeout), ..self.env.clone() }
+    }
+
+    fn template_query(&self, query: &str, at: i64) -> Result<Vec<VectorSample>, String> {
+        let plan = compile(query, &self.options).map_err(|e| e.to_string())?;
+        let evaluated = self.querier.instant(&plan, at, &self.env()).map_err(|e| e.to_string())?;
+        vector(evaluated, at)
+    }
+}
+
+/// A result as an instant vector; a scalar is one element without labels.
+fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
+    match evaluated.value {
+        QueryValue::Vector(samples) => Ok(samples),
+        QueryValue::Scalar(v) => Ok(vec![VectorSample { labels: Labels::empty(), t: at, value: Value::Float(v) }]),
+        QueryValue::String(_) | QueryValue::Matrix(_) => Err("rule result is not a vector or scalar".into()),
+    }
+}
+
+impl World for StorageWorld {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        let surroundings = self.surroundings.load();
+        let env = surroundings.env();
+        let evaluated = surroundings.querier.instant(&rule.plan, at, &env).map_err(|e| e.to_string())?;
+        let source = rule.plan.source();
+        let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));
+        let samples = vector(evaluated, at)?;
+        let elements = samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect();
+        Ok(RuleResult { elements, warnings, infos })
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        let surroundings = self.surroundings.load();
+        let query = |query: &str, at: i64| surroundings.template_query(query, at);
+        self.renderer.render(&input, &surroundings, &query)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+        let mut appender = self.storage.appender();
+        let mut refused = Refused::default();
+        for RuleSample { labels, t, value } in samples {
+            match appender.append_with_st(labels, 0, *t, value.clone()) {
+                Ok(_) => {}
+                Err(AppendError::OutOfOrder) => refused.out_of_order += 1,
+                Err(AppendError::Duplicate) => refused.duplicate += 1,
+                Err(AppendError::TooOld | AppendError::OutOfBounds) => refused.too_old += 1,
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+        let committed = appender.commit().map_err(|e| e.to_string())?;
+        refused.out_of_order += committed.rejected;
+        Ok(refused)
+    }
+}
