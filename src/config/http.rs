@@ -340,7 +340,6 @@ impl Authorization {
 
 impl OAuth2 {
     fn check(&mut self, m: &MapReader) {
-        const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
         if self.client_id.is_empty() {
             m.error("client_id", "oauth2 client_id must be configured");
         }
@@ -353,21 +352,6 @@ impl OAuth2 {
                 "client_secret",
                 "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured",
             );
-        }
-        if self.grant_type == JWT_BEARER {
-            let key = [&self.client_certificate_key_file, &self.client_certificate_key_ref].map(|s| !s.is_empty());
-            let inline = !self.client_certificate_key.is_empty();
-            if several(&[inline, key.contains(&true)]) || several(&key) || !(inline || key.contains(&true)) {
-                m.error(
-                    "client_certificate_key",
-                    "exactly one of oauth2 client_certificate_key, client_certificate_key_file & \
-                     client_certificate_key_ref must be configured using grant-type=\
-                     urn:ietf:params:oauth:grant-type:jwt-bearer",
-                );
-            }
-        }
-        if !["", "RS256", "RS384", "RS512"].contains(&self.signature_algorithm.as_str()) {
-            m.error("signature_algorithm", "oauth2 signature algorithm must be one of RS256, RS384, RS512");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! all errors of a file are reported at once. Secrets are of type [`secret::Secret`], which does not print itself.
 
 pub mod alerting;
+pub mod alertmanager;
 pub mod global;
 pub mod http;
 pub mod own;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::alerting::{AlertingConfig, AlertmanagerClientConfig};
+pub use self::alertmanager::AlertmanagerConfig;
 pub use self::global::GlobalConfig;
 pub use self::http::HttpClientConfig;
 pub use self::own::{Datasource, QueryMethod, RemoteDatasource, WatchbellConfig};

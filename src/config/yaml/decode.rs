@@ -60,14 +60,9 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Reads a file that is one document; a second one is reported, none gives `None`.
+    /// Reads a file's first document, as Go's readers do; none gives `None`.
     pub fn document(&self) -> Option<Node> {
-        let mut roots = self.documents().into_iter();
-        let root = roots.next();
-        if let Some(second) = roots.next() {
-            self.error(second.position, "expected one YAML document, found another");
-        }
-        root
+        self.documents().into_iter().next()
     }
 
     /// The file's name.
@@ -197,6 +192,18 @@ impl<'n> MapReader<'n> {
     /// Whether a key is there and not null.
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(k, v)| k.text() == Some(key) && !v.is_null())
+    }
+
+    /// Whether a key has a value other than null and the empty string.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.entries.iter().any(|(k, v)| k.text() == Some(key) && !v.is_null() && v.text() != Some(""))
+    }
+
+    /// Reports a key that is set although another one is.
+    pub fn at_most_one(&self, one: &str, other: &str) {
+        if self.is_set(one) && self.is_set(other) {
+            self.error(other, format!("at most one of {one} & {other} must be configured"));
+        }
     }
 
     /// Where a key's value stands; the mapping's place when it is absent.

@@ -15,4 +15,4 @@ mod values;
 pub use decode::{Decode, Decoder, MapReader};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
-pub use values::Duration;
+pub use values::{Duration, GoDuration, Sparse, parse_go_duration, to_json};

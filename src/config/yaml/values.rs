@@ -47,6 +47,74 @@ impl Decode for Duration {
     }
 }
 
+/// A duration in Go's notation (`1.5s`, `300ms`), or a whole number of nanoseconds; milliseconds inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GoDuration(pub i64);
+
+impl Decode for GoDuration {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        if let Some(Scalar::Int(n)) = node.scalar() {
+            return i64::try_from(n / 1_000_000).ok().map(GoDuration);
+        }
+        match node.text().and_then(parse_go_duration) {
+            Some(ms) => Some(GoDuration(ms)),
+            None => d.mismatch(node, "a duration such as 1m30s"),
+        }
+    }
+}
+
+/// Go's `time.ParseDuration`, in milliseconds.
+pub fn parse_go_duration(text: &str) -> Option<i64> {
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at_checked(digits)?;
+        let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at_checked(letters)?;
+        let scale = match unit {
+            "ns" => 1e-6,
+            "us" | "µs" | "μs" => 1e-3,
+            "ms" => 1.0,
+            "s" => 1e3,
+            "m" => 6e4,
+            "h" => 3.6e6,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * scale;
+        rest = tail;
+    }
+    (total <= duration::MAX_MILLIS as f64).then_some((sign * total) as i64)
+}
+
+/// A list whose null items count for nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sparse<T>(pub Vec<T>);
+
+impl<T> std::ops::Deref for Sparse<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: Decode> Decode for Sparse<T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(items) = node.items() else { return d.mismatch(node, "a list") };
+        Some(Sparse(items.iter().filter(|i| !i.is_null()).filter_map(|i| T::decode(i, d)).collect()))
+    }
+}
+
 /// Any scalar is text, as in Go's readers: `version: 1.10` is "1.10" where text is wanted, and null is empty.
 impl Decode for String {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {

@@ -1,0 +1,229 @@
+//! The rules that span sections, and the sections that are read and have no effect.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::AlertmanagerConfig;
+use crate::config::http::{HeaderConfig, HttpClientConfig, TlsConfig};
+use crate::config::secret::Secret;
+use crate::config::yaml::{Decoder, Duration, MapReader, Node};
+use crate::section;
+
+section! {
+    /// Accepted and without effect.
+    pub struct Tracing as "tracing config" with check {
+        /// `grpc` or `http`.
+        client_type: String = "grpc".into(),
+        /// Where spans would go.
+        endpoint: String,
+        /// Which part of them.
+        sampling_fraction: f64,
+        /// Without TLS.
+        insecure: bool,
+        /// TLS.
+        tls_config: Option<TlsConfig>,
+        /// Headers.
+        headers: BTreeMap<String, HeaderConfig>,
+        /// `gzip` or nothing.
+        compression: String,
+        /// How long one request may take.
+        timeout: Duration,
+    }
+}
+
+section! {
+    /// Accepted and without effect.
+    pub struct EventRecorder as "event recorder" {
+        /// Files.
+        file_outputs: Vec<FileOutput>,
+        /// Webhooks.
+        webhook_outputs: Vec<WebhookOutput>,
+        /// Kafka.
+        kafka_outputs: Vec<KafkaOutput>,
+    }
+}
+
+section! {
+    /// A file that events would be written to.
+    pub struct FileOutput as "event recorder file output" with check {
+        /// Where.
+        path: String,
+    }
+}
+
+section! {
+    /// A webhook that events would be sent to.
+    pub struct WebhookOutput as "event recorder webhook output" with check {
+        /// Where.
+        url: Secret,
+        /// The HTTP client.
+        http_config: Option<HttpClientConfig>,
+        /// How long one request may take.
+        timeout: Duration,
+        /// Requests at a time.
+        workers: i64,
+        /// How often a request is tried again.
+        max_retries: i64,
+        /// The pause between tries.
+        retry_backoff: Duration,
+    }
+}
+
+section! {
+    /// A Kafka topic that events would be sent to.
+    pub struct KafkaOutput as "event recorder kafka output" {
+        /// Where.
+        brokers: Vec<String>,
+        /// To which topic.
+        topic: String,
+        /// As whom.
+        client_id: String,
+        /// Which acknowledgement is waited for.
+        acks: String,
+        /// How messages are compressed.
+        compression: String,
+        /// How events are written.
+        format: String,
+        /// Events kept waiting.
+        buffer_size: i64,
+        /// TLS.
+        tls_config: Option<TlsConfig>,
+    }
+}
+
+impl Tracing {
+    fn check(&mut self, m: &MapReader) {
+        if self.endpoint.is_empty() {
+            m.error("endpoint", "tracing endpoint must be set");
+        }
+        if !["grpc", "http"].contains(&self.client_type.as_str()) {
+            m.error("client_type", format!("expected tracing client type to be http or grpc, found {}", self.client_type));
+        }
+        if !["", "gzip"].contains(&self.compression.as_str()) {
+            m.error("compression", format!("invalid compression type {} provided, valid options: gzip", self.compression));
+        }
+    }
+}
+
+impl FileOutput {
+    fn check(&mut self, m: &MapReader) {
+        if self.path.is_empty() {
+            m.error("path", "event_recorder file output requires a path");
+        }
+    }
+}
+
+impl WebhookOutput {
+    fn check(&mut self, m: &MapReader) {
+        if self.url.is_empty() {
+            m.error("url", "event_recorder webhook output requires a url");
+        }
+    }
+}
+
+impl AlertmanagerConfig {
+    pub(super) fn check(&mut self, m: &MapReader) {
+        self.check_receivers(m);
+        let intervals = self.check_intervals(m);
+        match (&self.route, m.node_at("route")) {
+            (None, None) => m.error("route", "no routes provided"),
+            (_, Some(root)) => self.check_route(root, &intervals, m.decoder()),
+            _ => {}
+        }
+        for template in self.templates.iter().filter(|t| !is_glob(t)) {
+            m.error("templates", format!("syntax error in pattern {template:?}"));
+        }
+    }
+
+    /// Names are given once; receivers take from the global section what they lack.
+    fn check_receivers(&mut self, m: &MapReader) {
+        let nodes = m.node_at("receivers").and_then(Node::items).unwrap_or_default();
+        let mut names = HashSet::new();
+        for (receiver, node) in self.receivers.0.iter_mut().zip(nodes.iter().filter(|n| n.entries().is_some())) {
+            if !receiver.name.is_empty() && !names.insert(receiver.name.clone()) {
+                let message = format!("notification config name {:?} is not unique", receiver.name);
+                m.decoder().error(node.get("name").unwrap_or(node).position, message);
+            }
+            receiver.fill(&self.global, node, m.decoder());
+        }
+    }
+
+    fn check_intervals(&mut self, m: &MapReader) -> HashSet<String> {
+        let mut names = HashSet::new();
+        let lists = [
+            ("mute_time_intervals", "mute time interval", &self.mute_time_intervals),
+            ("time_intervals", "time interval", &self.time_intervals),
+        ];
+        for (key, what, list) in lists {
+            let nodes = m.node_at(key).and_then(Node::items).unwrap_or_default();
+            for (interval, node) in list.iter().zip(nodes.iter().filter(|n| n.entries().is_some())) {
+                if interval.name.is_empty() {
+                    m.decoder().error(node.position, format!("missing name in {what}"));
+                } else if !names.insert(interval.name.clone()) {
+                    let message = format!("{what} {:?} is not unique", interval.name);
+                    m.decoder().error(node.get("name").unwrap_or(node).position, message);
+                }
+            }
+        }
+        self.time_intervals.0.append(&mut self.mute_time_intervals.0);
+        names
+    }
+
+    fn check_route(&self, root: &Node, intervals: &HashSet<String>, d: &Decoder) {
+        let at = |key: &str| root.get(key).unwrap_or(root).position;
+        if let Some(route) = &self.route {
+            if route.receiver.is_empty() {
+                d.error(root.position, "root route must specify a default receiver");
+            }
+            if !route.all_matchers().is_empty() {
+                let key = ["matchers", "match", "match_re"].into_iter().find(|k| root.get(k).is_some());
+                d.error(at(key.unwrap_or_default()), "root route must not have any matchers");
+            }
+            if !route.mute_time_intervals.is_empty() {
+                d.error(at("mute_time_intervals"), "root route must not have any mute time intervals");
+            }
+            if !route.active_time_intervals.is_empty() {
+                d.error(at("active_time_intervals"), "root route must not have any active time intervals");
+            }
+            if route.continue_matching {
+                d.error(at("continue"), "cannot have continue in root route");
+            }
+        }
+        let names: HashSet<&str> = self.receivers.iter().map(|r| r.name.as_str()).collect();
+        check_names(root, &names, intervals, d);
+    }
+}
+
+/// Every receiver and interval that a route names must be defined. Walks the file's own tree, whose places are known.
+fn check_names(route: &Node, receivers: &HashSet<&str>, intervals: &HashSet<String>, d: &Decoder) {
+    let receiver = route.get("receiver").filter(|n| !n.is_null());
+    if let Some((node, name)) = receiver.and_then(|n| Some((n, n.text()?)))
+        && !name.is_empty()
+        && !receivers.contains(name)
+    {
+        d.error(node.position, format!("undefined receiver {name:?} used in route"));
+    }
+    for key in ["mute_time_intervals", "active_time_intervals"] {
+        for node in route.get(key).and_then(Node::items).unwrap_or_default() {
+            if let Some(name) = node.text().filter(|name| !intervals.contains(*name)) {
+                d.error(node.position, format!("undefined time interval {name:?} used in route"));
+            }
+        }
+    }
+    for child in route.get("routes").and_then(Node::items).unwrap_or_default() {
+        check_names(child, receivers, intervals, d);
+    }
+}
+
+/// Whether Go's `filepath.Match` takes the pattern: brackets close and nothing is escaped at the end.
+fn is_glob(pattern: &str) -> bool {
+    let (mut chars, mut class) = (pattern.chars(), false);
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next().is_none() => return false,
+            '[' => class = true,
+            ']' => class = false,
+            _ => {}
+        }
+    }
+    !class
+}

@@ -1,0 +1,199 @@
+//! Matchers as text, in both of Alertmanager's syntaxes.
+//!
+//! The classic syntax is tried first and wins where both read a text, as in Alertmanager's default mode; what only the
+//! UTF-8 syntax reads (quoted names, names of any letters) is read by that.
+
+use crate::model::{MatchOp, Matcher};
+
+/// Reads a list of matchers: `a="b", c=~"d|e"`, with or without braces.
+///
+/// # Errors
+/// What the classic syntax has against it.
+pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, String> {
+    classic(text).or_else(|reason| utf8(text).ok_or(reason))
+}
+
+const OPERATORS: [(&str, MatchOp); 4] =
+    [("=~", MatchOp::Regex), ("!~", MatchOp::NotRegex), ("!=", MatchOp::NotEqual), ("=", MatchOp::Equal)];
+
+fn take_operator(text: &str) -> Option<(MatchOp, &str)> {
+    OPERATORS.iter().find_map(|(op, kind)| text.strip_prefix(op).map(|rest| (*kind, rest)))
+}
+
+fn classic(text: &str) -> Result<Vec<Matcher>, String> {
+    let text = text.trim();
+    let text = text.strip_prefix('{').unwrap_or(text);
+    let text = text.strip_suffix('}').unwrap_or(text);
+    split_outside_quotes(text).into_iter().map(classic_matcher).collect()
+}
+
+/// Splits at commas outside of double quotes. Nothing after the last comma is no item.
+fn split_outside_quotes(text: &str) -> Vec<&str> {
+    let (mut items, mut begin, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            ',' if !quoted => {
+                items.extend(text.get(begin..i));
+                begin = i + 1;
+            }
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    items.extend(text.get(begin..).filter(|rest| !rest.is_empty()));
+    items
+}
+
+fn classic_matcher(text: &str) -> Result<Matcher, String> {
+    let bad = || format!("bad matcher format: {text}");
+    let trimmed = text.trim();
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
+    let end = trimmed.find(|c: char| !letter(c) && !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let (name, rest) = trimmed.split_at_checked(end).ok_or_else(bad)?;
+    if !name.starts_with(letter) {
+        return Err(bad());
+    }
+    let (op, raw) = take_operator(rest.trim_start()).ok_or_else(bad)?;
+    Matcher::new(op, name, unescape(raw.trim())?)
+}
+
+fn unescape(raw: &str) -> Result<String, String> {
+    let stray = || format!("matcher value contains unescaped double quote: {raw}");
+    let body = match raw.strip_prefix('"') {
+        Some(body) => body.strip_suffix('"').filter(|b| !ends_escaped(b)).ok_or_else(stray)?,
+        None => raw,
+    };
+    let mut out = String::with_capacity(body.len());
+    let mut chars = body.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some('"' | '\\')) => out.extend(chars.peek()),
+            ('\\', Some(_)) => {
+                out.push('\\');
+                out.extend(chars.peek());
+            }
+            ('"', _) => return Err(stray()),
+            (c, _) => {
+                out.push(c);
+                continue;
+            }
+        }
+        chars.next();
+    }
+    Ok(out)
+}
+
+fn ends_escaped(text: &str) -> bool {
+    text.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1
+}
+
+/// The UTF-8 syntax. `None` when the text is not in it.
+fn utf8(text: &str) -> Option<Vec<Matcher>> {
+    let text = text.trim();
+    let mut rest = match text.strip_prefix('{') {
+        Some(inner) => inner.strip_suffix('}')?.trim(),
+        None => text,
+    };
+    let mut matchers = Vec::new();
+    while !rest.is_empty() {
+        let (name, after) = utf8_token(rest)?;
+        let (op, after) = take_operator(after.trim_start())?;
+        let (value, after) = utf8_token(after.trim_start())?;
+        matchers.push(Matcher::new(op, name, value).ok()?);
+        rest = after.trim_start();
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more.trim_start(),
+            None if rest.is_empty() => {}
+            None => return None,
+        }
+    }
+    Some(matchers)
+}
+
+/// A quoted string, or a run of characters that mean nothing.
+fn utf8_token(text: &str) -> Option<(String, &str)> {
+    const RESERVED: &str = "{}!=~,\\\"'`";
+    if let Some(body) = text.strip_prefix('"') {
+        let (mut out, mut chars) = (String::new(), body.chars());
+        loop {
+            match chars.next()? {
+                '"' => return Some((out, chars.as_str())),
+                '\\' => out.push(escape(&mut chars)?),
+                c => out.push(c),
+            }
+        }
+    }
+    let end = text.find(|c: char| RESERVED.contains(c) || c.is_whitespace()).unwrap_or(text.len());
+    let (token, rest) = text.split_at_checked(end)?;
+    (!token.is_empty()).then(|| (token.to_owned(), rest))
+}
+
+/// Go's escapes in quoted strings.
+fn escape(chars: &mut std::str::Chars) -> Option<char> {
+    let hex = |chars: &mut std::str::Chars, digits: usize| {
+        let (number, rest) = chars.as_str().split_at_checked(digits)?;
+        *chars = rest.chars();
+        char::from_u32(u32::from_str_radix(number, 16).ok()?)
+    };
+    match chars.next()? {
+        'a' => Some('\x07'),
+        'b' => Some('\x08'),
+        'f' => Some('\x0c'),
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        'v' => Some('\x0b'),
+        '\\' => Some('\\'),
+        '"' => Some('"'),
+        'x' => hex(chars, 2),
+        'u' => hex(chars, 4),
+        'U' => hex(chars, 8),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers_are_read_in_both_syntaxes() {
+        for (text, want) in [
+            ("a=b", "a=\"b\""),
+            ("{a=b,c!~\"d|e\"}", "a=\"b\" c!~\"d|e\""),
+            ("a=b,", "a=\"b\""),
+            ("", ""),
+            ("{}", ""),
+            ("a=foo bar", "a=\"foo bar\""),
+            ("a==b", "a=\"=b\""),
+            ("a=", "a=\"\""),
+            ("foo=\"b\\\"z\"", "foo=\"b\\\"z\""),
+            ("foo='x'", "foo=\"'x'\""),
+            ("a=\\d", "a=\"\\\\d\""),
+            ("a=\\", "a=\"\\\\\""),
+            ("a=\"x,y\"", "a=\"x,y\""),
+            ("\"a b\"=\"c\"", "\"a b\"=\"c\""),
+            ("زمن=x", "\"زمن\"=\"x\""),
+            ("0a=b", "\"0a\"=\"b\""),
+            ("a.b=\"c\"", "\"a.b\"=\"c\""),
+        ] {
+            let shown = parse_matchers(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            assert_eq!(shown, Ok(want.to_owned()), "{text}");
+        }
+        for (bad, reason) in [
+            ("a", "bad matcher format: a"),
+            (",", "bad matcher format: "),
+            ("=b", "bad matcher format: =b"),
+            ("a b=c", "bad matcher format: a b=c"),
+            ("a~=b", "bad matcher format: a~=b"),
+            ("!a=b", "bad matcher format: !a=b"),
+            ("a=\"b", "matcher value contains unescaped double quote: \"b"),
+            ("a=b\"c\"", "matcher value contains unescaped double quote: b\"c\""),
+        ] {
+            assert_eq!(parse_matchers(bad).unwrap_err(), reason);
+        }
+        assert!(parse_matchers("a=~\"(\"").is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! Alertmanager's configuration, with its defaults and its checks: the verdicts are those of `amtool check-config`.
+
+mod checks;
+mod global;
+mod kubernetes;
+pub mod matchers;
+pub mod receivers;
+mod route;
+mod time_interval;
+
+use std::path::Path;
+
+pub use self::global::{Global, HostPort};
+pub use self::receivers::Receiver;
+pub use self::route::{GroupBy, InhibitRule, MatchEqual, MatchRegex, Matchers, Route};
+pub use self::time_interval::{
+    DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
+};
+use super::yaml::{Decode, Decoder, Node, Sparse};
+use super::{read_text, secret};
+use crate::model::{Diagnostic, Position};
+use crate::section;
+
+section! {
+    /// A configuration, with the global section's values filled into receivers.
+    pub struct AlertmanagerConfig as "alertmanager configuration" with check {
+        /// Defaults of receivers.
+        global: Global,
+        /// The root of the routing tree.
+        route: Option<Box<Route>>,
+        /// What mutes what.
+        inhibit_rules: Sparse<InhibitRule>,
+        /// Whom to tell, and how.
+        receivers: Sparse<Receiver>,
+        /// Globs of template files.
+        templates: Vec<String>,
+        /// Named intervals; those of the deprecated `mute_time_intervals` too.
+        time_intervals: Sparse<NamedTimeInterval>,
+        /// The deprecated name of that; empty once read.
+        mute_time_intervals: Sparse<NamedTimeInterval>,
+        /// Accepted and without effect: Watchbell writes no traces.
+        tracing: Option<checks::Tracing>,
+        /// Accepted and without effect: Watchbell's own log of notifications is in its state.
+        event_recorder: Option<checks::EventRecorder>,
+    }
+}
+
+/// A configuration and its text for display.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: AlertmanagerConfig,
+    /// The text with secrets masked.
+    pub masked: String,
+}
+
+impl AlertmanagerConfig {
+    /// Reads a configuration, plain or in a Kubernetes Secret; relative paths in it start from the file's folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_str(file: &str, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+        let decoder = Decoder::new(file, text);
+        let Some(root) = decoder.document() else {
+            if decoder.defect_count() == 0 {
+                decoder.error(Position::default(), "no route provided in config");
+            }
+            return decoder.finish(None);
+        };
+        if kubernetes::is_secret(&root) {
+            return load_secret(decoder, &root);
+        }
+        let mut config = AlertmanagerConfig::decode(&root, &decoder);
+        if let Some(config) = &mut config {
+            config.resolve_paths(Path::new(file).parent().unwrap_or(Path::new("")));
+        }
+        let masked = decoder.masked_source();
+        decoder.finish(config).map(|config| Loaded { config, masked })
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When the file cannot be read; else everything that is wrong with it.
+    pub fn load_file(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+        AlertmanagerConfig::load_str(&path.to_string_lossy(), &read_text(path)?)
+    }
+
+    /// The template files that `templates` names now, sorted, each once.
+    pub fn template_paths(&self) -> Vec<String> {
+        super::expand_globs(&self.templates)
+    }
+
+    fn resolve_paths(&mut self, dir: &Path) {
+        self.templates.iter_mut().for_each(|t| *t = secret::join_dir(dir, t));
+        self.global.http_config.resolve_paths(dir);
+        if let Some(tls) = &mut self.global.smtp_tls_config {
+            tls.resolve_paths(dir);
+        }
+        self.receivers.0.iter_mut().for_each(|r| r.resolve_paths(dir));
+    }
+}
+
+/// Reads the configuration that a Secret carries. Defects in `stringData` get their places in the Secret's file.
+fn load_secret(outer: Decoder, root: &Node) -> Result<Loaded, Vec<Diagnostic>> {
+    let file = outer.file().clone();
+    match kubernetes::take(root, &outer) {
+        None => outer.finish(None),
+        Some(kubernetes::Carried::Decoded(text)) => AlertmanagerConfig::load_str(&file, &text),
+        Some(kubernetes::Carried::Text(node)) => {
+            let text = node.text().unwrap_or_default();
+            AlertmanagerConfig::load_str(&file, text).map_err(|defects| {
+                let moved = |mut defect: Diagnostic| {
+                    let Position { line, column } = defect.position;
+                    if line > 0 {
+                        let offset = offset_of(text, line, column);
+                        defect.position = outer.locate(&node, offset);
+                    }
+                    defect
+                };
+                defects.into_iter().map(moved).collect()
+            })
+        }
+    }
+}
+
+/// The byte at a line and column of a text.
+fn offset_of(text: &str, line: u32, column: u32) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
+    let rest = text.get(before..).unwrap_or_default();
+    before + rest.chars().take(column.saturating_sub(1) as usize).map(char::len_utf8).sum::<usize>()
+}

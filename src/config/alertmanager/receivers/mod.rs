@@ -1,0 +1,199 @@
+//! Receivers: a name and a list of integrations of each kind. One file a kind or a family of kinds.
+
+mod chat;
+mod email;
+mod incident;
+mod jira;
+mod mattermost;
+mod opsgenie;
+mod pagerduty;
+mod rocketchat;
+mod slack;
+mod sns;
+mod teams;
+mod telegram;
+mod webhook;
+mod wechat;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use self::chat::{DiscordConfig, PushoverConfig, WebexConfig};
+pub use self::email::{EmailConfig, EmailThreading};
+pub use self::incident::{IncidentioConfig, VictorOpsConfig};
+pub use self::jira::{JiraConfig, JiraField};
+pub use self::mattermost::{MattermostAttachment, MattermostConfig, MattermostField, MattermostPriority, MattermostProps};
+pub use self::opsgenie::{OpsgenieConfig, OpsgenieResponder};
+pub use self::pagerduty::{PagerdutyConfig, PagerdutyImage, PagerdutyLink};
+pub use self::rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};
+pub use self::slack::{SlackAction, SlackConfig, SlackConfirmation, SlackField};
+pub use self::sns::{SigV4Config, SnsConfig};
+pub use self::teams::{MsTeamsConfig, MsTeamsV2Config};
+pub use self::telegram::TelegramConfig;
+pub use self::webhook::WebhookConfig;
+pub use self::wechat::WechatConfig;
+use super::Global;
+use crate::config::http::HttpClientConfig;
+use crate::config::secret::{Secret, join_dir};
+use crate::config::yaml::{Decoder, MapReader, Node};
+use crate::section;
+
+/// What all integrations have in common.
+pub trait Integration {
+    /// The kind's name, as in `slack_configs` without the suffix.
+    const KIND: &'static str;
+
+    /// Whether it wants to hear of resolved alerts.
+    fn send_resolved(&self) -> bool;
+
+    /// Takes from the global section what it lacks; gives what is missing there too.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn fill(&mut self, global: &Global) -> Result<(), String>;
+
+    /// Its HTTP client, for kinds that have one.
+    fn http_config(&mut self) -> Option<&mut Option<HttpClientConfig>>;
+
+    /// The files it names, to be made relative to the configuration's folder.
+    fn paths(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+}
+
+/// Declares the receiver and walks its lists: one row a kind.
+macro_rules! receiver {
+    ($($field:ident: $config:ident),* $(,)?) => {
+        section! {
+            /// Whom to tell, and by which integrations.
+            pub struct Receiver as "receiver" with check {
+                /// What routes call it.
+                name: String,
+                /// Labels for metrics.
+                labels: BTreeMap<String, String>,
+                $(
+                    #[doc = concat!("Integrations of the kind of [`", stringify!($config), "`].")]
+                    $field: Vec<$config>,
+                )*
+            }
+        }
+
+        impl Receiver {
+            /// Takes from the global section what integrations lack; reports what is missing there too.
+            pub(super) fn fill(&mut self, global: &Global, node: &Node, d: &Decoder) {
+                $(fill_all(&mut self.$field, global, node.get(stringify!($field)), d);)*
+            }
+
+            /// Makes the files it names relative to a configuration file's folder.
+            pub(super) fn resolve_paths(&mut self, dir: &Path) {
+                $(self.$field.iter_mut().for_each(|c| resolve(c, dir));)*
+            }
+
+            /// Kind, place among its kind, and whether it wants to hear of resolved alerts, of every integration.
+            pub fn integrations(&self) -> Vec<(&'static str, usize, bool)> {
+                let mut all = Vec::new();
+                $(all.extend(list(&self.$field));)*
+                all
+            }
+        }
+    };
+}
+
+// In the order in which Alertmanager builds them.
+receiver! {
+    webhook_configs: WebhookConfig,
+    email_configs: EmailConfig,
+    pagerduty_configs: PagerdutyConfig,
+    opsgenie_configs: OpsgenieConfig,
+    wechat_configs: WechatConfig,
+    slack_configs: SlackConfig,
+    victorops_configs: VictorOpsConfig,
+    pushover_configs: PushoverConfig,
+    sns_configs: SnsConfig,
+    telegram_configs: TelegramConfig,
+    discord_configs: DiscordConfig,
+    webex_configs: WebexConfig,
+    msteams_configs: MsTeamsConfig,
+    msteamsv2_configs: MsTeamsV2Config,
+    jira_configs: JiraConfig,
+    rocketchat_configs: RocketchatConfig,
+    mattermost_configs: MattermostConfig,
+    incidentio_configs: IncidentioConfig,
+}
+
+impl Receiver {
+    fn check(&mut self, m: &MapReader) {
+        if self.name.is_empty() {
+            m.error("name", "missing name in receiver");
+        }
+    }
+}
+
+fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>, d: &Decoder) {
+    let nodes = node.and_then(Node::items).unwrap_or_default().iter().filter(|n| n.entries().is_some());
+    for (integration, node) in list.iter_mut().zip(nodes) {
+        if let Err(missing) = integration.fill(global) {
+            d.error(node.position, missing);
+        }
+        if let Some(own) = integration.http_config() {
+            own.get_or_insert_with(|| global.http_config.clone());
+        }
+    }
+}
+
+fn resolve<I: Integration>(integration: &mut I, dir: &Path) {
+    if let Some(Some(http)) = integration.http_config() {
+        http.resolve_paths(dir);
+    }
+    for path in integration.paths() {
+        *path = join_dir(dir, path);
+    }
+}
+
+fn list<I: Integration>(configs: &[I]) -> impl Iterator<Item = (&'static str, usize, bool)> {
+    configs.iter().enumerate().map(|(i, c)| (I::KIND, i, c.send_resolved()))
+}
+
+/// Takes a secret and its file from the global section when neither is set; whether one is set then.
+fn fill_secret(own: (&mut Secret, &mut String), global: (&Secret, &String)) -> bool {
+    if own.0.is_empty() && own.1.is_empty() {
+        own.0.clone_from(global.0);
+        own.1.clone_from(global.1);
+    }
+    !own.0.is_empty() || !own.1.is_empty()
+}
+
+/// Implements [`Integration`] for a kind whose section is complete by itself.
+macro_rules! integration {
+    ($config:ident as $kind:literal $(, paths: [$($path:ident),*])? $(, fill: $fill:ident)?) => {
+        impl $crate::config::alertmanager::receivers::Integration for $config {
+            const KIND: &'static str = $kind;
+
+            fn send_resolved(&self) -> bool {
+                self.send_resolved
+            }
+
+            fn fill(&mut self, _global: &$crate::config::alertmanager::Global) -> Result<(), String> {
+                $(self.$fill(_global)?;)?
+                Ok(())
+            }
+
+            fn http_config(&mut self) -> Option<&mut Option<$crate::config::http::HttpClientConfig>> {
+                Some(&mut self.http_config)
+            }
+
+            fn paths(&mut self) -> Vec<&mut String> {
+                vec![$($(&mut self.$path),*)?]
+            }
+        }
+    };
+}
+use integration;
+
+/// Reports a template whose actions do not close: what can be told without knowing the functions.
+fn check_template(key: &str, template: &str, m: &MapReader) {
+    let unclosed = template.split("{{").skip(1).any(|after| !after.contains("}}"));
+    if unclosed {
+        m.error(key, "invalid template syntax: unclosed action");
+    }
+}

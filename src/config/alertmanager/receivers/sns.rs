@@ -1,0 +1,82 @@
+//! Amazon SNS.
+
+use std::collections::BTreeMap;
+
+use super::integration;
+use crate::config::http::HttpClientConfig;
+use crate::config::secret::Secret;
+use crate::config::yaml::MapReader;
+use crate::section;
+
+section! {
+    /// Messages to a topic, an endpoint or a phone.
+    pub struct SnsConfig as "sns config" with check {
+        /// Tell of resolved alerts.
+        send_resolved: bool = true,
+        /// The HTTP client.
+        http_config: Option<HttpClientConfig>,
+        /// The API; derived from the region when empty.
+        api_url: String,
+        /// How requests are signed.
+        sigv4: SigV4Config,
+        /// The topic.
+        topic_arn: String,
+        /// The phone.
+        phone_number: String,
+        /// The endpoint.
+        target_arn: String,
+        /// Subject.
+        subject: String = "{{ template \"sns.default.subject\" . }}".into(),
+        /// Text.
+        message: String = "{{ template \"sns.default.message\" . }}".into(),
+        /// Attributes.
+        attributes: BTreeMap<String, String>,
+        /// Accepted for Alertmanager's sake; there is one HTTP client here.
+        use_aws_http_client: bool,
+    }
+}
+
+section! {
+    /// How requests to AWS are signed.
+    pub struct SigV4Config as "sigv4 config" with check {
+        /// Region.
+        region: String,
+        /// Access key.
+        access_key: String,
+        /// Its secret.
+        secret_key: Secret,
+        /// Profile of the credentials file.
+        profile: String,
+        /// Role to take.
+        role_arn: String,
+        /// Id that the role asks for.
+        external_id: String,
+        /// Use FIPS endpoints.
+        use_fips_sts_endpoint: bool,
+        /// Service that is signed for.
+        service_name: String,
+    }
+}
+
+integration!(SnsConfig as "sns");
+
+impl SnsConfig {
+    fn check(&mut self, m: &MapReader) {
+        let given = [&self.target_arn, &self.topic_arn, &self.phone_number].iter().filter(|s| !s.is_empty()).count();
+        if given != 1 {
+            let message = "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config";
+            m.decoder().error(m.node().position, message);
+        }
+    }
+}
+
+impl SigV4Config {
+    fn check(&mut self, m: &MapReader) {
+        if self.access_key.is_empty() != self.secret_key.is_empty() {
+            m.decoder().error(
+                m.node().position,
+                "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config",
+            );
+        }
+    }
+}
