@@ -1,0 +1,211 @@
+//! Alertmanager configurations get the verdicts that amtool gives, with the place of every defect.
+
+use std::path::Path;
+
+use watchbell::config::alertmanager::{AlertmanagerConfig, GroupBy};
+
+use crate::support::{peers, shared};
+
+fn defects(text: &str) -> Vec<String> {
+    match AlertmanagerConfig::load_str("am.yml", text) {
+        Ok(_) => Vec::new(),
+        Err(all) => all.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn config(text: &str) -> AlertmanagerConfig {
+    AlertmanagerConfig::load_str("am.yml", text).unwrap().config
+}
+
+/// The recorded cases: amtool's verdict and the configuration.
+fn cases() -> Vec<(bool, String)> {
+    let text = include_str!("../fixtures/config/alertmanager-verdicts.txt");
+    text.split("\n=== ")
+        .skip(1)
+        .map(|case| {
+            let (verdict, body) = case.split_once('\n').unwrap_or((case, ""));
+            (verdict == "ok", body.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn verdicts_are_amtools_on_every_rule_of_the_schema() {
+    let cases = cases();
+    assert!(cases.len() > 500, "{} cases", cases.len());
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter(|(ok, text)| defects(text).is_empty() != *ok)
+        .map(|(ok, text)| format!("amtool says {}:\n{text}\nours: {:#?}", if *ok { "ok" } else { "bad" }, defects(text)))
+        .collect();
+    assert!(wrong.is_empty(), "{} wrong of {}\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn every_defect_has_a_place() {
+    for (_, text) in cases() {
+        for defect in AlertmanagerConfig::load_str("am.yml", &text).err().unwrap_or_default() {
+            assert!(defect.position.line > 0 || text.trim().is_empty(), "{defect}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn recorded_verdicts_are_those_of_the_amtool_at_hand() {
+    let Some(amtool) = peers::find("amtool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("am.yml");
+    // Every seventh: the whole list takes amtool a while, and a change of its rules shows in a part of it.
+    for (ok, text) in cases().into_iter().step_by(7) {
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(amtool_says(&amtool, &path), ok, "{text}");
+    }
+}
+
+fn amtool_says(amtool: &Path, file: &Path) -> bool {
+    std::process::Command::new(amtool).arg("check-config").arg(file).output().unwrap().status.success()
+}
+
+#[test]
+fn verdicts_are_those_of_the_fields_files() {
+    let Some(folder) = shared("alertmanager-config") else { return };
+    let verdicts = std::fs::read_to_string(folder.join("VERDICTS.tsv")).unwrap();
+    for line in verdicts.lines() {
+        let (name, verdict) = line.split_once('\t').unwrap();
+        let loaded = AlertmanagerConfig::load_file(&folder.join(name));
+        assert_eq!(loaded.is_ok(), verdict == "ok", "{name}: {:?}", loaded.err());
+    }
+}
+
+#[test]
+fn all_defects_are_told_at_once_with_their_places() {
+    let text = "global:
+  resolve_timeout: 5x
+  smtp_smarthost: mail
+route:
+  receiver: nobody
+  group_by: [a, a]
+  group_intervall: 1m
+  routes:
+    - matchers:
+        - a=b
+        - c
+      mute_time_intervals: [nights]
+    - match_re:
+        service: (
+receivers:
+  - name: a
+    slack_configs:
+      - channel: '#x'
+  - name: a
+    webhook_configs:
+      - url: ftp://x
+        send_resolved: maybe
+";
+    assert_eq!(
+        defects(text),
+        [
+            "am.yml:2:20: not a valid duration string: \"5x\"",
+            "am.yml:3:19: address mail: missing port in address",
+            "am.yml:5:13: undefined receiver \"nobody\" used in route",
+            "am.yml:6:13: duplicated label \"a\" in group_by",
+            "am.yml:7:3: field group_intervall not found in route, did you mean group_interval?",
+            "am.yml:11:11: bad matcher format: c",
+            "am.yml:12:29: undefined time interval \"nights\" used in route",
+            defects(text)[7].as_str(),
+            "am.yml:18:9: no Slack API URL nor App token set either inline or in a file",
+            "am.yml:19:11: notification config name \"a\" is not unique",
+            "am.yml:21:14: unsupported scheme \"ftp\" for URL",
+            "am.yml:22:24: expected true or false, found string \"maybe\"",
+        ]
+    );
+    assert!(defects(text)[7].starts_with("am.yml:14:18: error parsing regexp: "), "{}", defects(text)[7]);
+}
+
+#[test]
+fn receivers_take_from_the_global_section_what_they_lack() {
+    let text = "
+global: {smtp_smarthost: 'mail:25', smtp_from: a@b, smtp_require_tls: false, opsgenie_api_key: key,
+         opsgenie_api_url: 'https://og.example/api', http_config: {follow_redirects: false}}
+route: {receiver: a, group_by: ['...']}
+receivers:
+- name: a
+  email_configs: [{to: c@d, headers: {x-team: ml}}]
+  opsgenie_configs: [{}]
+  webhook_configs: [{url: 'http://hook.example/secret', http_config: {bearer_token: t0k}}]
+  pagerduty_configs: [{routing_key: r, details: {firing: mine}}]
+";
+    let config = config(text);
+    let receiver = &config.receivers[0];
+    let email = &receiver.email_configs[0];
+    assert_eq!((email.smarthost.to_string(), email.from.as_str(), email.require_tls), ("mail:25".into(), "a@b", Some(false)));
+    assert_eq!(email.headers["X-Team"], "ml");
+    assert!(!email.send_resolved);
+    let opsgenie = &receiver.opsgenie_configs[0];
+    assert_eq!(opsgenie.api_key.expose(), "key");
+    assert_eq!(opsgenie.api_url.as_ref().unwrap().as_str(), "https://og.example/api/");
+    assert!(!opsgenie.http_config.as_ref().unwrap().follow_redirects);
+    let webhook = &receiver.webhook_configs[0];
+    let http = webhook.http_config.as_ref().unwrap();
+    assert!(http.follow_redirects && webhook.send_resolved);
+    assert_eq!(http.authorization.as_ref().unwrap().credentials.expose(), "t0k");
+    let pagerduty = &receiver.pagerduty_configs[0];
+    assert_eq!(pagerduty.details["firing"], "mine");
+    assert_eq!(pagerduty.details["num_firing"], "{{ .Alerts.Firing | len }}");
+    assert_eq!(config.route.as_ref().unwrap().grouping(), Some(GroupBy::All));
+    let kinds: Vec<&str> = receiver.integrations().iter().map(|i| i.0).collect();
+    assert_eq!(kinds, ["webhook", "email", "pagerduty", "opsgenie"]);
+}
+
+#[test]
+fn secrets_are_neither_printed_nor_shown() {
+    let text = "
+global: {slack_api_url: 'https://hooks.example/T0P', http_config: {basic_auth: {username: u, password: hunter2}}}
+route: {receiver: a}
+receivers:
+- name: a
+  slack_configs: [{channel: x}]
+  pagerduty_configs: [{service_key: k3y}]
+  webhook_configs: [{url: 'http://hook.example/p4th'}]
+";
+    let loaded = AlertmanagerConfig::load_str("am.yml", text).unwrap();
+    for shown in [format!("{:?}", loaded.config), loaded.masked] {
+        for secret in ["T0P", "hunter2", "k3y", "p4th"] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+        assert!(shown.contains("<secret>"));
+    }
+    let told = defects("global: {slack_api_url: 'ftp://hooks.example/T0P'}\nroute: {receiver: a}\nreceivers: [{name: a}]");
+    assert!(told.len() == 1 && !told[0].contains("T0P"), "{told:?}");
+}
+
+#[test]
+fn a_kubernetes_secret_carries_a_configuration() {
+    use base64::Engine;
+    let plain = "route: {receiver: a}\nreceivers:\n- name: a\n- name: زمن\n";
+    let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: alertmanager-config}\n";
+    let indented: String = plain.lines().map(|l| format!("    {l}\n")).collect();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
+    for text in [
+        format!("{head}stringData:\n  alertmanager.yaml: |\n{indented}"),
+        format!("{head}data:\n  alertmanager.yaml: {encoded}\n"),
+        format!("{head}data:\n  alertmanager.yml: {encoded}\n  other.tmpl: eA==\n"),
+        format!("{head}data:\n  config: {encoded}\n"),
+    ] {
+        assert_eq!(config(&text).receivers[1].name, "زمن", "{text}");
+    }
+    // Places are those in the Secret's file.
+    let broken = format!("{head}stringData:\n  alertmanager.yaml: |\n{}", indented.replace("receiver: a", "receiver: b"));
+    assert_eq!(defects(&broken), ["am.yml:6:23: undefined receiver \"b\" used in route"]);
+    assert_eq!(defects(&format!("{head}data: {{}}\n")).len(), 1);
+    assert_eq!(defects(&format!("{head}data: {{alertmanager.yaml: '%'}}\n")).len(), 1);
+}
+
+#[test]
+fn the_missions_secret_loads() {
+    let Some(folder) = shared("mission") else { return };
+    let config = AlertmanagerConfig::load_file(&folder.join("alertmanager-config.yaml")).unwrap().config;
+    let names: Vec<&str> = config.receivers.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["default", "pagerduty-ml", "slack-ml-platform", "slack-ml-engineering"]);
+    assert_eq!(config.receivers[1].pagerduty_configs[0].service_key.expose(), "<pagerduty-key>");
+}
