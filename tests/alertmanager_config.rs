@@ -36,7 +36,9 @@ fn verdicts_are_amtools_on_every_rule_of_the_schema() {
     let wrong: Vec<String> = cases
         .iter()
         .filter(|(ok, text)| defects(text).is_empty() != *ok)
-        .map(|(ok, text)| format!("amtool says {}:\n{text}\nours: {:#?}", if *ok { "ok" } else { "bad" }, defects(text)))
+        .map(|(ok, text)| {
+            format!("amtool says {}:\n{text}\nours: {:#?}", if *ok { "ok" } else { "bad" }, defects(text))
+        })
         .collect();
     assert!(wrong.is_empty(), "{} wrong of {}\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
 }
@@ -138,7 +140,10 @@ receivers:
     let config = config(text);
     let receiver = &config.receivers[0];
     let email = &receiver.email_configs[0];
-    assert_eq!((email.smarthost.to_string(), email.from.as_str(), email.require_tls), ("mail:25".into(), "a@b", Some(false)));
+    assert_eq!(
+        (email.smarthost.to_string(), email.from.as_str(), email.require_tls),
+        ("mail:25".into(), "a@b", Some(false))
+    );
     assert_eq!(email.headers["X-Team"], "ml");
     assert!(!email.send_resolved);
     let opsgenie = &receiver.opsgenie_configs[0];
@@ -175,7 +180,8 @@ receivers:
         }
         assert!(shown.contains("<secret>"));
     }
-    let told = defects("global: {slack_api_url: 'ftp://hooks.example/T0P'}\nroute: {receiver: a}\nreceivers: [{name: a}]");
+    let told =
+        defects("global: {slack_api_url: 'ftp://hooks.example/T0P'}\nroute: {receiver: a}\nreceivers: [{name: a}]");
     assert!(told.len() == 1 && !told[0].contains("T0P"), "{told:?}");
 }
 
@@ -195,7 +201,8 @@ fn a_kubernetes_secret_carries_a_configuration() {
         assert_eq!(config(&text).receivers[1].name, "زمن", "{text}");
     }
     // Places are those in the Secret's file.
-    let broken = format!("{head}stringData:\n  alertmanager.yaml: |\n{}", indented.replace("receiver: a", "receiver: b"));
+    let broken =
+        format!("{head}stringData:\n  alertmanager.yaml: |\n{}", indented.replace("receiver: a", "receiver: b"));
     assert_eq!(defects(&broken), ["am.yml:6:23: undefined receiver \"b\" used in route"]);
     assert_eq!(defects(&format!("{head}data: {{}}\n")).len(), 1);
     assert_eq!(defects(&format!("{head}data: {{alertmanager.yaml: '%'}}\n")).len(), 1);

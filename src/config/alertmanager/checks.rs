@@ -96,10 +96,16 @@ impl Tracing {
             m.error("endpoint", "tracing endpoint must be set");
         }
         if !["grpc", "http"].contains(&self.client_type.as_str()) {
-            m.error("client_type", format!("expected tracing client type to be http or grpc, found {}", self.client_type));
+            m.error(
+                "client_type",
+                format!("expected tracing client type to be http or grpc, found {}", self.client_type),
+            );
         }
         if !["", "gzip"].contains(&self.compression.as_str()) {
-            m.error("compression", format!("invalid compression type {} provided, valid options: gzip", self.compression));
+            m.error(
+                "compression",
+                format!("invalid compression type {} provided, valid options: gzip", self.compression),
+            );
         }
     }
 }

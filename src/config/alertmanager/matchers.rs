@@ -179,7 +179,8 @@ mod tests {
             ("0a=b", "\"0a\"=\"b\""),
             ("a.b=\"c\"", "\"a.b\"=\"c\""),
         ] {
-            let shown = parse_matchers(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            let shown =
+                parse_matchers(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
             assert_eq!(shown, Ok(want.to_owned()), "{text}");
         }
         for (bad, reason) in [

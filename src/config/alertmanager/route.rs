@@ -105,12 +105,20 @@ impl Route {
 impl InhibitRule {
     /// What the muting alert matches, in all three forms.
     pub fn source(&self) -> Vec<Matcher> {
-        [&self.source_match.0, &self.source_match_re.0, &self.source_matchers.0].into_iter().flatten().cloned().collect()
+        [&self.source_match.0, &self.source_match_re.0, &self.source_matchers.0]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// What the muted alert matches, in all three forms.
     pub fn target(&self) -> Vec<Matcher> {
-        [&self.target_match.0, &self.target_match_re.0, &self.target_matchers.0].into_iter().flatten().cloned().collect()
+        [&self.target_match.0, &self.target_match_re.0, &self.target_matchers.0]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     fn check(&mut self, m: &MapReader) {

@@ -100,7 +100,8 @@ impl Decode for TimeRange {
 /// `HH:MM`, up to `24:00`.
 fn minute(m: &MapReader, key: &'static str) -> Option<u32> {
     let text: String = m.get(key)?;
-    let two = |s: &str| (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<u32>().ok()).flatten();
+    let two =
+        |s: &str| (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<u32>().ok()).flatten();
     let parsed = text.split_once(':').and_then(|(h, min)| Some((two(h)?, two(min)?)));
     match parsed {
         Some((hour, minute)) if (hour < 24 && minute < 60) || (hour, minute) == (24, 0) => Some(hour * 60 + minute),
@@ -184,7 +185,8 @@ impl Decode for MonthRange {
             None => whole(text).map_err(|_| format!("{text} is not a valid month")),
         };
         let both = range(node, d, month)?;
-        let name = |n: i32| usize::try_from(n - 1).ok().and_then(|i| MONTHS.get(i)).map_or(n.to_string(), |m| (*m).into());
+        let name =
+            |n: i32| usize::try_from(n - 1).ok().and_then(|i| MONTHS.get(i)).map_or(n.to_string(), |m| (*m).into());
         let reversed = format!("end month {} is before start month {}", name(both.1), name(both.0));
         ordered(node, d, both, reversed).map(|(a, b)| MonthRange(a, b))
     }

@@ -22,7 +22,9 @@ pub use self::chat::{DiscordConfig, PushoverConfig, WebexConfig};
 pub use self::email::{EmailConfig, EmailThreading};
 pub use self::incident::{IncidentioConfig, VictorOpsConfig};
 pub use self::jira::{JiraConfig, JiraField};
-pub use self::mattermost::{MattermostAttachment, MattermostConfig, MattermostField, MattermostPriority, MattermostProps};
+pub use self::mattermost::{
+    MattermostAttachment, MattermostConfig, MattermostField, MattermostPriority, MattermostProps,
+};
 pub use self::opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use self::pagerduty::{PagerdutyConfig, PagerdutyImage, PagerdutyLink};
 pub use self::rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};

@@ -79,7 +79,10 @@ impl OpsgenieResponder {
         self.kind = self.kind.to_lowercase();
         if !KINDS.contains(&self.kind.as_str()) {
             let expected = KINDS.join("|");
-            m.error("type", format!("opsGenieConfig responder type {:?} does not match valid options ^({expected})$", self.kind));
+            m.error(
+                "type",
+                format!("opsGenieConfig responder type {:?} does not match valid options ^({expected})$", self.kind),
+            );
         }
     }
 }

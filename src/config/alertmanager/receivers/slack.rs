@@ -134,7 +134,8 @@ impl SlackConfig {
             m.error("http_config", "http authorization can't be set when using Slack App tokens");
         }
         if self.update_message && self.api_url.as_ref().map(SecretUrl::expose) != Some(POST_MESSAGE) {
-            let message = format!("update_message can only be used with bot tokens. api_url must be set to {POST_MESSAGE}");
+            let message =
+                format!("update_message can only be used with bot tokens. api_url must be set to {POST_MESSAGE}");
             m.error("update_message", message);
         }
     }
