@@ -68,6 +68,15 @@ impl SampleBuf {
         self.hist_st.clear();
     }
 
+    /// Keeps the first `floats` float samples and the first `histograms` histograms.
+    pub fn truncate(&mut self, floats: usize, histograms: usize) {
+        self.ts.truncate(floats);
+        self.vs.truncate(floats);
+        self.float_st.truncate(floats);
+        self.hists.truncate(histograms);
+        self.hist_st.truncate(histograms);
+    }
+
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.ts.is_empty() && self.hists.is_empty()

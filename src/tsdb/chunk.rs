@@ -39,6 +39,13 @@ pub(super) struct Chunk {
     pub(super) bytes: Box<[u8]>,
 }
 
+impl Chunk {
+    /// The number of samples.
+    pub(super) fn count(&self) -> u32 {
+        ChunkView::parse(&mut Reader::new(&self.bytes)).map_or(0, |v| v.count as u32)
+    }
+}
+
 /// Encodes chunks; holds the memory to do so.
 #[derive(Debug, Default)]
 pub(super) struct ChunkEncoder {

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 
 use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
+use super::block::BlockSet;
+use super::files::{Files, numbered};
 use super::index::Index;
+use super::maintain::Housekeeping;
+use super::recovery::{Recovery, Restore};
+use super::wal::Wal;
 use super::metadata::{Metadata, MetadataStore};
 use super::query::{Queryable, Series, SharedSeries, StorageError};
 use super::selection::Selections;
@@ -39,41 +45,113 @@ pub struct Tsdb(Arc<Inner>);
 
 /// What all clones share.
 ///
-/// Locks are taken in this order: `writer`, `index`, a series' own. Reads take no `writer`.
+/// Locks are taken in this order: `housekeeping`, `writer`, `index`, a series' own. Reads take neither of the first two.
 pub(super) struct Inner {
     pub(super) index: RwLock<Index>,
+    pub(super) blocks: Arc<BlockSet>,
     pub(super) writer: Mutex<Writer>,
+    pub(super) housekeeping: Mutex<Housekeeping>,
+    pub(super) disk: Option<Disk>,
     pub(super) counters: Counters,
-    selections: Selections,
+    pub(super) selections: Selections,
     metadata: MetadataStore,
     options: TsdbOptions,
     /// Samples before this are rejected: retention would drop them at once.
     min_valid: AtomicI64,
 }
 
+/// What a database with files has besides.
+pub(super) struct Disk {
+    pub(super) files: Files,
+    /// There are samples in memory that are not in the log.
+    pub(super) unlogged: AtomicBool,
+    _lock: std::fs::File,
+}
+
+impl Disk {
+    /// Bytes of the log's segments.
+    pub(super) fn wal_bytes(&self) -> Result<u64, TsdbError> {
+        bytes_in(&self.files.wal())
+    }
+}
+
+/// Bytes of the numbered files in a directory.
+fn bytes_in(dir: &Path) -> Result<u64, TsdbError> {
+    Ok(numbered(dir)?.iter().filter_map(|(_, p)| p.metadata().ok()).map(|m| m.len()).sum())
+}
+
 /// What one commit at a time uses.
 #[derive(Default)]
 pub(super) struct Writer {
     pub(super) encoder: ChunkEncoder,
+    pub(super) wal: Option<Wal>,
 }
 
 impl Writer {
+    /// Adds a sample to the log's batch, and its series when the log does not know it.
     #[inline]
-    pub(super) fn log_sample(&mut self, _series: &MemSeries, _state: &mut State, _t: i64, _value: &Value, _st: i64) {}
+    pub(super) fn log_sample(&mut self, series: &MemSeries, state: &mut State, t: i64, value: &Value, st: i64) {
+        let Some(wal) = &mut self.wal else { return };
+        if !state.logged {
+            state.logged = true;
+            wal.log_series(series.id, series.labels.as_bytes());
+        }
+        wal.log_sample(series.id, t, value, st);
+    }
 
-    pub(super) fn flush_log(&mut self, _counters: &Counters) -> Result<(), TsdbError> {
-        Ok(())
+    /// Writes the log's batch.
+    pub(super) fn flush_log(&mut self, counters: &Counters) -> Result<(), TsdbError> {
+        let Some(wal) = &mut self.wal else { return Ok(()) };
+        wal.write().inspect_err(|_| counters.wal_failures.add(1))
     }
 }
 
 impl Inner {
+    fn new(options: TsdbOptions, blocks: Arc<BlockSet>, index: Index) -> Self {
+        Inner {
+            index: RwLock::new(index),
+            blocks,
+            writer: Mutex::default(),
+            housekeeping: Mutex::default(),
+            disk: None,
+            counters: Counters::default(),
+            selections: Selections::default(),
+            metadata: MetadataStore::default(),
+            options,
+            min_valid: AtomicI64::new(i64::MIN),
+        }
+    }
+
     #[inline]
     pub(super) fn min_valid(&self) -> i64 {
         self.min_valid.load(Ordering::Relaxed)
     }
+
+    /// Moves the retention's bound to where it is at `now`.
+    pub(super) fn raise_min_valid(&self, now: i64) {
+        self.min_valid.fetch_max(now.saturating_sub(self.options.retention_ms), Ordering::Relaxed);
+    }
 }
 
 impl Tsdb {
+    /// Opens the database in a directory, which is made when it is not there, and repairs what a crash left behind.
+    ///
+    /// Fails when another process has it open, or when files cannot be read or written; damage is no failure, it is
+    /// reported in [`Recovery`].
+    pub fn open(dir: impl AsRef<Path>, options: TsdbOptions) -> Result<(Self, Recovery), TsdbError> {
+        let files = Files::create(dir.as_ref())?;
+        let lock = files.lock()?;
+        let blocks = Arc::new(BlockSet::default());
+        let (restored, wal) = Restore::run(&files, blocks.clone())?;
+        let next_block = blocks.load().iter().map(|b| b.name.number + 1).max().unwrap_or(0);
+        let mut inner = Inner::new(options, blocks, restored.index);
+        inner.writer.get_mut().wal = Some(wal);
+        inner.housekeeping.get_mut().next_block = next_block;
+        inner.disk = Some(Disk { files, unlogged: AtomicBool::new(false), _lock: lock });
+        inner.counters.wal_corruptions.add(restored.recovery.damages.len() as u64);
+        Ok((Tsdb(Arc::new(inner)), restored.recovery))
+    }
+
     /// A database without files: what it holds ends with it.
     pub fn in_memory() -> Self {
         Self::in_memory_with(TsdbOptions::default())
@@ -81,15 +159,9 @@ impl Tsdb {
 
     /// A database without files, with options.
     pub fn in_memory_with(options: TsdbOptions) -> Self {
-        Tsdb(Arc::new(Inner {
-            index: RwLock::default(),
-            writer: Mutex::default(),
-            counters: Counters::default(),
-            selections: Selections::default(),
-            metadata: MetadataStore::default(),
-            options,
-            min_valid: AtomicI64::new(i64::MIN),
-        }))
+        let blocks = Arc::new(BlockSet::default());
+        let index = Index::new(blocks.clone());
+        Tsdb(Arc::new(Inner::new(options, blocks, index)))
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -122,6 +194,9 @@ impl Tsdb {
             (ts.len().min(vs.len()), result)
         });
         self.0.counters.floats.add(n as u64);
+        if let Some(disk) = &self.0.disk {
+            disk.unlogged.store(true, Ordering::SeqCst);
+        }
         if let Err(reason) = result {
             self.0.counters.reject(reason);
         }
@@ -158,30 +233,6 @@ impl Tsdb {
         Ok(found)
     }
 
-    /// Drops what is older than the retention. `now` is the time of day, milliseconds.
-    pub fn maintain(&self, now: i64) -> Result<(), TsdbError> {
-        let cutoff = now.saturating_sub(self.0.options.retention_ms);
-        self.0.min_valid.fetch_max(cutoff, Ordering::Relaxed);
-        let mut gone = Vec::new();
-        let _writer = self.0.writer.lock();
-        for series in self.0.index.read().iter() {
-            let newest = series.newest();
-            series.write(|state| {
-                let old = state.chunks.partition_point(|c| c.maxt < cutoff);
-                state.chunks.drain(..old);
-            });
-            if newest < cutoff && series.mark_idle() {
-                gone.push(series.id.0);
-            }
-        }
-        if !gone.is_empty() {
-            self.0.index.write().remove(&gone);
-            self.0.selections.clear();
-            self.0.counters.series_removed.add(gone.len() as u64);
-        }
-        Ok(())
-    }
-
     /// The figures of this moment. Looks at every series.
     pub fn stats(&self) -> TsdbStats {
         let c = &self.0.counters;
@@ -210,6 +261,17 @@ impl Tsdb {
             stats.head_maxt = stats.head_maxt.max(newest);
         }
         stats.mint = stats.head_mint;
+        for block in self.0.blocks.load().iter() {
+            stats.blocks += 1;
+            stats.block_bytes += block.bytes();
+            stats.block_samples += block.footer.samples;
+            stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
+        }
+        if let Some(disk) = &self.0.disk {
+            stats.wal_segments = numbered(&disk.files.wal()).map_or(0, |all| all.len() as u64);
+            stats.wal_bytes =
+                bytes_in(&disk.files.wal()).unwrap_or(0) + bytes_in(&disk.files.checkpoints()).unwrap_or(0);
+        }
         stats
     }
 
@@ -233,11 +295,6 @@ impl Tsdb {
             bytes_by_label: most(bytes_by_label),
             series_by_pair: most(series_by_pair),
         }
-    }
-
-    /// Ends use of the database: what is in memory becomes durable.
-    pub fn close(&self) -> Result<(), TsdbError> {
-        Ok(())
     }
 }
 

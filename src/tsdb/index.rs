@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::model::{Labels, MatchOp, Matcher};
 
 use super::SeriesRef;
+use super::block::BlockSet;
 use super::postings::{intersect, subtract, union};
 use super::series::MemSeries;
 
@@ -66,6 +67,8 @@ impl Slab {
 /// The index.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// Where series find their flushed samples.
+    blocks: Arc<BlockSet>,
     slab: Slab,
     by_labels: HashTable<u32>,
     names: FxHashMap<Box<str>, Values>,
@@ -75,6 +78,11 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// An empty index of series whose flushed samples are in `blocks`.
+    pub(super) fn new(blocks: Arc<BlockSet>) -> Self {
+        Index { blocks, ..Index::default() }
+    }
+
     /// The series with this id.
     #[inline]
     pub(super) fn get(&self, id: SeriesRef) -> Option<&Arc<MemSeries>> {
@@ -95,7 +103,7 @@ impl Index {
     pub(super) fn insert(&mut self, id: Option<SeriesRef>, labels: Labels, hash: u64) -> Option<Arc<MemSeries>> {
         let id = id.map_or(self.next_id, |id| id.0);
         let next = id.checked_add(1)?;
-        let series = Arc::new(MemSeries::new(SeriesRef(id), labels, hash));
+        let series = Arc::new(MemSeries::new(SeriesRef(id), labels, hash, self.blocks.clone()));
         for (name, value) in series.labels.iter() {
             if !self.names.contains_key(name) {
                 self.names.insert(name.into(), Values::default());

@@ -9,6 +9,8 @@
 //! - [`Appender`] judges samples when they are added and stores the batch when it is committed.
 //! - `tail`, `chunk`, `floats`, `pfor`, `xor`, `histogram_chunk`: samples, open and compressed.
 //! - `index`, `postings`, `selection`: from matchers to series, kept between evaluations.
+//! - `wal`, `log`, `checkpoint`, `block`, `block_writer`, `files`: what is on disk. `maintain` moves data there and drops
+//!   what is old, `recovery` reads it back.
 //! - [`metadata`], [`stats`]: what is known of metrics and of the database itself.
 //!
 //! Isolation: nothing of a batch is seen before its commit; a read that runs beside a commit sees of each series a
@@ -16,27 +18,38 @@
 
 mod appender;
 mod bits;
+mod block;
+mod block_writer;
+mod checkpoint;
 mod chunk;
 mod db;
+mod files;
 mod floats;
 mod histogram_chunk;
 mod index;
+mod log;
+mod maintain;
 pub mod metadata;
 mod pfor;
 mod postings;
 pub mod query;
+mod recovery;
 mod selection;
 mod series;
 pub mod stats;
 mod tail;
 #[cfg(test)]
+mod disk_tests;
+#[cfg(test)]
 mod tests;
+mod wal;
 mod xor;
 
 pub use appender::{AppendError, Appender, Committed};
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use metadata::{Metadata, MetricType};
 pub use query::{Queryable, Series, SharedSeries, StorageError};
+pub use recovery::{Damage, Recovery};
 pub use stats::{Cardinality, Rejected, TsdbStats};
 
 /// Names a series for as long as it lives. Never given to another series, so a stale one is refused, not misled.
@@ -54,4 +67,10 @@ pub enum TsdbError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The directory is in use.
+    #[error("tsdb: {0} is locked by another process")]
+    Locked(String),
+    /// A file is not what was just written.
+    #[error("tsdb: {0}")]
+    Damaged(String),
 }

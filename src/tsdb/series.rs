@@ -1,5 +1,6 @@
 //! One series: its open tail, its sealed chunks in memory, and the view queries have of it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::RwLock;
@@ -7,6 +8,8 @@ use parking_lot::RwLock;
 use crate::model::{Labels, SampleBuf, Value};
 
 use super::bits::Reader;
+use super::block::BlockSet;
+use super::block_writer::Region;
 use super::chunk::{self, Chunk, ChunkEncoder, ChunkView};
 use super::query::{Series, StorageError};
 use super::stats::TsdbStats;
@@ -23,6 +26,7 @@ pub(super) struct MemSeries {
     newest: AtomicI64,
     /// Nothing was appended since the last garbage collection.
     idle: AtomicBool,
+    blocks: Arc<BlockSet>,
     state: RwLock<State>,
 }
 
@@ -39,7 +43,7 @@ pub(super) struct State {
 }
 
 impl MemSeries {
-    pub(super) fn new(id: SeriesRef, labels: Labels, hash: u64) -> Self {
+    pub(super) fn new(id: SeriesRef, labels: Labels, hash: u64, blocks: Arc<BlockSet>) -> Self {
         let state = State { flushed_until: i64::MIN, ..State::default() };
         MemSeries {
             labels,
@@ -47,6 +51,7 @@ impl MemSeries {
             hash,
             newest: AtomicI64::new(i64::MIN),
             idle: AtomicBool::new(false),
+            blocks,
             state: RwLock::new(state),
         }
     }
@@ -86,7 +91,7 @@ impl MemSeries {
         if t < newest {
             return Err(AppendError::OutOfOrder);
         }
-        if state.newest_is(t, value) { Ok(false) } else { Err(AppendError::Duplicate) }
+        if self.newest_is(state, t, value) { Ok(false) } else { Err(AppendError::Duplicate) }
     }
 
     /// Runs `f` on the state, locked for writing.
@@ -115,22 +120,94 @@ impl MemSeries {
         self.newest.store(t, Ordering::Release);
     }
 
+    /// Whether the newest sample, at `t`, has this value.
+    #[cold]
+    fn newest_is(&self, state: &State, t: i64, value: &Value) -> bool {
+        if state.tail.len() > 0 {
+            return state.tail.newest_is(value);
+        }
+        let newest = match state.latest_sealed(t, t) {
+            Some(None) => self.latest_flushed(t, t, state.flushed_until).ok().flatten(),
+            found => found.flatten(),
+        };
+        match (newest, value) {
+            (Some((_, Value::Float(a))), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            (Some((_, Value::Histogram(a))), Value::Histogram(b)) => a == *b,
+            _ => false,
+        }
+    }
+
+    /// Appends the samples that were flushed before `until`.
+    fn read_flushed(
+        &self,
+        mint: i64,
+        maxt: i64,
+        until: i64,
+        st: bool,
+        out: &mut SampleBuf,
+    ) -> Result<(), StorageError> {
+        let maxt = maxt.min(until.saturating_sub(1));
+        if mint > maxt {
+            return Ok(());
+        }
+        self.blocks.load().iter().try_for_each(|b| b.read(self.id, mint, maxt, st, out))
+    }
+
+    fn latest_flushed(&self, mint: i64, maxt: i64, until: i64) -> Result<Option<(i64, Value)>, StorageError> {
+        let maxt = maxt.min(until.saturating_sub(1));
+        if mint > maxt {
+            return Ok(None);
+        }
+        for b in self.blocks.load().iter().rev() {
+            if let Some(found) = b.latest(self.id, mint, maxt)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     fn damaged(&self) -> StorageError {
         StorageError::Corrupt(format!("a chunk of {}", self.labels))
     }
 }
 
 impl State {
-    /// Whether the newest sample, at `t`, has this value.
-    fn newest_is(&self, t: i64, value: &Value) -> bool {
-        if self.tail.len() > 0 {
-            return self.tail.newest_is(value);
+    /// Seals the tail when all of it is before `cutoff`.
+    pub(super) fn seal_before(&mut self, cutoff: i64, enc: &mut ChunkEncoder) {
+        if self.tail.bounds().is_some_and(|(_, last)| last < cutoff) {
+            self.chunks.extend(self.tail.seal(enc));
+            self.tail = Tail::Empty;
         }
-        match (self.latest_sealed(t, t), value) {
-            (Some(Some((_, Value::Float(a)))), Value::Float(b)) => a.to_bits() == b.to_bits(),
-            (Some(Some((_, Value::Histogram(a)))), Value::Histogram(b)) => a == *b,
-            _ => false,
+    }
+
+    /// Adds the chunks of a span of time to a block's region; whether there are any. With older chunks left, which came
+    /// in since the flush began, none are: the blocks of a series are in the order of its samples.
+    pub(super) fn collect(&self, start: i64, end: i64, region: &mut Region) -> bool {
+        if self.chunks.first().is_none_or(|c| c.mint < start) {
+            return false;
         }
+        for c in self.chunks.iter().take_while(|c| c.maxt < end) {
+            region.push(&c.bytes, c.count(), c.mint, c.maxt);
+        }
+        region.samples > 0
+    }
+
+    /// Drops what a block holds: samples up to `maxt`.
+    pub(super) fn trim(&mut self, maxt: i64) {
+        let flushed = self.chunks.partition_point(|c| c.maxt <= maxt);
+        self.chunks.drain(..flushed);
+        if self.chunks.capacity() > 2 * self.chunks.len() + 8 {
+            self.chunks.shrink_to_fit();
+        }
+        if self.tail.bounds().is_some_and(|(_, last)| last <= maxt) {
+            self.tail = Tail::Empty;
+        }
+        self.flushed_until = self.flushed_until.max(maxt.saturating_add(1));
+    }
+
+    /// Bytes of sealed chunks.
+    pub(super) fn chunk_bytes(&self) -> u64 {
+        self.chunks.iter().map(|c| c.bytes.len() as u64).sum()
     }
 
     /// Adds what is here to the figures.
@@ -138,7 +215,7 @@ impl State {
         for c in &self.chunks {
             stats.chunks += 1;
             stats.head_chunk_bytes += c.bytes.len() as u64;
-            stats.head_chunk_samples += ChunkView::parse(&mut Reader::new(&c.bytes)).map_or(0, |v| v.count as u64);
+            stats.head_chunk_samples += u64::from(c.count());
         }
         stats.head_samples += self.tail.len() as u64;
         let first = self.chunks.first().map(|c| c.mint).or_else(|| self.tail.bounds().map(|(first, _)| first));
@@ -173,7 +250,19 @@ impl Series for MemSeries {
     }
 
     fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
-        self.state.read().read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
+        let (floats, histograms) = (out.ts.len(), out.hists.len());
+        loop {
+            // Files are read without the lock, which a writer may be waiting for. When chunks were flushed meanwhile
+            // they are in neither half: start over.
+            let until = self.state.read().flushed_until;
+            self.read_flushed(mint, maxt, until, start_timestamps, out)?;
+            let state = self.state.read();
+            if state.flushed_until == until {
+                state.read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
+                break;
+            }
+            out.truncate(floats, histograms);
+        }
         if start_timestamps {
             out.float_st.resize(out.ts.len(), 0);
             out.hist_st.resize(out.hists.len(), 0);
@@ -185,10 +274,21 @@ impl Series for MemSeries {
         if self.newest() < mint {
             return Ok(None);
         }
-        let state = self.state.read();
-        if let Some(found) = state.tail.latest(mint, maxt) {
-            return Ok(Some(found));
+        loop {
+            let until = {
+                let state = self.state.read();
+                if let Some(found) = state.tail.latest(mint, maxt) {
+                    return Ok(Some(found));
+                }
+                if let Some(found) = state.latest_sealed(mint, maxt).ok_or_else(|| self.damaged())? {
+                    return Ok(Some(found));
+                }
+                state.flushed_until
+            };
+            let found = self.latest_flushed(mint, maxt, until)?;
+            if self.state.read().flushed_until == until {
+                return Ok(found);
+            }
         }
-        state.latest_sealed(mint, maxt).ok_or_else(|| self.damaged())
     }
 }

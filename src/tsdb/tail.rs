@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{FloatHistogram, SampleBuf, Value};
 
-use super::chunk::{Chunk, ChunkEncoder, window_end};
+use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};
 use super::histogram_chunk;
 
 /// Float samples a tail takes before it is sealed.
@@ -203,6 +203,23 @@ impl Tail {
             Tail::Histograms(tail) => tail.rows.last().map(|(_, h)| h),
             _ => None,
         }
+    }
+
+    /// The tail whose samples a chunk holds.
+    pub(super) fn reopen(view: &ChunkView<'_>) -> Option<Tail> {
+        let mut buf = SampleBuf::default();
+        view.read(i64::MIN, i64::MAX, true, &mut buf)?;
+        let known = |st: Vec<i64>| if st.iter().all(|t| *t == 0) { Vec::new() } else { st };
+        if view.is_histograms() {
+            let tail = HistogramTail { end: window_end(view.mint), rows: buf.hists, st: known(buf.hist_st) };
+            return Some(Tail::Histograms(Box::new(tail)));
+        }
+        let mut tail = FloatTail::new(view.mint);
+        let offsets = buf.ts.iter().map(|t| u32::try_from(t.wrapping_sub(view.mint)).ok());
+        tail.offsets = offsets.collect::<Option<Vec<_>>>()?;
+        tail.values = buf.vs;
+        tail.st = known(buf.float_st);
+        Some(Tail::Floats(tail))
     }
 
     /// The samples as a chunk; `None` when there are none.

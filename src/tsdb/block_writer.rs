@@ -1,0 +1,130 @@
+//! Writing blocks: from the head's sealed chunks, and by merging blocks.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::Labels;
+
+use super::block::{Block, BlockName, Entry, Footer, MAGIC, pack_labels, unreadable};
+use super::files::write_atomically;
+use super::{SeriesRef, TsdbError};
+
+/// The region of one series, made while a block is written.
+#[derive(Debug, Default)]
+pub(super) struct Region {
+    pub(super) bytes: Vec<u8>,
+    pub(super) samples: u32,
+    pub(super) mint: i64,
+    pub(super) maxt: i64,
+}
+
+impl Region {
+    /// Empties the region and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.samples = 0;
+    }
+
+    /// Adds chunks behind those that are there.
+    pub(super) fn push(&mut self, bytes: &[u8], samples: u32, mint: i64, maxt: i64) {
+        if self.bytes.is_empty() {
+            self.mint = mint;
+        }
+        self.maxt = maxt;
+        self.samples = self.samples.saturating_add(samples);
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// Collects what a block consists of besides its regions.
+struct Parts<'a> {
+    out: &'a mut BufWriter<std::fs::File>,
+    offset: u64,
+    table: Vec<u8>,
+    labels: Vec<Labels>,
+    footer: Footer,
+}
+
+impl Parts<'_> {
+    fn add(&mut self, id: SeriesRef, labels: &Labels, region: &Region) -> io::Result<()> {
+        let len = u32::try_from(region.bytes.len()).map_err(|_| io::Error::other("more than 4 GiB of one series"))?;
+        let crc = crc32fast::hash(&region.bytes);
+        let Region { samples, mint, maxt, .. } = *region;
+        Entry { id, crc, offset: self.offset, len, samples, mint, maxt }.put(&mut self.table);
+        self.labels.push(labels.clone());
+        self.out.write_all(&region.bytes)?;
+        self.offset += u64::from(len);
+        let f = &mut self.footer;
+        (f.mint, f.maxt) = if f.series == 0 { (mint, maxt) } else { (f.mint.min(mint), f.maxt.max(maxt)) };
+        f.series += 1;
+        f.samples += u64::from(samples);
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        let labels = pack_labels(self.labels.iter())?;
+        self.footer.table = self.offset;
+        self.footer.labels = self.offset + self.table.len() as u64;
+        self.footer.table_crc = crc32fast::hash(&self.table);
+        self.footer.labels_crc = crc32fast::hash(&labels);
+        self.out.write_all(&self.table)?;
+        self.out.write_all(&labels)?;
+        self.out.write_all(&self.footer.to_bytes())
+    }
+}
+
+/// Writes a block, merged of `parts` others (0: not merged), of the series that `next` gives, ascending by id, until it gives `None`; `None` when it gave none.
+pub(super) fn write_block(
+    dir: &Path,
+    name: BlockName,
+    parts: u32,
+    mut next: impl FnMut(&mut Region) -> io::Result<Option<(SeriesRef, Labels)>>,
+) -> Result<Option<Arc<Block>>, TsdbError> {
+    let mut region = Region::default();
+    let Some(mut series) = next(&mut region).map_err(|source| failed(name, source))? else { return Ok(None) };
+    let path = name.path(dir);
+    write_atomically(&path, |out| {
+        out.write_all(MAGIC)?;
+        let offset = MAGIC.len() as u64;
+        let footer = Footer { parts, ..Footer::default() };
+        let mut block = Parts { out, offset, table: Vec::new(), labels: Vec::new(), footer };
+        loop {
+            block.add(series.0, &series.1, &region)?;
+            region.clear();
+            match next(&mut region)? {
+                Some(more) => series = more,
+                None => return block.finish(),
+            }
+        }
+    })?;
+    Block::open(&path).map(Arc::new).map(Some).map_err(unreadable)
+}
+
+fn failed(name: BlockName, source: io::Error) -> TsdbError {
+    TsdbError::Io { what: format!("cannot write block {} to {}", name.start, name.end), source }
+}
+
+/// Merges blocks, given in the order of the set, into one.
+pub(super) fn merge_blocks(dir: &Path, name: BlockName, blocks: &[Arc<Block>]) -> Result<Option<Arc<Block>>, TsdbError> {
+    let corrupt = |e: super::StorageError| io::Error::other(e.to_string());
+    let labels: Vec<Vec<Labels>> =
+        blocks.iter().map(|b| b.labels()).collect::<Result<_, _>>().map_err(|e| failed(name, corrupt(e)))?;
+    let mut at = vec![0usize; blocks.len()];
+    write_block(dir, name, blocks.len() as u32, |region| {
+        let mut heads = Vec::with_capacity(blocks.len());
+        for (block, i) in blocks.iter().zip(&at) {
+            heads.push(block.region_at(*i).map_err(corrupt)?);
+        }
+        let Some(id) = heads.iter().flatten().map(|(e, _)| e.id).min() else { return Ok(None) };
+        let mut found = None;
+        for ((head, i), labels) in heads.iter().zip(&mut at).zip(&labels) {
+            if let Some((e, bytes)) = head.filter(|(e, _)| e.id == id) {
+                region.push(bytes, e.samples, e.mint, e.maxt);
+                found = found.or_else(|| labels.get(*i).cloned());
+                *i += 1;
+            }
+        }
+        Ok(found.map(|labels| (id, labels)))
+    })
+}

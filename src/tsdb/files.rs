@@ -1,0 +1,123 @@
+//! Where a database's files are, and how they become durable.
+//!
+//! ```text
+//! lock                      held while a process has the database open
+//! wal/00000012              segments of the log
+//! checkpoint/00000012       replaces all segments before the one of its number
+//! blocks/START-END-SEQ.block  samples of a span of time
+//! ```
+//!
+//! A commit writes to the log: what it wrote outlives the process (`kill -9`), as the page cache does. Segments are
+//! synced to the disk when they are closed and at every maintenance, blocks and checkpoints before they get their name:
+//! a power cut loses at most the commits since the last maintenance.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::TsdbError;
+
+/// Says what was being done when a file gave an error.
+pub(super) fn because<'a>(what: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> TsdbError + 'a {
+    move |source| TsdbError::Io { what: format!("{what} {}", path.display()), source }
+}
+
+/// The directories of a database.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+}
+
+impl Files {
+    /// Makes what is missing, and removes what a crash left half written.
+    pub(super) fn create(root: &Path) -> Result<Self, TsdbError> {
+        let files = Files { root: root.to_owned() };
+        for dir in [files.wal(), files.checkpoints(), files.blocks()] {
+            fs::create_dir_all(&dir).map_err(because("cannot create", &dir))?;
+            for path in list(&dir)? {
+                if path.extension().is_some_and(|e| e == "tmp") {
+                    fs::remove_file(&path).map_err(because("cannot remove", &path))?;
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Takes the lock that keeps a second process out.
+    pub(super) fn lock(&self) -> Result<File, TsdbError> {
+        let path = self.root.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(because("cannot open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(TsdbError::Locked(self.root.display().to_string())),
+            Err(fs::TryLockError::Error(e)) => Err(because("cannot lock", &path)(e)),
+        }
+    }
+
+    pub(super) fn wal(&self) -> PathBuf {
+        self.root.join("wal")
+    }
+
+    pub(super) fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoint")
+    }
+
+    pub(super) fn blocks(&self) -> PathBuf {
+        self.root.join("blocks")
+    }
+}
+
+/// The files of a directory, by name.
+pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, TsdbError> {
+    let failed = because("cannot list", dir);
+    let mut all: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(dir).map_err(&failed)? {
+        all.push(entry.map_err(&failed)?.path());
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The files of a directory whose names are numbers, ascending.
+pub(super) fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, TsdbError> {
+    let mut all: Vec<(u64, PathBuf)> = list(dir)?
+        .into_iter()
+        .filter_map(|p| Some((p.file_name()?.to_str()?.parse().ok()?, p)))
+        .collect();
+    all.sort();
+    Ok(all)
+}
+
+/// The name of a numbered file.
+pub(super) fn numbered_path(dir: &Path, n: u64) -> PathBuf {
+    dir.join(format!("{n:08}"))
+}
+
+/// Writes a file so that it is either there and whole, or not there.
+pub(super) fn write_atomically<R>(
+    path: &Path,
+    write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<R>,
+) -> Result<R, TsdbError> {
+    let tmp = path.with_extension("tmp");
+    let failed = because("cannot write", path);
+    let file = File::create(&tmp).map_err(&failed)?;
+    let mut out = std::io::BufWriter::with_capacity(1 << 18, file);
+    let result = write(&mut out).map_err(&failed)?;
+    out.flush().map_err(&failed)?;
+    out.get_ref().sync_all().map_err(&failed)?;
+    fs::rename(&tmp, path).map_err(&failed)?;
+    if let Some(dir) = path.parent() {
+        sync_dir(dir)?;
+    }
+    Ok(result)
+}
+
+/// Makes names in a directory durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), TsdbError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(because("cannot sync", dir))
+}

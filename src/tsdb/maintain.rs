@@ -1,0 +1,251 @@
+//! Housekeeping: sealed chunks go to blocks, the log is replaced by checkpoints, old blocks and series go.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::block::{Block, BlockName};
+use super::block_writer::{Region, merge_blocks, write_block};
+use super::chunk::WINDOW_MS;
+use super::db::{Disk, Inner, Tsdb};
+use super::files::{because, numbered};
+use super::series::MemSeries;
+use super::{TsdbError, checkpoint};
+
+/// Samples stay in memory this long after their window ended: late ones join them.
+const LATE_MS: i64 = 15 * 60 * 1000;
+/// Blocks are merged to this span.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// More sealed chunks than this are flushed though no window ended since the last flush.
+const MAX_HEAD_BYTES: u64 = 64 << 20;
+/// More log than this is replaced by a checkpoint though nothing was flushed.
+const MAX_WAL_BYTES: u64 = 256 << 20;
+
+/// What housekeeping remembers from one run to the next.
+#[derive(Debug, Default)]
+pub(super) struct Housekeeping {
+    /// Windows before this were flushed; `None` before the first flush.
+    flushed: Option<i64>,
+    /// The number of the next block.
+    pub(super) next_block: u64,
+}
+
+impl Tsdb {
+    /// Housekeeping; to be called every minute or so. `now` is the time of day, milliseconds.
+    ///
+    /// Chunks of windows that ended are flushed to blocks, the log is replaced by a checkpoint when that pays, blocks
+    /// beyond the retention are deleted, and series without a sample within it are removed. Reads and appends go on
+    /// meanwhile.
+    pub fn maintain(&self, now: i64) -> Result<(), TsdbError> {
+        let inner = self.inner();
+        let mut housekeeping = inner.housekeeping.lock();
+        inner.raise_min_valid(now);
+        if let Some(disk) = &inner.disk {
+            let flushed = inner.flush(disk, &mut housekeeping, now)?;
+            inner.merge(disk, &mut housekeeping, now)?;
+            inner.delete_old_blocks(disk)?;
+            inner.remove_idle_series();
+            if flushed || disk.unlogged.load(Ordering::Relaxed) || disk.wal_bytes()? > MAX_WAL_BYTES {
+                inner.checkpoint(disk)?;
+            } else {
+                inner.sync_log()?;
+            }
+        } else {
+            inner.drop_old_chunks();
+            inner.remove_idle_series();
+        }
+        Ok(())
+    }
+
+    /// Ends use of the database: what is in memory becomes durable, and the next start is quick.
+    pub fn close(&self) -> Result<(), TsdbError> {
+        let inner = self.inner();
+        let _housekeeping = inner.housekeeping.lock();
+        match &inner.disk {
+            Some(disk) => inner.checkpoint(disk),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tsdb {
+    /// Removes series as maintenance does, without the checkpoint that may follow.
+    pub(super) fn remove_series_for_test(&self, now: i64) {
+        self.inner().raise_min_valid(now);
+        self.inner().remove_idle_series();
+        self.inner().remove_idle_series();
+    }
+}
+
+impl Inner {
+    fn sync_log(&self) -> Result<(), TsdbError> {
+        self.writer.lock().wal.as_ref().map_or(Ok(()), |wal| wal.sync())
+    }
+
+    /// All series, by ascending id.
+    fn all_series(&self) -> Vec<Arc<MemSeries>> {
+        self.index.read().iter().cloned().collect()
+    }
+
+    /// Writes chunks of ended windows to blocks; whether there were any.
+    fn flush(&self, disk: &Disk, housekeeping: &mut Housekeeping, now: i64) -> Result<bool, TsdbError> {
+        let cutoff = now.saturating_sub(LATE_MS).div_euclid(WINDOW_MS).saturating_mul(WINDOW_MS);
+        let all = self.all_series();
+        let bytes = || all.iter().map(|s| s.with(|state| state.chunk_bytes())).sum::<u64>();
+        if housekeeping.flushed.is_some_and(|before| before >= cutoff) && bytes() <= MAX_HEAD_BYTES {
+            return Ok(false);
+        }
+        let mut encoder = super::chunk::ChunkEncoder::default();
+        let mut oldest: Option<i64> = None;
+        for series in &all {
+            let first = series.write(|state| {
+                state.seal_before(cutoff, &mut encoder);
+                state.chunks.first().map(|c| c.mint)
+            });
+            oldest = first.into_iter().chain(oldest).min();
+        }
+        let mut any = false;
+        let mut start = oldest.map_or(cutoff, |t| t.div_euclid(WINDOW_MS) * WINDOW_MS);
+        while start < cutoff {
+            let end = self.span_end(start, cutoff);
+            any |= self.flush_span(disk, housekeeping, &all, start, end)?;
+            // Gaps of months are not walked through window by window.
+            let next = all.iter().filter_map(|s| s.with(|state| state.chunks.first().map(|c| c.mint))).min();
+            start = next.map_or(cutoff, |t| (t.div_euclid(WINDOW_MS) * WINDOW_MS).max(end));
+        }
+        housekeeping.flushed = Some(cutoff);
+        Ok(any)
+    }
+
+    /// The end of the span that starts with the window at `start`: a day when one starts there, has ended and has no
+    /// block yet. (Blocks are read in the order of their starts: one that spans others would mix the order of samples.)
+    fn span_end(&self, start: i64, cutoff: i64) -> i64 {
+        let day = start.saturating_add(DAY_MS);
+        let free = || self.blocks.load().iter().all(|b| b.name.end <= start || b.name.start >= day);
+        if start.rem_euclid(DAY_MS) == 0 && day <= cutoff && free() { day } else { start.saturating_add(WINDOW_MS) }
+    }
+
+    /// Writes the chunks of one span of time to a block and drops them from memory.
+    fn flush_span(
+        &self,
+        disk: &Disk,
+        housekeeping: &mut Housekeeping,
+        all: &[Arc<MemSeries>],
+        start: i64,
+        end: i64,
+    ) -> Result<bool, TsdbError> {
+        let name = BlockName { start, end, number: housekeeping.next_block };
+        let mut rest = all.iter();
+        let block = write_block(&disk.files.blocks(), name, 0, |region: &mut Region| {
+            Ok(rest.find_map(|s| s.with(|state| state.collect(start, end, region)).then(|| (s.id, s.labels.clone()))))
+        })?;
+        let Some(block) = block else { return Ok(false) };
+        housekeeping.next_block += 1;
+        self.counters.flushes.add(1);
+        // In the set first, then gone from memory: a read finds every sample in one of the two.
+        self.blocks.change(vec![block.clone()], &[]);
+        let index = self.index.read();
+        for entry in block.entries() {
+            if let Some(series) = index.get(entry.id) {
+                series.write(|state| state.trim(entry.maxt));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Merges the blocks of each day that ended into one.
+    fn merge(&self, disk: &Disk, housekeeping: &mut Housekeeping, now: i64) -> Result<(), TsdbError> {
+        let blocks = self.blocks.load().to_vec();
+        let day = |b: &Arc<Block>| b.name.start.div_euclid(DAY_MS);
+        for group in blocks.chunk_by(|a, b| day(a) == day(b)) {
+            let Some(first) = group.first() else { continue };
+            let start = day(first) * DAY_MS;
+            let ended = start + DAY_MS <= now - LATE_MS - WINDOW_MS;
+            // A day is merged when its last window is there, or when late samples have made many small blocks.
+            let complete = group.iter().any(|b| b.name.end == start + DAY_MS) || group.len() > 12;
+            if group.len() < 2 || !ended || !complete {
+                continue;
+            }
+            let name = BlockName { start, end: start + DAY_MS, number: housekeeping.next_block };
+            housekeeping.next_block += 1;
+            let merged = merge_blocks(&disk.files.blocks(), name, group)?;
+            let names: Vec<BlockName> = group.iter().map(|b| b.name).collect();
+            self.blocks.change(merged.into_iter().collect(), &names);
+            self.delete_files(group)?;
+        }
+        Ok(())
+    }
+
+    fn delete_files(&self, blocks: &[Arc<Block>]) -> Result<(), TsdbError> {
+        for b in blocks {
+            std::fs::remove_file(&b.path).map_err(because("cannot remove", &b.path))?;
+            self.counters.blocks_deleted.add(1);
+        }
+        Ok(())
+    }
+
+    /// Deletes the blocks of which every sample is beyond the retention.
+    fn delete_old_blocks(&self, _disk: &Disk) -> Result<(), TsdbError> {
+        let cutoff = self.min_valid();
+        let old: Vec<Arc<Block>> = self.blocks.load().iter().filter(|b| b.footer.maxt < cutoff).cloned().collect();
+        let names: Vec<BlockName> = old.iter().map(|b| b.name).collect();
+        if !old.is_empty() {
+            self.blocks.change(Vec::new(), &names);
+        }
+        self.delete_files(&old)
+    }
+
+    /// Without files, retention drops chunks from memory.
+    fn drop_old_chunks(&self) {
+        let cutoff = self.min_valid();
+        for series in self.all_series() {
+            series.write(|state| {
+                let old = state.chunks.partition_point(|c| c.maxt < cutoff);
+                state.chunks.drain(..old);
+            });
+        }
+    }
+
+    /// Removes series that had no sample within the retention, when that is so for the second time in a row: a writer
+    /// that just looked one up gets to commit.
+    fn remove_idle_series(&self) {
+        let cutoff = self.min_valid();
+        let idle = |s: &&Arc<MemSeries>| s.newest() < cutoff && s.mark_idle();
+        let gone: Vec<u32> = self.index.read().iter().filter(idle).map(|s| s.id.0).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let _writer = self.writer.lock();
+        let mut index = self.index.write();
+        let gone: Vec<u32> =
+            gone.into_iter().filter(|id| index.get(super::SeriesRef(*id)).is_some_and(|s| s.newest() < cutoff)).collect();
+        index.remove(&gone);
+        self.selections.clear();
+        self.counters.series_removed.add(gone.len() as u64);
+    }
+
+    /// Replaces the log up to now by a checkpoint.
+    fn checkpoint(&self, disk: &Disk) -> Result<(), TsdbError> {
+        // Columns that come in from here on may miss the checkpoint: the next one takes them.
+        disk.unlogged.store(false, Ordering::SeqCst);
+        let (segment, sequence) = {
+            let mut writer = self.writer.lock();
+            let Some(wal) = &mut writer.wal else { return Ok(()) };
+            (wal.rotate()?, wal.sequence)
+        };
+        let (next_id, all) = {
+            let index = self.index.read();
+            (index.next_id(), index.iter().cloned().collect::<Vec<_>>())
+        };
+        let dir = disk.files.checkpoints();
+        checkpoint::write(&dir, segment, next_id, sequence, all.iter().map(|s| &**s))?;
+        self.counters.checkpoints.add(1);
+        for (n, path) in numbered(&dir)? {
+            if n < segment {
+                std::fs::remove_file(&path).map_err(because("cannot remove", &path))?;
+            }
+        }
+        self.writer.lock().wal.as_ref().map_or(Ok(()), |wal| wal.delete_before(segment))
+    }
+}
+

@@ -1,0 +1,343 @@
+//! Opening a database: blocks, then the checkpoint, then the log behind it. What is damaged is cut off or passed over,
+//! and reported; everything else is kept.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::model::Labels;
+
+use super::block::{Block, BlockSet};
+use super::chunk::ChunkEncoder;
+use super::files::{Files, because, list, numbered};
+use super::index::Index;
+use super::series::MemSeries;
+use super::log::{MAGIC, Record, Records, Torn};
+use super::wal::{self, LoggedSample, Wal};
+use super::{SeriesRef, TsdbError, checkpoint};
+
+/// One place in a file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, relative to the database's directory.
+    pub file: String,
+    /// From where on, bytes.
+    pub offset: u64,
+    /// What was found there.
+    pub what: String,
+    /// Bytes passed over.
+    pub bytes: u64,
+    /// Samples lost, where it is known.
+    pub samples: Option<u64>,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} at byte {}, {} bytes passed over", self.file, self.what, self.offset, self.bytes)?;
+        match self.samples {
+            Some(n) => write!(f, ", {n} samples lost"),
+            None => f.write_str(", samples lost not known"),
+        }
+    }
+}
+
+/// What opening a database found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Series known.
+    pub series: u64,
+    /// Samples read back from checkpoint and log.
+    pub samples: u64,
+    /// Blocks opened.
+    pub blocks: u64,
+    /// What could not be read. Everything before each place is kept.
+    pub damages: Vec<Damage>,
+}
+
+impl Recovery {
+    /// Whether nothing was damaged.
+    pub fn is_clean(&self) -> bool {
+        self.damages.is_empty()
+    }
+}
+
+/// A database being read back.
+pub(super) struct Restore {
+    pub(super) index: Index,
+    pub(super) recovery: Recovery,
+    blocks: Arc<BlockSet>,
+    encoder: ChunkEncoder,
+    /// Ids from here on were never given out.
+    next_id: u32,
+    /// Samples logged so far.
+    sequence: u64,
+}
+
+impl Restore {
+    /// Reads everything and starts a new segment of the log.
+    pub(super) fn run(files: &Files, blocks: Arc<BlockSet>) -> Result<(Restore, Wal), TsdbError> {
+        let index = Index::new(blocks.clone());
+        let mut restore = Restore {
+            index,
+            recovery: Recovery::default(),
+            blocks,
+            encoder: ChunkEncoder::default(),
+            next_id: 0,
+            sequence: 0,
+        };
+        let first = restore.read_checkpoint(files)?;
+        restore.read_blocks(files)?;
+        let last = restore.read_log(files, first)?;
+        restore.index.reserve_ids(restore.next_id);
+        restore.recovery.series = restore.index.all().len() as u64;
+        let wal = Wal::create(files.wal(), last + 1, restore.sequence)?;
+        Ok((restore, wal))
+    }
+
+    /// Reads the newest checkpoint; the first segment that is not in it.
+    fn read_checkpoint(&mut self, files: &Files) -> Result<u64, TsdbError> {
+        let mut all = numbered(&files.checkpoints())?;
+        let Some((segment, path)) = all.pop() else { return Ok(0) };
+        let map = map(&path)?;
+        let mut records = Records::new(&map);
+        for record in records.by_ref() {
+            self.sequence = self.sequence.max(record.sequence);
+            let read = match record.kind {
+                checkpoint::HEAD => record.payload.first_chunk().map(|b| self.next_id = u32::from_le_bytes(*b)),
+                checkpoint::SERIES => self.saved_series(&record),
+                _ => None,
+            };
+            if read.is_none() {
+                self.unreadable(&path, "a record that does not read as what it says it is", Some(record.samples.into()));
+            }
+        }
+        if let Some(torn) = records.torn {
+            self.torn(&path, &torn, map.len());
+        }
+        Ok(segment)
+    }
+
+    fn saved_series(&mut self, record: &Record<'_>) -> Option<()> {
+        let saved = checkpoint::read_series(record.payload)?;
+        let labels = Labels::from_bytes(saved.labels)?;
+        self.next_id = self.next_id.max(saved.id.0.saturating_add(1));
+        let series = self.insert(saved.id, labels)?;
+        series.set_newest(saved.newest);
+        series.write(|state| {
+            state.logged = true;
+            state.flushed_until = saved.flushed_until;
+            state.chunks = saved.chunks;
+            state.tail = saved.tail;
+        });
+        self.recovery.samples += u64::from(record.samples);
+        Some(())
+    }
+
+    fn read_blocks(&mut self, files: &Files) -> Result<(), TsdbError> {
+        let mut opened = Vec::new();
+        for path in list(&files.blocks())?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "block")) {
+            match Block::open(&path) {
+                Ok(block) => opened.push(Arc::new(block)),
+                Err(e) => {
+                    // Out of the way, not deleted: somebody may want to look at it.
+                    let aside = path.with_extension("damaged");
+                    std::fs::rename(&path, &aside).map_err(because("cannot rename", &path))?;
+                    let bytes = std::fs::metadata(&aside).map_or(0, |m| m.len());
+                    let damage = Damage { file: name(&path), offset: 0, what: e.to_string(), bytes, samples: None };
+                    self.recovery.damages.push(damage);
+                }
+            }
+        }
+        opened.sort_by_key(|b| (b.name.start, b.name.number));
+        let opened = self.drop_merged(opened)?;
+        self.recovery.blocks = opened.len() as u64;
+        for block in &opened {
+            self.note_block(block);
+        }
+        self.blocks.change(opened, &[]);
+        Ok(())
+    }
+
+    /// Removes blocks that a crash left beside the block they were merged into.
+    fn drop_merged(&self, blocks: Vec<Arc<Block>>) -> Result<Vec<Arc<Block>>, TsdbError> {
+        let merges: Vec<_> = blocks.iter().filter(|b| b.footer.parts > 0).map(|b| b.name).collect();
+        let mut kept = Vec::new();
+        for block in blocks {
+            let n = block.name;
+            if merges.iter().any(|m| m.start <= n.start && n.end <= m.end && m.number > n.number) {
+                std::fs::remove_file(&block.path).map_err(because("cannot remove", &block.path))?;
+            } else {
+                kept.push(block);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Learns from a block which series there are and how far they are on disk.
+    fn note_block(&mut self, block: &Block) {
+        let mut labels = None;
+        for (i, entry) in block.entries().enumerate() {
+            self.next_id = self.next_id.max(entry.id.0.saturating_add(1));
+            if self.index.get(entry.id).is_none() {
+                // The checkpoint lacks a series: the block knows its labels.
+                let all = labels.get_or_insert_with(|| block.labels().unwrap_or_default());
+                let Some(labels) = all.get(i).cloned() else { continue };
+                self.insert(entry.id, labels);
+            }
+            let Some(series) = self.index.get(entry.id) else { continue };
+            series.write(|state| state.trim(entry.maxt));
+            series.set_newest(series.newest().max(entry.maxt));
+        }
+    }
+
+    /// Reads the segments from number `first` on; the number of the last one.
+    fn read_log(&mut self, files: &Files, first: u64) -> Result<u64, TsdbError> {
+        let mut last = first;
+        let segments = numbered(&files.wal())?;
+        let newest = segments.last().map(|(n, _)| *n);
+        // Set while samples may be missing before the next record.
+        let mut damage: Option<usize> = None;
+        for (n, path) in segments {
+            last = last.max(n);
+            if n < first {
+                continue;
+            }
+            let map = map(&path)?;
+            if map.is_empty() && Some(n) == newest {
+                // A crash came right after it was created.
+                truncate(&path, 0)?;
+                continue;
+            }
+            let mut records = Records::new(&map);
+            for record in records.by_ref() {
+                if let Some(at) = damage.take() {
+                    let lost = record.sequence.saturating_sub(self.sequence);
+                    if let Some(d) = self.recovery.damages.get_mut(at) {
+                        d.samples = Some(lost);
+                    }
+                }
+                self.sequence = record.sequence + u64::from(record.samples);
+                self.replay(&path, &record);
+            }
+            if let Some(torn) = records.torn {
+                damage = Some(self.recovery.damages.len());
+                self.torn(&path, &torn, map.len());
+                if Some(n) == newest {
+                    drop(map);
+                    truncate(&path, torn.offset)?;
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    fn replay(&mut self, path: &Path, record: &Record<'_>) {
+        let mut lost = 0u64;
+        match record.kind {
+            wal::SERIES => {
+                for one in wal::read_series(record.payload) {
+                    if one.and_then(|(id, labels)| self.logged_series(id, labels)).is_none() {
+                        self.unreadable(path, "a series that does not read as one", None);
+                    }
+                }
+            }
+            wal::SAMPLES => {
+                let mut read = 0;
+                for sample in wal::read_samples(record.payload).flatten() {
+                    read += 1;
+                    lost += u64::from(!self.logged_sample(sample));
+                }
+                lost += u64::from(record.samples).saturating_sub(read);
+            }
+            _ => lost = u64::from(record.samples),
+        }
+        if lost > 0 {
+            self.unreadable(path, "samples of series that a damaged place introduced", Some(lost));
+        }
+    }
+
+    fn logged_series(&mut self, id: SeriesRef, labels: &[u8]) -> Option<()> {
+        self.next_id = self.next_id.max(id.0.saturating_add(1));
+        let labels = Labels::from_bytes(labels)?;
+        if let Some(known) = self.index.get(id) {
+            return (known.labels == labels).then_some(());
+        }
+        self.insert(id, labels)?.write(|state| state.logged = true);
+        Some(())
+    }
+
+    /// Adds a series, unless a newer one has its labels. An older one was removed before this one was created.
+    fn insert(&mut self, id: SeriesRef, labels: Labels) -> Option<Arc<MemSeries>> {
+        let hash = labels.hash64();
+        if let Some(other) = self.index.find(labels.as_bytes(), hash).map(|s| s.id) {
+            if other > id {
+                return None;
+            }
+            self.index.remove(&[other.0]);
+        }
+        self.index.insert(Some(id), labels, hash)
+    }
+
+    /// Puts a sample back; `false` when its series is not known.
+    #[inline]
+    fn logged_sample(&mut self, sample: LoggedSample) -> bool {
+        let LoggedSample { id, t, st, value } = sample;
+        self.next_id = self.next_id.max(id.0.saturating_add(1));
+        let Some(series) = self.index.get(id) else { return false };
+        if t > series.newest() {
+            series.write(|state| {
+                state.logged = true;
+                series.push(state, t, value, st, &mut self.encoder);
+            });
+            self.recovery.samples += 1;
+        }
+        true
+    }
+
+    fn torn(&mut self, path: &Path, torn: &Torn, len: usize) {
+        self.recovery.damages.push(Damage {
+            file: name(path),
+            offset: torn.offset as u64,
+            what: torn.what.to_owned(),
+            bytes: len.saturating_sub(torn.offset) as u64,
+            samples: torn.samples,
+        });
+    }
+
+    fn unreadable(&mut self, path: &Path, what: &str, samples: Option<u64>) {
+        let file = name(path);
+        if let Some(d) = self.recovery.damages.iter_mut().find(|d| d.file == file && d.what == what) {
+            d.samples = d.samples.zip(samples).map(|(a, b)| a + b);
+            return;
+        }
+        self.recovery.damages.push(Damage { file, offset: 0, what: what.to_owned(), bytes: 0, samples });
+    }
+}
+
+/// A file's name with its directory's.
+fn name(path: &Path) -> String {
+    let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
+    parts.reverse();
+    parts.join("/")
+}
+
+fn map(path: &Path) -> Result<Mmap, TsdbError> {
+    let file = File::open(path).map_err(because("cannot open", path))?;
+    // SAFETY: the directory is locked, so only this process writes its files, and it does not write this one while it
+    // is mapped.
+    unsafe { Mmap::map(&file) }.map_err(because("cannot read", path))
+}
+
+/// Cuts a torn end off, so that the file reads as whole from now on.
+fn truncate(path: &Path, len: usize) -> Result<(), TsdbError> {
+    let failed = because("cannot truncate", path);
+    let mut file = File::options().write(true).open(path).map_err(&failed)?;
+    file.set_len(len as u64).map_err(&failed)?;
+    if len < MAGIC.len() {
+        std::io::Write::write_all(&mut file, MAGIC).map_err(&failed)?;
+    }
+    file.sync_all().map_err(&failed)
+}

@@ -1,0 +1,237 @@
+//! The write-ahead log: each commit is one write of at most two records, the series it introduces and its samples.
+//!
+//! ```text
+//! series   (varint id, varint size, packed labels)*
+//! samples  (varint zigzag(id - previous id) * 2 + rare, zigzag varint t - previous t, then
+//!           a float: f64; rare: u8 flags, start timestamp (zigzag varint) if 1, histogram if 2, else f64)*
+//! ```
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::Value;
+
+use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
+use super::files::{because, numbered, numbered_path};
+use super::histogram_chunk::{put_histogram, read_histogram};
+use super::log::{MAGIC, Record};
+use super::{SeriesRef, TsdbError};
+
+/// Kinds of records.
+pub(super) const SERIES: u8 = 1;
+pub(super) const SAMPLES: u8 = 2;
+
+const HAS_ST: u8 = 1;
+const HAS_HISTOGRAM: u8 = 2;
+
+/// Segments are closed at this size.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The log of a database, open for writing.
+#[derive(Debug)]
+pub(super) struct Wal {
+    dir: PathBuf,
+    segment: u64,
+    file: File,
+    /// Bytes of the open segment that hold whole records.
+    written: u64,
+    /// Samples logged, ever.
+    pub(super) sequence: u64,
+    series: Vec<u8>,
+    samples: Vec<u8>,
+    count: u32,
+    previous: (u32, i64),
+    frame: Vec<u8>,
+}
+
+impl Wal {
+    /// Starts segment number `segment`.
+    pub(super) fn create(dir: PathBuf, segment: u64, sequence: u64) -> Result<Self, TsdbError> {
+        let file = start_segment(&dir, segment)?;
+        Ok(Wal {
+            dir,
+            segment,
+            file,
+            written: MAGIC.len() as u64,
+            sequence,
+            series: Vec::new(),
+            samples: Vec::new(),
+            count: 0,
+            previous: (0, 0),
+            frame: Vec::new(),
+        })
+    }
+
+    /// Adds a series to the batch.
+    pub(super) fn log_series(&mut self, id: SeriesRef, labels: &[u8]) {
+        put_uvarint(&mut self.series, u64::from(id.0));
+        put_uvarint(&mut self.series, labels.len() as u64);
+        self.series.extend_from_slice(labels);
+    }
+
+    /// Adds a sample to the batch.
+    #[inline]
+    pub(super) fn log_sample(&mut self, id: SeriesRef, t: i64, value: &Value, st: i64) {
+        let (previous_id, previous_t) = self.previous;
+        self.previous = (id.0, t);
+        self.count += 1;
+        let head = zigzag(i64::from(id.0) - i64::from(previous_id)) << 1;
+        let out = &mut self.samples;
+        if let Value::Float(v) = value
+            && st == 0
+        {
+            put_uvarint(out, head);
+            put_ivarint(out, t.wrapping_sub(previous_t));
+            out.extend_from_slice(&v.to_bits().to_le_bytes());
+            return;
+        }
+        put_uvarint(out, head | 1);
+        put_ivarint(out, t.wrapping_sub(previous_t));
+        let histogram = matches!(value, Value::Histogram(_));
+        out.push(if st != 0 { HAS_ST } else { 0 } | if histogram { HAS_HISTOGRAM } else { 0 });
+        if st != 0 {
+            put_ivarint(out, st);
+        }
+        match value {
+            Value::Float(v) => out.extend_from_slice(&v.to_bits().to_le_bytes()),
+            Value::Histogram(h) => put_histogram(h, out),
+        }
+    }
+
+    /// Writes the batch. When that fails its samples are dropped from the log; its series stay for the next batch.
+    pub(super) fn write(&mut self) -> Result<(), TsdbError> {
+        self.frame.clear();
+        let sequence = self.sequence;
+        if !self.series.is_empty() {
+            Record { kind: SERIES, sequence, samples: 0, payload: &self.series }.put(&mut self.frame);
+        }
+        if self.count > 0 {
+            Record { kind: SAMPLES, sequence, samples: self.count, payload: &self.samples }.put(&mut self.frame);
+        }
+        self.samples.clear();
+        self.previous = (0, 0);
+        let count = std::mem::take(&mut self.count);
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        if let Err(e) = self.file.write_all(&self.frame) {
+            // A torn record would hide all behind it: cut it off, or leave it at the end of its segment.
+            if self.file.set_len(self.written).and_then(|()| seek(&mut self.file, self.written)).is_err() {
+                self.rotate()?;
+            }
+            return Err(because("cannot write to", &self.path())(e));
+        }
+        self.written += self.frame.len() as u64;
+        self.sequence += u64::from(count);
+        self.series.clear();
+        if self.frame.capacity() > 8 << 20 {
+            self.frame = Vec::new();
+            self.samples = Vec::new();
+        }
+        if self.written >= SEGMENT_BYTES {
+            self.rotate()?;
+        }
+        Ok(())
+    }
+
+    /// Makes all that was written durable.
+    pub(super) fn sync(&self) -> Result<(), TsdbError> {
+        self.file.sync_data().map_err(because("cannot sync", &self.path()))
+    }
+
+    /// Closes the segment and starts the next, whose number is given back.
+    pub(super) fn rotate(&mut self) -> Result<u64, TsdbError> {
+        self.sync()?;
+        self.file = start_segment(&self.dir, self.segment + 1)?;
+        self.segment += 1;
+        self.written = MAGIC.len() as u64;
+        Ok(self.segment)
+    }
+
+    /// Deletes the segments before number `segment`.
+    pub(super) fn delete_before(&self, segment: u64) -> Result<(), TsdbError> {
+        for (n, path) in numbered(&self.dir)? {
+            if n < segment {
+                std::fs::remove_file(&path).map_err(because("cannot remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        numbered_path(&self.dir, self.segment)
+    }
+}
+
+fn seek(file: &mut File, to: u64) -> std::io::Result<()> {
+    std::io::Seek::seek(file, std::io::SeekFrom::Start(to)).map(|_| ())
+}
+
+fn start_segment(dir: &std::path::Path, segment: u64) -> Result<File, TsdbError> {
+    let path = numbered_path(dir, segment);
+    let failed = because("cannot create", &path);
+    let mut file = File::options().write(true).create_new(true).open(&path).map_err(&failed)?;
+    file.write_all(MAGIC).map_err(&failed)?;
+    Ok(file)
+}
+
+/// Reads the series of a record.
+pub(super) fn read_series(payload: &[u8]) -> impl Iterator<Item = Option<(SeriesRef, &[u8])>> {
+    let mut r = Reader::new(payload);
+    std::iter::from_fn(move || {
+        if r.is_empty() {
+            return None;
+        }
+        let one = (|| {
+            let id = u32::try_from(r.uvarint()?).ok()?;
+            let size = r.size()?;
+            Some((SeriesRef(id), r.take(size)?))
+        })();
+        if one.is_none() {
+            r = Reader::new(&[]);
+        }
+        Some(one)
+    })
+}
+
+/// One sample of a record.
+pub(super) struct LoggedSample {
+    pub(super) id: SeriesRef,
+    pub(super) t: i64,
+    pub(super) st: i64,
+    pub(super) value: Value,
+}
+
+/// Reads the samples of a record; `None` ends a record that is not as [`Wal::log_sample`] writes it.
+pub(super) fn read_samples(payload: &[u8]) -> impl Iterator<Item = Option<LoggedSample>> {
+    let mut r = Reader::new(payload);
+    let mut previous = (0u32, 0i64);
+    std::iter::from_fn(move || {
+        if r.is_empty() {
+            return None;
+        }
+        let sample = read_sample(&mut r, &mut previous);
+        if sample.is_none() {
+            r = Reader::new(&[]);
+        }
+        Some(sample)
+    })
+}
+
+#[inline]
+fn read_sample(r: &mut Reader<'_>, previous: &mut (u32, i64)) -> Option<LoggedSample> {
+    let head = r.uvarint()?;
+    let delta = (head >> 2) as i64 ^ -((head >> 1 & 1) as i64);
+    let id = u32::try_from(i64::from(previous.0).checked_add(delta)?).ok()?;
+    let t = previous.1.wrapping_add(r.ivarint()?);
+    *previous = (id, t);
+    let flags = if head & 1 != 0 { r.u8()? } else { 0 };
+    let st = if flags & HAS_ST != 0 { r.ivarint()? } else { 0 };
+    let value = match flags & HAS_HISTOGRAM {
+        0 => Value::Float(r.f64()?),
+        _ => Value::Histogram(Arc::new(read_histogram(r)?)),
+    };
+    Some(LoggedSample { id: SeriesRef(id), t, st, value })
+}
