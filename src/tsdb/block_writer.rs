@@ -106,7 +106,11 @@ fn failed(name: BlockName, source: io::Error) -> TsdbError {
 }
 
 /// Merges blocks, given in the order of the set, into one.
-pub(super) fn merge_blocks(dir: &Path, name: BlockName, blocks: &[Arc<Block>]) -> Result<Option<Arc<Block>>, TsdbError> {
+pub(super) fn merge_blocks(
+    dir: &Path,
+    name: BlockName,
+    blocks: &[Arc<Block>],
+) -> Result<Option<Arc<Block>>, TsdbError> {
     let corrupt = |e: super::StorageError| io::Error::other(e.to_string());
     let labels: Vec<Vec<Labels>> =
         blocks.iter().map(|b| b.labels()).collect::<Result<_, _>>().map_err(|e| failed(name, corrupt(e)))?;

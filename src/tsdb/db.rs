@@ -1,26 +1,26 @@
 //! The database: what its parts share, and how they are asked.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 
-use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
 use super::block::BlockSet;
+use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
 use super::files::{Files, numbered};
 use super::index::Index;
 use super::maintain::Housekeeping;
-use super::recovery::{Recovery, Restore};
-use super::wal::Wal;
 use super::metadata::{Metadata, MetadataStore};
 use super::query::{Queryable, Series, SharedSeries, StorageError};
+use super::recovery::{Recovery, Restore};
 use super::selection::Selections;
 use super::series::{MemSeries, State};
 use super::stats::{Cardinality, Counters, TsdbStats};
+use super::wal::Wal;
 use super::{AppendError, Appender, SeriesRef, TsdbError};
 
 /// 15 days, Prometheus' default.

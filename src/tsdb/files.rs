@@ -85,10 +85,8 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, TsdbError> {
 
 /// The files of a directory whose names are numbers, ascending.
 pub(super) fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, TsdbError> {
-    let mut all: Vec<(u64, PathBuf)> = list(dir)?
-        .into_iter()
-        .filter_map(|p| Some((p.file_name()?.to_str()?.parse().ok()?, p)))
-        .collect();
+    let mut all: Vec<(u64, PathBuf)> =
+        list(dir)?.into_iter().filter_map(|p| Some((p.file_name()?.to_str()?.parse().ok()?, p))).collect();
     all.sort();
     Ok(all)
 }

@@ -217,8 +217,10 @@ impl Inner {
         }
         let _writer = self.writer.lock();
         let mut index = self.index.write();
-        let gone: Vec<u32> =
-            gone.into_iter().filter(|id| index.get(super::SeriesRef(*id)).is_some_and(|s| s.newest() < cutoff)).collect();
+        let gone: Vec<u32> = gone
+            .into_iter()
+            .filter(|id| index.get(super::SeriesRef(*id)).is_some_and(|s| s.newest() < cutoff))
+            .collect();
         index.remove(&gone);
         self.selections.clear();
         self.counters.series_removed.add(gone.len() as u64);
@@ -248,4 +250,3 @@ impl Inner {
         self.writer.lock().wal.as_ref().map_or(Ok(()), |wal| wal.delete_before(segment))
     }
 }
-

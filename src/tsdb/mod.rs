@@ -23,6 +23,8 @@ mod block_writer;
 mod checkpoint;
 mod chunk;
 mod db;
+#[cfg(test)]
+mod disk_tests;
 mod files;
 mod floats;
 mod histogram_chunk;
@@ -38,8 +40,6 @@ mod selection;
 mod series;
 pub mod stats;
 mod tail;
-#[cfg(test)]
-mod disk_tests;
 #[cfg(test)]
 mod tests;
 mod wal;

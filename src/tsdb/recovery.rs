@@ -14,8 +14,8 @@ use super::block::{Block, BlockSet};
 use super::chunk::ChunkEncoder;
 use super::files::{Files, because, list, numbered};
 use super::index::Index;
-use super::series::MemSeries;
 use super::log::{MAGIC, Record, Records, Torn};
+use super::series::MemSeries;
 use super::wal::{self, LoggedSample, Wal};
 use super::{SeriesRef, TsdbError, checkpoint};
 
@@ -111,7 +111,11 @@ impl Restore {
                 _ => None,
             };
             if read.is_none() {
-                self.unreadable(&path, "a record that does not read as what it says it is", Some(record.samples.into()));
+                self.unreadable(
+                    &path,
+                    "a record that does not read as what it says it is",
+                    Some(record.samples.into()),
+                );
             }
         }
         if let Some(torn) = records.torn {
