@@ -33,6 +33,67 @@ fn require(there: bool, what: &str) {
     eprintln!("skipped: {what} is not there");
 }
 
+/// Between two looks at a condition: lets the processes that are waited for have the processor.
+fn pause() {
+    std::thread::park_timeout(Duration::from_millis(10));
+}
+
+/// Asks again and again, for a minute at most, until there is an answer.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}: nothing after a minute");
+        pause();
+    }
+}
+
+/// A Prometheus with this configuration, the remote-write receiver and native histograms.
+pub fn prometheus(config: &str) -> Option<Peer> {
+    let program = find("prometheus")?;
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let file = dir.path().join("prometheus.yml");
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new(program);
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .args(["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"]);
+    Some(Peer::start(&mut command, port, "/-/ready").with_files(dir))
+}
+
+/// A single-node VictoriaMetrics that shows samples at once.
+pub fn victoria_metrics() -> Option<Peer> {
+    let program = find("victoria-metrics")?;
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut command = Command::new(program);
+    command
+        .arg(format!("-storageDataPath={}", dir.path().join("data").display()))
+        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+        .args(["-search.latencyOffset=0s", "-search.disableCache"]);
+    Some(Peer::start(&mut command, port, "/health").with_files(dir))
+}
+
+/// A node-exporter.
+pub fn node_exporter() -> Option<Peer> {
+    let (program, port) = (find("prometheus-node-exporter")?, free_port());
+    let mut command = Command::new(program);
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    Some(Peer::start(&mut command, port, "/metrics"))
+}
+
+/// The mission's Python exporter.
+pub fn ml_exporter() -> Option<Peer> {
+    let (script, python, port) =
+        (super::shared("mission/ml_exporter.py")?, python_with("prometheus_client")?, free_port());
+    let mut command = Command::new(python);
+    command.arg(script).arg(port.to_string());
+    Some(Peer::start(&mut command, port, "/metrics"))
+}
+
 /// A port nobody listens on now.
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).unwrap().port()
@@ -43,27 +104,40 @@ pub struct Peer {
     /// The port it listens on.
     pub port: u16,
     child: Child,
+    /// Its configuration and data, gone with it.
+    _files: Option<tempfile::TempDir>,
 }
 
 impl Peer {
     /// Starts a command and waits until `ready_path` on `port` answers with 200.
     pub fn start(command: &mut Command, port: u16, ready_path: &str) -> Peer {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut peer = Peer { port, child: child.unwrap_or_else(|e| panic!("{command:?}: {e}")) };
+        let mut peer = Peer { port, child: child.unwrap_or_else(|e| panic!("{command:?}: {e}")), _files: None };
         let begin = Instant::now();
         while !get(port, ready_path).is_some_and(|(status, _)| status == 200) {
             if let Some(status) = peer.child.try_wait().unwrap() {
                 panic!("{command:?} ended with {status}");
             }
             assert!(begin.elapsed() < Duration::from_secs(60), "{command:?} is not ready after a minute");
-            std::thread::yield_now();
+            pause();
         }
         peer
+    }
+
+    /// Keeps its files as long as it runs.
+    fn with_files(mut self, dir: tempfile::TempDir) -> Peer {
+        self._files = Some(dir);
+        self
     }
 
     /// `http://127.0.0.1:PORT` and a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The process id.
