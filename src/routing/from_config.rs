@@ -1,0 +1,84 @@
+//! From an Alertmanager configuration, read and checked, to what routing works with.
+
+use std::sync::Arc;
+
+use crate::config::alertmanager::{self, AlertmanagerConfig, Route, TimeIntervalConfig};
+use crate::model::{MatchOp, Matcher};
+
+use super::config::{GroupBy, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+use super::time_interval::{Span, TimeInterval};
+
+impl RoutingConfig {
+    /// What routing needs of a configuration.
+    pub fn of(config: &AlertmanagerConfig) -> Self {
+        let receiver = |r: &alertmanager::Receiver| {
+            let integration = |(kind, index, send_resolved): (&str, usize, bool)| IntegrationSpec {
+                kind: Arc::from(kind),
+                index,
+                send_resolved,
+            };
+            let integrations = r.integrations().into_iter().map(integration).collect();
+            (Arc::from(r.name.as_str()), ReceiverSpec { integrations })
+        };
+        let inhibit = |rule: &alertmanager::InhibitRule| {
+            let mut equal = rule.equal.clone();
+            equal.sort();
+            equal.dedup();
+            InhibitSpec { source: rule.source(), target: rule.target(), equal }
+        };
+        let named = |n: &alertmanager::NamedTimeInterval| {
+            (n.name.clone(), n.time_intervals.iter().map(interval).collect::<Vec<_>>())
+        };
+        RoutingConfig {
+            route: config.route.as_deref().map(route).unwrap_or_default(),
+            receivers: config.receivers.iter().map(receiver).collect(),
+            inhibit_rules: config.inhibit_rules.iter().map(inhibit).collect(),
+            time_intervals: config.time_intervals.iter().map(named).collect(),
+            resolve_timeout: config.global.resolve_timeout.0,
+        }
+    }
+}
+
+fn route(r: &Route) -> RouteSpec {
+    let group_by = r.grouping().map(|by| match by {
+        alertmanager::GroupBy::All => GroupBy::All,
+        alertmanager::GroupBy::Labels(mut names) => {
+            names.sort();
+            GroupBy::Labels(names)
+        }
+    });
+    RouteSpec {
+        matchers: matchers(r),
+        receiver: Some(r.receiver.as_str()).filter(|name| !name.is_empty()).map(Arc::from),
+        group_by,
+        continue_matching: r.continue_matching,
+        group_wait: r.group_wait.map(|d| d.0),
+        group_interval: r.group_interval.map(|d| d.0),
+        repeat_interval: r.repeat_interval.map(|d| d.0),
+        mute_time_intervals: r.mute_time_intervals.clone(),
+        active_time_intervals: r.active_time_intervals.clone(),
+        routes: r.routes.iter().map(route).collect(),
+    }
+}
+
+/// The matchers in all three forms. Alertmanager anchors the patterns of `match_re` in their text, which its group keys
+/// show; keys are to be the same.
+fn matchers(r: &Route) -> Vec<Matcher> {
+    let anchored = |m: &Matcher| {
+        Matcher::new(MatchOp::Regex, m.name.clone(), format!("^(?:{})$", m.value)).unwrap_or_else(|_| m.clone())
+    };
+    let equal = r.match_equal.0.iter().cloned();
+    equal.chain(r.match_re.0.iter().map(anchored)).chain(r.matchers.0.iter().cloned()).collect()
+}
+
+fn interval(t: &TimeIntervalConfig) -> TimeInterval {
+    let span = |begin: i32, end: i32| Span { begin, end };
+    TimeInterval {
+        times: t.times.iter().map(|r| (r.start, r.end)).collect(),
+        weekdays: t.weekdays.iter().map(|r| span(r.0, r.1)).collect(),
+        days_of_month: t.days_of_month.iter().map(|r| span(r.0, r.1)).collect(),
+        months: t.months.iter().map(|r| span(r.0, r.1)).collect(),
+        years: t.years.iter().map(|r| span(r.0, r.1)).collect(),
+        location: t.location.map(|l| l.0),
+    }
+}
