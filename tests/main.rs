@@ -6,6 +6,7 @@ mod alertmanager_config;
 mod deploy;
 mod fault_simulator;
 mod live_engine;
+mod mission_alerts;
 mod promql_conformance;
 mod remote_datasource;
 mod routing_peers;

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod config;
+mod from_config;
 pub mod group;
 pub mod inhibit;
 pub mod router;
