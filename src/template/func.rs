@@ -1,0 +1,150 @@
+//! Functions: their types, and the table every template has.
+
+use crate::template::value::{CallError, Value};
+use crate::template::{builtin, print};
+
+/// What a function may ask of whoever executes the template.
+pub trait Host {
+    /// The time, milliseconds since the epoch.
+    fn now(&self) -> i64 {
+        0
+    }
+    /// Runs a query and gives its vector as a list of samples.
+    ///
+    /// # Errors
+    /// The query's error as text.
+    fn query(&self, _query: &str) -> Result<Value, String> {
+        Err("queries are not available here".into())
+    }
+    /// The server's address as users reach it.
+    fn external_url(&self) -> &str {
+        ""
+    }
+}
+
+/// A host that offers nothing.
+pub struct NoHost;
+
+impl Host for NoHost {}
+
+/// The Go type of a parameter. An argument that does not fit is an error at that argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// `interface {}`: anything.
+    Any,
+    /// `string`.
+    Str,
+    /// `int`.
+    Int,
+    /// `float64`.
+    Float,
+    /// `time.Time`.
+    Time,
+    /// `[]string`.
+    Strings,
+    /// `[]interface {}`.
+    List,
+    /// A list of samples, as `query` gives it.
+    Samples,
+    /// One sample.
+    Sample,
+}
+
+impl Param {
+    /// As Go's errors name the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Param::Any => "interface {}",
+            Param::Str => "string",
+            Param::Int => "int",
+            Param::Float => "float64",
+            Param::Time => "time.Time",
+            Param::Strings => "[]string",
+            Param::List => "[]interface {}",
+            Param::Samples => "template.queryResult",
+            Param::Sample => "*template.sample",
+        }
+    }
+
+    /// Whether a value can be passed as this type.
+    pub fn accepts(self, value: &Value) -> bool {
+        match self {
+            Param::Any => true,
+            Param::Str => matches!(value, Value::Str(_)),
+            Param::Int => matches!(value, Value::Int(_)),
+            Param::Float => matches!(value, Value::Float(_)),
+            Param::Time => matches!(value, Value::Time(_)),
+            Param::Strings | Param::List | Param::Samples => value.type_name() == self.name(),
+            Param::Sample => value.type_name() == self.name() || matches!(value, Value::Nil),
+        }
+    }
+}
+
+/// What a function's body takes.
+pub type Body = fn(&dyn Host, &[Value]) -> Result<Value, CallError>;
+
+/// A function: its name, its parameters, its body.
+pub struct Function {
+    /// As templates name it.
+    pub name: &'static str,
+    /// The fixed parameters.
+    pub params: &'static [Param],
+    /// The type of any further ones, when it takes more.
+    pub variadic: Option<Param>,
+    /// The body; it may rely on the number and the types of its arguments.
+    pub body: Body,
+}
+
+impl Function {
+    /// A function with fixed parameters.
+    pub const fn fixed(name: &'static str, params: &'static [Param], body: Body) -> Self {
+        Function { name, params, variadic: None, body }
+    }
+
+    /// A function with fixed parameters and any number of further ones.
+    pub const fn variadic(name: &'static str, params: &'static [Param], more: Param, body: Body) -> Self {
+        Function { name, params, variadic: Some(more), body }
+    }
+
+    /// The type of the argument at a place.
+    pub fn param(&self, index: usize) -> Param {
+        self.params.get(index).copied().or(self.variadic).unwrap_or(Param::Any)
+    }
+
+    /// `and` and `or` stop at the first argument that settles the result: the value of truth that settles it.
+    pub fn short_circuits_on(&self) -> Option<bool> {
+        match self.name {
+            "and" => Some(false),
+            "or" => Some(true),
+            _ => None,
+        }
+    }
+}
+
+/// Go's own functions, in every template.
+pub static BUILTINS: [Function; 19] = [
+    Function::variadic("and", &[Param::Any], Param::Any, builtin::last),
+    Function::variadic("call", &[Param::Any], Param::Any, builtin::call),
+    Function::variadic("eq", &[Param::Any], Param::Any, builtin::eq),
+    Function::fixed("ge", &[Param::Any, Param::Any], builtin::ge),
+    Function::fixed("gt", &[Param::Any, Param::Any], builtin::gt),
+    Function::variadic("html", &[], Param::Any, builtin::html),
+    Function::variadic("index", &[Param::Any], Param::Any, builtin::index),
+    Function::variadic("js", &[], Param::Any, builtin::js),
+    Function::fixed("le", &[Param::Any, Param::Any], builtin::le),
+    Function::fixed("len", &[Param::Any], builtin::len),
+    Function::fixed("lt", &[Param::Any, Param::Any], builtin::lt),
+    Function::fixed("ne", &[Param::Any, Param::Any], builtin::ne),
+    Function::fixed("not", &[Param::Any], builtin::not),
+    Function::variadic("or", &[Param::Any], Param::Any, builtin::last),
+    Function::variadic("print", &[], Param::Any, |_, args| Ok(Value::from(print::sprint(args)))),
+    Function::variadic("printf", &[Param::Str], Param::Any, builtin::printf),
+    Function::variadic("println", &[], Param::Any, |_, args| Ok(Value::from(print::sprintln(args)))),
+    Function::variadic("slice", &[Param::Any], Param::Any, builtin::slice),
+    Function::variadic("urlquery", &[], Param::Any, builtin::urlquery),
+];
+
+/// Finds a function among Go's own and a table of others, which win.
+pub fn find(own: &'static [Function], name: &str) -> Option<&'static Function> {
+    own.iter().chain(BUILTINS.iter()).find(|f| f.name == name)
+}
