@@ -31,4 +31,5 @@ pub mod routing;
 pub mod rules;
 pub mod server;
 pub mod state;
+pub mod template;
 pub mod tsdb;

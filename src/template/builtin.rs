@@ -22,11 +22,8 @@ pub(super) fn not(_: &dyn Host, args: &[Value]) -> Out {
     Ok(Value::Bool(!arg(args, 0).truth()))
 }
 
-pub(super) fn call(_: &dyn Host, args: &[Value]) -> Out {
-    match arg(args, 0) {
-        Value::Nil => Err("call of nil".into()),
-        v => Err(format!("non-function {} of type {}", print::sprint_value(v), v.type_name()).into()),
-    }
+fn incompatible(a: &Value, b: &Value) -> CallError {
+    CallError::failed(format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name()))
 }
 
 /// The kinds Go compares within.
@@ -64,11 +61,7 @@ fn equal(a: &Value, b: &Value) -> Result<bool, CallError> {
         return Ok(a.as_int() == b.as_int());
     }
     if ka != kb {
-        return if matches!(a, Value::Nil) || matches!(b, Value::Nil) {
-            Ok(false)
-        } else {
-            Err("incompatible types for comparison".into())
-        };
+        return if matches!(a, Value::Nil) || matches!(b, Value::Nil) { Ok(false) } else { Err(incompatible(a, b)) };
     }
     match (a, b) {
         (Value::Bool(x), Value::Bool(y)) => Ok(x == y),
@@ -114,7 +107,7 @@ fn order(args: &[Value]) -> Result<Option<Ordering>, CallError> {
         return Ok(a.as_int().partial_cmp(&b.as_int()));
     }
     if ka != kb {
-        return Err("incompatible types for comparison".into());
+        return Err(incompatible(a, b));
     }
     match (a, b) {
         (Value::Float(x), Value::Float(y)) => Ok(x.partial_cmp(y)),
@@ -152,7 +145,7 @@ pub(super) fn len(_: &dyn Host, args: &[Value]) -> Out {
     } else if let Some(m) = v.as_map() {
         m.len()
     } else if matches!(v, Value::Nil) {
-        return Err("len of nil pointer".into());
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
     } else {
         return Err(format!("len of type {}", v.type_name()).into());
     };
@@ -225,9 +218,7 @@ pub(super) fn slice(_: &dyn Host, args: &[Value]) -> Out {
         return Err(format!("invalid slice index: {to} > {cap}").into());
     }
     Ok(match (item, item.as_str()) {
-        (_, Some(s)) => {
-            Value::from(String::from_utf8_lossy(s.as_bytes().get(from..to).unwrap_or(&[])).into_owned())
-        }
+        (_, Some(s)) => Value::from(String::from_utf8_lossy(s.as_bytes().get(from..to).unwrap_or(&[])).into_owned()),
         (_, None) => {
             let items = item.as_list().and_then(|l| l.get(from..to)).unwrap_or(&[]).to_vec();
             Value::List(Arc::new(List { items, type_name: item.type_name() }))

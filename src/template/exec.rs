@@ -176,7 +176,6 @@ impl<'a> Exec<'a> {
         let outer = self.vars.len();
         self.at = Some((branch.pos, branch));
         let value = self.pipe(dot, &branch.pipe)?;
-        self.at = Some((branch.pos, branch));
         let flow = self.iterate(dot, branch, &value);
         self.vars.truncate(outer);
         flow

@@ -1,7 +1,17 @@
 //! Functions: their types, and the table every template has.
 
+use crate::model::{Labels, Value as SampleValue};
 use crate::template::value::{CallError, Value};
 use crate::template::{builtin, print};
+
+/// An element of the vector a query in a template gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuerySample {
+    /// Its labels, metric name included.
+    pub labels: Labels,
+    /// Its value.
+    pub value: SampleValue,
+}
 
 /// What a function may ask of whoever executes the template.
 pub trait Host {
@@ -9,11 +19,11 @@ pub trait Host {
     fn now(&self) -> i64 {
         0
     }
-    /// Runs a query and gives its vector as a list of samples.
+    /// Runs a query.
     ///
     /// # Errors
     /// The query's error as text.
-    fn query(&self, _query: &str) -> Result<Value, String> {
+    fn query(&self, _query: &str) -> Result<Vec<QuerySample>, String> {
         Err("queries are not available here".into())
     }
     /// The server's address as users reach it.
@@ -124,7 +134,8 @@ impl Function {
 /// Go's own functions, in every template.
 pub static BUILTINS: [Function; 19] = [
     Function::variadic("and", &[Param::Any], Param::Any, builtin::last),
-    Function::variadic("call", &[Param::Any], Param::Any, builtin::call),
+    // The evaluator answers it: nothing a template is given is a function.
+    Function::variadic("call", &[Param::Any], Param::Any, builtin::last),
     Function::variadic("eq", &[Param::Any], Param::Any, builtin::eq),
     Function::fixed("ge", &[Param::Any, Param::Any], builtin::ge),
     Function::fixed("gt", &[Param::Any, Param::Any], builtin::gt),

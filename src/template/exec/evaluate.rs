@@ -4,8 +4,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{Done, Exec};
+use crate::template::error::ExecError;
 use crate::template::func::{Function, Param};
 use crate::template::parse::ast::{Command, Number, Operand, OperandKind, Pipe};
+use crate::template::print;
 use crate::template::value::{CallError, Value};
 
 impl<'a> Exec<'a> {
@@ -147,18 +149,15 @@ impl<'a> Exec<'a> {
         }
         let has_args = !args.is_empty() || last.is_some();
         if let Value::Object(object) = receiver
-            && !has_args
             && let Some(value) = object.field(name)
         {
-            return Ok(value);
+            return match has_args {
+                true => Err(self.error(format!("{name} has arguments but cannot be invoked as function"))),
+                false => Ok(value),
+            };
         }
         if let Some(value) = self.method(dot, receiver, node, name, args, last)? {
             return Ok(value);
-        }
-        if let Value::Object(object) = receiver
-            && object.field(name).is_some()
-        {
-            return Err(self.error(format!("{name} has arguments but cannot be invoked as function")));
         }
         match receiver.as_map() {
             Some(_) if has_args => Err(self.error(format!("{name} is not a method but has arguments"))),
@@ -177,30 +176,28 @@ impl<'a> Exec<'a> {
         args: &'a [Operand],
         last: Option<Value>,
     ) -> Done<Option<Value>> {
-        let mut values = Vec::with_capacity(args.len() + 1);
-        if !matches!(receiver, Value::Object(_) | Value::Time(_) | Value::Duration(_)) {
+        // Arguments are evaluated only where there is a method to take them.
+        if call_method(receiver, name, &[]).is_none() {
             return Ok(None);
         }
+        let before = self.at;
+        let mut values = Vec::with_capacity(args.len() + 1);
         for arg in args {
             values.push(self.arg(dot, Param::Any, arg)?);
         }
         values.extend(last);
-        let result = match receiver {
-            Value::Object(o) => o.method(name, &values),
-            Value::Time(t) => t.method(name, &values),
-            Value::Duration(d) => crate::template::time::duration_method(*d, name, &values),
-            _ => None,
-        };
-        let Some(result) = result else { return Ok(None) };
+        let Some(result) = call_method(receiver, name, &values) else { return Ok(None) };
         result.map(Some).map_err(|e| match e {
             CallError::Count { want } => {
-                self.at = Some((node.pos, node));
+                self.at = before;
                 self.error(format!("wrong number of args for {name}: want {want} got {}", values.len()))
             }
             CallError::Type { index, want } => {
-                match args.get(index) {
-                    Some(arg) => self.at = Some((arg.pos, arg)),
-                    None => self.at = Some((node.pos, node)),
+                if let Some(arg) = args.get(index) {
+                    self.at = Some((arg.pos, arg));
+                    if let Some(error) = self.misfit(want, arg) {
+                        return error;
+                    }
                 }
                 let got = values.get(index).map_or("<nil>", Value::type_name);
                 self.error(format!("wrong type for value; expected {want}; got {got}"))
@@ -226,7 +223,9 @@ impl<'a> Exec<'a> {
         let fixed = function.params.len();
         let name = function.name;
         if function.variadic.is_some() && given < fixed {
-            return Err(self.error(format!("wrong number of args for {name}: want at least {fixed} got {}", args.len())));
+            return Err(
+                self.error(format!("wrong number of args for {name}: want at least {fixed} got {}", args.len()))
+            );
         }
         if function.variadic.is_none() && given != fixed {
             return Err(self.error(format!("wrong number of args for {name}: want {fixed} got {given}")));
@@ -241,6 +240,15 @@ impl<'a> Exec<'a> {
         }
         if let Some(last) = last {
             values.push(self.validate(last, function.param(given.saturating_sub(1)))?);
+        }
+        if name == "call" {
+            self.at = Some((word.pos, command));
+            let (what, value) = (args.first(), values.first().unwrap_or(&Value::Nil));
+            let what = what.map_or_else(|| print::sprint_value(value), ToString::to_string);
+            return Err(match value {
+                Value::Nil => self.error("error calling call: call of nil"),
+                v => self.error(format!("error calling call: non-function {what} of type {}", v.type_name())),
+            });
         }
         (function.body)(self.host, &values).map_err(|e| {
             self.at = Some((word.pos, command));
@@ -290,6 +298,22 @@ impl<'a> Exec<'a> {
         })
     }
 
+    /// What Go says of a constant used as a type it cannot have; `None` for what is no constant.
+    fn misfit(&self, want: &str, arg: &Operand) -> Option<ExecError> {
+        match (&arg.kind, want) {
+            (OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. }, "string") => {
+                Some(self.error(format!("expected string; found {arg}")))
+            }
+            (OperandKind::Bool(_) | OperandKind::Str { .. }, "int" | "time.Duration") => {
+                Some(self.error(format!("expected integer; found {arg}")))
+            }
+            (OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. }, _) => {
+                Some(self.error(format!("can't handle {arg} for arg of type {want}")))
+            }
+            _ => None,
+        }
+    }
+
     fn validate(&self, value: Value, want: Param) -> Done<Value> {
         if want.accepts(&value) {
             return Ok(value);
@@ -302,5 +326,14 @@ impl<'a> Exec<'a> {
         }
         let got = value.type_name();
         Err(self.error(format!("wrong type for value; expected {}; got {got}", want.name())))
+    }
+}
+
+fn call_method(receiver: &Value, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
+    match receiver {
+        Value::Object(o) => o.method(name, args),
+        Value::Time(t) => t.method(name, args),
+        Value::Duration(d) => crate::template::time::duration_method(*d, name, args),
+        _ => None,
     }
 }

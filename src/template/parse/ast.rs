@@ -62,7 +62,10 @@ pub(crate) enum OperandKind {
     Nil,
     Bool(bool),
     Number(Number),
-    Str { source: Arc<str>, text: Arc<str> },
+    Str {
+        source: Arc<str>,
+        text: Arc<str>,
+    },
     Field(Vec<Arc<str>>),
     /// The variable's name with its `$`, then fields.
     Variable(Vec<Arc<str>>),

@@ -52,7 +52,11 @@ pub(crate) fn parse(
     functions: &dyn Fn(&str) -> Option<&'static Function>,
 ) -> Result<Vec<Tree>, ParseError> {
     if text.len() > MAX_TEXT {
-        return Err(ParseError { name: name.into(), line: 1, message: format!("template longer than {MAX_TEXT} bytes") });
+        return Err(ParseError {
+            name: name.into(),
+            line: 1,
+            message: format!("template longer than {MAX_TEXT} bytes"),
+        });
     }
     let parser = Parser {
         name: Arc::from(name),
@@ -90,7 +94,6 @@ impl End {
 enum Item {
     Node(Node),
     End(End),
-    Comment,
 }
 
 struct Parser<'a> {
@@ -129,7 +132,6 @@ impl Parser<'_> {
             }
             match self.text_or_action()? {
                 Item::Node(n) => root.0.push(n),
-                Item::Comment => {}
                 Item::End(e) => return Err(self.error(format!("unexpected {}", e.describe()))),
             }
         }
@@ -246,7 +248,6 @@ impl Parser<'_> {
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(n) => block.0.push(n),
-                Item::Comment => {}
                 Item::End(end) => {
                     self.depth -= 1;
                     return Ok((block, end));

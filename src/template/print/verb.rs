@@ -261,17 +261,17 @@ pub(super) fn push_value(out: &mut String, spec: &Spec, verb: char, value: &Valu
         _ => match (value.as_int(), parts(value)) {
             (Some(i), _) => integer(out, spec, verb, i, value),
             (None, Some(parts)) if spec.depth < MAX_DEPTH && verb != 'p' => composite(out, spec, verb, parts, value),
-            _ => bad_verb(out, verb, value),
+            _ => bad_verb(out, spec, verb, value),
         },
     }
 }
 
-fn bad_verb(out: &mut String, verb: char, value: &Value) {
+fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Value) {
     let _ = write!(out, "%!{verb}({}=", value.type_name());
     if verb == 'v' {
         out.push_str("...");
     } else {
-        push_value(out, &Spec::default(), 'v', value);
+        push_value(out, spec, 'v', value);
     }
     out.push(')');
 }
@@ -286,7 +286,7 @@ fn string(out: &mut String, spec: &Spec, verb: char, s: &str, value: &Value) {
         }
         'q' => spec.pad(out, &quote_with(s, '"', spec.plus)),
         'x' | 'X' => spec.pad(out, &hex(spec, verb, s)),
-        _ => bad_verb(out, verb, value),
+        _ => bad_verb(out, spec, verb, value),
     }
 }
 
@@ -311,7 +311,7 @@ fn float(out: &mut String, spec: &Spec, verb: char, v: f64, value: &Value) {
         'b' | 'g' | 'G' | 'x' | 'X' => (verb, None),
         'f' | 'e' | 'E' => (verb, Some(6)),
         'F' => ('f', Some(6)),
-        _ => return bad_verb(out, verb, value),
+        _ => return bad_verb(out, spec, verb, value),
     };
     let text = number::float_text(v, verb, spec.precision.or(default));
     signed(out, spec, &text, v.is_finite());
@@ -338,7 +338,7 @@ fn signed(out: &mut String, spec: &Spec, text: &str, finite: bool) {
 
 fn complex(out: &mut String, spec: &Spec, verb: char, re: f64, im: f64, value: &Value) {
     if !matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E') {
-        return bad_verb(out, verb, value);
+        return bad_verb(out, spec, verb, value);
     }
     out.push('(');
     float(out, spec, verb, re, value);
@@ -364,7 +364,7 @@ fn integer(out: &mut String, spec: &Spec, verb: char, v: i64, value: &Value) {
             let spec = Spec { zero: false, ..spec.clone() };
             spec.pad(out, &text);
         }
-        _ => bad_verb(out, verb, value),
+        _ => bad_verb(out, spec, verb, value),
     }
 }
 

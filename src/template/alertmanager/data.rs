@@ -1,0 +1,326 @@
+//! What notification templates see: the group, its alerts, and label sets with methods.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::model::Labels;
+use crate::template::value::{CallError, Object, Shape, Value};
+use crate::template::{List, Time};
+
+/// The dot of a notification's templates.
+#[derive(Clone)]
+pub struct Data {
+    /// The receiver's name.
+    pub receiver: String,
+    /// `firing` or `resolved`.
+    pub status: String,
+    /// The alerts.
+    pub alerts: Vec<AlertData>,
+    /// Why the notification is sent, as text; empty when unknown.
+    pub notification_reason: String,
+    /// The labels the group is formed by.
+    pub group_labels: Labels,
+    /// The labels all alerts share.
+    pub common_labels: Labels,
+    /// The annotations all alerts share.
+    pub common_annotations: Labels,
+    /// The server's address as users reach it.
+    pub external_url: String,
+}
+
+/// One alert.
+#[derive(Clone)]
+pub struct AlertData {
+    /// `firing` or `resolved`.
+    pub status: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Labels,
+    /// When it began.
+    pub starts_at: Time,
+    /// When it resolved; the zero time while it fires.
+    pub ends_at: Time,
+    /// A link to what raised it.
+    pub generator_url: String,
+    /// Its labels' fingerprint, 16 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+impl Data {
+    /// The data as templates take it.
+    pub fn into_value(self) -> Value {
+        Value::object(self)
+    }
+
+    fn alerts_value(&self) -> Value {
+        Value::object(Alerts(self.alerts.iter().cloned().map(Value::object).collect()))
+    }
+
+    /// The data as webhooks carry it, without what only webhooks add.
+    pub fn to_json(&self) -> Json {
+        json!({
+            "receiver": self.receiver,
+            "status": self.status,
+            "alerts": self.alerts.iter().map(AlertData::to_json).collect::<Vec<_>>(),
+            "notification_reason": self.notification_reason,
+            "groupLabels": self.group_labels,
+            "commonLabels": self.common_labels,
+            "commonAnnotations": self.common_annotations,
+            "externalURL": self.external_url,
+        })
+    }
+}
+
+impl AlertData {
+    /// The alert as webhooks carry it.
+    pub fn to_json(&self) -> Json {
+        json!({
+            "status": self.status,
+            "labels": self.labels,
+            "annotations": self.annotations,
+            "startsAt": self.starts_at.rfc3339(),
+            "endsAt": self.ends_at.rfc3339(),
+            "generatorURL": self.generator_url,
+            "fingerprint": self.fingerprint,
+        })
+    }
+}
+
+fn kv(labels: &Labels) -> Value {
+    Value::object(Kv(labels.clone()))
+}
+
+fn no_args(args: &[Value], value: impl FnOnce() -> Value) -> Result<Value, CallError> {
+    if args.is_empty() { Ok(value()) } else { Err(CallError::Count { want: 0 }) }
+}
+
+/// The fields of a struct, from a list of names and `field`.
+fn fields(object: &dyn Object, names: &[&'static str]) -> Shape<'static> {
+    Shape::Struct(names.iter().filter_map(|n| object.field(n).map(|v| (*n, v))).collect())
+}
+
+impl Object for Data {
+    fn type_name(&self) -> &'static str {
+        "template.Data"
+    }
+    fn shape(&self) -> Shape<'_> {
+        let names = [
+            "Receiver",
+            "Status",
+            "Alerts",
+            "NotificationReason",
+            "GroupLabels",
+            "CommonLabels",
+            "CommonAnnotations",
+            "ExternalURL",
+        ];
+        fields(self, &names)
+    }
+    fn field(&self, name: &str) -> Option<Value> {
+        Some(match name {
+            "Receiver" => Value::str(&self.receiver),
+            "Status" => Value::str(&self.status),
+            "Alerts" => self.alerts_value(),
+            "NotificationReason" => Value::str(&self.notification_reason),
+            "GroupLabels" => kv(&self.group_labels),
+            "CommonLabels" => kv(&self.common_labels),
+            "CommonAnnotations" => kv(&self.common_annotations),
+            "ExternalURL" => Value::str(&self.external_url),
+            _ => return None,
+        })
+    }
+    fn json(&self) -> Option<Json> {
+        Some(self.to_json())
+    }
+}
+
+impl Object for AlertData {
+    fn type_name(&self) -> &'static str {
+        "template.Alert"
+    }
+    fn shape(&self) -> Shape<'_> {
+        fields(self, &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"])
+    }
+    fn field(&self, name: &str) -> Option<Value> {
+        Some(match name {
+            "Status" => Value::str(&self.status),
+            "Labels" => kv(&self.labels),
+            "Annotations" => kv(&self.annotations),
+            "StartsAt" => Value::Time(self.starts_at),
+            "EndsAt" => Value::Time(self.ends_at),
+            "GeneratorURL" => Value::str(&self.generator_url),
+            "Fingerprint" => Value::str(&self.fingerprint),
+            _ => return None,
+        })
+    }
+    fn json(&self) -> Option<Json> {
+        Some(self.to_json())
+    }
+}
+
+/// The alerts of a notification.
+struct Alerts(Vec<Value>);
+
+impl Alerts {
+    fn with_status(&self, status: &str) -> Value {
+        let has = |v: &&Value| match v {
+            Value::Object(o) => o.field("Status").is_some_and(|s| s.as_str() == Some(status)),
+            _ => false,
+        };
+        let items = self.0.iter().filter(has).cloned().collect();
+        Value::List(Arc::new(List { items, type_name: "[]template.Alert" }))
+    }
+}
+
+impl Object for Alerts {
+    fn type_name(&self) -> &'static str {
+        "template.Alerts"
+    }
+    fn shape(&self) -> Shape<'_> {
+        Shape::List(&self.0)
+    }
+    fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
+        match name {
+            "Firing" => Some(no_args(args, || self.with_status("firing"))),
+            "Resolved" => Some(no_args(args, || self.with_status("resolved"))),
+            _ => None,
+        }
+    }
+}
+
+/// A label set or a set of annotations, with methods.
+pub struct Kv(pub Labels);
+
+impl Kv {
+    fn pairs(&self) -> Value {
+        // The alert's name comes first, the others in order.
+        let name = self.0.iter().filter(|(n, _)| *n == crate::model::ALERT_NAME);
+        let others = self.0.iter().filter(|(n, _)| *n != crate::model::ALERT_NAME);
+        let pair = |(n, v): (&str, &str)| Value::object(Pair(Value::str(n), Value::str(v)));
+        Value::object(Pairs(name.chain(others).map(pair).collect()))
+    }
+
+    fn remove(&self, names: &Value) -> Value {
+        let gone: Vec<&str> = names.as_list().unwrap_or(&[]).iter().filter_map(Value::as_str).collect();
+        kv(&self.0.filter(|n| !gone.contains(&n)))
+    }
+}
+
+impl Object for Kv {
+    fn type_name(&self) -> &'static str {
+        "template.KV"
+    }
+    fn shape(&self) -> Shape<'_> {
+        Shape::Map(&self.0)
+    }
+    fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
+        let pairs = || match self.pairs() {
+            Value::Object(pairs) => pairs,
+            _ => Arc::new(Pairs(Vec::new())),
+        };
+        Some(match name {
+            "SortedPairs" => no_args(args, || self.pairs()),
+            "Names" | "Values" => return pairs().method(name, args),
+            "String" => no_args(args, || Value::from(self.text().unwrap_or_default())),
+            "Remove" => match args {
+                [names] if names.type_name() == "[]string" => Ok(self.remove(names)),
+                [Value::Nil] => Ok(kv(&self.0)),
+                [_] => Err(CallError::Type { index: 0, want: "[]string" }),
+                _ => Err(CallError::Count { want: 1 }),
+            },
+            _ => return None,
+        })
+    }
+    fn text(&self) -> Option<String> {
+        match self.pairs() {
+            Value::Object(pairs) => pairs.text(),
+            _ => None,
+        }
+    }
+    fn json(&self) -> Option<Json> {
+        serde_json::to_value(&self.0).ok()
+    }
+}
+
+/// Labels in order, the alert's name first.
+struct Pairs(Vec<Value>);
+
+impl Pairs {
+    fn column(&self, name: &str) -> Vec<Value> {
+        self.0.iter().filter_map(|p| if let Value::Object(p) = p { p.field(name) } else { None }).collect()
+    }
+}
+
+impl Object for Pairs {
+    fn type_name(&self) -> &'static str {
+        "template.Pairs"
+    }
+    fn shape(&self) -> Shape<'_> {
+        Shape::List(&self.0)
+    }
+    fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
+        let strings = |items| Value::List(Arc::new(List { items, type_name: "[]string" }));
+        match name {
+            "Names" => Some(no_args(args, || strings(self.column("Name")))),
+            "Values" => Some(no_args(args, || strings(self.column("Value")))),
+            "String" => Some(no_args(args, || Value::from(self.text().unwrap_or_default()))),
+            _ => None,
+        }
+    }
+    fn text(&self) -> Option<String> {
+        let pairs = self.column("Name").into_iter().zip(self.column("Value"));
+        let text = |(n, v): (Value, Value)| format!("{}={}", n.as_str().unwrap_or(""), v.as_str().unwrap_or(""));
+        Some(pairs.map(text).collect::<Vec<_>>().join(", "))
+    }
+}
+
+struct Pair(Value, Value);
+
+impl Object for Pair {
+    fn type_name(&self) -> &'static str {
+        "template.Pair"
+    }
+    fn shape(&self) -> Shape<'_> {
+        Shape::Struct(vec![("Name", self.0.clone()), ("Value", self.1.clone())])
+    }
+    fn field(&self, name: &str) -> Option<Value> {
+        match name {
+            "Name" => Some(self.0.clone()),
+            "Value" => Some(self.1.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Any value as JSON, as Go's encoder sees it.
+pub(super) fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Nil | Value::Complex(..) => Json::Null,
+        Value::Bool(b) => Json::Bool(*b),
+        Value::Int(i) | Value::Duration(i) => Json::from(*i),
+        Value::Byte(b) => Json::from(*b),
+        Value::Float(f) => number(*f),
+        Value::Str(s) | Value::Safe(_, s) => Json::from(&**s),
+        Value::Time(t) => Json::from(t.rfc3339()),
+        Value::List(l) => Json::Array(l.items.iter().map(to_json).collect()),
+        Value::Map(m) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v))),
+        Value::Object(o) => match (o.json(), o.shape()) {
+            (Some(json), _) => json,
+            (None, Shape::Struct(fields)) => object(fields.into_iter().map(|(k, v)| (k.to_owned(), v))),
+            (None, Shape::List(items)) => Json::Array(items.iter().map(to_json).collect()),
+            (None, Shape::Map(m)) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v))),
+            (None, Shape::Int(i)) => Json::from(i),
+        },
+    }
+}
+
+fn number(f: f64) -> Json {
+    // Go writes whole floats without a point.
+    if f.fract() == 0.0 && f.abs() < 1e15 { Json::from(f as i64) } else { Json::from(f) }
+}
+
+fn object(fields: impl Iterator<Item = (String, Value)>) -> Json {
+    Json::Object(fields.map(|(k, v)| (k, to_json(&v))).collect::<Map<_, _>>())
+}

@@ -1,0 +1,80 @@
+//! Templates in notifications: Alertmanager's data, functions and default templates.
+
+mod data;
+mod functions;
+
+use std::sync::LazyLock;
+
+pub use data::{AlertData, Data, Kv};
+
+use super::func::Host;
+use super::{ParseError, Template, TemplateError, TemplateSet, Value};
+
+static DEFAULTS: LazyLock<TemplateSet> = LazyLock::new(|| {
+    let mut set = TemplateSet::new(&functions::TABLE);
+    for text in [include_str!("default.tmpl"), include_str!("email.tmpl")] {
+        // They are part of the program, and a test holds that they parse; a set without them would still work for
+        // templates of the user's own.
+        if let Err(error) = set.add("", text) {
+            tracing::error!(%error, "a default template does not parse");
+        }
+    }
+    set
+});
+
+/// Notification templates: the defaults, and what the files of `templates:` define over them.
+#[derive(Clone)]
+pub struct Templates(TemplateSet);
+
+impl Default for Templates {
+    fn default() -> Self {
+        Templates(DEFAULTS.clone())
+    }
+}
+
+impl std::fmt::Debug for Templates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.names()).finish()
+    }
+}
+
+impl Templates {
+    /// Adds a file's definitions; they win over earlier ones of the same name.
+    ///
+    /// # Errors
+    /// The file's text is not well formed.
+    pub fn add_file(&mut self, file_name: &str, text: &str) -> Result<(), ParseError> {
+        self.0.add(file_name, text)
+    }
+
+    /// Whether a template of this name is defined.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// Parses a field of a receiver.
+    ///
+    /// # Errors
+    /// The text is not well formed.
+    pub fn parse(&self, text: &str) -> Result<Template, ParseError> {
+        self.0.parse("", text)
+    }
+
+    /// Renders a field of a receiver as text. Empty text stays empty without work.
+    ///
+    /// # Errors
+    /// The text is not well formed, or fails on this data.
+    pub fn text(&self, text: &str, data: &Value, host: &dyn Host) -> Result<String, TemplateError> {
+        let template = self.parse(text)?;
+        Ok(self.0.execute(&template, data, host)?)
+    }
+
+    /// Renders a field of a receiver as HTML: values are escaped for the place they land in.
+    ///
+    /// # Errors
+    /// As [`Templates::text`].
+    pub fn html(&self, text: &str, data: &Value, host: &dyn Host) -> Result<String, TemplateError> {
+        let template = self.parse(text)?;
+        Ok(self.0.execute_html(&template, data, host)?)
+    }
+}
