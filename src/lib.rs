@@ -13,6 +13,11 @@
 //! - [`promql`]: the query language: dialect, plan, operators, functions.
 //! - [`datasource`]: one way to query: the local TSDB, or a remote server.
 //! - [`rules`]: rule files and `PrometheusRule` objects.
+//! - [`state`]: what must outlive the process: tables of small records, in sled or in memory.
+//! - [`alerting`]: evaluation of a group at a time, and the pending → firing → resolved machine, a pure function.
+//! - [`routing`]: the route tree, aggregation groups, silences, inhibition, time intervals.
+//! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
+//! - [`engine`]: the sans-IO core: events in, effects out, and the loop that all its drivers share.
 //! - [`server`]: HTTP: the APIs, our own metrics, pages.
 #![warn(clippy::all)]
 

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use watchbell::model::{Labels, MatchOp, Matcher};
-use watchbell::routing::config::GroupBy;
-use watchbell::routing::{ReceivedAlert, RouteSpec, RouteTree, Router, RoutingConfig};
+use watchbell::config::alertmanager::AlertmanagerConfig;
+use watchbell::model::Labels;
+use watchbell::routing::{ReceivedAlert, RouteTree, Router, RoutingConfig};
 use watchbell::state::Batch;
 
 fn on_path(program: &str) -> Option<PathBuf> {
@@ -40,7 +40,7 @@ impl Dice {
 const NAMES: [&str; 4] = ["alertname", "severity", "team", "env"];
 const VALUES: [&str; 5] = ["a", "b", "c d", "e\"f", "حرارة"];
 
-/// A route tree as YAML and as we have it. `keyword` is one of `match`, `match_re`, `matchers`.
+/// Writes a configuration with a route tree.
 struct Generator {
     dice: Dice,
     yaml: String,
@@ -48,66 +48,41 @@ struct Generator {
 }
 
 impl Generator {
-    fn route(&mut self, depth: usize, indent: &str) -> RouteSpec {
-        let receiver = format!("r{}", self.receivers);
+    fn route(&mut self, depth: usize, indent: &str) {
+        let _ = writeln!(self.yaml, "receiver: r{}", self.receivers);
         self.receivers += 1;
-        let mut route = RouteSpec { receiver: Some(receiver.as_str().into()), ..RouteSpec::default() };
-        let _ = writeln!(self.yaml, "receiver: {receiver}");
         if depth > 0 {
-            self.matchers(&mut route, indent);
-            route.continue_matching = self.dice.below(3) == 0;
-            let _ = writeln!(self.yaml, "{indent}continue: {}", route.continue_matching);
+            self.matchers(indent);
+            let goes_on = self.dice.below(3) == 0;
+            let _ = writeln!(self.yaml, "{indent}continue: {goes_on}");
         }
-        self.grouping(&mut route, indent);
+        if let Some(list) = ["['...']", "[alertname, team]", "[env]"].get(self.dice.below(4) as usize) {
+            let _ = writeln!(self.yaml, "{indent}group_by: {list}");
+        }
         let children = if depth < 3 { self.dice.below(4) } else { 0 };
         if children > 0 {
             let _ = writeln!(self.yaml, "{indent}routes:");
         }
         for _ in 0..children {
             let _ = write!(self.yaml, "{indent}- ");
-            let child = self.route(depth + 1, &format!("{indent}  "));
-            route.routes.push(child);
+            self.route(depth + 1, &format!("{indent}  "));
         }
-        route
     }
 
-    fn grouping(&mut self, route: &mut RouteSpec, indent: &str) {
-        let by = match self.dice.below(4) {
-            0 => GroupBy::All,
-            1 => GroupBy::Labels(vec!["alertname".into(), "team".into()]),
-            2 => GroupBy::Labels(vec!["env".into()]),
-            _ => return,
-        };
-        let list = match &by {
-            GroupBy::All => "'...'".into(),
-            GroupBy::Labels(names) => names.join(", "),
-        };
-        let _ = writeln!(self.yaml, "{indent}group_by: [{list}]");
-        route.group_by = Some(by);
-    }
-
-    fn matchers(&mut self, route: &mut RouteSpec, indent: &str) {
+    fn matchers(&mut self, indent: &str) {
         let json = |s: &str| serde_json::to_string(s).unwrap();
         let (name, value) = (self.dice.pick(&NAMES), self.dice.pick(&VALUES));
         let pattern = self.dice.pick(&["a|b", "", ".+", "[^a]*"]);
-        match self.dice.below(4) {
-            0 => {
-                let _ = writeln!(self.yaml, "{indent}match: {{{name}: {}}}", json(value));
-                route.matchers.push(Matcher::equal(name, value));
-            }
-            1 => {
-                let _ = writeln!(self.yaml, "{indent}match_re: {{{name}: {}}}", json(pattern));
-                let anchored = format!("^(?:{pattern})$");
-                route.matchers.push(Matcher::new(MatchOp::Regex, name, anchored).unwrap());
-            }
+        let text = match self.dice.below(4) {
+            0 => format!("match: {{{name}: {}}}", json(value)),
+            1 => format!("match_re: {{{name}: {}}}", json(pattern)),
             _ => {
                 let other = self.dice.pick(&NAMES);
                 let texts = [format!("{name}={}", json(value)), format!("{other}!~{}", json(pattern))];
-                let _ = writeln!(self.yaml, "{indent}matchers: [{}, {}]", json(&texts[0]), json(&texts[1]));
-                route.matchers.push(Matcher::equal(name, value));
-                route.matchers.push(Matcher::new(MatchOp::NotRegex, other, pattern).unwrap());
+                format!("matchers: [{}, {}]", json(&texts[0]), json(&texts[1]))
             }
-        }
+        };
+        let _ = writeln!(self.yaml, "{indent}{text}");
     }
 
     fn labels(&mut self) -> Labels {
@@ -121,20 +96,21 @@ impl Generator {
     }
 }
 
-/// A generated tree: the generator (for more dice), the YAML of a whole configuration, and the tree as we have it.
-fn generate(seed: u64, webhook: &str) -> (Generator, String, RouteSpec) {
+/// The generator (for more dice), a configuration it wrote, and the configuration as we read it.
+fn generate(seed: u64, webhook: &str) -> (Generator, String, RoutingConfig) {
     let mut generator = Generator { dice: Dice(seed), yaml: String::new(), receivers: 0 };
     let _ = write!(generator.yaml, "  ");
-    let root = generator.route(0, "  ");
-    let mut config = format!("route:\n{}", generator.yaml);
-    config.push_str("  group_wait: 0s\n  group_interval: 1h\nreceivers:\n");
+    generator.route(0, "  ");
+    let mut yaml = format!("route:\n{}", generator.yaml);
+    yaml.push_str("  group_wait: 0s\n  group_interval: 1h\nreceivers:\n");
     for i in 0..generator.receivers {
-        let _ = writeln!(config, "- name: r{i}");
+        let _ = writeln!(yaml, "- name: r{i}");
         if !webhook.is_empty() {
-            let _ = writeln!(config, "  webhook_configs: [{{url: '{webhook}'}}]");
+            let _ = writeln!(yaml, "  webhook_configs: [{{url: '{webhook}'}}]");
         }
     }
-    (generator, config, root)
+    let config = AlertmanagerConfig::load_str("alertmanager.yml", &yaml).unwrap().config;
+    (generator, yaml, RoutingConfig::of(&config))
 }
 
 #[test]
@@ -143,9 +119,9 @@ fn alerts_end_at_the_receivers_that_amtool_names() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("alertmanager.yml");
     for seed in 0..6 {
-        let (mut generator, config, root) = generate(seed, "");
-        std::fs::write(&file, &config).unwrap();
-        let tree = RouteTree::new(&root);
+        let (mut generator, yaml, config) = generate(seed, "");
+        std::fs::write(&file, &yaml).unwrap();
+        let tree = RouteTree::new(&config.route);
         for _ in 0..10 {
             let labels = generator.labels();
             let mut amtool = Command::new(&amtool);
@@ -156,7 +132,7 @@ fn alerts_end_at_the_receivers_that_amtool_names() {
             let theirs = String::from_utf8(out.stdout).unwrap();
             let ours: Vec<String> =
                 tree.matching(&labels).into_iter().map(|i| tree.route(i).unwrap().receiver.to_string()).collect();
-            assert_eq!(ours.join(","), theirs.trim(), "{labels} in\n{config}{}", String::from_utf8_lossy(&out.stderr));
+            assert_eq!(ours.join(","), theirs.trim(), "{labels} in\n{yaml}{}", String::from_utf8_lossy(&out.stderr));
         }
     }
 }
@@ -215,7 +191,7 @@ fn groups_have_the_keys_the_fingerprints_and_the_order_of_alertmanager() {
     let Some(alertmanager) = on_path("alertmanager") else { return };
     let webhook = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", webhook.local_addr().unwrap());
-    let (mut generator, yaml, route) = generate(11, &url);
+    let (mut generator, yaml, config) = generate(11, &url);
     let alerts: Vec<Labels> = (0..30).map(|_| generator.labels()).collect();
 
     let dir = tempfile::tempdir().unwrap();
@@ -230,7 +206,7 @@ fn groups_have_the_keys_the_fingerprints_and_the_order_of_alertmanager() {
 
     let posted: Vec<_> = alerts.iter().map(|l| serde_json::json!({ "labels": l })).collect();
     let body = serde_json::Value::Array(posted).to_string();
-    let ours = our_groups(route, &alerts);
+    let ours = our_groups(config, &alerts);
     // It takes a while to listen.
     while post(port, "/api/v2/alerts", &body).is_err() {
         if running.0.try_wait().unwrap().is_some() {
@@ -260,8 +236,8 @@ fn groups_have_the_keys_the_fingerprints_and_the_order_of_alertmanager() {
     }
 }
 
-fn our_groups(route: RouteSpec, alerts: &[Labels]) -> Groups {
-    let mut router = Router::new(Arc::new(RoutingConfig { route, ..RoutingConfig::default() }));
+fn our_groups(config: RoutingConfig, alerts: &[Labels]) -> Groups {
+    let mut router = Router::new(Arc::new(config));
     for labels in alerts {
         let alert = ReceivedAlert { labels: labels.clone(), ..ReceivedAlert::default() }.settle(0, 1000).unwrap();
         router.receive(alert, 0, &mut Batch::default());
