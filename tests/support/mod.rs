@@ -1,5 +1,6 @@
 //! What tests share: the field's data beside the checkout, and real peers.
 
+pub mod http;
 #[allow(dead_code)]
 pub mod peers;
 

@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use watchbell::clock::Stopwatch;
 
 /// A program on `PATH`, or `None` after saying what is skipped.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -40,7 +42,7 @@ fn pause() {
 
 /// Asks again and again, for a minute at most, until there is an answer.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
+    let begin = Stopwatch::start();
     loop {
         if let Some(answer) = ask() {
             return answer;
@@ -113,8 +115,8 @@ impl Peer {
     pub fn start(command: &mut Command, port: u16, ready_path: &str) -> Peer {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut peer = Peer { port, child: child.unwrap_or_else(|e| panic!("{command:?}: {e}")), _files: None };
-        let begin = Instant::now();
-        while !get(port, ready_path).is_some_and(|(status, _)| status == 200) {
+        let begin = Stopwatch::start();
+        while get(port, ready_path).is_none_or(|(status, _)| status != 200) {
             if let Some(status) = peer.child.try_wait().unwrap() {
                 panic!("{command:?} ended with {status}");
             }
