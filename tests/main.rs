@@ -8,6 +8,7 @@ mod fault_simulator;
 mod live_engine;
 mod mission_alerts;
 mod promql_conformance;
+mod promql_robustness;
 mod remote_datasource;
 mod remote_write_send;
 mod routing_peers;

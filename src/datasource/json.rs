@@ -91,7 +91,7 @@ impl Envelope<'_> {
         for (severity, texts) in [(Severity::Warning, self.warnings), (Severity::Info, self.infos)] {
             texts.into_iter().flatten().for_each(|text| annotations.add_text(severity, text));
         }
-        Ok(Evaluated { value, annotations, stats: EvalStats::default() })
+        Ok(Evaluated { value, annotations, stats: EvalStats::default(), profile: Vec::new() })
     }
 }
 

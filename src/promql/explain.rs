@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::ast::{At, Dur};
 use super::func::RangeMode;
 use super::plan::{GroupLabels, Many, Matching, NodeId, NodeKind, Plan, RangeSource, ReadTiming, SelectorNode};
+use super::profile::NodeStats;
 use crate::model::duration;
 
 /// What a node does, its children left out. Two nodes with equal descriptions and equal children give equal results.
@@ -122,6 +123,20 @@ fn matching(m: &Matching) -> String {
 }
 
 impl Plan {
+    /// The plan with what every operator of an evaluation cost ([`crate::promql::Evaluated::profile`]).
+    pub fn explain_profile(&self, profile: &[NodeStats]) -> String {
+        self.explain(|id| match profile.get(id.0 as usize) {
+            Some(s) if s.series + s.series_read > 0 => {
+                let read = match s.series_read {
+                    0 => String::new(),
+                    n => format!(", read {n} series and {} samples", s.samples_read),
+                };
+                format!("  -> {} series{read}, {:.3} ms", s.series, s.time.as_secs_f64() * 1e3)
+            }
+            _ => String::new(),
+        })
+    }
+
     /// The plan as an indented tree, one operator a line; `note` adds to every line what it knows of the node.
     pub fn explain(&self, note: impl Fn(NodeId) -> String) -> String {
         let mut out = String::new();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::error::EvalError;
+use super::shared::TickCache;
 use crate::clock::Stopwatch;
 
 /// Switches that Prometheus keeps behind `--enable-feature`, under the same names.
@@ -123,6 +124,10 @@ pub struct EvalEnv {
     pub limits: Limits,
     /// Stops the evaluation.
     pub cancel: CancelToken,
+    /// Results shared with other evaluations at the same time, over the same storage.
+    pub shared: Option<Arc<TickCache>>,
+    /// Measure what every operator costs.
+    pub profile: bool,
 }
 
 impl Default for EvalEnv {
@@ -132,6 +137,8 @@ impl Default for EvalEnv {
             default_step_ms: 60_000,
             limits: Limits::default(),
             cancel: CancelToken::default(),
+            shared: None,
+            profile: false,
         }
     }
 }

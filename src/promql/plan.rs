@@ -50,8 +50,8 @@ pub struct Node {
     /// Whether all series it gives are known to have one metric name, or none: then dropping the name cannot make two
     /// series alike.
     pub one_name: bool,
-    /// Equal for nodes that do the same, also in other plans. A hint for sharing results.
-    pub fingerprint: u64,
+    /// Equal for nodes that do the same, also in other plans: their whole text. `None` where that would be long.
+    pub identity: Option<Arc<str>>,
 }
 
 /// How a node times its reading.
@@ -395,7 +395,7 @@ impl Plan {
             value_type: ValueType::Scalar,
             invariant: true,
             one_name: true,
-            fingerprint: 0,
+            identity: None,
         };
         self.nodes.get(id.0 as usize).unwrap_or(&NOTHING)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::FloatHistogram;
+use crate::model::{FloatHistogram, Value};
 
 /// The evaluation times of a query: `start, start + step, ..., <= end`. An instant query has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,6 +277,19 @@ impl StepVector {
     /// The histogram at step `i`.
     pub fn histogram(&self, i: usize) -> Option<&Arc<FloatHistogram>> {
         self.hists.as_ref()?.get(i)?.as_ref()
+    }
+
+    /// What is at step `i`.
+    pub fn value(&self, i: usize) -> Option<Value> {
+        self.float(i).map(Value::Float).or_else(|| self.histogram(i).cloned().map(Value::Histogram))
+    }
+
+    /// Puts a value at step `i`.
+    pub fn set_value(&mut self, i: usize, value: Value) {
+        match value {
+            Value::Float(v) => self.set(i, v),
+            Value::Histogram(h) => self.set_histogram(i, h),
+        }
     }
 
     /// Whether there is a float or a histogram at step `i`.

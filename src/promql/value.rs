@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::annotations::Annotations;
+use super::profile::NodeStats;
 use crate::model::{FloatHistogram, Labels, Value};
 
 /// One element of an instant vector.
@@ -60,4 +61,6 @@ pub struct Evaluated {
     pub annotations: Annotations,
     /// What it cost.
     pub stats: EvalStats,
+    /// What every node of the plan cost, when that was asked for ([`super::EvalEnv::profile`]); else empty.
+    pub profile: Vec<NodeStats>,
 }

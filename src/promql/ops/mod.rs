@@ -26,6 +26,7 @@ mod window;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::annotations::{Annotations, Note, Span};
 use super::ast::{At, Dur};
@@ -34,6 +35,8 @@ use super::error::EvalError;
 use super::limits::{Budget, EvalEnv};
 use super::names;
 use super::plan::{Node, NodeId, NodeKind, Plan, ReadTiming};
+use super::profile::Profiler;
+use super::shared::TickCache;
 use super::steps::{Bitmap, StepGrid, StepVector};
 use super::value::{EvalStats, Evaluated};
 use crate::model::Labels;
@@ -54,6 +57,7 @@ pub(crate) struct Eval<'a> {
     /// Whether the query is an instant query.
     instant: bool,
     series: Cell<u64>,
+    profiler: Option<Profiler>,
 }
 
 /// Evaluates a plan over the steps of `grid`.
@@ -66,15 +70,25 @@ pub(crate) fn run(
 ) -> Result<Evaluated, EvalError> {
     env.cancel.check()?;
     let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
-    let eval =
-        Eval { plan, storage, env, budget, notes: RefCell::default(), query: grid, instant, series: Cell::new(0) };
+    let eval = Eval {
+        plan,
+        storage,
+        env,
+        budget,
+        notes: RefCell::default(),
+        query: grid,
+        instant,
+        series: Cell::new(0),
+        profiler: env.profile.then(|| Profiler::new(plan.nodes().len())),
+    };
     let value = output::result(&eval)?;
     let stats = EvalStats {
         series: eval.series.get(),
         samples: eval.budget.samples_read(),
         peak_samples: eval.budget.samples_peak() as u64,
     };
-    Ok(Evaluated { value, annotations: eval.notes.into_inner(), stats })
+    let profile = eval.profiler.map(Profiler::finish).unwrap_or_default();
+    Ok(Evaluated { value, annotations: eval.notes.into_inner(), stats, profile })
 }
 
 impl<'a> Eval<'a> {
@@ -84,6 +98,14 @@ impl<'a> Eval<'a> {
 
     fn note(&self, note: Note, span: Span) {
         self.notes.borrow_mut().add(note, span);
+    }
+
+    /// Samples were read from storage.
+    fn count_read(&self, samples: usize) -> Result<(), EvalError> {
+        if let Some(profiler) = &self.profiler {
+            profiler.count(|n| n.samples_read += samples as u64);
+        }
+        self.budget.read(samples)
     }
 
     fn type_and_unit(&self) -> bool {
@@ -149,12 +171,60 @@ impl<'a> Eval<'a> {
         if node.invariant && grid.len() > 1 {
             let once = StepGrid::instant(grid.start);
             let mut wide = StepVector::empty(grid.len());
-            return self.produce(node, &once, &mut |labels, dropped, row| {
+            return self.measured(id, &once, &mut |labels, dropped, row| {
                 repeat(row, &mut wide);
                 sink(labels, dropped, &mut wide)
             });
         }
-        self.produce(node, grid, sink)
+        if self.instant
+            && *grid == self.query
+            && let (Some(cache), Some(identity)) = (&self.env.shared, &node.identity)
+            && cache.wants(identity)
+        {
+            return self.shared(cache, identity, id, sink);
+        }
+        self.measured(id, grid, sink)
+    }
+
+    /// Takes a result that another evaluation of this time has left, or leaves its own. What has something to say is
+    /// not kept: its notes tell places in one query.
+    fn shared(&self, cache: &TickCache, identity: &Arc<str>, id: NodeId, sink: Sink<'_>) -> Result<(), EvalError> {
+        let at = self.query.start;
+        let mut row = StepVector::empty(1);
+        if let Some(rows) = cache.get(identity, at) {
+            for (labels, dropped, value) in rows.iter() {
+                row.reset();
+                row.set_value(0, value.clone());
+                sink(labels, *dropped, &mut row)?;
+            }
+            return Ok(());
+        }
+        let said = self.notes.borrow().iter().count();
+        let mut rows = Vec::new();
+        self.measured(id, &self.query, &mut |labels, dropped, row| {
+            rows.extend(row.value(0).map(|v| (labels.clone(), dropped, v)));
+            sink(labels, dropped, row)
+        })?;
+        if self.notes.borrow().iter().count() == said {
+            cache.put(identity, at, rows, self.plan, id);
+        }
+        Ok(())
+    }
+
+    /// Streams a node, and where asked for, measures what that costs.
+    fn measured(&self, id: NodeId, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
+        let node = self.node(id);
+        let Some(profiler) = &self.profiler else { return self.produce(node, grid, sink) };
+        let above = profiler.switch(Some(id));
+        let outcome = self.produce(node, grid, &mut |labels, dropped, row| {
+            profiler.count(|n| n.series += 1);
+            profiler.switch(above);
+            let outcome = sink(labels, dropped, row);
+            profiler.switch(Some(id));
+            outcome
+        });
+        profiler.switch(above);
+        outcome
     }
 
     fn produce(&self, node: &Node, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {

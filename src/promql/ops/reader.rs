@@ -99,6 +99,9 @@ pub(super) fn select(
 ) -> Result<Vec<Arc<dyn Series>>, EvalError> {
     let series = eval.storage.select(matchers, mint, maxt)?;
     eval.series.set(eval.series.get() + series.len() as u64);
+    if let Some(profiler) = &eval.profiler {
+        profiler.count(|n| n.series_read += series.len() as u64);
+    }
     Ok(series)
 }
 
@@ -137,7 +140,7 @@ fn read_all(
     if s.tell_resets && !buf.hists.is_empty() {
         tell_resets(buf);
     }
-    eval.budget.read(buf.len())
+    eval.count_read(buf.len())
 }
 
 /// Finds out where counters were reset, for histograms that do not say.

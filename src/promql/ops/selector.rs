@@ -60,7 +60,7 @@ fn at_one_time(
             Some((_, Value::Histogram(h))) => row.set_histogram(0, h),
             None => continue,
         }
-        eval.budget.read(1)?;
+        eval.count_read(1)?;
         sink(series.labels(), false, row)?;
     }
     Ok(())

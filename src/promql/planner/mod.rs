@@ -2,9 +2,7 @@
 
 mod calls;
 
-use std::hash::{Hash, Hasher};
-
-use rustc_hash::FxHasher;
+use std::sync::Arc;
 
 use super::annotations::Span;
 use super::ast::{
@@ -19,6 +17,9 @@ use super::plan::{
     SelectorNode,
 };
 use crate::model::{METRIC_NAME, MatchOp, Matcher};
+
+/// Longer identities are not kept, so that a plan stays small.
+const MAX_IDENTITY_LEN: usize = 4_096;
 
 /// Compiles a tree; the last node is the root.
 pub(crate) fn plan(expr: &Expr, features: &Features) -> Result<(Vec<Node>, NodeId), Fault> {
@@ -58,7 +59,7 @@ impl Planner<'_> {
         self.node(id).is_some_and(|n| n.one_name)
     }
 
-    /// Adds a node; its type, invariance and names are given, its fingerprint follows.
+    /// Adds a node; its type, invariance and names are given, its identity follows.
     pub(super) fn add(
         &mut self,
         kind: NodeKind,
@@ -67,20 +68,22 @@ impl Planner<'_> {
         invariant: bool,
         one_name: bool,
     ) -> NodeId {
-        let fingerprint = self.fingerprint(&kind);
+        let identity = self.identity(&kind);
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
-        self.nodes.push(Node { kind, span, value_type, invariant, one_name, fingerprint });
+        self.nodes.push(Node { kind, span, value_type, invariant, one_name, identity });
         id
     }
 
-    /// Hashes what a node does: its own form, and its children's fingerprints in place of their ids.
-    fn fingerprint(&self, kind: &NodeKind) -> u64 {
-        let mut h = FxHasher::default();
-        super::explain::describe(kind).hash(&mut h);
+    /// What a node does in words, its children's words included.
+    fn identity(&self, kind: &NodeKind) -> Option<Arc<str>> {
+        let mut text = super::explain::describe(kind);
         for child in super::plan::children(kind) {
-            self.node(child).map_or(0, |n| n.fingerprint).hash(&mut h);
+            let below = self.node(child)?.identity.as_ref()?;
+            text.push_str(" (");
+            text.push_str(below);
+            text.push(')');
         }
-        h.finish()
+        (text.len() <= MAX_IDENTITY_LEN).then(|| text.into())
     }
 
     /// A vector node over others that drops the metric name. Where names could differ, series are merged.
