@@ -3,10 +3,12 @@
 
 mod alert_life;
 mod alertmanager_config;
+mod configuration;
 mod deploy;
 mod fault_simulator;
 mod live_engine;
 mod mission_alerts;
+mod packs;
 mod promql_conformance;
 mod promql_robustness;
 mod remote_datasource;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scrape::{ByteSize, DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol};
+use super::scrape::{ByteSize, DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol, check_protocols};
 use super::yaml::{Duration, MapReader};
 use crate::section;
 
@@ -60,6 +60,9 @@ impl GlobalConfig {
         for value in [&mut self.scrape_interval, &mut self.evaluation_interval].into_iter().filter(|v| v.0 == 0) {
             *value = Duration::seconds(60);
         }
+        if m.has("scrape_protocols") {
+            check_protocols(&self.scrape_protocols, m);
+        }
         if m.has("scrape_timeout") && self.scrape_timeout > self.scrape_interval {
             m.error("scrape_timeout", "global scrape timeout greater than scrape interval");
         }
@@ -67,7 +70,7 @@ impl GlobalConfig {
             self.scrape_timeout = Duration::seconds(10);
         }
         self.scrape_timeout = self.scrape_timeout.min(self.scrape_interval);
-        for name in self.external_labels.keys().filter(|n| ["", "__name__"].contains(&n.as_str())) {
+        for name in self.external_labels.keys().filter(|n| n.is_empty()) {
             m.error("external_labels", format!("{name:?} is not a valid label name"));
         }
     }
