@@ -94,13 +94,13 @@ fn a_gauge_of_error_codes_does_not_increase() {
     let load = "load 10m\n  DCGM_FI_DEV_XID_ERRORS{gpu=\"0\"} 43x5 0x6\n  DCGM_FI_DEV_XID_ERRORS{gpu=\"1\"} 0x5 43x6\n  \
                 DCGM_FI_DEV_XID_ERRORS{gpu=\"2\"} _x9 79x2\n  DCGM_FI_DEV_XID_ERRORS{gpu=\"3\"} 31x12";
     let want = "  DCGM_FI_DEV_XID_ERRORS{gpu=\"1\"} 43\n  DCGM_FI_DEV_XID_ERRORS{gpu=\"2\"} 79";
-    compare("GPUXIDErrors", load, "110m", "  {gpu=\"1\"} 51.6", want);
+    compare("GPUXIDErrors", load, "100m", "  {gpu=\"1\"} 43", want);
 }
 
 #[test]
 fn a_constant_prediction_has_no_infinite_shift() {
     let load = "load 1h\n  prediction_mean{model=\"a\"} 1x168 2x30";
-    compare("PredictionDistributionShift", load, "169h", "  {model=\"a\"} 12.9614813968", "");
+    compare("PredictionDistributionShift", load, "169h", "  {model=\"a\"} 13.0002303065735", "");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use self::global::GlobalConfig;
 pub use self::http::HttpClientConfig;
 pub use self::own::{Datasource, QueryMethod, RemoteDatasource, WatchbellConfig};
 pub use self::relabel::{RelabelAction, RelabelConfig};
-pub use self::remote::{RemoteWriteConfig, StorageConfig, TracingConfig};
+pub use self::remote::{OtlpConfig, RemoteWriteConfig, StorageConfig, TracingConfig};
 pub use self::scrape::{FileSdConfig, ScrapeConfig, ScrapeProtocol, StaticConfig};
 pub use self::secret::Secret;
 use self::yaml::{Decode, Decoder, MapReader};
@@ -55,7 +55,7 @@ section! {
         /// Accepted and without effect.
         tracing: Option<TracingConfig>,
         /// Accepted and without effect: Watchbell does not take OTLP.
-        otlp: Option<serde_json::Value>,
+        otlp: Option<OtlpConfig>,
         /// Our own section.
         watchbell: WatchbellConfig,
     }
@@ -119,20 +119,16 @@ impl Config {
             m.decoder()
                 .error(node.position, "remote_read is not supported, use watchbell.datasource for a remote Prometheus");
         }
-        for pattern in &self.rule_files {
-            let last = pattern.rsplit('/').next().unwrap_or_default();
-            if pattern.rsplit_once('/').is_some_and(|(dir, _)| dir.contains("**")) || glob::Pattern::new(last).is_err()
-            {
-                m.error("rule_files", format!("invalid rule file path {pattern:?}"));
-            }
+        for pattern in self.rule_files.iter().filter(|p| !is_rule_path(p)) {
+            m.error("rule_files", format!("invalid rule file path {pattern:?}"));
         }
         let nodes = m.node_at("scrape_configs").and_then(|n| n.items()).unwrap_or_default();
         let mut names = HashSet::new();
         // Unreadable jobs are left out of the list, so jobs are found again by name.
         for job in &mut self.scrape_configs {
-            let named = nodes.iter().filter(|n| n.get("job_name").and_then(|v| v.text()) == Some(&job.job_name));
+            let mut named = nodes.iter().filter(|n| n.get("job_name").and_then(|v| v.text()) == Some(&job.job_name));
             let repeated = !job.job_name.is_empty() && !names.insert(job.job_name.clone());
-            let Some(node) = (if repeated { named.last() } else { named.into_iter().next() }) else { continue };
+            let Some(node) = (if repeated { named.next_back() } else { named.next() }) else { continue };
             job.inherit(&self.global, node, m.decoder());
             if repeated {
                 let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
@@ -165,6 +161,12 @@ impl Config {
     pub fn rule_paths(&self) -> Vec<String> {
         expand_globs(&self.rule_files)
     }
+}
+
+/// A glob whose wildcards stand in the last part of the path, as Prometheus asks of rule files.
+fn is_rule_path(pattern: &str) -> bool {
+    let stars_end = pattern.split_once('*').is_none_or(|(_, rest)| !rest.contains(['/', '*']));
+    stars_end && glob::Pattern::new(pattern).is_ok()
 }
 
 /// The files that match the patterns, sorted, each once.

@@ -69,6 +69,14 @@ const ACTIONS: [(&str, RelabelAction); 11] = [
     ("uppercase", RelabelAction::Uppercase),
 ];
 
+impl RelabelAction {
+    /// The action of a name, in any case.
+    fn named(node: &Node) -> Option<Self> {
+        let given = node.text().unwrap_or_default().to_lowercase();
+        ACTIONS.iter().find(|(name, _)| *name == given).map(|(_, action)| *action)
+    }
+}
+
 impl fmt::Display for RelabelAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = ACTIONS.iter().find(|(_, a)| a == self).map_or("", |(n, _)| n);
@@ -78,9 +86,8 @@ impl fmt::Display for RelabelAction {
 
 impl Decode for RelabelAction {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
-        let given = node.text().unwrap_or_default().to_lowercase();
-        match ACTIONS.iter().find(|(name, _)| *name == given) {
-            Some((_, action)) => Some(*action),
+        match RelabelAction::named(node) {
+            Some(action) => Some(action),
             None => {
                 let names: Vec<&str> = ACTIONS.iter().map(|(n, _)| *n).collect();
                 let found = node.describe();
@@ -157,7 +164,14 @@ impl RelabelConfig {
         use RelabelAction::{
             DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase,
         };
+        // What an action asks for cannot be told of one that is unknown, and that is reported.
+        if m.node_at("action").is_some_and(|n| RelabelAction::named(n).is_none()) {
+            return;
+        }
         let action = self.action;
+        if self.source_labels.iter().any(String::is_empty) {
+            m.error("source_labels", "\"\" is not a valid label name");
+        }
         if action == HashMod && self.modulus == 0 {
             m.error("modulus", "relabel configuration for hashmod requires non-zero modulus");
         }

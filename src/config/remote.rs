@@ -174,7 +174,7 @@ impl TsdbConfig {
 
 section! {
     /// Accepted and without effect: Watchbell writes no traces.
-    pub struct TracingConfig as "tracing config" {
+    pub struct TracingConfig as "tracing config" with check {
         /// `grpc` or `http`.
         client_type: String = "grpc".into(),
         /// Where spans would go.
@@ -191,5 +191,40 @@ section! {
         compression: String,
         /// How long one request may take.
         timeout: Duration = Duration::seconds(10),
+    }
+}
+
+impl TracingConfig {
+    fn check(&mut self, m: &MapReader) {
+        if self.endpoint.is_empty() {
+            m.error("endpoint", "tracing endpoint must be set");
+        }
+        if !["grpc", "http"].contains(&self.client_type.as_str()) {
+            m.error("client_type", format!("expected tracing client type to be http or grpc, found {}", self.client_type));
+        }
+    }
+}
+
+section! {
+    /// Accepted and without effect: Watchbell does not take OTLP.
+    pub struct OtlpConfig as "otlp config" {
+        /// Attributes that would become labels.
+        promote_resource_attributes: Vec<String>,
+        /// All of them would.
+        promote_all_resource_attributes: bool,
+        /// Attributes that would not.
+        ignore_resource_attributes: Vec<String>,
+        /// How names would be written.
+        translation_strategy: String,
+        /// Identifying attributes would stay.
+        keep_identifying_resource_attributes: bool,
+        /// Classic histograms would become native ones.
+        convert_histograms_to_nhcb: bool,
+        /// The scope's metadata would become labels.
+        promote_scope_metadata: bool,
+        /// Label names would get an underscore in front.
+        label_name_underscore_sanitization: bool,
+        /// Underscores in a row would be kept.
+        label_name_preserve_multiple_underscores: bool,
     }
 }

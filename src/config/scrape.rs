@@ -193,8 +193,8 @@ fn parse_bytes(text: &str) -> Option<u64> {
     }
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at_checked(digits)?;
-    let power = match unit.trim_end_matches('B').trim_end_matches('i') {
-        "" if unit == "B" => 0,
+    let power = match unit.strip_suffix('B')?.trim_end_matches('i') {
+        "" => 0,
         "K" => 1,
         "M" => 2,
         "G" => 3,
@@ -240,6 +240,17 @@ const UNSUPPORTED_DISCOVERY: [&str; 29] = [
     "aws_sd_configs",
 ];
 
+/// Each protocol once, and at least one.
+pub(super) fn check_protocols(protocols: &[ScrapeProtocol], m: &MapReader) {
+    let repeated = protocols.iter().enumerate().any(|(i, p)| protocols.iter().take(i).any(|q| q == p));
+    if repeated {
+        m.error("scrape_protocols", "duplicated protocol in scrape_protocols");
+    }
+    if m.node_at("scrape_protocols").and_then(Node::items).is_some_and(<[Node]>::is_empty) {
+        m.error("scrape_protocols", "scrape_protocols cannot be empty");
+    }
+}
+
 /// Reports discoveries that are not supported; the reader then knows the keys.
 pub(super) fn refuse_unsupported_discovery(m: &MapReader) {
     for kind in UNSUPPORTED_DISCOVERY {
@@ -256,15 +267,14 @@ impl ScrapeConfig {
         if self.job_name.is_empty() {
             m.error("job_name", "job_name is empty");
         }
+        if self.scheme.is_empty() {
+            self.scheme = "http".into();
+        }
         if !["http", "https"].contains(&self.scheme.as_str()) {
             m.error("scheme", format!("invalid scheme {:?}, expected http or https", self.scheme));
         }
-        let repeated = |(i, p): (usize, &ScrapeProtocol)| self.scrape_protocols.iter().take(i).any(|q| q == p);
-        if self.scrape_protocols.iter().enumerate().any(repeated) {
-            m.error("scrape_protocols", "duplicated protocol in scrape_protocols");
-        }
-        if m.has("scrape_protocols") && self.scrape_protocols.is_empty() {
-            m.error("scrape_protocols", "scrape_protocols cannot be empty");
+        if m.has("scrape_protocols") {
+            check_protocols(&self.scrape_protocols, m);
         }
         self.always_scrape_classic_histograms =
             self.always_scrape_classic_histograms.or(self.scrape_classic_histograms);
@@ -321,6 +331,12 @@ impl StaticConfig {
         for target in self.targets.iter().filter(|t| t.contains('/')) {
             m.error("targets", format!("{target:?} is not a valid hostname"));
         }
+        if self.targets.iter().any(String::is_empty) {
+            m.error("targets", "a target has no address");
+        }
+        if self.labels.contains_key("") {
+            m.error("labels", "\"\" is not a valid label name");
+        }
     }
 }
 
@@ -350,7 +366,7 @@ mod tests {
     #[test]
     fn sizes_are_powers_of_1024() {
         for (text, want) in
-            [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("x", None)]
+            [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("5K", None), ("x", None)]
         {
             assert_eq!(parse_bytes(text), want, "{text}");
         }

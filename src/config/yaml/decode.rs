@@ -168,7 +168,10 @@ impl<'n> MapReader<'n> {
 
     /// The value under a key, null included.
     pub fn raw(&self, key: &'static str) -> Option<&'n Node> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
         self.entries.iter().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)
     }
 
