@@ -33,7 +33,9 @@ fn verdicts_are_promtools() {
     let wrong: Vec<String> = cases
         .iter()
         .filter(|(ok, text)| load(text).is_ok() != *ok)
-        .map(|(ok, text)| format!("promtool says {}:\n{text}\nours: {:?}", if *ok { "ok" } else { "bad" }, defects(text)))
+        .map(|(ok, text)| {
+            format!("promtool says {}:\n{text}\nours: {:?}", if *ok { "ok" } else { "bad" }, defects(text))
+        })
         .collect();
     assert!(wrong.is_empty(), "{} wrong of {}\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
 }
@@ -54,33 +56,75 @@ fn recorded_verdicts_are_those_of_the_promtool_at_hand() {
 fn every_defect_is_told_where_it_stands() {
     for (text, want) in [
         ("globl: {}", "1:1: field globl not found in configuration, did you mean global?"),
-        ("x: 1", "1:1: field x not found in configuration, expected one of global, runtime, rule_files, scrape_config_files, scrape_configs, alerting, remote_write, storage, tracing, otlp, watchbell, remote_read"),
+        (
+            "x: 1",
+            "1:1: field x not found in configuration, expected one of global, runtime, rule_files, scrape_config_files, scrape_configs, alerting, remote_write, storage, tracing, otlp, watchbell, remote_read",
+        ),
         ("global:\n  scrape_interval: 5", "2:20: not a valid duration string: \"5\""),
         ("global: [a]", "1:9: expected a mapping (global config), found a sequence"),
         ("global:\n  sample_limit: many", "2:17: expected an integer not below 0, found string \"many\""),
         ("global:\n  sample_limit: -1", "2:17: expected an integer not below 0, found integer \"-1\""),
-        ("global:\n  scrape_interval: 5s\n  scrape_timeout: 6s", "3:19: global scrape timeout greater than scrape interval"),
-        ("global:\n  scrape_interval: 5s\n  scrape_interval: 6s", "3:3: mapping key \"scrape_interval\" already defined at line 2"),
+        (
+            "global:\n  scrape_interval: 5s\n  scrape_timeout: 6s",
+            "3:19: global scrape timeout greater than scrape interval",
+        ),
+        (
+            "global:\n  scrape_interval: 5s\n  scrape_interval: 6s",
+            "3:3: mapping key \"scrape_interval\" already defined at line 2",
+        ),
         ("scrape_configs:\n  - static_configs: []", "2:5: job_name is empty"),
-        ("scrape_configs:\n  - job_name: a\n  - job_name: a", "3:15: found multiple scrape configs with job name \"a\""),
-        ("scrape_configs:\n  - job_name: a\n    honor_labels: 'yes'", "3:19: expected true or false, found string \"yes\""),
-        ("scrape_configs:\n  - job_name: a\n    scrape_timeout: 2m", "3:21: scrape timeout greater than scrape interval for scrape config with job name \"a\""),
-        ("scrape_configs:\n  - job_name: a\n    kubernetes_sd_configs:\n      - role: pod", "4:7: kubernetes_sd_configs is not supported, expected static_configs or file_sd_configs"),
-        ("scrape_configs:\n  - job_name: a\n    static_configs:\n      - targets: ['http://x']", "4:18: \"http://x\" is not a valid hostname"),
-        ("scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - {action: kep}", "4:18: unknown relabel action string \"kep\", expected one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase"),
-        ("scrape_configs:\n  - job_name: a\n    basic_auth: {password: a, password_file: b}", "3:46: at most one of basic_auth password, password_file & password_ref must be configured"),
+        (
+            "scrape_configs:\n  - job_name: a\n  - job_name: a",
+            "3:15: found multiple scrape configs with job name \"a\"",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    honor_labels: 'yes'",
+            "3:19: expected true or false, found string \"yes\"",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    scrape_timeout: 2m",
+            "3:21: scrape timeout greater than scrape interval for scrape config with job name \"a\"",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    kubernetes_sd_configs:\n      - role: pod",
+            "4:7: kubernetes_sd_configs is not supported, expected static_configs or file_sd_configs",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    static_configs:\n      - targets: ['http://x']",
+            "4:18: \"http://x\" is not a valid hostname",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - {action: kep}",
+            "4:18: unknown relabel action string \"kep\", expected one of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase",
+        ),
+        (
+            "scrape_configs:\n  - job_name: a\n    basic_auth: {password: a, password_file: b}",
+            "3:46: at most one of basic_auth password, password_file & password_ref must be configured",
+        ),
         ("remote_write:\n  - url: example.com", "2:10: unsupported scheme \"\" for URL"),
-        ("remote_read:\n  - url: http://x", "2:3: remote_read is not supported, use watchbell.datasource for a remote Prometheus"),
+        (
+            "remote_read:\n  - url: http://x",
+            "2:3: remote_read is not supported, use watchbell.datasource for a remote Prometheus",
+        ),
         ("rule_files:\n  - a*/b.yml", "2:3: invalid rule file path \"a*/b.yml\""),
         ("watchbell:\n  retention: 0", "2:14: retention cannot be zero"),
         ("watchbell:\n  listen_address: here", "2:19: expected host:port, found \"here\""),
         ("watchbell:\n  datasource: remote", "2:15: expected local, or a mapping with url, found string \"remote\""),
-        ("watchbell:\n  datasource:\n    method: PUT\n    url: http://x", "3:13: expected GET or POST, found string \"PUT\""),
+        (
+            "watchbell:\n  datasource:\n    method: PUT\n    url: http://x",
+            "3:13: expected GET or POST, found string \"PUT\"",
+        ),
         ("watchbell:\n  datasource:\n    timeout: 5s", "3:5: datasource needs a url"),
         ("watchbell:\n  external_url: x", "2:17: unsupported scheme \"\" for URL"),
-        ("storage:\n  tsdb: {out_of_order_time_window: 5m}", "2:36: out_of_order_time_window is not supported, expected 0s"),
+        (
+            "storage:\n  tsdb: {out_of_order_time_window: 5m}",
+            "2:36: out_of_order_time_window is not supported, expected 0s",
+        ),
         ("global: {", "2:1: yaml: while parsing a flow node: did not find expected node content"),
-        ("global:\n\tscrape_interval: 5s", "2:1: yaml: while scanning for the next token: found character that cannot start any token"),
+        (
+            "global:\n\tscrape_interval: 5s",
+            "2:1: yaml: while scanning for the next token: found character that cannot start any token",
+        ),
         ("global: *g", "1:9: yaml: unknown anchor \"g\" referenced"),
     ] {
         assert_eq!(defects(text), [format!("dir/w.yml:{want}")], "{text}");
@@ -89,7 +133,8 @@ fn every_defect_is_told_where_it_stands() {
 
 #[test]
 fn all_defects_of_a_file_are_told_at_once_in_order() {
-    let text = "watchbell:\n  retension: 1d\nglobal:\n  scrape_interval: x\nscrape_configs:\n- job_name: a\n  port: 1\n- {}\n";
+    let text =
+        "watchbell:\n  retension: 1d\nglobal:\n  scrape_interval: x\nscrape_configs:\n- job_name: a\n  port: 1\n- {}\n";
     let places: Vec<String> = defects(text).iter().map(|d| d.split(": ").next().unwrap().to_owned()).collect();
     assert_eq!(places, ["dir/w.yml:2:3", "dir/w.yml:4:20", "dir/w.yml:7:3", "dir/w.yml:8:3"]);
 }

@@ -200,7 +200,10 @@ impl TracingConfig {
             m.error("endpoint", "tracing endpoint must be set");
         }
         if !["grpc", "http"].contains(&self.client_type.as_str()) {
-            m.error("client_type", format!("expected tracing client type to be http or grpc, found {}", self.client_type));
+            m.error(
+                "client_type",
+                format!("expected tracing client type to be http or grpc, found {}", self.client_type),
+            );
         }
     }
 }

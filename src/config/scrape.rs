@@ -365,9 +365,15 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (text, want) in
-            [("0", Some(0)), ("10MB", Some(10 << 20)), ("1KiB", Some(1024)), ("7B", Some(7)), ("10", None), ("5K", None), ("x", None)]
-        {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("10MB", Some(10 << 20)),
+            ("1KiB", Some(1024)),
+            ("7B", Some(7)),
+            ("10", None),
+            ("5K", None),
+            ("x", None),
+        ] {
             assert_eq!(parse_bytes(text), want, "{text}");
         }
     }
