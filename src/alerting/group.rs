@@ -284,7 +284,7 @@ impl Evaluation {
             let labels: Vec<(&str, String)> = rule.labels.iter().map(|(n, v)| (n.as_str(), render(v))).collect();
             Instance {
                 labels: series::alert_labels(&element.labels, &labels, &rule.name),
-                annotations: Labels::from_pairs(annotations.iter().map(|(n, v)| (n.as_str(), render(v)))),
+                annotations: render_annotations(annotations, render),
                 value: element.value.as_float().unwrap_or(0.0),
             }
         };
@@ -334,6 +334,15 @@ impl Evaluation {
         if let Ok(refused) = world.append(&markers) {
             out.refused.add(refused);
         }
+    }
+}
+
+/// Annotations ascend by name, so the set needs no sorting; an empty one is none.
+fn render_annotations(annotations: &[(String, String)], render: impl Fn(&str) -> String) -> Labels {
+    let rendered: Vec<(&str, String)> = annotations.iter().map(|(n, v)| (n.as_str(), render(v))).collect();
+    match rendered.is_sorted_by(|(a, _), (b, _)| a < b) {
+        true => Labels::from_sorted(rendered.iter().map(|(n, v)| (*n, v.as_str())).filter(|(_, v)| !v.is_empty())),
+        false => Labels::from_pairs(rendered),
     }
 }
 

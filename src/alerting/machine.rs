@@ -1,5 +1,7 @@
 //! The alert state machine: pending → firing → resolved, to Prometheus' letter.
 
+use std::collections::hash_map::Entry;
+
 use crate::model::Labels;
 
 use super::alert::{Alert, AlertState, AlertTable};
@@ -179,10 +181,21 @@ fn present_alert(
     transitions: &mut Vec<Transition>,
 ) {
     let Instance { labels, annotations, value } = instance;
-    let (mut alert, begun) = match table.remove(&labels) {
-        Some(known) if known.is_active() => (known, false),
-        // New, or resolved and back: it begins anew.
-        _ => (Alert::begin(labels, Labels::empty(), value, at), true),
+    let begin = |labels: &Labels| Alert::begin(labels.clone(), Labels::empty(), value, at);
+    let (alert, begun) = match table.entry(labels) {
+        Entry::Vacant(place) => {
+            let alert = begin(place.key());
+            (place.insert(alert), true)
+        }
+        Entry::Occupied(place) => {
+            // Resolved and back: it begins anew.
+            let begun = !place.get().is_active();
+            let alert = place.into_mut();
+            if begun {
+                *alert = begin(&alert.labels);
+            }
+            (alert, begun)
+        }
     };
     let held = alert.keep_firing_since.take().is_some();
     let rephrased = alert.annotations != annotations;
@@ -199,7 +212,6 @@ fn present_alert(
     } else if alert.state == AlertState::Firing && rephrased {
         transitions.push(Transition::Refreshed(alert.clone()));
     }
-    table.insert(alert.labels.clone(), alert);
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use crate::datasource::Querier;
 use crate::model::{Labels, Value};
 use crate::promql::{CancelToken, CompileOptions, EvalEnv, Evaluated, QueryValue, VectorSample, compile};
+use crate::template::func::QuerySample;
+use crate::template::prometheus::{Expansion, TemplateCache};
 use crate::tsdb::{AppendError, Tsdb};
 
 use super::group::{Element, Refused, RuleResult, TemplateInput, World};
@@ -38,6 +40,22 @@ pub type TemplateQuery<'a> = &'a dyn Fn(&str, i64) -> Result<Vec<VectorSample>, 
 pub trait Renderer: Send + Sync {
     /// The text for one alert; the error text when the template fails.
     fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String;
+}
+
+/// Prometheus' templates, each parsed once.
+impl Renderer for TemplateCache {
+    fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String {
+        let element = |VectorSample { labels, value, .. }| QuerySample { labels, value };
+        let query = |text: &str, at: i64| Ok(query(text, at)?.into_iter().map(element).collect());
+        self.get(&input.rule.name, input.text).expand(&Expansion {
+            labels: input.labels,
+            value: input.value,
+            external_labels: &surroundings.external_labels,
+            external_url: &surroundings.external_url,
+            at: input.at,
+            query: &query,
+        })
+    }
 }
 
 /// Rules over a datasource, with their output in our own storage.
