@@ -27,8 +27,6 @@ pub struct App {
     pub engine: Live,
     /// Scrape pools.
     pub scrapes: Arc<ScrapeManager>,
-    /// Takes remote writes in.
-    pub store: Arc<dyn crate::ingest::store::SampleStore>,
     /// What does not change while the service runs.
     pub service: Service,
     /// The configuration in force, for display.
@@ -52,8 +50,6 @@ pub struct Service {
     pub external_url: String,
     /// Whether `/-/reload` and `/-/quit` may be used.
     pub lifecycle: bool,
-    /// Whether remote writes are taken in.
-    pub remote_write_receiver: bool,
     /// How long samples are kept, milliseconds.
     pub retention: i64,
 }

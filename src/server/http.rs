@@ -39,6 +39,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/metrics", get(admin::metrics))
         .merge(pages::routes())
         .merge(apis)
+        .merge(api::write_route())
         .fallback(not_found)
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n") })
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::count))

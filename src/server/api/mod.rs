@@ -8,11 +8,13 @@ mod rules;
 mod series;
 mod status;
 mod targets;
+mod write;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 
 use super::app::App;
 
@@ -41,4 +43,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/walreplay", get(status::wal_replay))
         .route("/notifications", get(status::notifications))
+}
+
+/// `/api/v1/write`, apart because its body is large, and compressed in a way of its own.
+pub fn write_route() -> Router<Arc<App>> {
+    Router::new().route("/api/v1/write", post(write::write)).layer(DefaultBodyLimit::max(write::max_body()))
 }
