@@ -1,0 +1,163 @@
+//! Plays the incident in virtual time, through the engine that `run` uses.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alerting::world::{StorageWorld, Surroundings};
+use crate::alerting::schedule::Schedule;
+use crate::alerting::{Evaluated, GroupSpec, Transition};
+use crate::clock::VirtualClock;
+use crate::datasource::LocalQuerier;
+use crate::engine::drive::{Audience, Replay};
+use crate::engine::{Options, Setup};
+use crate::fleet::{Incident, SCRAPE_INTERVAL};
+use crate::model::Labels;
+use crate::notify::{Notification, Outcome, Reason};
+use crate::promql::{CompileOptions, EvalEnv};
+use crate::service::renderer::TemplateRenderer;
+use crate::state::{StateError, StateStore};
+
+use super::backfill::{Stage, StageError};
+use super::event::{Change, StageEvent, Told, What};
+use super::mailbox::Mailbox;
+
+/// Why the play stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The fleet could not be stored.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// State could not be stored.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The audience has left, or cannot be reached.
+    #[error("writing the output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Whoever hears of events.
+pub type Listener<'a> = &'a mut dyn FnMut(&StageEvent) -> std::io::Result<()>;
+
+/// Surroundings of evaluation over the demo's database.
+pub fn surroundings(stage: &Stage, external_url: &str) -> Surroundings {
+    Surroundings {
+        querier: Arc::new(LocalQuerier::new(Arc::new(stage.storage().clone()))),
+        env: EvalEnv { default_step_ms: SCRAPE_INTERVAL, ..EvalEnv::default() },
+        timeout: Duration::from_secs(120),
+        options: CompileOptions::default(),
+        external_labels: Labels::empty(),
+        external_url: external_url.into(),
+    }
+}
+
+/// Plays from `start` to the incident's end; `listener` hears everything in the order in which it happens.
+///
+/// # Errors
+/// What cannot be stored or told.
+pub fn play(
+    stage: &Stage,
+    setup: Setup,
+    mailbox: Mailbox,
+    store: Arc<dyn StateStore>,
+    start: i64,
+    listener: Listener<'_>,
+) -> Result<(), PlayError> {
+    let world = StorageWorld::new(
+        surroundings(stage, &setup.external_url),
+        stage.storage().clone(),
+        Box::new(TemplateRenderer::default()),
+    );
+    let mut hall = Hall { mailbox, listener, seen: HashSet::new(), failure: None };
+    let mut acts = stage.fleet().incident().acts().into_iter().peekable();
+    // People compute these times by hand: every group is evaluated when its samples have just arrived.
+    let options = Options { schedule: Schedule::Aligned { start }, ..Options::default() };
+    stage.row(start)?;
+    let clock = VirtualClock::at(start);
+    while let Some(act) = acts.next_if(|a| a.at <= start) {
+        hall.tell(StageEvent { at: act.at, what: What::Act(act.what) });
+    }
+    let mut replay = Replay::start(options, setup, clock, &world, store, &mut hall)?;
+    let mut t = start;
+    while t < start + Incident::LENGTH {
+        replay.play_until(t + SCRAPE_INTERVAL - 1)?;
+        if let Some(failure) = replay.audience().failure.take() {
+            return Err(failure.into());
+        }
+        t += SCRAPE_INTERVAL;
+        stage.row(t)?;
+        while let Some(act) = acts.next_if(|a| a.at <= t) {
+            replay.audience().tell(StageEvent { at: act.at, what: What::Act(act.what) });
+        }
+    }
+    Ok(())
+}
+
+/// The audience: turns what the engine does into events.
+struct Hall<'a> {
+    mailbox: Mailbox,
+    listener: Listener<'a>,
+    // Alerts whose pending state was told: it may be stored again while it lasts.
+    seen: HashSet<(Labels, i64)>,
+    failure: Option<std::io::Error>,
+}
+
+impl Hall<'_> {
+    fn tell(&mut self, event: StageEvent) {
+        if self.failure.is_none() {
+            self.failure = (self.listener)(&event).err();
+        }
+    }
+}
+
+impl Audience for Hall<'_> {
+    fn evaluated(&mut self, evaluated: &Evaluated, _spec: &GroupSpec) {
+        for (_, transition) in &evaluated.transitions {
+            let alert = transition.alert();
+            let change = match transition {
+                Transition::Pending(a) if self.seen.insert((a.labels.clone(), a.active_at)) => Change::Pending,
+                Transition::Fired(_) => Change::Firing,
+                Transition::Resolved(_) => Change::Resolved,
+                _ => continue,
+            };
+            let what = What::Alert {
+                change,
+                labels: alert.labels.clone(),
+                annotations: alert.annotations.clone(),
+                value: alert.value,
+            };
+            self.tell(StageEvent { at: evaluated.at, what });
+        }
+    }
+
+    fn deliver(&mut self, notification: &Notification) -> Outcome {
+        let payload = match self.mailbox.post(notification) {
+            Ok(payload) => payload,
+            Err(reason) => return Outcome::GiveUp { reason },
+        };
+        let mut names: Vec<&str> = notification.alerts.iter().map(|a| a.labels.value("alertname")).collect();
+        names.dedup();
+        let told = Told {
+            alertname: names.join(","),
+            labels: notification.group_labels.clone(),
+            receiver: notification.integration.receiver.to_string(),
+            integration: notification.integration.kind.to_string(),
+            status: notification.status(),
+            reason: reason(notification.reason),
+            alerts: notification.alerts.len(),
+            payload,
+        };
+        self.tell(StageEvent { at: notification.decided_at, what: What::Notified(Box::new(told)) });
+        Outcome::Delivered
+    }
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::FirstNotification => "first_notification",
+        Reason::NewAlertsInGroup => "new_alerts_in_group",
+        Reason::NewResolvedAlerts => "new_resolved_alerts",
+        Reason::AllAlertsResolved => "all_alerts_resolved",
+        Reason::RepeatIntervalElapsed => "repeat_interval_elapsed",
+    }
+}

@@ -1,0 +1,20 @@
+//! The rules and the routing that ship with the program.
+
+/// A file that ships.
+#[derive(Clone, Copy, Debug)]
+pub struct Pack {
+    /// Its name, as messages call it.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// The rules of a machine-learning platform, as its team wrote them.
+pub const MISSION_RULES: Pack =
+    Pack { name: "rules/ml-production-alerts.yaml", text: include_str!("../../rules/ml-production-alerts.yaml") };
+
+/// The routing of the same team: a Kubernetes Secret that carries an Alertmanager configuration.
+pub const MISSION_ROUTING: Pack = Pack {
+    name: "receivers/alertmanager-config.yaml",
+    text: include_str!("../../receivers/alertmanager-config.yaml"),
+};
