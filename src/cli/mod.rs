@@ -1,3 +1,113 @@
-//! The subcommands, one file each.
+//! The command line: one file a subcommand.
 
+pub mod check_rules;
+pub mod demo;
+mod log;
+pub mod query;
+pub mod run;
 pub mod test_promql;
+pub mod test_rules;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Evaluates Prometheus rules and notifies as Alertmanager does, in one process that loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "watchbell", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Box<run::Run>),
+    Demo(demo::Demo),
+    Query(query::Query),
+    /// Run tests.
+    #[command(subcommand)]
+    Test(Test),
+    /// Check files.
+    #[command(subcommand)]
+    Check(Check),
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum Test {
+    Rules(test_rules::TestRules),
+    /// Run Prometheus' PromQL test scripts.
+    Promql {
+        /// Scripts.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    Rules(check_rules::CheckRules),
+}
+
+/// Carries out what the arguments ask for.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run.execute(),
+        Command::Demo(demo) => demo.execute(),
+        Command::Query(query) => query.execute(),
+        Command::Test(Test::Rules(test)) => test.execute(),
+        Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
+        Command::Check(Check::Rules(check)) => check.execute(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            written(rendered.and_then(|()| std::io::stdout().write_all(&page)).map(|()| 0))
+        }
+    }
+}
+
+/// The exit code of something that writes to standard output.
+fn written(result: std::io::Result<i32>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        // The reader has seen enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(e) => fail(&e),
+    }
+}
+
+/// Says on standard error why a command failed.
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("watchbell: {error}");
+    ExitCode::FAILURE
+}
+
+/// A duration in Prometheus' notation, milliseconds.
+fn duration_arg(text: &str) -> Result<i64, String> {
+    crate::model::duration::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

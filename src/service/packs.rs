@@ -18,3 +18,6 @@ pub const MISSION_ROUTING: Pack = Pack {
     name: "receivers/alertmanager-config.yaml",
     text: include_str!("../../receivers/alertmanager-config.yaml"),
 };
+
+/// The rules that a service without a configuration evaluates.
+pub const RULES: [Pack; 1] = [MISSION_RULES];

@@ -1,0 +1,131 @@
+//! `watchbell demo`: eight days of a fleet's metrics, then an incident in virtual time, told as it happens.
+
+mod backfill;
+mod cast;
+mod event;
+mod ledger;
+mod live;
+mod mailbox;
+mod play;
+mod progress;
+mod teller;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
+use crate::state::MemoryStore;
+use crate::tsdb::{Tsdb, TsdbOptions};
+
+use backfill::Stage;
+use cast::Cast;
+use ledger::Ledger;
+use mailbox::Mailbox;
+use play::PlayError;
+use progress::Progress;
+use teller::Teller;
+
+/// Play an incident of a machine-learning fleet, from metrics to pages.
+///
+/// Eight days of a synthetic fleet's metrics are made and stored, then seven hours are played in virtual time through
+/// the engine that `run` uses. Nothing leaves the process: each notification is shown as its receiver would get it.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Print one JSON object a line instead of a story.
+    #[arg(long)]
+    json: bool,
+    /// Afterwards, go on as a server over the fleet, in real time.
+    #[arg(long)]
+    serve: bool,
+    /// Where to listen with --serve.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9095")]
+    listen_address: String,
+    /// Another seed is another fleet.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+}
+
+/// How long a history the fleet has when the incident begins, milliseconds.
+const HISTORY: i64 = 8 * 86_400_000;
+/// When the incident begins, unless it is to end now: Monday, 2 March 2026, 06:00 UTC.
+const BEGIN: i64 = 1_772_431_200_000;
+
+impl Demo {
+    /// Plays.
+    pub fn execute(&self) -> ExitCode {
+        match self.play() {
+            Ok((stage, cast, store)) if self.serve => {
+                live::serve(stage, cast, store, &self.listen_address).unwrap_or_else(|e| super::fail(&e))
+            }
+            Ok(_) => ExitCode::SUCCESS,
+            Err(DemoError::Play(PlayError::Output(e))) => super::written(Err(e)),
+            Err(e) => super::fail(&e),
+        }
+    }
+
+    fn play(&self) -> Result<(Stage, Cast, MemoryStore), DemoError> {
+        let watch = Stopwatch::start();
+        let begin = match self.serve {
+            true => SystemClock.now() / SCRAPE_INTERVAL * SCRAPE_INTERVAL - Incident::LENGTH,
+            false => BEGIN,
+        };
+        let external_url = format!("http://{}", self.listen_address);
+        let cast = Cast::new(&external_url).map_err(DemoError::Cast)?;
+        let storage = Tsdb::in_memory_with(TsdbOptions { retention_ms: 30 * 86_400_000 });
+        let stage = Stage::new(Fleet::new(self.seed, begin - HISTORY, begin), storage).map_err(PlayError::from)?;
+        self.backfill(&stage, begin)?;
+
+        let store = MemoryStore::default();
+        let mailbox = Mailbox::new(cast.routing.clone(), &external_url);
+        let mut ledger = Ledger::default();
+        let mut out = std::io::stdout().lock();
+        let teller = Teller { colour: out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
+        let json = self.json;
+        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), begin, &mut |event| {
+            ledger.note(event);
+            match (json, event.to_json()) {
+                (true, Some(line)) => writeln!(out, "{line}"),
+                (true, None) => Ok(()),
+                (false, _) => out.write_all(teller.tell(event).as_bytes()),
+            }
+        })?;
+        if !json {
+            let seconds = watch.elapsed().as_secs_f64();
+            let table = ledger.table();
+            writeln!(out, "\n{table}\n7 hours of virtual time and 8 days before them in {seconds:.1} s.")
+                .map_err(PlayError::from)?;
+        }
+        out.flush().map_err(PlayError::from)?;
+        Ok((stage, cast, store))
+    }
+
+    fn backfill(&self, stage: &Stage, begin: i64) -> Result<(), DemoError> {
+        let rows = usize::try_from(HISTORY / SCRAPE_INTERVAL).unwrap_or(0);
+        let series = stage.fleet().series().len();
+        let watch = Stopwatch::start();
+        let mut progress = Progress::new(series);
+        stage.backfill(begin - HISTORY, rows, |done| progress.show(done)).map_err(PlayError::from)?;
+        let stats = stage.storage().stats();
+        let samples = stats.floats_appended;
+        let seconds = watch.elapsed().as_secs_f64().max(1e-3);
+        let bytes = stats.head_chunk_bytes as f64 / (stats.head_chunk_samples.max(1)) as f64;
+        progress.finish(&format!(
+            "{samples} samples of {series} series in {seconds:.1} s: {:.1} million a second, {bytes:.2} bytes a sample",
+            samples as f64 / seconds / 1e6,
+        ));
+        Ok(())
+    }
+}
+
+/// Why the demo stopped.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error(transparent)]
+    Play(#[from] PlayError),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Cast(Vec<crate::model::Diagnostic>),
+}

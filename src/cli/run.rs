@@ -1,0 +1,216 @@
+//! `watchbell run`: the service.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::model::duration;
+use crate::server::QueryOptions;
+use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
+
+use super::log::{self, LogFormat, LogLevel};
+use super::{duration_arg, fail};
+
+/// Run the service.
+///
+/// Without a configuration file: built-in defaults. The shipped rules are evaluated over the service's own metrics,
+/// and notifications are printed.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The configuration file: Prometheus' format with a `watchbell` section.
+    #[arg(long = "config.file", alias = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration and everything it names, then exit.
+    #[arg(long = "config.check")]
+    check: bool,
+    /// Address to listen on [default: the configuration's, else 127.0.0.1:9095].
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT")]
+    listen_address: Option<String>,
+    /// URL under which users reach the service, for links.
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// Allow reload and shutdown by HTTP.
+    #[arg(long = "web.enable-lifecycle")]
+    lifecycle: bool,
+    /// Accepted for Prometheus' sake: remote writes are always taken in.
+    #[arg(long = "web.enable-remote-write-receiver", hide = true)]
+    remote_write_receiver: bool,
+    /// Data directory [default: the configuration's, else data].
+    #[arg(long = "storage.tsdb.path", alias = "storage.path", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// How long samples are kept [default: the configuration's, else 15d].
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", value_parser = duration_arg)]
+    retention: Option<i64>,
+    #[command(flatten)]
+    query: QueryFlags,
+    #[command(flatten)]
+    rules: RuleFlags,
+    /// Comma-separated names of features to switch on; may be repeated.
+    #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
+    features: Vec<String>,
+    /// Form of the log's lines.
+    #[arg(long = "log.format", value_enum, default_value = "logfmt")]
+    log_format: LogFormat,
+    /// What is logged.
+    #[arg(long = "log.level", value_enum, default_value = "info")]
+    log_level: LogLevel,
+}
+
+#[derive(Args, Debug)]
+struct QueryFlags {
+    /// How far back a query looks for a sample.
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration_arg)]
+    lookback: i64,
+    /// How long a query may take.
+    #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = duration_arg)]
+    timeout: i64,
+    /// How many queries may run at once.
+    #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
+    max_concurrency: usize,
+    /// How many samples a query may hold in memory.
+    #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
+    max_samples: usize,
+}
+
+#[derive(Args, Debug)]
+struct RuleFlags {
+    /// The least time before an alert is sent to external Alertmanagers again.
+    #[arg(long = "rules.alert.resend-delay", value_name = "DURATION", default_value = "1m", value_parser = duration_arg)]
+    resend_delay: i64,
+    /// Accepted for Prometheus' sake: alerts are restored whatever the outage.
+    #[arg(long = "rules.alert.for-outage-tolerance", hide = true, value_parser = duration_arg)]
+    outage_tolerance: Option<i64>,
+    /// Accepted for Prometheus' sake: what was not observed does not count towards `for`.
+    #[arg(long = "rules.alert.for-grace-period", hide = true, value_parser = duration_arg)]
+    grace_period: Option<i64>,
+    /// How many groups are evaluated side by side [default: the number of cores].
+    #[arg(long = "rules.max-concurrent-evals", value_name = "N", default_value_t = 0, hide_default_value = true)]
+    max_concurrent: usize,
+    /// How many alerts may wait for external Alertmanagers.
+    #[arg(long = "alertmanager.notification-queue-capacity", value_name = "N", default_value_t = 10_000)]
+    queue_capacity: usize,
+}
+
+impl Run {
+    /// Runs until it is told to end.
+    pub fn execute(&self) -> ExitCode {
+        log::init(self.log_format, self.log_level);
+        let options = match self.options() {
+            Ok(options) => options,
+            Err(e) => return fail(&e),
+        };
+        let prepared =
+            Prepared::read(&options.source, options.query.features, options.listen_address.as_deref());
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(defects) => {
+                defects.iter().for_each(|d| eprintln!("{d}"));
+                return ExitCode::FAILURE;
+            }
+        };
+        if self.check {
+            let rules: usize = prepared.groups.iter().map(|g| g.rules.len()).sum();
+            println!("SUCCESS: {} rule groups with {rules} rules", prepared.groups.len());
+            return ExitCode::SUCCESS;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let result = match runtime {
+            Ok(runtime) => runtime.block_on(serve(options, prepared)),
+            Err(e) => return fail(&e),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => fail(&e),
+        }
+    }
+
+    fn options(&self) -> Result<ServiceOptions, String> {
+        let source = self.config.clone().map_or(Source::BuiltIn, Source::File);
+        let delivery = match source {
+            Source::File(_) => Delivery::Receivers,
+            // Nobody configured the shipped receivers: their addresses are examples.
+            Source::BuiltIn => Delivery::Print,
+        };
+        let mut options = ServiceOptions {
+            source,
+            delivery,
+            listen_address: self.listen_address.clone(),
+            external_url: self.external_url.clone(),
+            lifecycle: self.lifecycle,
+            data_dir: self.data_dir.clone(),
+            retention: self.retention,
+            query: QueryOptions {
+                concurrency: self.query.max_concurrency,
+                timeout: self.query.timeout,
+                max_samples: self.query.max_samples,
+                lookback: self.query.lookback,
+                ..QueryOptions::default()
+            },
+            resend_delay: self.rules.resend_delay,
+            workers: self.rules.max_concurrent,
+            queue_capacity: self.rules.queue_capacity,
+            flags: self.flags(),
+            ..ServiceOptions::default()
+        };
+        options.enable(self.features.iter().map(String::as_str))?;
+        Ok(options)
+    }
+
+    /// Flags and their values, for display; ascending by name.
+    fn flags(&self) -> Vec<(String, String)> {
+        let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        let flag = |name: &str, value: String| (name.to_owned(), value);
+        let mut flags = vec![
+            flag("config.file", path(&self.config)),
+            flag("web.listen-address", self.listen_address.clone().unwrap_or_default()),
+            flag("web.external-url", self.external_url.clone().unwrap_or_default()),
+            flag("web.enable-lifecycle", self.lifecycle.to_string()),
+            flag("storage.tsdb.path", path(&self.data_dir)),
+            flag("storage.tsdb.retention.time", self.retention.map(duration::format).unwrap_or_default()),
+            flag("query.lookback-delta", duration::format(self.query.lookback)),
+            flag("query.timeout", duration::format(self.query.timeout)),
+            flag("query.max-concurrency", self.query.max_concurrency.to_string()),
+            flag("query.max-samples", self.query.max_samples.to_string()),
+            flag("rules.alert.resend-delay", duration::format(self.rules.resend_delay)),
+            flag("rules.max-concurrent-evals", self.rules.max_concurrent.to_string()),
+            flag("alertmanager.notification-queue-capacity", self.rules.queue_capacity.to_string()),
+            flag("enable-feature", self.features.join(",")),
+            flag("log.format", format!("{:?}", self.log_format).to_lowercase()),
+            flag("log.level", format!("{:?}", self.log_level).to_lowercase()),
+        ];
+        flags.sort();
+        flags
+    }
+}
+
+async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), ServiceError> {
+    let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
+    let parts = tokio::task::spawn_blocking(move || Parts::open(&dir, retention)).await;
+    let parts = parts.map_err(std::io::Error::other)??;
+    let service = Service::start(options, prepared, parts).await?;
+    service.run(asked_to_end()?, hangups()?).await
+}
+
+/// Completes when the process is asked to end.
+pub(super) fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Yields whenever the process gets SIGHUP.
+pub(super) fn hangups() -> std::io::Result<mpsc::Receiver<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {}
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,18 @@
+//! A running service: configuration → database → scrape pools → engine → receivers → APIs, wired together.
+//!
+//! [`Prepared::read`] reads everything a configuration names and reports every defect; [`Service::start`] builds the
+//! parts; [`Service::run`] keeps them going until someone ends the process, and puts new configurations in force.
+
+mod alertmanagers;
+mod courier;
+mod options;
+pub mod packs;
+mod prepare;
+pub mod renderer;
+pub mod routing;
+mod running;
+
+pub use courier::{ConfiguredCourier, Delivery};
+pub use options::{ServiceOptions, Source};
+pub use prepare::Prepared;
+pub use running::{Parts, Service, ServiceError, data_dir, retention};

@@ -1,0 +1,192 @@
+//! Reading everything a configuration names, and reporting every defect of all of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::alerting::GroupSpec;
+use crate::alerting::spec::GroupDefaults;
+use crate::config::alertmanager::{self, AlertmanagerConfig};
+use crate::config::{self, Config};
+use crate::engine::{Outgoing, Relabel, Setup};
+use crate::ingest::relabel;
+use crate::model::{Diagnostic, Labels, Position};
+use crate::promql::Features;
+use crate::rules::{self, LoadOptions, RuleGroup};
+use crate::template::alertmanager::Templates;
+
+use super::options::Source;
+use super::packs;
+use super::routing::routing_of;
+
+/// The configuration of a service started without one; `{listen}` is where it listens.
+const BUILT_IN: &str = "\
+global:
+  scrape_interval: 15s
+  evaluation_interval: 15s
+scrape_configs:
+  - job_name: watchbell
+    static_configs:
+      - targets: [\"{listen}\"]
+";
+
+/// A configuration with everything it names, read and checked.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The configuration.
+    pub config: Config,
+    /// Its text with secrets masked.
+    pub masked: String,
+    /// Rule groups of all rule files.
+    pub groups: Vec<RuleGroup>,
+    /// The routing configuration, if there is one, and its text with secrets masked.
+    pub alertmanager: Option<(Arc<AlertmanagerConfig>, String)>,
+    /// Message templates.
+    pub templates: Arc<Templates>,
+}
+
+impl Prepared {
+    /// Reads a configuration and all files it names. `listen` is where the service listens, or will by default.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn read(source: &Source, features: Features, listen: Option<&str>) -> Result<Prepared, Vec<Diagnostic>> {
+        match source {
+            Source::File(path) => Prepared::from_file(path, features),
+            Source::BuiltIn => Prepared::built_in(features, listen),
+        }
+    }
+
+    fn from_file(path: &Path, features: Features) -> Result<Prepared, Vec<Diagnostic>> {
+        let config::Loaded { config, masked } = Config::load_file(path)?;
+        let mut defects = Vec::new();
+        let mut groups = Vec::new();
+        for file in config.rule_paths() {
+            let read = config::read_text(Path::new(&file));
+            match read.and_then(|text| rules::load_str(&file, &text, &options(features))) {
+                Ok(more) => groups.extend(more),
+                Err(more) => defects.extend(more),
+            }
+        }
+        let routing = match config.watchbell.alertmanager_config.as_str() {
+            "" => None,
+            file => AlertmanagerConfig::load_file(Path::new(file)).map_err(|more| defects.extend(more)).ok(),
+        };
+        let templates = read_templates(routing.as_ref().map(|r| &r.config), &mut defects);
+        if !defects.is_empty() {
+            return Err(defects);
+        }
+        Ok(Prepared::new(config, masked, groups, routing, templates))
+    }
+
+    fn built_in(features: Features, listen: Option<&str>) -> Result<Prepared, Vec<Diagnostic>> {
+        let listen = listen.unwrap_or(config::own::DEFAULT_LISTEN_ADDRESS);
+        // Whoever listens everywhere can be scraped here.
+        let target = listen.replacen("0.0.0.0", "127.0.0.1", 1);
+        let text = BUILT_IN.replace("{listen}", &target);
+        let config::Loaded { config, masked } = Config::load_str("built-in configuration", &text, &|_| None)?;
+        let (mut groups, mut defects) = (Vec::new(), Vec::new());
+        for pack in packs::RULES {
+            match rules::load_str(pack.name, pack.text, &options(features)) {
+                Ok(more) => groups.extend(more),
+                Err(more) => defects.extend(more),
+            }
+        }
+        if !defects.is_empty() {
+            return Err(defects);
+        }
+        let routing = AlertmanagerConfig::load_str(packs::MISSION_ROUTING.name, packs::MISSION_ROUTING.text)?;
+        Ok(Prepared::new(config, masked, groups, Some(routing), Templates::default()))
+    }
+
+    fn new(
+        config: Config,
+        masked: String,
+        groups: Vec<RuleGroup>,
+        routing: Option<alertmanager::Loaded>,
+        templates: Templates,
+    ) -> Self {
+        let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
+        Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates) }
+    }
+
+    /// Labels of everything that leaves this instance.
+    pub fn external_labels(&self) -> Labels {
+        Labels::from_pairs(self.config.global.external_labels.clone())
+    }
+
+    /// What the engine works on.
+    pub fn setup(&self, external_url: &str) -> Setup {
+        let global = &self.config.global;
+        let defaults = GroupDefaults {
+            interval: global.evaluation_interval.millis(),
+            query_offset: global.rule_query_offset.millis(),
+        };
+        Setup {
+            groups: self.groups.iter().map(|g| Arc::new(GroupSpec::of(g, &defaults))).collect(),
+            routing: self.alertmanager.as_ref().map(|(config, _)| Arc::new(routing_of(config))),
+            outgoing: Outgoing { external_labels: self.external_labels(), relabel: self.relabelling() },
+            external_alertmanagers: !self.config.alerting.alertmanagers.is_empty(),
+            external_url: external_url.into(),
+        }
+    }
+
+    fn relabelling(&self) -> Option<Relabel> {
+        let rules = self.config.alerting.alert_relabel_configs.clone();
+        let relabel = move |labels: &Labels| relabel::process(labels, &rules);
+        (!self.config.alerting.alert_relabel_configs.is_empty()).then(|| Arc::new(relabel) as Relabel)
+    }
+}
+
+fn options(features: Features) -> LoadOptions {
+    LoadOptions { features, ..LoadOptions::default() }
+}
+
+fn read_templates(config: Option<&AlertmanagerConfig>, defects: &mut Vec<Diagnostic>) -> Templates {
+    let mut templates = Templates::default();
+    for file in config.map(AlertmanagerConfig::template_paths).unwrap_or_default() {
+        match config::read_text(Path::new(&file)) {
+            Err(more) => defects.extend(more),
+            Ok(text) => {
+                let name = Path::new(&file).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                if let Err(e) = templates.add_file(&name, &text) {
+                    let file: Arc<str> = file.as_str().into();
+                    defects.push(Diagnostic::new(&file, Position::default(), e.to_string()));
+                }
+            }
+        }
+    }
+    templates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_configuration_loads_with_the_shipped_packs() {
+        let prepared = Prepared::read(&Source::BuiltIn, Features::default(), Some("0.0.0.0:1234")).unwrap();
+        let targets = &prepared.config.scrape_configs[0].static_configs[0].targets;
+        assert_eq!(*targets, ["127.0.0.1:1234"]);
+        let setup = prepared.setup("http://localhost");
+        assert!(setup.groups.iter().any(|g| &*g.key.name == "inference-sla"));
+        assert_eq!(setup.groups[0].interval, 15_000);
+        assert!(setup.routing.is_some());
+    }
+
+    #[test]
+    fn defects_of_all_files_are_reported_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("a.yml", "groups: [{name: a, rules: [{record: x, expr: 'sum('}]}]");
+        write("b.yml", "groups: [{name: b, rules: [{alert: y, expr: up, for: 5}]}]");
+        write("am.yml", "route: {receiver: nobody}\nreceivers: []\n");
+        let text = "rule_files: ['*.yml', 'am.yml']\nwatchbell: {alertmanager_config: am.yml}\n";
+        write("w.yaml", &text.replace("'*.yml', 'am.yml'", "'[ab].yml'"));
+        let source = Source::File(dir.path().join("w.yaml"));
+        let defects = Prepared::read(&source, Features::default(), None).unwrap_err();
+        let all: Vec<String> = defects.iter().map(ToString::to_string).collect();
+        for file in ["a.yml", "b.yml", "am.yml"] {
+            assert!(all.iter().any(|d| d.contains(file)), "{file}: {all:?}");
+        }
+    }
+}

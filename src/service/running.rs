@@ -1,0 +1,400 @@
+//! The parts of a service, wired together; reloads; the end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::alerting::world::{StorageWorld, Surroundings};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Datasource;
+use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
+use crate::engine::Options;
+use crate::engine::live::{Live, Parts as EngineParts};
+use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeStore};
+use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
+use crate::model::Diagnostic;
+use crate::net::NetError;
+use crate::promql::{CompileOptions, EvalEnv, Limits};
+use crate::server::metrics::{Process, Registry};
+use crate::server::telemetry::{AppMetrics, HttpMetrics};
+use crate::server::{self, App, ConfigView, Control, ControlRequest, Queries};
+use crate::state::{SledStore, StateError, StateStore};
+use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
+
+use super::alertmanagers;
+use super::courier::ConfiguredCourier;
+use super::options::ServiceOptions;
+use super::prepare::Prepared;
+use super::renderer::TemplateRenderer;
+
+/// How long deliveries under way have to end when the service does.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often the database is maintained.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// Why a service did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration is not good.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Diagnostic>),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] TsdbError),
+    /// The state store cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A client cannot be built.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The address cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("serving: {0}")]
+    Serve(#[from] std::io::Error),
+}
+
+/// Storage that a service goes on with: of its data directory, or what a demo has filled.
+pub struct Parts {
+    /// Series.
+    pub storage: Tsdb,
+    /// Alerts, silences, notifications.
+    pub store: Arc<dyn StateStore>,
+}
+
+impl Parts {
+    /// Opens the storage in a data directory; reports what a crash has damaged.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(dir: &Path, retention: i64) -> Result<Parts, ServiceError> {
+        let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention })?;
+        for damage in &recovery.damages {
+            tracing::warn!(damage = ?damage, "storage was damaged; everything before is kept");
+        }
+        tracing::info!(series = recovery.series, samples = recovery.samples, blocks = recovery.blocks, "storage opened");
+        Ok(Parts { storage, store: Arc::new(SledStore::open(&dir.join("state"))?) })
+    }
+}
+
+/// A running service.
+pub struct Service {
+    options: ServiceOptions,
+    app: Arc<App>,
+    address: SocketAddr,
+    world: Arc<StorageWorld>,
+    courier: Arc<ConfiguredCourier>,
+    writers: Arc<RemoteWriters>,
+    requests: mpsc::Receiver<ControlRequest>,
+    end: watch::Sender<bool>,
+    server: JoinHandle<std::io::Result<()>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Builds and starts everything. Returns when the service can be used.
+    ///
+    /// # Errors
+    /// What could not be started.
+    pub async fn start(options: ServiceOptions, prepared: Prepared, parts: Parts) -> Result<Service, ServiceError> {
+        let listen = options.listen_address.as_ref().unwrap_or(&prepared.config.watchbell.listen_address).clone();
+        let bound = TcpListener::bind(listen_on(&listen)).await;
+        let listener = bound.map_err(|source| ServiceError::Listen { address: listen.clone(), source })?;
+        let address = listener.local_addr()?;
+        let external_url = external_url(&options, &prepared, &listen);
+        let handle = tokio::runtime::Handle::current();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+        let surroundings = surroundings(&options, &prepared, &parts.storage, &external_url)?;
+        let world =
+            Arc::new(StorageWorld::new(surroundings, parts.storage.clone(), Box::new(TemplateRenderer::default())));
+        let courier = Arc::new(ConfiguredCourier::new(&options.delivery, &external_url, options.queue_capacity));
+        courier.configure(&prepared);
+        courier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
+        let writers = Arc::new(RemoteWriters::new(clock.clone(), handle.clone()));
+        let store = TeeStore { store: Arc::new(parts.storage.clone()), writers: writers.clone() };
+        let scrapes = Arc::new(ScrapeManager::new(Arc::new(store), clock.clone(), handle.clone()));
+
+        let engine_parts = EngineParts {
+            world: world.clone(),
+            store: parts.store,
+            courier: courier.clone(),
+            runtime: handle,
+            workers: workers(&options),
+        };
+        let engine_options = Options { resend_delay: options.resend_delay, ..Options::default() };
+        let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
+
+        let (control, requests) = Control::channel();
+        let app = Arc::new(App {
+            service: describe(&options, &prepared, &external_url, clock.now()),
+            config: ArcSwap::from_pointee(view(&prepared, clock.now())),
+            queries: Queries::new(options.query.clone()),
+            storage: parts.storage,
+            registry: Registry::new(),
+            http: HttpMetrics::default(),
+            clock,
+            engine,
+            scrapes,
+            control,
+        });
+        app.registry.register(Arc::new(Process { started_at: app.service.started_at }));
+        app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
+        app.registry.register(courier.clone());
+
+        let (end, ended) = watch::channel(false);
+        let forwarder = courier.clone();
+        let tasks = vec![
+            tokio::spawn(async move { forwarder.forwarder.run().await }),
+            tokio::spawn(maintain(app.clone(), ended.clone())),
+        ];
+        let server = tokio::spawn(server::serve(listener, app.clone(), until(ended)));
+        let service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
+        service.apply_ingest(&prepared);
+        tracing::info!(address = %service.address, "server is ready to receive web requests");
+        Ok(service)
+    }
+
+    /// Where the service listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What handlers share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Runs until `end` completes, someone asks over the API, or the listener fails. `reload` yields when the
+    /// configuration is to be read again.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn run(
+        mut self,
+        end: impl Future<Output = ()>,
+        mut reload: mpsc::Receiver<()>,
+    ) -> Result<(), ServiceError> {
+        tokio::pin!(end);
+        let served = loop {
+            tokio::select! {
+                () = &mut end => break Ok(()),
+                served = &mut self.server => break served.unwrap_or(Ok(())),
+                Some(()) = reload.recv() => {
+                    // What was wrong has been logged; the last good configuration stays in force.
+                    let _ = self.reload().await;
+                }
+                Some(request) = self.requests.recv() => match request {
+                    ControlRequest::Quit => break Ok(()),
+                    ControlRequest::Reload(answer) => {
+                        let result = self.reload().await;
+                        // Whoever asked may have gone away.
+                        let _ = answer.send(result);
+                    }
+                },
+            }
+        };
+        self.stop().await;
+        Ok(served?)
+    }
+
+    /// Reads the configuration again and puts it in force; a bad one changes nothing.
+    async fn reload(&self) -> Result<(), String> {
+        let (source, features) = (self.options.source.clone(), self.options.query.features);
+        let listen = self.address.to_string();
+        let read = tokio::task::spawn_blocking(move || Prepared::read(&source, features, Some(&listen))).await;
+        let prepared = match read {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(defects)) => return Err(self.refuse(&ServiceError::Config(defects))),
+            Err(_) => return Err("reading the configuration panicked; this is a defect".into()),
+        };
+        match self.put_in_force(prepared).await {
+            Ok(()) => {
+                tracing::info!("configuration reloaded");
+                Ok(())
+            }
+            Err(e) => Err(self.refuse(&e)),
+        }
+    }
+
+    async fn put_in_force(&self, prepared: Prepared) -> Result<(), ServiceError> {
+        let external_url = &self.app.service.external_url;
+        // What can fail comes first.
+        let surroundings = surroundings(&self.options, &prepared, &self.app.storage, external_url)?;
+        let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
+        self.world.set_surroundings(surroundings);
+        self.courier.forwarder.set_destinations(destinations);
+        self.courier.configure(&prepared);
+        self.apply_ingest(&prepared);
+        if self.app.engine.reload(prepared.setup(external_url)).await.is_err() {
+            tracing::warn!("the engine has stopped; the configuration was not put in force");
+        }
+        self.app.config.store(Arc::new(view(&prepared, self.app.clock.now())));
+        Ok(())
+    }
+
+    fn refuse(&self, error: &ServiceError) -> String {
+        match error {
+            ServiceError::Config(defects) => {
+                for defect in defects {
+                    tracing::error!(error = %defect, "configuration is not good");
+                }
+            }
+            other => tracing::error!(error = %other, "configuration cannot be put in force"),
+        }
+        let last = self.app.config.load_full();
+        self.app.config.store(Arc::new(ConfigView { reload_succeeded: false, ..(*last).clone() }));
+        error.to_string()
+    }
+
+    /// Scrape pools and remote write, as a configuration states them.
+    fn apply_ingest(&self, prepared: &Prepared) {
+        let config = &prepared.config;
+        let jobs = config.scrape_configs.iter();
+        let scrapes = jobs.map(|c| ScrapeSettings::from_config(c, self.options.scrape_features)).collect();
+        self.app.scrapes.apply(scrapes);
+        let labels = prepared.external_labels();
+        let remotes = config.remote_write.iter().map(|c| RemoteWriteSettings::from_config(c, labels.clone())).collect();
+        for error in self.writers.apply(remotes) {
+            tracing::error!(error = %error, "a remote write endpoint cannot be started");
+        }
+        self.app.queries.set_default_step(config.global.evaluation_interval.millis());
+    }
+
+    /// Ends cleanly: no request, scrape or evaluation begins any more; what is under way ends; all is on disk.
+    async fn stop(self) {
+        tracing::info!("shutting down");
+        self.end.send_replace(true);
+        self.app.scrapes.shutdown().await;
+        let app = self.app.clone();
+        let stopped = tokio::task::spawn_blocking(move || {
+            app.engine.stop(GRACE);
+            app.storage.close()
+        });
+        let flushed = tokio::time::timeout(GRACE, self.writers.shutdown());
+        let (stopped, flushed) = tokio::join!(stopped, flushed);
+        if flushed.is_err() {
+            tracing::warn!("remote write could not send everything in time");
+        }
+        if let Ok(Err(e)) = stopped {
+            tracing::error!(error = %e, "storage was not closed cleanly");
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// An address as Go writes it: `:9090` is every interface.
+fn listen_on(address: &str) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => address.to_owned(),
+    }
+}
+
+fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: &str) -> String {
+    let configured = Some(&prepared.config.watchbell.external_url).filter(|url| !url.is_empty());
+    let url = options.external_url.as_ref().or(configured).cloned();
+    let url = url.unwrap_or_else(|| format!("http://{}", listen_on(listen).replacen("0.0.0.0", "localhost", 1)));
+    url.trim_end_matches('/').to_owned()
+}
+
+fn workers(options: &ServiceOptions) -> usize {
+    match options.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        n => n,
+    }
+}
+
+fn surroundings(
+    options: &ServiceOptions,
+    prepared: &Prepared,
+    storage: &Tsdb,
+    external_url: &str,
+) -> Result<Surroundings, ServiceError> {
+    let querier: Arc<dyn Querier> = match &prepared.config.watchbell.datasource {
+        Datasource::Local => Arc::new(LocalQuerier::new(Arc::new(storage.clone()))),
+        Datasource::Remote(remote) => {
+            Arc::new(RemoteQuerier::new(RemoteSettings::from(&**remote), tokio::runtime::Handle::current())?)
+        }
+    };
+    let env = EvalEnv {
+        lookback_ms: options.query.lookback,
+        default_step_ms: prepared.config.global.evaluation_interval.millis(),
+        limits: Limits { max_samples: options.query.max_samples, ..Limits::default() },
+        ..EvalEnv::default()
+    };
+    Ok(Surroundings {
+        querier,
+        env,
+        timeout: Duration::from_millis(u64::try_from(options.query.timeout).unwrap_or(0)),
+        options: CompileOptions { features: options.query.features },
+        external_labels: prepared.external_labels(),
+        external_url: external_url.into(),
+    })
+}
+
+fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, now: i64) -> server::Service {
+    server::Service {
+        started_at: now,
+        flags: options.flags.clone(),
+        external_url: external_url.to_owned(),
+        lifecycle: options.lifecycle,
+        retention: retention(options, prepared),
+    }
+}
+
+/// How long samples are kept, milliseconds.
+pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> i64 {
+    options.retention.unwrap_or(prepared.config.watchbell.retention.millis())
+}
+
+/// The data directory.
+pub fn data_dir(options: &ServiceOptions, prepared: &Prepared) -> PathBuf {
+    options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&prepared.config.watchbell.data_dir))
+}
+
+fn view(prepared: &Prepared, now: i64) -> ConfigView {
+    let routing = prepared.alertmanager.as_ref();
+    let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers).unwrap_or_default();
+    ConfigView {
+        yaml: prepared.masked.clone(),
+        alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
+        receivers: routing.map(|(c, _)| c.receivers.iter().map(|r| r.name.clone()).collect()).unwrap_or_default(),
+        alertmanagers: destinations.into_iter().map(|d| crate::net::redact_url(&d.url)).collect(),
+        loaded_at: now,
+        reload_succeeded: true,
+    }
+}
+
+async fn until(mut ended: watch::Receiver<bool>) {
+    // The sender goes away only when the service has ended.
+    let _ = ended.wait_for(|e| *e).await;
+}
+
+async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
+    let mut interval = tokio::time::interval(MAINTENANCE);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ended.wait_for(|e| *e) => return,
+            _ = interval.tick() => {}
+        }
+        let (storage, now) = (app.storage.clone(), app.clock.now());
+        let done = tokio::task::spawn_blocking(move || storage.maintain(now)).await;
+        if let Ok(Err(e)) = done {
+            tracing::error!(error = %e, "storage maintenance failed");
+        }
+    }
+}
