@@ -36,6 +36,7 @@ pub mod promql;
 pub mod routing;
 pub mod rules;
 pub mod server;
+pub mod service;
 pub mod state;
 pub mod template;
 pub mod tsdb;

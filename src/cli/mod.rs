@@ -1,13 +1,10 @@
 //! The command line: one file a subcommand.
 
-pub mod check_rules;
 pub mod demo;
 mod log;
 pub mod query;
 pub mod run;
 pub mod test_promql;
-pub mod test_rules;
-mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,9 +28,6 @@ enum Command {
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
-    /// Check files.
-    #[command(subcommand)]
-    Check(Check),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -46,7 +40,6 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Test {
-    Rules(test_rules::TestRules),
     /// Run Prometheus' PromQL test scripts.
     Promql {
         /// Scripts.
@@ -55,20 +48,13 @@ enum Test {
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum Check {
-    Rules(check_rules::CheckRules),
-}
-
 /// Carries out what the arguments ask for.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Query(query) => query.execute(),
-        Command::Test(Test::Rules(test)) => test.execute(),
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
-        Command::Check(Check::Rules(check)) => check.execute(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -8,8 +8,8 @@ mod courier;
 mod options;
 pub mod packs;
 mod prepare;
+mod receivers;
 pub mod renderer;
-pub mod routing;
 mod running;
 
 pub use courier::{ConfiguredCourier, Delivery};

@@ -11,12 +11,12 @@ use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
 use crate::model::{Diagnostic, Labels, Position};
 use crate::promql::Features;
+use crate::routing::RoutingConfig;
 use crate::rules::{self, LoadOptions, RuleGroup};
 use crate::template::alertmanager::Templates;
 
 use super::options::Source;
 use super::packs;
-use super::routing::routing_of;
 
 /// The configuration of a service started without one; `{listen}` is where it listens.
 const BUILT_IN: &str = "\
@@ -123,7 +123,7 @@ impl Prepared {
         };
         Setup {
             groups: self.groups.iter().map(|g| Arc::new(GroupSpec::of(g, &defaults))).collect(),
-            routing: self.alertmanager.as_ref().map(|(config, _)| Arc::new(routing_of(config))),
+            routing: self.alertmanager.as_ref().map(|(config, _)| Arc::new(RoutingConfig::of(config))),
             outgoing: Outgoing { external_labels: self.external_labels(), relabel: self.relabelling() },
             external_alertmanagers: !self.config.alerting.alertmanagers.is_empty(),
             external_url: external_url.into(),

@@ -2,7 +2,7 @@
 
 use crate::alerting::group::TemplateInput;
 use crate::alerting::world::{Renderer, Surroundings, TemplateQuery};
-use crate::template::QuerySample;
+use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
 
 /// Prometheus' templates, each parsed once.

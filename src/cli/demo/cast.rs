@@ -10,9 +10,9 @@ use crate::config::yaml::Sparse;
 use crate::engine::Setup;
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::model::{Diagnostic, MatchOp, Matcher};
+use crate::routing::RoutingConfig;
 use crate::rules::{LoadOptions, load_str};
 use crate::service::packs;
-use crate::service::routing::routing_of;
 
 /// The receiver the demo adds.
 const EMAIL_RECEIVER: &str = "email-ml-oncall";
@@ -41,7 +41,7 @@ impl Cast {
         Ok(Cast {
             setup: Setup {
                 groups: groups.iter().map(|g| Arc::new(GroupSpec::of(g, &defaults))).collect(),
-                routing: Some(Arc::new(routing_of(&config))),
+                routing: Some(Arc::new(RoutingConfig::of(&config))),
                 external_url: external_url.into(),
                 ..Setup::default()
             },
