@@ -59,7 +59,9 @@ impl Query {
         };
         match self.evaluate(runtime.handle()) {
             Ok((evaluated, at)) => {
-                for note in evaluated.annotations.warnings(&self.expr).iter().chain(&evaluated.annotations.infos(&self.expr)) {
+                for note in
+                    evaluated.annotations.warnings(&self.expr).iter().chain(&evaluated.annotations.infos(&self.expr))
+                {
                     eprintln!("{note}");
                 }
                 let text = if self.json { json(&evaluated.value, at) } else { plain(&evaluated.value, at) };

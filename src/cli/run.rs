@@ -102,8 +102,7 @@ impl Run {
             Ok(options) => options,
             Err(e) => return fail(&e),
         };
-        let prepared =
-            Prepared::read(&options.source, options.query.features, options.listen_address.as_deref());
+        let prepared = Prepared::read(&options.source, options.query.features, options.listen_address.as_deref());
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(defects) => {
@@ -209,8 +208,6 @@ pub(super) fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
 pub(super) fn hangups() -> std::io::Result<mpsc::Receiver<()>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {}
-    });
+    tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     Ok(receiver)
 }

@@ -135,7 +135,10 @@ impl Collect for ConfiguredCourier {
         self.counts.failed.expose(out);
         self.counts.latency.expose(out);
         let forwarded = self.forwarder.counts();
-        let per = |out: &mut Exposition, name: &str, help: &str, of: fn(&crate::notify::alertmanagers::DestinationCounts) -> u64| {
+        let per = |out: &mut Exposition,
+                   name: &str,
+                   help: &str,
+                   of: fn(&crate::notify::alertmanagers::DestinationCounts) -> u64| {
             out.family(name, Kind::Counter, help, |f| {
                 for (url, counts) in &forwarded.destinations {
                     f.sample(&[("alertmanager", url)], of(counts) as f64);
@@ -143,7 +146,9 @@ impl Collect for ConfiguredCourier {
             });
         };
         per(out, "watchbell_notifications_sent_total", "Total number of alerts sent.", |c| c.sent);
-        per(out, "watchbell_notifications_errors_total", "Total number of sent alerts affected by errors.", |c| c.errors);
+        per(out, "watchbell_notifications_errors_total", "Total number of sent alerts affected by errors.", |c| {
+            c.errors
+        });
         out.single(
             "watchbell_notifications_dropped_total",
             Kind::Counter,

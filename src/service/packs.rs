@@ -14,10 +14,8 @@ pub const MISSION_RULES: Pack =
     Pack { name: "rules/ml-production-alerts.yaml", text: include_str!("../../rules/ml-production-alerts.yaml") };
 
 /// The routing of the same team: a Kubernetes Secret that carries an Alertmanager configuration.
-pub const MISSION_ROUTING: Pack = Pack {
-    name: "receivers/alertmanager-config.yaml",
-    text: include_str!("../../receivers/alertmanager-config.yaml"),
-};
+pub const MISSION_ROUTING: Pack =
+    Pack { name: "receivers/alertmanager-config.yaml", text: include_str!("../../receivers/alertmanager-config.yaml") };
 
 /// The rules that a service without a configuration evaluates.
 pub const RULES: [Pack; 1] = [MISSION_RULES];

@@ -84,7 +84,12 @@ impl Parts {
         for damage in &recovery.damages {
             tracing::warn!(damage = ?damage, "storage was damaged; everything before is kept");
         }
-        tracing::info!(series = recovery.series, samples = recovery.samples, blocks = recovery.blocks, "storage opened");
+        tracing::info!(
+            series = recovery.series,
+            samples = recovery.samples,
+            blocks = recovery.blocks,
+            "storage opened"
+        );
         Ok(Parts { storage, store: Arc::new(SledStore::open(&dir.join("state"))?) })
     }
 }

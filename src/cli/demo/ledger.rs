@@ -96,7 +96,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let mut alert = |at: i64, change: Change, gpu: &str| {
             let labels = Labels::from_pairs([("alertname", "Hot"), ("gpu", gpu)]);
-            ledger.note(&StageEvent { at, what: What::Alert { change, labels, annotations: Labels::empty(), value: 1.0 } });
+            ledger.note(&StageEvent {
+                at,
+                what: What::Alert { change, labels, annotations: Labels::empty(), value: 1.0 },
+            });
         };
         alert(0, Change::Pending, "1");
         alert(30_000, Change::Pending, "2");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alerting::schedule;
-use crate::clock::{Clock, SystemClock};
 use crate::cli::log::{self, LogFormat, LogLevel};
 use crate::cli::run::{asked_to_end, hangups};
+use crate::clock::{Clock, SystemClock};
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::promql::Features;
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source};
@@ -28,7 +28,8 @@ pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Resu
         lifecycle: true,
         ..ServiceOptions::default()
     };
-    let mut prepared = Prepared::read(&Source::BuiltIn, Features::default(), Some(listen)).map_err(ServiceError::Config)?;
+    let mut prepared =
+        Prepared::read(&Source::BuiltIn, Features::default(), Some(listen)).map_err(ServiceError::Config)?;
     prepared.alertmanager = Some((cast.routing, cast.routing_text));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alerting::world::{StorageWorld, Surroundings};
 use crate::alerting::schedule::Schedule;
+use crate::alerting::world::{StorageWorld, Surroundings};
 use crate::alerting::{Evaluated, GroupSpec, Transition};
 use crate::clock::VirtualClock;
 use crate::datasource::LocalQuerier;

@@ -26,7 +26,9 @@ impl Progress {
         let mut err = std::io::stderr().lock();
         // Whoever closed standard error does not want to know.
         let _ = match self.terminal {
-            true => write!(err, "\rbackfilling 8 days of {} series: {percent:3} %", self.total).and_then(|()| err.flush()),
+            true => {
+                write!(err, "\rbackfilling 8 days of {} series: {percent:3} %", self.total).and_then(|()| err.flush())
+            }
             false => writeln!(err, "backfilling 8 days of {} series: {percent} %", self.total),
         };
     }

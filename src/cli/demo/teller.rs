@@ -53,8 +53,10 @@ impl Teller {
         let head = format!("{integration} to {receiver}");
         let reason = reason.replace('_', " ");
         let plural = if *alerts == 1 { "" } else { "s" };
-        let mut out =
-            format!("{time}  {}  {status}, {alerts} alert{plural}; {reason}\n", self.paint("36", &format!("==> {head}")));
+        let mut out = format!(
+            "{time}  {}  {status}, {alerts} alert{plural}; {reason}\n",
+            self.paint("36", &format!("==> {head}"))
+        );
         for line in shown(integration, &told.payload).lines() {
             let _ = writeln!(out, "            {} {line}", self.paint("36", "|"));
         }
@@ -93,11 +95,7 @@ fn shown(integration: &str, payload: &Payload) -> String {
             let severity = if severity.is_empty() { severity } else { format!(" [{severity}]") };
             vec![format!("{action}{severity}  {summary}"), format!("client {}", text("/client"))]
         }
-        "email" => vec![
-            format!("To: {}", text("/to")),
-            format!("Subject: {}", text("/subject")),
-            text("/text"),
-        ],
+        "email" => vec![format!("To: {}", text("/to")), format!("Subject: {}", text("/subject")), text("/text")],
         _ => vec![payload.to_string()],
     };
     lines.iter().flat_map(|l| l.lines()).map(str::trim_end).filter(|l| !l.trim().is_empty()).fold(
