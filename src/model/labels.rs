@@ -143,7 +143,22 @@ impl Labels {
 
     /// The set without the metric name.
     pub fn without_name(&self) -> Self {
-        self.filter(|n| n != METRIC_NAME)
+        // The packed bytes around the name's pair are copied as they are.
+        let mut rest = self.iter();
+        loop {
+            let from = rest.rest.len();
+            match rest.next() {
+                Some((name, _)) if name < METRIC_NAME => {}
+                Some((METRIC_NAME, _)) => {
+                    let (before, _) = self.0.split_at(self.0.len() - from);
+                    return match before {
+                        [] => Labels(Arc::from(rest.rest)),
+                        before => Labels(Arc::from([before, rest.rest].concat())),
+                    };
+                }
+                _ => return self.clone(),
+            }
+        }
     }
 
     /// The set with the labels whose name `keep` accepts. Shares the allocation when nothing is removed.
@@ -464,6 +479,17 @@ fn is_identifier(name: &str, extra: impl Fn(u8) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_is_removed_wherever_it_stands() {
+        for pairs in
+            [&[("__name__", "m"), ("a", "1")][..], &[("A", "0"), ("__name__", "m"), ("a", "1")], &[("a", "1")], &[]]
+        {
+            let without = pairs.iter().copied().filter(|(n, _)| *n != "__name__");
+            let labels = Labels::from_pairs(pairs.iter().copied());
+            assert_eq!(labels.without_name(), Labels::from_pairs(without));
+        }
+    }
 
     #[test]
     fn a_set_is_sorted_and_without_empty_values() {

@@ -76,7 +76,7 @@ fn fetch(
     let (mint, maxt) = (reading.start.saturating_sub(lookback).saturating_add(1), reading.last());
     let mut out = Vec::new();
     let mut buf = SampleBuf::default();
-    for series in reader::select(eval, matchers, mint, maxt)? {
+    for series in reader::select(eval, matchers, mint, maxt)?.iter() {
         buf.clear();
         series.read(mint, maxt, false, &mut buf)?;
         eval.count_read(buf.len())?;

@@ -63,7 +63,12 @@ fn vector(eval: &Eval<'_>, grid: &StepGrid) -> Result<QueryValue, EvalError> {
 }
 
 fn series_of(labels: Labels, row: &StepVector, grid: &StepGrid) -> RangeSeries {
-    let floats = row.present.iter().filter_map(|i| Some((grid.time(i), *row.values.get(i)?))).collect();
+    let mut floats = Vec::with_capacity(row.present.count());
+    if row.present.all() {
+        floats.extend(grid.times().zip(row.values.iter().copied()));
+    } else {
+        floats.extend(row.present.iter().filter_map(|i| Some((grid.time(i), *row.values.get(i)?))));
+    }
     let column = row.hists.iter().flat_map(|c| c.iter()).enumerate();
     let histograms = column.filter_map(|(i, h)| Some((grid.time(i), h.clone()?))).collect();
     RangeSeries { labels, floats, histograms }

@@ -11,6 +11,7 @@ use crate::model::histogram::CounterResetHint;
 use crate::model::sample::{SampleBuf, is_stale};
 use crate::model::{FloatHistogram, Labels, Matcher};
 use crate::tsdb::Series;
+use crate::tsdb::query::SharedSeries;
 
 /// The windows of a range over a grid: where each ends, how long it is, what it may look at beyond.
 pub(super) struct Frame {
@@ -64,8 +65,8 @@ pub(super) fn each_series(
             };
             let (mint, maxt) = (frame.mint(), frame.maxt());
             let mut buf = SampleBuf::default();
-            for series in select(eval, &s.matchers, mint, maxt)? {
-                read(eval, s, &*series, (mint, maxt), start_timestamps, &mut buf)?;
+            for series in select(eval, &s.matchers, mint, maxt)?.iter() {
+                read(eval, s, &**series, (mint, maxt), start_timestamps, &mut buf)?;
                 if !buf.is_empty() {
                     each(&frame, series.labels(), false, &buf)?;
                 }
@@ -91,13 +92,8 @@ pub(super) fn each_series(
 }
 
 /// The series of a selector.
-pub(super) fn select(
-    eval: &Eval<'_>,
-    matchers: &[Matcher],
-    mint: i64,
-    maxt: i64,
-) -> Result<Vec<Arc<dyn Series>>, EvalError> {
-    let series = eval.storage.select(matchers, mint, maxt)?;
+pub(super) fn select(eval: &Eval<'_>, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, EvalError> {
+    let series = eval.storage.select_shared(matchers, mint, maxt)?;
     eval.series.set(eval.series.get() + series.len() as u64);
     if let Some(profiler) = &eval.profiler {
         profiler.count(|n| n.series_read += series.len() as u64);
@@ -273,8 +269,8 @@ pub(super) fn each_of_selector(
     each: EachSeries<'_>,
 ) -> Result<(), EvalError> {
     let mut buf = SampleBuf::default();
-    for series in select(eval, &s.matchers, mint, maxt)? {
-        read_all(eval, s, &*series, (mint, maxt), start_timestamps, &mut buf)?;
+    for series in select(eval, &s.matchers, mint, maxt)?.iter() {
+        read_all(eval, s, &**series, (mint, maxt), start_timestamps, &mut buf)?;
         if !buf.is_empty() {
             each(series.labels(), false, &buf)?;
         }

@@ -51,7 +51,7 @@ fn at_one_time(
     sink: Sink<'_>,
 ) -> Result<(), EvalError> {
     let mint = oldest(t, eval);
-    for series in reader::select(eval, &s.matchers, mint, t)? {
+    for series in reader::select(eval, &s.matchers, mint, t)?.iter() {
         eval.budget.tick()?;
         row.reset();
         match series.latest(mint, t)? {
@@ -132,8 +132,8 @@ fn smoothed(eval: &Eval<'_>, s: &SelectorNode, reading: &StepGrid, sink: Sink<'_
     let (mint, maxt) = (oldest(reading.start, eval), reading.last().saturating_add(lookback));
     let mut row = StepVector::empty(reading.len());
     let mut buf = SampleBuf::default();
-    for series in reader::select(eval, &s.matchers, mint, maxt)? {
-        reader::read(eval, s, &*series, (mint, maxt), false, &mut buf)?;
+    for series in reader::select(eval, &s.matchers, mint, maxt)?.iter() {
+        reader::read(eval, s, &**series, (mint, maxt), false, &mut buf)?;
         row.reset();
         for (i, t) in reading.times().enumerate() {
             smooth_at(eval, s, series.labels(), &buf, t, |value| match value {
