@@ -4,8 +4,8 @@
 //!
 //! - [`clock`]: the only reader of the operating system's clock.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
-//! - [`config`]: the configuration files, read strictly, with the place of every defect; secrets.
 //! - [`template`]: Go text/template with the functions of Prometheus and Alertmanager.
+//! - [`config`]: the configuration files, read strictly, with the place of every defect; secrets.
 //! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
 //! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
 //! - [`tsdb`]: the in-process time series database, and the traits by which queries read series.

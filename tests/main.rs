@@ -3,6 +3,7 @@
 
 mod alert_life;
 mod alertmanager_config;
+mod check_config;
 mod configuration;
 mod deploy;
 mod fault_simulator;

@@ -1,11 +1,11 @@
 //! The command line: one file a subcommand.
 
+pub mod check_config;
 pub mod demo;
 mod log;
 pub mod query;
 pub mod run;
 pub mod test_promql;
-
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -192,10 +192,9 @@ macro_rules! integration {
 }
 use integration;
 
-/// Reports a template whose actions do not close: what can be told without knowing the functions.
+/// Reports a template that does not parse, or that calls what does not exist.
 fn check_template(key: &str, template: &str, m: &MapReader) {
-    let unclosed = template.split("{{").skip(1).any(|after| !after.contains("}}"));
-    if unclosed {
-        m.error(key, "invalid template syntax: unclosed action");
+    if let Err(e) = crate::template::alertmanager::Templates::default().parse(template) {
+        m.error(key, format!("invalid template syntax: {e}"));
     }
 }

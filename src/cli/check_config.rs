@@ -1,0 +1,117 @@
+//! `watchbell check config` and `watchbell check alertmanager`: every defect of a configuration, with its place.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::{AlertmanagerConfig, Config, read_text};
+use crate::model::Diagnostic;
+use crate::rules::{self, LoadOptions};
+
+/// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration.
+/// Returns the exit code: 0 when all are good, else 1.
+///
+/// # Errors
+/// When the report cannot be written.
+pub fn run(files: &[PathBuf], options: &LoadOptions, out: &mut dyn Write) -> io::Result<i32> {
+    let mut report = Report { out, failed: false };
+    for file in files {
+        report.config(file, options)?;
+    }
+    Ok(report.code())
+}
+
+/// Checks Alertmanager configurations, plain or in Kubernetes Secrets. Returns the exit code.
+///
+/// # Errors
+/// When the report cannot be written.
+pub fn run_alertmanager(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i32> {
+    let mut report = Report { out, failed: false };
+    for file in files {
+        report.alertmanager(file)?;
+    }
+    Ok(report.code())
+}
+
+struct Report<'a> {
+    out: &'a mut dyn Write,
+    failed: bool,
+}
+
+impl Report<'_> {
+    fn code(&self) -> i32 {
+        i32::from(self.failed)
+    }
+
+    fn config(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
+        let name = file.display();
+        writeln!(self.out, "Checking {name}")?;
+        let config = match Config::load_file(file) {
+            Ok(loaded) => loaded.config,
+            Err(defects) => return self.defects(&defects),
+        };
+        let paths = config.rule_paths();
+        writeln!(self.out, "  SUCCESS: {} rule files found", paths.len())?;
+        writeln!(self.out, " SUCCESS: {name} is valid watchbell config file syntax\n")?;
+        for path in &paths {
+            self.rules(Path::new(path), options)?;
+        }
+        match config.watchbell.alertmanager_config.as_str() {
+            "" => Ok(()),
+            path => self.alertmanager(Path::new(path)),
+        }
+    }
+
+    fn rules(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
+        let name = file.to_string_lossy();
+        writeln!(self.out, "Checking {name}")?;
+        match read_text(file).and_then(|text| rules::load_str(&name, &text, options)) {
+            Ok(groups) => {
+                let count: usize = groups.iter().map(|g| g.rules.len()).sum();
+                writeln!(self.out, "  SUCCESS: {count} rules found\n")
+            }
+            Err(defects) => self.defects(&defects),
+        }
+    }
+
+    fn alertmanager(&mut self, file: &Path) -> io::Result<()> {
+        writeln!(self.out, "Checking '{}'", file.display())?;
+        let config = match AlertmanagerConfig::load_file(file) {
+            Ok(loaded) => loaded.config,
+            Err(defects) => return self.defects(&defects),
+        };
+        let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
+        let intervals = config.time_intervals.len();
+        writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
+        let defects = broken_templates(&config);
+        if defects.is_empty() { writeln!(self.out) } else { self.defects(&defects) }
+    }
+
+    fn defects(&mut self, defects: &[Diagnostic]) -> io::Result<()> {
+        self.failed = true;
+        writeln!(self.out, "  FAILED:")?;
+        for defect in defects {
+            writeln!(self.out, "{defect}")?;
+        }
+        writeln!(self.out)
+    }
+}
+
+/// Template files that a configuration names and that do not parse.
+fn broken_templates(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
+    let mut templates = crate::template::alertmanager::Templates::default();
+    let mut defects = Vec::new();
+    for path in config.template_paths() {
+        let text = match read_text(Path::new(&path)) {
+            Ok(text) => text,
+            Err(unreadable) => {
+                defects.extend(unreadable);
+                continue;
+            }
+        };
+        if let Err(e) = templates.add_file(&path, &text) {
+            let position = crate::model::Position { line: u32::try_from(e.line).unwrap_or(0), column: 0 };
+            defects.push(Diagnostic::new(&path.into(), position, e.message));
+        }
+    }
+    defects
+}

@@ -1,0 +1,61 @@
+//! `watchbell check config` and `check alertmanager` follow a configuration into the files it names.
+
+use watchbell::cli::check_config;
+use watchbell::rules::LoadOptions;
+
+fn check(files: &[(&str, &str)]) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let mut out = Vec::new();
+    let first = dir.path().join(files[0].0);
+    let code = check_config::run(&[first], &LoadOptions::default(), &mut out).unwrap();
+    let shown = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
+    (code, shown)
+}
+
+const RULES: &str = "groups: [{name: a, rules: [{record: x, expr: up}]}]\n";
+const ROUTES: &str = "route: {receiver: a}\nreceivers: [{name: a}]\ntemplates: ['*.tmpl']\n";
+const CONFIG: &str = "rule_files: ['*.rules']\nwatchbell: {alertmanager_config: am.yml}\n";
+
+#[test]
+fn a_good_configuration_and_all_it_names() {
+    let (code, shown) = check(&[
+        ("w.yml", CONFIG),
+        ("a.rules", RULES),
+        ("am.yml", ROUTES),
+        ("x.tmpl", "{{ define \"x\" }}{{ .Status | toUpper }}{{ end }}"),
+    ]);
+    let want = "Checking w.yml
+  SUCCESS: 1 rule files found
+ SUCCESS: w.yml is valid watchbell config file syntax
+
+Checking a.rules
+  SUCCESS: 1 rules found
+
+Checking 'am.yml'
+  SUCCESS: 0 inhibit rules, 1 receivers, 0 time intervals
+
+";
+    assert_eq!((code, shown.as_str()), (0, want));
+}
+
+#[test]
+fn defects_of_every_file_are_told() {
+    let (code, shown) = check(&[
+        ("w.yml", CONFIG),
+        ("a.rules", "groups: [{name: a, rules: [{record: x, expr: up +}]}]\n"),
+        ("am.yml", &ROUTES.replace("receiver: a", "receiver: b")),
+    ]);
+    assert_eq!(code, 1);
+    for want in ["a.rules:1:", "could not parse expression", "am.yml:1:19: undefined receiver \"b\" used in route"] {
+        assert!(shown.contains(want), "{want} in {shown}");
+    }
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", ROUTES), ("x.tmpl", "a\n{{ nofunc }}")]);
+    assert!(code == 1 && shown.contains("x.tmpl:2: function \"nofunc\" not defined"), "{shown}");
+    let (code, shown) = check(&[("w.yml", CONFIG)]);
+    assert!(code == 1 && shown.contains("am.yml: No such file"), "{shown}");
+    let (code, shown) = check(&[("w.yml", "globl: {}")]);
+    assert!(code == 1 && shown.contains("w.yml:1:1: field globl not found"), "{shown}");
+}
