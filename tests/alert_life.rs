@@ -257,6 +257,34 @@ fn after_an_outage_longer_than_for_a_pending_alert_waits_for_what_was_left_of_it
 }
 
 #[test]
+fn a_reload_keeps_the_alerts_of_rules_that_stay_however_they_changed() {
+    let (stage, mut diary) = (Stage::default(), Diary::default());
+    let clock = diary.clock.clone();
+    let of = |rules| setup(vec![group("g", rules)]);
+    let before = of(vec![rule("Down", M, "critical"), rule("Slow", 2 * M, "critical")]);
+    let mut replay =
+        Replay::start(aligned(), before, clock, &stage, Arc::new(MemoryStore::default()), &mut diary).unwrap();
+    stage.set("Down", &["a"]);
+    stage.set("Slow", &["b"]);
+    replay.play_until(100 * S).unwrap();
+    // Another order, and a shorter `for` for the one that is still pending.
+    let after = of(vec![rule("Slow", 90 * S, "critical"), rule("Down", 10 * M, "critical")]);
+    replay.happen(Event::Reloaded(Box::new(after))).unwrap();
+    replay.play_until(200 * S).unwrap();
+    let want = [
+        "    0 pending Down/a",
+        "    0 pending Slow/b",
+        "   60 firing Down/a",
+        "   90 pager +a FirstNotification",
+        "   90 chat +a FirstNotification",
+        "  105 firing Slow/b",
+        "  135 pager +b FirstNotification",
+        "  135 chat +b FirstNotification",
+    ];
+    assert_eq!(diary.take(), want);
+}
+
+#[test]
 fn posted_alerts_are_routed_and_resolve_when_nobody_updates_them() {
     let (stage, mut diary) = (Stage::default(), Diary::default());
     let clock = diary.clock.clone();
