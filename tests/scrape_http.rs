@@ -4,11 +4,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use watchbell::clock::SystemClock;
-use watchbell::config::ScrapeProtocol;
+use watchbell::config::relabel::RelabelRegex;
+use watchbell::config::{RelabelAction, RelabelConfig, ScrapeProtocol};
 use watchbell::ingest::discovery::TargetGroup;
 use watchbell::ingest::scrape::settings::FileSdSettings;
 use watchbell::ingest::scrape::{ScrapeManager, ScrapeSettings, ScrapeState, TargetHealth};
-use watchbell::model::{Labels, Matcher};
+use watchbell::model::{Labels, Matcher, SampleBuf, is_stale};
 use watchbell::net::{Auth, Credential, TlsSettings};
 use watchbell::tsdb::{Queryable, Tsdb};
 
@@ -197,6 +198,32 @@ fn targets_follow_their_file() {
     assert_eq!(status[0].active[0].target.labels.value("from"), "file");
     list("");
     wait_for("the target to go", || running.state().is_none().then_some(()));
-    let stale = || running.newest("m").iter().all(|v| watchbell::model::is_stale(*v));
+    let stale = || running.newest("m").iter().all(|v| is_stale(*v));
     wait_for("its markers", || stale().then_some(()));
+}
+
+#[test]
+fn a_reload_goes_on_with_the_series_of_a_changed_job() {
+    let address = serve(false, |_| Some(answer(200, &[TEXT], "kept 1\ndropped_later 2\n")));
+    let running = start(settings(&address));
+    assert_eq!(running.scraped().last_error, "");
+    let mut changed = settings(&address);
+    changed.extra_metrics = true;
+    changed.metric_relabel = vec![RelabelConfig {
+        source_labels: vec!["__name__".into()],
+        regex: RelabelRegex::new("dropped.*").unwrap(),
+        action: RelabelAction::Drop,
+        ..RelabelConfig::default()
+    }];
+    running.manager.apply(vec![changed]);
+    wait_for("the new settings", || running.newest("scrape_timeout_seconds").first().copied());
+    let all = |metric: &str| {
+        let found = running.tsdb.select(&[Matcher::equal("__name__", metric)], i64::MIN, i64::MAX).unwrap();
+        let mut buf = SampleBuf::default();
+        found.iter().for_each(|s| s.read(i64::MIN, i64::MAX, false, &mut buf).unwrap());
+        buf.vs
+    };
+    assert!(all("kept").len() >= 2 && all("kept").iter().all(|v| *v == 1.0), "{:?}", all("kept"));
+    assert!(all("up").iter().all(|v| *v == 1.0));
+    assert!(is_stale(*all("dropped_later").last().unwrap()));
 }

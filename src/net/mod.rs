@@ -51,6 +51,12 @@ pub struct HttpSettings {
     pub enable_http2: bool,
     /// A proxy for all requests.
     pub proxy_url: Option<String>,
+    /// Hosts that are reached without it, separated by commas.
+    pub no_proxy: String,
+    /// Take the proxy from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+    pub proxy_from_environment: bool,
+    /// A setting that is accepted in a configuration and cannot be carried out: building a client fails on it.
+    pub unsupported: Option<&'static str>,
 }
 
 impl Default for HttpSettings {
@@ -62,6 +68,9 @@ impl Default for HttpSettings {
             follow_redirects: true,
             enable_http2: true,
             proxy_url: None,
+            no_proxy: String::new(),
+            proxy_from_environment: false,
+            unsupported: None,
         }
     }
 }
@@ -103,13 +112,34 @@ impl From<&HttpClientConfig> for HttpSettings {
             follow_redirects: config.follow_redirects,
             enable_http2: config.enable_http2,
             proxy_url: Some(config.proxy.proxy_url.clone()).filter(|url| !url.is_empty()),
+            no_proxy: config.proxy.no_proxy.clone(),
+            proxy_from_environment: config.proxy.proxy_from_environment,
+            unsupported: unsupported(config),
         }
     }
+}
+
+/// The first setting of a configuration that no client here can honour.
+fn unsupported(config: &HttpClientConfig) -> Option<&'static str> {
+    let (basic, authorization, tls) = (&config.basic_auth, &config.authorization, &config.tls_config);
+    let basic_ref = basic.as_ref().is_some_and(|b| !b.username_ref.is_empty() || !b.password_ref.is_empty());
+    let authorization_ref = authorization.as_ref().is_some_and(|a| !a.credentials_ref.is_empty());
+    let tls_ref = [&tls.ca_ref, &tls.cert_ref, &tls.key_ref].iter().any(|r| !r.is_empty());
+    [
+        (config.oauth2.is_some(), "oauth2"),
+        (basic_ref || authorization_ref || tls_ref, "a secret manager (*_ref)"),
+        (!config.proxy.proxy_connect_header.is_empty(), "proxy_connect_header"),
+    ]
+    .into_iter()
+    .find_map(|(set, name)| set.then_some(name))
 }
 
 /// Why a client cannot be built or a request cannot be sent. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
+    /// The configuration asks for what is not there.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
     /// A certificate, key or CA file is missing or unreadable.
     #[error("{what} {path}: {reason}")]
     File {
@@ -181,6 +211,9 @@ impl HttpClient {
     /// # Errors
     /// A file that TLS needs cannot be read, or a proxy's URL is not one.
     pub fn new(settings: &HttpSettings) -> Result<Self, NetError> {
+        if let Some(name) = settings.unsupported {
+            return Err(NetError::Unsupported(name));
+        }
         let redirect = if settings.follow_redirects {
             reqwest::redirect::Policy::limited(10)
         } else {
@@ -192,15 +225,17 @@ impl HttpClient {
             .redirect(redirect)
             // Bodies are decompressed by us, so that limits hold for what comes out.
             .no_gzip()
-            .no_proxy()
             .tls_backend_preconfigured(tls::client_config(&settings.tls, settings.enable_http2)?);
         if !settings.enable_http2 {
             builder = builder.http1_only();
         }
+        if !settings.proxy_from_environment {
+            builder = builder.no_proxy();
+        }
         if let Some(proxy) = &settings.proxy_url {
             let proxy = reqwest::Proxy::all(proxy)
                 .map_err(|e| NetError::Url { url: redact_url(proxy), reason: e.without_url().to_string() })?;
-            builder = builder.proxy(proxy);
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&settings.no_proxy)));
         }
         Ok(HttpClient { inner: builder.build()?, settings: settings.clone() })
     }

@@ -289,7 +289,7 @@ impl<'t> Ingestion<'t> {
         if self.series > self.limits.series {
             return Err(WriteError::new(413, format!("more than {} series in a request", self.limits.series)));
         }
-        let series = match self.find(row) {
+        let mut series = match self.find(row) {
             Ok(series) => series,
             Err(text) => {
                 self.refuse((row.samples.len() + row.histograms.len()) as u64, || text);
@@ -297,8 +297,8 @@ impl<'t> Ingestion<'t> {
             }
         };
         for s in &row.samples {
-            match self.appender.append_ref_with_st(series, s.st, s.t, Value::Float(s.v)) {
-                Ok(_) => self.written.samples += 1,
+            match self.append(row, &mut series, s.st, s.t, Value::Float(s.v)) {
+                Ok(()) => self.written.samples += 1,
                 Err(reason) => self.reject(reason, row),
             }
         }
@@ -307,12 +307,33 @@ impl<'t> Ingestion<'t> {
                 self.refuse(1, || format!("{defect} for series {}", shown(row)));
                 continue;
             }
-            match self.appender.append_ref_with_st(series, s.st, s.t, Value::Histogram(Arc::new(s.h.clone()))) {
-                Ok(_) => self.written.histograms += 1,
+            match self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(s.h.clone()))) {
+                Ok(()) => self.written.histograms += 1,
                 Err(reason) => self.reject(reason, row),
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn append(
+        &mut self,
+        row: &Row<'_>,
+        series: &mut SeriesRef,
+        st: i64,
+        t: i64,
+        value: Value,
+    ) -> Result<(), AppendError> {
+        match self.appender.append_ref_with_st(*series, st, t, value.clone()) {
+            Ok(_) => Ok(()),
+            // The series was removed in the moment since it was found: it is made anew.
+            Err(AppendError::UnknownSeries) => {
+                let labels = self.checked_labels(row).map_err(|_| AppendError::UnknownSeries)?;
+                *series = self.appender.append_with_st(&labels, st, t, value)?;
+                Ok(())
+            }
+            Err(reason) => Err(reason),
+        }
     }
 
     #[cold]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::cache::{EntryId, SeriesCache};
 use super::classic::{ClassicPart, Gathering, classify};
-use super::settings::ScrapeSettings;
+use super::settings::{ScrapeLimits, ScrapeSettings};
 use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
 use crate::ingest::relabel;
+use crate::model::histogram::HistogramDefect;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Value};
 use crate::tsdb::MetricType;
 
@@ -15,7 +16,7 @@ use crate::tsdb::MetricType;
 const LOWEST_SCHEMA: i32 = -4;
 
 /// Why a body as a whole is refused. The texts are Prometheus'.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DigestError {
     /// It is not in its format.
     #[error("{0}")]
@@ -32,6 +33,9 @@ pub enum DigestError {
     /// `native_histogram_bucket_limit`
     #[error("histogram bucket limit exceeded")]
     BucketLimit,
+    /// A native histogram contradicts itself.
+    #[error("{0}")]
+    Histogram(#[from] HistogramDefect),
 }
 
 /// A sample to be stored.
@@ -197,8 +201,11 @@ impl Run<'_> {
             return Err(DigestError::SampleLimit);
         }
         let value = match value {
-            Value::Histogram(h) if limits.buckets > 0 => Value::Histogram(limit_buckets(h, limits.buckets)?),
-            value => value,
+            Value::Histogram(h) => {
+                h.validate()?;
+                Value::Histogram(limit_buckets(h, limits)?)
+            }
+            float => float,
         };
         let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.at);
         self.out.samples.push(Staged { entry: id, t, st, value });
@@ -217,15 +224,27 @@ impl Run<'_> {
     }
 }
 
-/// Lowers the resolution until the buckets are few enough.
-fn limit_buckets(mut h: Arc<FloatHistogram>, limit: u64) -> Result<Arc<FloatHistogram>, DigestError> {
-    while (h.positive_buckets.len() + h.negative_buckets.len()) as u64 > limit {
+/// Lowers the resolution to the finest that is wanted, and until the buckets are few enough.
+fn limit_buckets(mut h: Arc<FloatHistogram>, limits: &ScrapeLimits) -> Result<Arc<FloatHistogram>, DigestError> {
+    if let Some(finest) = finest_schema(limits.min_bucket_factor)
+        && !h.uses_custom_buckets()
+        && h.schema > finest
+    {
+        h = Arc::new(h.to_schema(finest));
+    }
+    let buckets = |h: &FloatHistogram| (h.positive_buckets.len() + h.negative_buckets.len()) as u64;
+    while limits.buckets > 0 && buckets(&h) > limits.buckets {
         if h.uses_custom_buckets() || h.schema <= LOWEST_SCHEMA {
             return Err(DigestError::BucketLimit);
         }
         h = Arc::new(h.to_schema(h.schema - 1));
     }
     Ok(h)
+}
+
+/// The schema whose buckets grow by `factor`, or by the next smaller step there is (Prometheus' `pickSchema`).
+fn finest_schema(factor: f64) -> Option<i32> {
+    (factor > 1.0).then(|| -(factor.log2().log2().floor().clamp(-8.0, 4.0) as i32))
 }
 
 /// The labels of a sample with those of its target. Where both have a label, the target's wins and the sample's is kept

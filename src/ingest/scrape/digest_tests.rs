@@ -171,3 +171,24 @@ fn classic_histograms_become_custom_buckets_when_asked_for() {
     s.settings.always_scrape_classic_histograms = true;
     assert_eq!(s.scrape(body).unwrap().last().unwrap(), "6 6 6");
 }
+
+#[test]
+fn resolution_is_lowered_to_the_limits() {
+    for (factor, want) in [(0.0, None), (1.0, None), (1.1, Some(3)), (2.0, Some(0)), (4.0, Some(-1)), (1e9, Some(-4))] {
+        assert_eq!(finest_schema(factor), want, "{factor}");
+    }
+    let fine = Arc::new(FloatHistogram {
+        schema: 3,
+        count: 4.0,
+        positive_spans: vec![crate::model::histogram::Span { offset: 1, length: 4 }],
+        positive_buckets: vec![1.0; 4],
+        ..FloatHistogram::default()
+    });
+    let limited = |buckets, min_bucket_factor| {
+        let limits = ScrapeLimits { buckets, min_bucket_factor, ..ScrapeLimits::default() };
+        limit_buckets(fine.clone(), &limits).map(|h| (h.schema, h.positive_buckets.len()))
+    };
+    assert_eq!(limited(0, 0.0), Ok((3, 4)));
+    assert_eq!(limited(2, 0.0), Ok((2, 2)));
+    assert_eq!(limited(0, 2.0), Ok((0, 1)));
+}

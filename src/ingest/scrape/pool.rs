@@ -90,8 +90,11 @@ struct Pool {
     settings: Arc<ScrapeSettings>,
     view: Arc<Mutex<PoolView>>,
     stop: watch::Sender<Stop>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Ended>,
 }
+
+/// The runs of a pool that is replaced, by the labels of their targets: its successor goes on with them.
+type Ended = HashMap<Labels, TargetRun>;
 
 /// Whether a loop goes on, and whether its series end with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,8 @@ enum Stop {
     Run,
     /// The target went: its series get staleness markers.
     Gone,
+    /// The pool's settings changed: its successor takes the series over.
+    Replaced,
     /// The process ends: another one goes on with the series.
     Shutdown,
 }
@@ -120,18 +125,27 @@ impl ScrapeManager {
     pub fn apply(&self, configuration: Vec<ScrapeSettings>) {
         let mut pools = self.pools.lock();
         let mut old = std::mem::take(&mut *pools);
+        let mut fresh = Vec::new();
         for settings in configuration {
             match old.iter().position(|pool| *pool.settings == settings) {
                 Some(i) => pools.push(old.swap_remove(i)),
-                None => pools.extend(self.start(settings)),
+                None => fresh.push(settings),
             }
+        }
+        for settings in fresh {
+            let previous = old.iter().position(|pool| pool.settings.job_name == settings.job_name).map(|i| {
+                let pool = old.swap_remove(i);
+                pool.stop.send_replace(Stop::Replaced);
+                pool.task
+            });
+            pools.extend(self.start(settings, previous));
         }
         for pool in old {
             pool.stop.send_replace(Stop::Gone);
         }
     }
 
-    fn start(&self, settings: ScrapeSettings) -> Option<Pool> {
+    fn start(&self, settings: ScrapeSettings, previous: Option<JoinHandle<Ended>>) -> Option<Pool> {
         let client = match HttpClient::new(&settings.http) {
             Ok(client) => client,
             Err(e) => {
@@ -149,8 +163,9 @@ impl ScrapeManager {
             client,
             view: view.clone(),
             running: HashMap::new(),
+            inherited: HashMap::new(),
         };
-        let task = self.shared.handle.spawn(pool.run(stopped));
+        let task = self.shared.handle.spawn(pool.run(stopped, previous));
         Some(Pool { settings, view, stop, task })
     }
 
@@ -194,6 +209,8 @@ struct PoolLoop {
     client: HttpClient,
     view: Arc<Mutex<PoolView>>,
     running: HashMap<(Labels, String), Running>,
+    /// Runs of the pool this one replaces, until the targets are known.
+    inherited: Ended,
 }
 
 struct Running {
@@ -202,11 +219,14 @@ struct Running {
     stop: watch::Sender<Stop>,
     /// A failure of the whole pool, which every scrape then reports.
     forced_error: watch::Sender<Option<Arc<str>>>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<TargetRun>>,
 }
 
 impl PoolLoop {
-    async fn run(mut self, mut stop: watch::Receiver<Stop>) {
+    async fn run(mut self, mut stop: watch::Receiver<Stop>, previous: Option<JoinHandle<Ended>>) -> Ended {
+        if let Some(previous) = previous {
+            self.inherited = previous.await.unwrap_or_default();
+        }
         let mut files: Vec<FileDiscovery> =
             self.settings.file_sd.iter().map(|sd| FileDiscovery::new(sd.files.clone())).collect();
         let refresh = self.settings.file_sd.iter().map(|sd| sd.refresh_interval.max(1)).min();
@@ -248,6 +268,10 @@ impl PoolLoop {
             tracing::error!(scrape_pool = self.settings.job_name, error, "Creating target failed");
         }
         self.sync(resolved);
+        // What the new settings have no target for is gone.
+        let gone = std::mem::take(&mut self.inherited);
+        let now = self.shared.clock.now();
+        gone.into_values().for_each(|mut run| run.end(now));
         files
     }
 
@@ -278,8 +302,11 @@ impl PoolLoop {
         *self.view.lock() = PoolView { targets: view, dropped: resolved.dropped };
     }
 
-    fn start(&self, target: Arc<Target>) -> Running {
-        let run = TargetRun::new(target.clone(), self.settings.clone(), self.shared.store.clone());
+    fn start(&mut self, target: Arc<Target>) -> Running {
+        let mut run = TargetRun::new(target.clone(), self.settings.clone(), self.shared.store.clone());
+        if let Some(previous) = self.inherited.remove(&target.labels) {
+            run.inherit(previous);
+        }
         let state = run.state.clone();
         let (stop, stopped) = watch::channel(Stop::Run);
         let (forced_error, forced) = watch::channel(None);
@@ -287,15 +314,18 @@ impl PoolLoop {
         Running { target, state, stop, forced_error, task: self.shared.handle.spawn(task.run(run)) }
     }
 
-    async fn end(self, why: Stop) {
+    async fn end(self, why: Stop) -> Ended {
         for running in self.running.values() {
             running.stop.send_replace(why);
         }
+        let mut ended = self.inherited;
         for running in self.running.into_values() {
-            if let Err(e) = running.task.await {
-                tracing::error!(error = %e, "Scrape loop ended badly");
+            match running.task.await {
+                Ok(run) => ended.extend(run.map(|run| (run.target.labels.clone(), run))),
+                Err(e) => tracing::error!(error = %e, "Scrape loop ended badly"),
             }
         }
+        ended
     }
 }
 
@@ -307,7 +337,8 @@ struct TargetLoop {
 }
 
 impl TargetLoop {
-    async fn run(self, mut run: TargetRun) {
+    /// Scrapes until told to stop; gives back what a successor goes on with.
+    async fn run(self, mut run: TargetRun) -> Option<TargetRun> {
         let (target, settings) = (run.target.clone(), run.settings.clone());
         let hash = target.hash();
         let mut due = next_scrape(self.shared.clock.now(), target.interval, hash);
@@ -333,7 +364,7 @@ impl TargetLoop {
                 let counts = run.answered(answer, at, seconds);
                 (run, counts)
             });
-            let Ok((back, counts)) = digested.await else { return };
+            let (back, counts) = digested.await.ok()?;
             run = back;
             self.shared.counters.count(&counts);
             due = next_scrape(self.shared.clock.now().max(due), target.interval, hash);
@@ -341,6 +372,7 @@ impl TargetLoop {
         if *self.stopped.borrow() == Stop::Gone {
             run.end(self.shared.clock.now());
         }
+        Some(run)
     }
 
     /// Returns when the loop has to end.

@@ -1,6 +1,6 @@
 //! One target's scraping: what happens with an answer, from digest to store to report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -60,14 +60,16 @@ pub(super) struct TargetRun {
     pub state: Arc<Mutex<ScrapeState>>,
     store: Arc<dyn SampleStore>,
     cache: SeriesCache,
-    report: [(Labels, Option<SeriesRef>); 5],
+    report: Vec<(Labels, Option<SeriesRef>)>,
+    /// Series of the run this one takes over from, until its first scrape tells which of them are still there.
+    inherited: Vec<Labels>,
     /// The time of the last samples written, so that markers at the end come after them.
     last_written: Option<i64>,
 }
 
 impl TargetRun {
     pub fn new(target: Arc<Target>, settings: Arc<ScrapeSettings>, store: Arc<dyn SampleStore>) -> Self {
-        let report = report::series(&target.labels).map(|labels| (labels, None));
+        let report = report::series(&settings, &target.labels).into_iter().map(|labels| (labels, None)).collect();
         TargetRun {
             target,
             settings,
@@ -75,8 +77,18 @@ impl TargetRun {
             store,
             cache: SeriesCache::new(),
             report,
+            inherited: Vec::new(),
             last_written: None,
         }
+    }
+
+    /// Goes on where another run of the same target ended: what was there then and is no more at the first scrape is
+    /// marked stale, and nothing before.
+    pub fn inherit(&mut self, mut previous: TargetRun) {
+        self.inherited = previous.inherited;
+        self.inherited.extend(previous.cache.lose_all().into_iter().map(|(_, labels)| labels));
+        self.last_written = previous.last_written;
+        *self.state.lock() = previous.state.lock().clone();
     }
 
     /// Tells the store what the target said anew about its metrics.
@@ -91,8 +103,10 @@ impl TargetRun {
     /// Takes the answer to the scrape at `at`, which took `seconds`.
     pub fn answered(&mut self, answer: Result<Fetched, String>, at: i64, seconds: f64) -> StoreCounts {
         let mut found = Digest::default();
+        let mut body_size = 0;
         let outcome = answer.and_then(|fetched| {
             let Fetched { body, format } = fetched;
+            body_size = body.len();
             digest(&mut self.cache, &self.settings, &self.target.labels, format, &body, at, &mut found)
                 .map_err(|e| e.to_string())
         });
@@ -107,8 +121,16 @@ impl TargetRun {
                 self.cache.lose_all()
             }
         };
-        let report =
-            Report { up: outcome.is_ok(), seconds, scraped: found.scraped, kept: found.kept, added: found.added };
+        let report = Report {
+            up: outcome.is_ok(),
+            seconds,
+            scraped: found.scraped,
+            kept: found.kept,
+            added: found.added,
+            timeout: self.target.timeout,
+            sample_limit: self.settings.limits.samples,
+            body_size,
+        };
         let counts = self.write(found, gone, Some(report), at);
         let mut state = self.state.lock();
         state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
@@ -123,6 +145,16 @@ impl TargetRun {
         let Some(last) = self.last_written else { return };
         let gone = self.cache.lose_all();
         self.write(Digest::default(), gone, None, now.max(last + 1));
+    }
+
+    /// Inherited series that are not among these rows.
+    fn forsaken(&mut self, rows: &[SampleRow]) -> Vec<Labels> {
+        let mut inherited = std::mem::take(&mut self.inherited);
+        if !inherited.is_empty() {
+            let there: HashSet<&Labels> = rows.iter().map(|row| &row.labels).collect();
+            inherited.retain(|labels| !there.contains(labels));
+        }
+        inherited
     }
 
     /// Stores samples, staleness markers and the report (markers in its place when there is none).
@@ -140,10 +172,11 @@ impl TargetRun {
             entries.push(id);
             rows.push(marker(labels, self.cache.get(id).and_then(|e| e.series)));
         }
-        let values = report.map_or([STALE_NAN; 5], |r| r.values());
+        let values = report.map_or([STALE_NAN; 8], |r| r.values());
         for ((labels, series), v) in self.report.iter().zip(values) {
             rows.push(SampleRow { value: Value::Float(v), ..marker(labels.clone(), *series) });
         }
+        rows.extend(self.forsaken(&rows).into_iter().map(|labels| marker(labels, None)));
         let counts = self.store.store(&mut rows);
         for (id, row) in entries.iter().zip(&rows) {
             if let Some(entry) = self.cache.get_mut(*id) {

@@ -41,7 +41,7 @@ pub fn accept_header(protocols: &[ScrapeProtocol]) -> String {
 }
 
 /// Limits of a scrape; 0 means none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ScrapeLimits {
     /// Bytes of a body after decompression.
     pub body_size: u64,
@@ -59,6 +59,8 @@ pub struct ScrapeLimits {
     pub keep_dropped_targets: u64,
     /// Buckets of a native histogram.
     pub buckets: u64,
+    /// The least growth from bucket to bucket of a native histogram.
+    pub min_bucket_factor: f64,
 }
 
 /// One `scrape_configs` entry.
@@ -98,6 +100,8 @@ pub struct ScrapeSettings {
     pub start_timestamps: bool,
     /// Feature `type-and-unit-labels`.
     pub type_and_unit_labels: bool,
+    /// Feature `extra-scrape-metrics`: also write timeout, sample limit and body size.
+    pub extra_metrics: bool,
     /// Limits.
     pub limits: ScrapeLimits,
     /// How to reach the targets.
@@ -142,6 +146,7 @@ impl ScrapeSettings {
             scrape_native_histograms: true,
             start_timestamps: false,
             type_and_unit_labels: false,
+            extra_metrics: false,
             limits: ScrapeLimits::default(),
             http: HttpSettings::default(),
             relabel: Vec::new(),
@@ -192,6 +197,7 @@ impl ScrapeSettings {
             scrape_native_histograms: native,
             start_timestamps: features.start_timestamps,
             type_and_unit_labels: features.type_and_unit_labels,
+            extra_metrics: config.extra_scrape_metrics.unwrap_or(false),
             limits: ScrapeLimits {
                 body_size: config.body_size_limit.0,
                 samples: config.sample_limit,
@@ -201,6 +207,7 @@ impl ScrapeSettings {
                 targets: config.target_limit,
                 keep_dropped_targets: config.keep_dropped_targets,
                 buckets: config.native_histogram_bucket_limit,
+                min_bucket_factor: config.native_histogram_min_bucket_factor,
             },
             http: HttpSettings::from(&config.http),
             relabel: config.relabel_configs.clone(),
