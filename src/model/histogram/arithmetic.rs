@@ -352,3 +352,105 @@ impl CompensatedHistogram {
         h
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{any_custom, any_exponential, custom, exponential};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn layouts_are_brought_together_towards_the_coarser() {
+        let wide = exponential(0, 0.0, (0, &[1.0, 1.0, 1.0]), (0, &[]));
+        let fine = FloatHistogram { zero_threshold: 0.5, ..exponential(1, 1.0, (1, &[1.0, 1.0, 1.0]), (0, &[])) };
+        for (a, b) in [(&wide, &fine), (&fine, &wide)] {
+            let mut sum = a.clone();
+            assert_eq!(sum.add(b), Ok(Reconciled::default()));
+            assert_eq!(sum.to_notation(), "{{count:7 sum:2 z_bucket:1 z_bucket_w:0.5 buckets:[1 3 2]}}");
+        }
+        let (odd, even) = (custom(&[1.0, 2.0, 4.0], &[1.0; 4]), custom(&[2.0, 4.0, 8.0], &[1.0; 4]));
+        let mut sum = odd.clone();
+        assert_eq!(sum.add(&even), Ok(Reconciled { counter_resets: false, custom_bounds: true }));
+        assert_eq!(sum.to_notation(), "{{schema:-53 count:8 sum:2 custom_values:[2 4] buckets:[3 2 3]}}");
+        assert_eq!(wide.clone().add(&odd), Err(HistogramError::IncompatibleSchemas));
+    }
+
+    #[test]
+    fn a_wider_zero_bucket_swallows_what_it_reaches_into() {
+        let mut h = exponential(0, 2.0, (-1, &[1.0, 2.0, 4.0]), (-1, &[8.0, 16.0]));
+        let wide = FloatHistogram { zero_threshold: 0.75, ..exponential(0, 1.0, (0, &[]), (0, &[])) };
+        h.add(&wide).unwrap();
+        // 0.75 lies in a populated bucket, which ends at 1.
+        assert_eq!((h.zero_threshold, h.zero_count), (1.0, 30.0));
+        assert_eq!(h.positive().collect::<Vec<_>>(), [(1, 4.0)]);
+        assert_eq!(h.negative().count(), 0);
+    }
+
+    #[test]
+    fn hints_are_added_up() {
+        use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
+        for (a, b, want) in [
+            (Reset, Reset, (Reset, false)),
+            (Gauge, Reset, (Gauge, false)),
+            (NotReset, Unknown, (Unknown, false)),
+            (Reset, NotReset, (Unknown, true)),
+        ] {
+            assert_eq!((a.of_sum(b), b.of_sum(a)), (want, want), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn resets_are_seen_in_every_count() {
+        let before = exponential(1, 2.0, (0, &[1.0, 2.0]), (0, &[3.0]));
+        let changed: [(fn(&mut FloatHistogram), bool); 9] = [
+            (|_| {}, false),
+            (|h| h.positive_buckets = vec![2.0, 2.0], false),
+            (|h| h.positive_buckets = vec![0.0, 9.0], true),
+            (|h| h.negative_spans[0].offset = 1, true),
+            (|h| h.zero_count = 1.0, true),
+            (|h| h.count = 1.0, true),
+            (|h| h.zero_threshold = 0.0, true),
+            (|h| *h = h.to_schema(0), false),
+            (|h| h.counter_reset_hint = CounterResetHint::Reset, true),
+        ];
+        for (i, (change, want)) in changed.iter().enumerate() {
+            let mut now = before.clone();
+            change(&mut now);
+            assert_eq!(now.detect_reset(&before), *want, "change {i}");
+        }
+        let (coarse, fine) = (
+            custom(&[2.0, 4.0, 6.0], &[1.0, 2.0, 5.0, 7.0]),
+            custom(&[2.0, 3.0, 4.0, 6.0], &[1.0, 0.0, 1.0, 5.0, 8.0]),
+        );
+        assert!(fine.detect_reset(&coarse) && !coarse.detect_reset(&coarse));
+    }
+
+    proptest! {
+        #[test]
+        fn addition_does_not_care_for_order_and_subtraction_undoes_it(a in any_exponential(), b in any_exponential(), x in any_custom(), y in any_custom()) {
+            // Zero buckets that no other bucket reaches into, as in all histograms that are made by observing.
+            let a = FloatHistogram { zero_threshold: 0.0, ..a };
+            let b = FloatHistogram { zero_threshold: 1e-6, ..b };
+            for (a, b) in [(a, b), (x, y)] {
+                let (mut ab, mut ba) = (a.clone(), b.clone());
+                ab.add(&b).unwrap();
+                ba.add(&a).unwrap();
+                ab.compact(0);
+                ba.compact(0);
+                prop_assert_eq!(&ab, &ba);
+                let mut compensated = CompensatedHistogram::new(&a);
+                compensated.add(&b).unwrap();
+                prop_assert_eq!(compensated.finish(), ab.clone());
+                ab.sub(&b).unwrap();
+                prop_assert_eq!((ab.count, ab.sum), (a.count, a.sum));
+            }
+        }
+
+        #[test]
+        fn every_step_to_a_coarser_schema_keeps_all_observations(h in any_exponential(), schema in -4..=8i32) {
+            let coarse = h.to_schema(schema);
+            prop_assert_eq!(coarse.schema, schema.min(h.schema));
+            prop_assert_eq!(coarse.positive_buckets.iter().sum::<f64>(), h.positive_buckets.iter().sum::<f64>());
+        }
+    }
+}
