@@ -2,8 +2,7 @@
 
 use super::ValueType::{Matrix, Scalar, String, Vector};
 use super::{
-    BatchFn, Function, Kind, MathFn, RangeFn, Special, ValueType, batch, changes, date, math, over_time, rate,
-    regression,
+    BatchFn, Function, Kind, RangeFn, Special, ValueType, batch, changes, date, math, over_time, rate, regression,
 };
 use crate::model::FloatHistogram;
 

@@ -9,6 +9,7 @@ use super::super::annotations::{Note, Span};
 use super::super::ast::AggregateOp;
 use super::super::block::Block;
 use super::super::error::EvalError;
+use super::super::func;
 use super::super::names;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
@@ -222,7 +223,7 @@ impl Rank<'_, '_> {
                     }
                 }
                 if !values.is_empty() {
-                    row.set(step, quantile(self.column.at(step), &mut values));
+                    row.set(step, func::quantile(self.column.at(step), &mut values));
                 }
             }
             for i in rows {
@@ -234,31 +235,6 @@ impl Rank<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// The quantile of values, between two of them weighed by the distance; NaN sorts first.
-fn quantile(q: f64, values: &mut [f64]) -> f64 {
-    if values.is_empty() || q.is_nan() {
-        return f64::NAN;
-    }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    values.sort_unstable_by(|a, b| match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        _ => a.total_cmp(b),
-    });
-    let rank = q * (values.len() - 1) as f64;
-    let below = rank.floor();
-    let above = (below as usize + 1).min(values.len() - 1);
-    let weight = rank - below;
-    let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
-    at(below as usize) * (1.0 - weight) + at(above) * weight
 }
 
 /// `count_values`: a series for every value that occurs, with the number of series that have it.

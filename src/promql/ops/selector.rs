@@ -1,15 +1,13 @@
 //! Instant selectors: the latest sample of every series at every step.
 
-use std::sync::Arc;
-
 use super::super::annotations::Note;
 use super::super::error::EvalError;
-use super::super::func::RangeMode;
+use super::super::func::{RangeMode, extended};
 use super::super::plan::SelectorNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::reader::{self, Slide};
 use super::{Eval, Sink};
-use crate::model::histogram::{CounterResetHint, HistogramError};
+use crate::model::histogram::CounterResetHint;
 use crate::model::sample::is_stale;
 use crate::model::{FloatHistogram, Labels, SampleBuf, Value};
 
@@ -163,7 +161,7 @@ fn smooth_at(eval: &Eval<'_>, s: &SelectorNode, labels: &Labels, buf: &SampleBuf
             let after = floats.iter().filter_map(at).find(|(ts, _)| *ts >= t);
             match (before, after) {
                 (Some((a, v)), Some((b, w))) if a < b => {
-                    set(Value::Float(v + (w - v) * ((t - a) as f64) / ((b - a) as f64)));
+                    set(Value::Float(extended::interpolate((a, v), (b, w), t, false)));
                 }
                 (Some((_, v)), _) => set(Value::Float(v)),
                 _ => {}
@@ -176,7 +174,7 @@ fn smooth_at(eval: &Eval<'_>, s: &SelectorNode, labels: &Labels, buf: &SampleBuf
             match (before, after) {
                 (Some(a), Some(b)) if a.0 < b.0 => {
                     let counter = a.1.counter_reset_hint != CounterResetHint::Gauge;
-                    match interpolate(a, b, t, counter) {
+                    match extended::interpolate_histogram(a, b, t, counter) {
                         Ok(h) => set(Value::Histogram(h)),
                         Err(_) => {
                             let name = labels.metric_name().to_owned();
@@ -189,27 +187,4 @@ fn smooth_at(eval: &Eval<'_>, s: &SelectorNode, labels: &Labels, buf: &SampleBuf
             }
         }
     }
-}
-
-/// The histogram between two samples at `t`. A counter that was reset in between grows from nothing.
-fn interpolate(
-    a: &(i64, Arc<FloatHistogram>),
-    b: &(i64, Arc<FloatHistogram>),
-    t: i64,
-    counter: bool,
-) -> Result<Arc<FloatHistogram>, HistogramError> {
-    if a.1.uses_custom_buckets() != b.1.uses_custom_buckets() {
-        return Err(HistogramError::IncompatibleSchemas);
-    }
-    let fraction = (t - a.0) as f64 / (b.0 - a.0) as f64;
-    let mut between = FloatHistogram::clone(&b.1);
-    if counter && b.1.detect_reset(&a.1) {
-        between.mul(fraction);
-        return Ok(Arc::new(between));
-    }
-    between.sub(&a.1)?;
-    between.mul(fraction);
-    between.add(&a.1)?;
-    between.counter_reset_hint = a.1.counter_reset_hint;
-    Ok(Arc::new(between))
 }
