@@ -6,6 +6,7 @@ mod log;
 pub mod query;
 pub mod run;
 pub mod test_promql;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ enum Command {
     Run(Box<run::Run>),
     Demo(demo::Demo),
     Query(query::Query),
+    /// Check files, with the place of every defect.
+    #[command(subcommand)]
+    Check(Check),
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
@@ -36,6 +40,32 @@ enum Command {
     /// Print the manual page.
     #[command(hide = true)]
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Check configurations and the files they name.
+    Config {
+        /// Configurations.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Check Alertmanager configurations, plain or in Kubernetes Secrets.
+    Alertmanager {
+        /// Configurations.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+impl Check {
+    fn execute(&self) -> ExitCode {
+        let mut out = std::io::stdout().lock();
+        written(match self {
+            Check::Config { files } => check_config::run(files, &crate::rules::LoadOptions::default(), &mut out),
+            Check::Alertmanager { files } => check_config::run_alertmanager(files, &mut out),
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Query(query) => query.execute(),
+        Command::Check(check) => check.execute(),
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut std::io::stdout());
