@@ -20,3 +20,4 @@ mod scrape_http;
 mod scrape_real;
 mod stage;
 mod support;
+mod receivers_http;

@@ -5,6 +5,7 @@ pub mod decision;
 pub mod log;
 pub mod notification;
 pub mod outcome;
+pub mod receivers;
 pub mod retry;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};

@@ -194,7 +194,7 @@ impl<'a> Lexer<'a> {
                 self.next();
                 self.name_after(Kind::Variable, Kind::Variable)
             }
-            '.' if !self.rest().bytes().nth(1).is_some_and(|b| b.is_ascii_digit()) => {
+            '.' if !self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit) => {
                 self.next();
                 self.name_after(Kind::Field, Kind::Dot)
             }

@@ -29,6 +29,9 @@ pub struct AlertTemplate {
     parsed: Result<Template, ParseError>,
 }
 
+/// Runs a query of a template at a time, in milliseconds; the error is the query's, as text.
+pub type QueryFn = dyn Fn(&str, i64) -> Result<Vec<QuerySample>, String>;
+
 /// What a template of an alert may refer to.
 pub struct Expansion<'a> {
     /// `$labels`: the labels of the rule's result, metric name included.
@@ -42,7 +45,7 @@ pub struct Expansion<'a> {
     /// The evaluation's time, milliseconds.
     pub at: i64,
     /// Runs a query of the template at that time.
-    pub query: &'a dyn Fn(&str, i64) -> Result<Vec<QuerySample>, String>,
+    pub query: &'a QueryFn,
 }
 
 impl AlertTemplate {

@@ -80,8 +80,8 @@ integration!(PagerdutyConfig as "pagerduty", paths: [service_key_file, routing_k
 
 /// Details that every event has unless a configuration sets them itself.
 const DEFAULT_DETAILS: [(&str, &str); 4] = [
-    ("firing", "{{ template \"pagerduty.default.instances\" .Alerts.Firing }}"),
-    ("resolved", "{{ template \"pagerduty.default.instances\" .Alerts.Resolved }}"),
+    ("firing", "{{ .Alerts.Firing | toJson }}"),
+    ("resolved", "{{ .Alerts.Resolved | toJson }}"),
     ("num_firing", "{{ .Alerts.Firing | len }}"),
     ("num_resolved", "{{ .Alerts.Resolved | len }}"),
 ];

@@ -1,0 +1,50 @@
+//! Microsoft Teams: workflows, which take adaptive cards.
+
+use serde_json::{Value as Json, json};
+
+use super::http::Reply;
+use super::message::{Message, Part, Request};
+use super::rendering::{RenderError, Rendering};
+use super::{HttpClientConfig, Kind, msteams};
+use crate::config::alertmanager::receivers::MsTeamsV2Config;
+use crate::notify::Outcome;
+
+impl Kind for MsTeamsV2Config {
+    fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        let title = json!({
+            "type": "TextBlock",
+            "text": with.text(&self.title)?,
+            "weight": "Bolder",
+            "size": "Medium",
+            "wrap": true,
+            "style": "heading",
+            "color": if with.is_firing() { "Attention" } else { "Good" },
+        });
+        let text = json!({"type": "TextBlock", "text": with.text(&self.text)?, "wrap": true});
+        let card = json!({
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "type": "AdaptiveCard",
+            "version": "1.2",
+            "body": [title, text],
+            "msteams": {"width": "full"},
+        });
+        let body = json!({
+            "type": "message",
+            "attachments": [{
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": Json::Null,
+                "content": card,
+            }],
+        });
+        let url = Part::url(self.webhook_url.as_ref(), &self.webhook_url_file);
+        Ok(Message::one(Request::post(vec![url], body)))
+    }
+
+    fn http(&self) -> Option<&HttpClientConfig> {
+        self.http_config.as_ref()
+    }
+
+    fn judge(&self, reply: &Reply) -> Outcome {
+        msteams::judge(reply)
+    }
+}

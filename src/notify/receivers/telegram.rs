@@ -1,0 +1,80 @@
+//! Telegram: messages of a bot.
+
+use futures::future::BoxFuture;
+use serde_json::{Value as Json, json};
+
+use super::http::{Link, Reply, give_up, retry};
+use super::message::{Body, Fields, Message, Part, Request};
+use super::rendering::{RenderError, Rendering, truncate};
+use super::{HttpClientConfig, Kind};
+use crate::config::alertmanager::receivers::TelegramConfig;
+use crate::notify::Outcome;
+
+/// Most characters of a message.
+const LONGEST_MESSAGE: usize = 4096;
+
+impl Kind for TelegramConfig {
+    fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        // In HTML what alerts bring in must not be taken for markup.
+        let text = if self.parse_mode == "HTML" { with.html(&self.message)? } else { with.text(&self.message)? };
+        let thread = if self.message_thread_id == 0 { String::new() } else { self.message_thread_id.to_string() };
+        let chat = if self.chat_id == 0 { String::new() } else { self.chat_id.to_string() };
+        let body = Fields::default()
+            .some("chat_id", chat)
+            .some("disable_notification", if self.disable_notifications { "true" } else { "" })
+            .always("disable_web_page_preview", "true")
+            .some("message_thread_id", thread)
+            .some("parse_mode", self.parse_mode.as_str())
+            .always("text", truncate(&text, LONGEST_MESSAGE))
+            .json();
+        let base = self.api_url.as_ref().map_or("", |u| u.as_str()).trim_end_matches('/');
+        let url = vec![
+            Part::plain(format!("{base}/bot")),
+            Part::secret(&self.bot_token, &self.bot_token_file),
+            Part::plain("/sendMessage"),
+        ];
+        Ok(Message::one(Request::post(url, body)))
+    }
+
+    fn http(&self) -> Option<&HttpClientConfig> {
+        self.http_config.as_ref()
+    }
+
+    /// Telegram says in the body how long it wants to be left alone.
+    fn judge(&self, reply: &Reply) -> Outcome {
+        let asked = reply.json().and_then(|j| j.pointer("/parameters/retry_after").and_then(Json::as_i64));
+        match (reply.judge(&[]), asked) {
+            (Outcome::Retry { after: None, reason }, Some(seconds)) => {
+                Outcome::Retry { after: Some(seconds.saturating_mul(1000)), reason }
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let Some(request) = message.requests().first() else { return give_up("nothing to send") };
+            let mut request = request.clone();
+            if self.chat_id == 0 {
+                match chat_id_of(&self.chat_id_file) {
+                    Ok(id) => {
+                        if let Body::Json(Json::Object(fields)) = &mut request.body {
+                            fields.insert("chat_id".into(), json!(id));
+                        }
+                    }
+                    Err(reason) => return retry(reason),
+                }
+            }
+            match link.call(&request).await {
+                Ok(reply) => self.judge(&reply),
+                Err(failed) => failed,
+            }
+        })
+    }
+}
+
+fn chat_id_of(file: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("unable to read file {file}: {e}"))?;
+    let id: i64 = text.trim().parse().map_err(|_| format!("{file} does not hold a chat id"))?;
+    Ok(id.to_string())
+}
