@@ -52,12 +52,17 @@ async fn answer(State(log): State<Log>, uri: Uri, headers: HeaderMap, body: Byte
     match uri.path().rsplit('/').next().unwrap_or("") {
         "gettoken" => (json, r#"{"errcode": 0, "access_token": "tok"}"#).into_response(),
         "send" => (json, r#"{"errcode": 0}"#).into_response(),
-        "search" => (json, r#"{"issues": [{"key": "P-7", "fields": {"status": {"statusCategory": {"key": "done"}}}}]}"#)
-            .into_response(),
-        "transitions" => (json, r#"{"transitions": [{"id": "11", "name": "Done"}, {"id": "12", "name": "Reopen"}]}"#)
-            .into_response(),
+        "search" => {
+            (json, r#"{"issues": [{"key": "P-7", "fields": {"status": {"statusCategory": {"key": "done"}}}}]}"#)
+                .into_response()
+        }
+        "transitions" => {
+            (json, r#"{"transitions": [{"id": "11", "name": "Done"}, {"id": "12", "name": "Reopen"}]}"#).into_response()
+        }
         "limit" => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "slow down").into_response(),
-        "date" => (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], "").into_response(),
+        "date" => {
+            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], "").into_response()
+        }
         "slackerror" => "invalid_token".into_response(),
         "slackjson" => (json, r#"{"ok": false, "error": "channel_not_found"}"#).into_response(),
         "hang" => std::future::pending().await,
@@ -209,8 +214,10 @@ async fn slack_gets_an_attachment() {
             }],
         })
     );
-    let token = format!("  slack_configs: [{{app_token: xoxb-1, app_url: '{url}/app', channel: c, \
-         fields: [{{title: a, value: '{{{{ .Status }}}}'}}], actions: [{{type: button, text: go, url: 'http://x', style: primary}}]}}]");
+    let token = format!(
+        "  slack_configs: [{{app_token: xoxb-1, app_url: '{url}/app', channel: c, \
+         fields: [{{title: a, value: '{{{{ .Status }}}}'}}], actions: [{{type: button, text: go, url: 'http://x', style: primary}}]}}]"
+    );
     let seen = delivered(&token, &log, &resolved("slack")).await;
     assert_eq!((seen.path.as_str(), &seen.headers["authorization"]), ("/app", &"Bearer xoxb-1".parse().unwrap()));
     let attachment = &seen.json()["attachments"][0];
@@ -235,8 +242,10 @@ async fn slacks_refusals_are_told_from_its_consent() {
 async fn pagerduty_gets_events_of_both_versions() {
     let (url, log) = server().await;
     let key = "1c4a8e2b4e4a9ba6d2a9db7b1ae7d6a7";
-    let v2 = format!("  pagerduty_configs: [{{routing_key: {key}, url: '{url}/v2', severity: '{{{{ .CommonLabels.severity }}}}', \
-         links: [{{href: 'http://l', text: t}}, {{href: '', text: none}}], images: [{{src: 'http://i', alt: a, href: h}}]}}]");
+    let v2 = format!(
+        "  pagerduty_configs: [{{routing_key: {key}, url: '{url}/v2', severity: '{{{{ .CommonLabels.severity }}}}', \
+         links: [{{href: 'http://l', text: t}}, {{href: '', text: none}}], images: [{{src: 'http://i', alt: a, href: h}}]}}]"
+    );
     let body = delivered(&v2, &log, &firing("pagerduty")).await.json();
     assert_eq!((&body["routing_key"], &body["event_action"]), (&json!(key), &json!("trigger")));
     let payload = &body["payload"];
@@ -248,7 +257,9 @@ async fn pagerduty_gets_events_of_both_versions() {
     assert_eq!(body["links"], json!([{"href": "http://l", "text": "t"}]));
     assert_eq!(body["images"], json!([{"src": "http://i", "alt": "a", "href": "h"}]));
 
-    let v1 = format!("  pagerduty_configs: [{{service_key: {key}, url: '{url}/v1', description: '{{{{ .CommonAnnotations.summary }}}}'}}]");
+    let v1 = format!(
+        "  pagerduty_configs: [{{service_key: {key}, url: '{url}/v1', description: '{{{{ .CommonAnnotations.summary }}}}'}}]"
+    );
     let body = delivered(&v1, &log, &firing("pagerduty")).await.json();
     assert_eq!((&body["service_key"], &body["event_type"]), (&json!(key), &json!("trigger")));
     assert_eq!(body["description"], "الذاكرة ممتلئة <&>");
@@ -263,7 +274,9 @@ async fn pagerduty_gets_events_of_both_versions() {
 #[tokio::test]
 async fn a_large_event_goes_without_its_details() {
     let (url, log) = server().await;
-    let v2 = format!("  pagerduty_configs: [{{routing_key: k, url: '{url}/v2', description: '{{{{ .CommonAnnotations.summary }}}}'}}]");
+    let v2 = format!(
+        "  pagerduty_configs: [{{routing_key: k, url: '{url}/v2', description: '{{{{ .CommonAnnotations.summary }}}}'}}]"
+    );
     let mut large = firing("pagerduty");
     large.alerts.truncate(1);
     large.alerts[0].annotations = Labels::from_pairs([("summary", "م".repeat(300_000))]);
@@ -276,8 +289,10 @@ async fn a_large_event_goes_without_its_details() {
 #[tokio::test]
 async fn opsgenie_creates_updates_and_closes() {
     let (url, log) = server().await;
-    let config = format!("  opsgenie_configs: [{{api_url: '{url}', api_key: KEY, update_alerts: true, tags: 'a,b', details: {{k: v}}, \
-         responders: [{{name: 'x,y', type: teams}}, {{username: u, type: user}}]}}]");
+    let config = format!(
+        "  opsgenie_configs: [{{api_url: '{url}', api_key: KEY, update_alerts: true, tags: 'a,b', details: {{k: v}}, \
+         responders: [{{name: 'x,y', type: teams}}, {{username: u, type: user}}]}}]"
+    );
     let to = integrations(&config);
     assert_eq!(to.deliver(&firing("opsgenie")).await, Outcome::Delivered);
     assert_eq!(to.deliver(&resolved("opsgenie")).await, Outcome::Delivered);
@@ -307,7 +322,9 @@ async fn opsgenie_creates_updates_and_closes() {
 async fn chat_receivers_get_what_their_services_take() {
     let (url, log) = server().await;
     let summary = "[FIRING:1] Hot (critical)";
-    let telegram = format!("  telegram_configs: [{{api_url: '{url}', bot_token: TOK, chat_id: -12, message: '<b>{{{{ .CommonAnnotations.summary }}}}</b>'}}]");
+    let telegram = format!(
+        "  telegram_configs: [{{api_url: '{url}', bot_token: TOK, chat_id: -12, message: '<b>{{{{ .CommonAnnotations.summary }}}}</b>'}}]"
+    );
     let seen = delivered(&telegram, &log, &firing("telegram")).await;
     assert_eq!(seen.path, "/botTOK/sendMessage");
     assert_eq!(seen.json()["text"], "<b>الذاكرة ممتلئة &lt;&amp;&gt;</b>");
@@ -319,30 +336,43 @@ async fn chat_receivers_get_what_their_services_take() {
     let body = delivered(&discord, &log, &resolved("discord")).await.json();
     assert_eq!(body["embeds"][0]["color"], 3_066_993);
 
-    let teams = format!("  msteams_configs: [{{webhook_url: '{url}/t'}}]\n  msteamsv2_configs: [{{webhook_url: '{url}/t2'}}]");
+    let teams =
+        format!("  msteams_configs: [{{webhook_url: '{url}/t'}}]\n  msteamsv2_configs: [{{webhook_url: '{url}/t2'}}]");
     assert_eq!(delivered(&teams, &log, &firing("msteams")).await.json()["themeColor"], "8C1A1A");
     let card = delivered(&teams, &log, &firing("msteamsv2")).await.json()["attachments"][0]["content"].clone();
     assert_eq!((&card["body"][0]["text"], &card["body"][0]["color"]), (&json!(summary), &json!("Attention")));
 
-    let webex = format!("  webex_configs: [{{api_url: '{url}/w', room_id: r, http_config: {{authorization: {{credentials: T}}}}}}]");
+    let webex = format!(
+        "  webex_configs: [{{api_url: '{url}/w', room_id: r, http_config: {{authorization: {{credentials: T}}}}}}]"
+    );
     let seen = delivered(&webex, &log, &firing("webex")).await;
     assert_eq!((&seen.json()["roomId"], &seen.headers["authorization"]), (&json!("r"), &"Bearer T".parse().unwrap()));
 
     let rocket = format!("  rocketchat_configs: [{{api_url: '{url}', token: T, token_id: I, channel: c}}]");
     let seen = delivered(&rocket, &log, &firing("rocketchat")).await;
     assert_eq!(seen.path, "/api/v1/chat.postMessage");
-    assert_eq!((&seen.headers["x-auth-token"], &seen.headers["x-user-id"]), (&"T".parse().unwrap(), &"I".parse().unwrap()));
+    assert_eq!(
+        (&seen.headers["x-auth-token"], &seen.headers["x-user-id"]),
+        (&"T".parse().unwrap(), &"I".parse().unwrap())
+    );
     assert_eq!(seen.json()["attachments"][0]["color"], "red");
 
-    let mattermost = format!("  mattermost_configs: [{{webhook_url: '{url}/m', channel: c, fields: [{{title: t, value: v}}], priority: {{priority: urgent}}}}]");
+    let mattermost = format!(
+        "  mattermost_configs: [{{webhook_url: '{url}/m', channel: c, fields: [{{title: t, value: v}}], priority: {{priority: urgent}}}}]"
+    );
     let body = delivered(&mattermost, &log, &firing("mattermost")).await.json();
-    assert_eq!((&body["attachments"][0]["title"], &body["priority"]), (&json!(summary), &json!({"priority": "urgent"})));
+    assert_eq!(
+        (&body["attachments"][0]["title"], &body["priority"]),
+        (&json!(summary), &json!({"priority": "urgent"}))
+    );
 }
 
 #[tokio::test]
 async fn paging_receivers_get_what_their_services_take() {
     let (url, log) = server().await;
-    let victorops = format!("  victorops_configs: [{{api_url: '{url}/vo/', api_key: KEY, routing_key: team, custom_fields: {{eg: '{{{{ .Status }}}}'}}}}]");
+    let victorops = format!(
+        "  victorops_configs: [{{api_url: '{url}/vo/', api_key: KEY, routing_key: team, custom_fields: {{eg: '{{{{ .Status }}}}'}}}}]"
+    );
     let seen = delivered(&victorops, &log, &firing("victorops")).await;
     assert_eq!((seen.path.as_str(), &seen.json()["message_type"]), ("/vo/KEY/team", &json!("CRITICAL")));
     assert_eq!(seen.json()["eg"], "firing");
@@ -359,7 +389,9 @@ async fn paging_receivers_get_what_their_services_take() {
     let paths: Vec<String> = log.lock().drain(..).map(|s| s.path).collect();
     assert_eq!(paths, ["/gettoken?corpid=corp&corpsecret=SEC", "/message/send?access_token=tok"]);
 
-    let sns = format!("  sns_configs: [{{api_url: '{url}/sns', topic_arn: 'arn:aws:sns:eu-1:1:t.fifo', sigv4: {{access_key: AK, secret_key: SK}}, attributes: {{k: v}}}}]");
+    let sns = format!(
+        "  sns_configs: [{{api_url: '{url}/sns', topic_arn: 'arn:aws:sns:eu-1:1:t.fifo', sigv4: {{access_key: AK, secret_key: SK}}, attributes: {{k: v}}}}]"
+    );
     let seen = delivered(&sns, &log, &firing("sns")).await;
     let authorization = seen.headers["authorization"].to_str().unwrap();
     assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AK/20231114/eu-1/sns/aws4_request, SignedHeaders="));
@@ -371,8 +403,10 @@ async fn paging_receivers_get_what_their_services_take() {
 #[tokio::test]
 async fn jira_opens_a_groups_issue_again_and_closes_nothing_twice() {
     let (url, log) = server().await;
-    let jira = format!("  jira_configs: [{{api_url: '{url}/rest', project: P, issue_type: Bug, resolve_transition: Done, reopen_transition: Reopen, \
-         http_config: {{basic_auth: {{username: u, password: p}}}}}}]");
+    let jira = format!(
+        "  jira_configs: [{{api_url: '{url}/rest', project: P, issue_type: Bug, resolve_transition: Done, reopen_transition: Reopen, \
+         http_config: {{basic_auth: {{username: u, password: p}}}}}}]"
+    );
     let to = integrations(&jira);
     assert_eq!(to.deliver(&firing("jira")).await, Outcome::Delivered);
     let seen: Vec<Seen> = log.lock().drain(..).collect();
@@ -442,8 +476,5 @@ async fn rendering_shows_the_message_without_its_secrets_and_without_a_network()
 async fn a_template_that_fails_is_given_up_with_its_error() {
     let to = integrations("  slack_configs: [{api_url: 'http://127.0.0.1:1/', channel: '{{ .Nope }}'}]");
     let Outcome::GiveUp { reason } = to.deliver(&firing("slack")).await else { panic!("not given up") };
-    assert_eq!(
-        reason,
-        "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type template.Data"
-    );
+    assert_eq!(reason, "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type template.Data");
 }

@@ -53,9 +53,8 @@ fn compose(mail: &Mail, at: i64) -> Result<lettre::Message, String> {
     let addresses = |what: &str, list: &str| -> Result<Mailboxes, String> {
         list.parse().map_err(|e| format!("parse '{what}' addresses: {e}"))
     };
-    let from: Mailbox = addresses("from", &mail.from)?
-        .into_single()
-        .ok_or_else(|| "must be exactly one 'from' address".to_owned())?;
+    let from: Mailbox =
+        addresses("from", &mail.from)?.into_single().ok_or_else(|| "must be exactly one 'from' address".to_owned())?;
     let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let mut builder = lettre::Message::builder().date(date).from(from);
     for to in addresses("to", &mail.to)? {

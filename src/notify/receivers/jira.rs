@@ -92,7 +92,9 @@ impl JiraConfig {
         match (self.reopen_transition.is_empty(), self.reopen_duration.0 / 60_000) {
             (true, _) => jql.push_str("statusCategory != Done and "),
             (false, 0) => {}
-            (false, minutes) => jql.push_str(&format!("(resolutiondate is EMPTY OR resolutiondate >= -{minutes}m) and ")),
+            (false, minutes) => {
+                jql.push_str(&format!("(resolutiondate is EMPTY OR resolutiondate >= -{minutes}m) and "))
+            }
         }
         jql.push_str(&format!(
             "project={} and labels={} order by status ASC,resolutiondate DESC",

@@ -25,11 +25,8 @@ static POSTED: Mutex<Option<HashMap<String, (String, String)>>> = Mutex::new(Non
 impl SlackConfig {
     fn attachment(&self, with: &Rendering<'_>) -> Result<Json, RenderError> {
         let text = |template: &str| with.text(template);
-        let markdown = if self.mrkdwn_in.is_empty() {
-            json!(["fallback", "pretext", "text"])
-        } else {
-            json!(self.mrkdwn_in)
-        };
+        let markdown =
+            if self.mrkdwn_in.is_empty() { json!(["fallback", "pretext", "text"]) } else { json!(self.mrkdwn_in) };
         let fields = self.fields.iter().map(|f| self.field(f, with)).collect::<Result<Vec<_>, _>>()?;
         let actions = self.actions.iter().map(|a| action(a, with)).collect::<Result<Vec<_>, _>>()?;
         Ok(Fields::default()

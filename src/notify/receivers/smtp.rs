@@ -49,8 +49,7 @@ async fn connect(config: &EmailConfig, hello: &ClientId) -> Result<AsyncSmtpConn
     let implicit = config.force_implicit_tls.unwrap_or(port == IMPLICIT_TLS_PORT);
     let parameters = || tls_parameters(&tls, &host).map_err(retry);
     let first = if implicit { Some(parameters()?) } else { None };
-    let connecting =
-        AsyncSmtpConnection::connect_tokio1((host.as_str(), port), Some(STEP_TIMEOUT), hello, first, None);
+    let connecting = AsyncSmtpConnection::connect_tokio1((host.as_str(), port), Some(STEP_TIMEOUT), hello, first, None);
     let mut connection = connecting.await.map_err(|e| passing("establish connection to server", &e))?;
     if !implicit && config.require_tls.unwrap_or(true) {
         if !connection.can_starttls() {

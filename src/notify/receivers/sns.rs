@@ -177,9 +177,8 @@ impl Signed<'_> {
         let scope = format!("{day}/{}/sns/aws4_request", self.region);
         let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", self.at, digest(&canonical));
         let first = format!("AWS4{}", self.credentials.secret_key.expose());
-        let key = [day, self.region, "sns", "aws4_request"]
-            .iter()
-            .fold(first.into_bytes(), |key, part| hmac(&key, part));
+        let key =
+            [day, self.region, "sns", "aws4_request"].iter().fold(first.into_bytes(), |key, part| hmac(&key, part));
         let signature: String = hmac(&key, &text).iter().map(|b| format!("{b:02x}")).collect();
         let who = &self.credentials.access_key;
         format!("AWS4-HMAC-SHA256 Credential={who}/{scope}, SignedHeaders={names}, Signature={signature}")

@@ -21,10 +21,7 @@ impl WechatConfig {
         let secret = inline_or_file(&self.api_secret, &self.api_secret_file).map_err(|e| retry(e.to_string()))?;
         let secret = secret.unwrap_or_default();
         let query = format!("corpid={}&corpsecret={}", escape::query(&self.corp_id), escape::query(secret.expose()));
-        let url = vec![
-            Part::plain(format!("{}gettoken?", self.base())),
-            Part::secret(&Secret::new(query), ""),
-        ];
+        let url = vec![Part::plain(format!("{}gettoken?", self.base())), Part::secret(&Secret::new(query), "")];
         let mut request = Request::post(url, Json::Null);
         request.method = reqwest::Method::GET;
         request.body = Body::Empty;
