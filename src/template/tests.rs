@@ -137,7 +137,7 @@ fn default_templates_render_what_alertmanagers_do() {
 fn expansion<'a>(
     labels: &'a Labels,
     value: &'a crate::model::Value,
-    query: &'a prometheus::QueryFn,
+    query: &'a prometheus::QueryFn<'a>,
 ) -> prometheus::Expansion<'a> {
     static EXTERNAL: std::sync::LazyLock<Labels> =
         std::sync::LazyLock::new(|| Labels::from_pairs([("cluster", "eu-1")]));

@@ -30,7 +30,7 @@ pub struct AlertTemplate {
 }
 
 /// Runs a query of a template at a time, in milliseconds; the error is the query's, as text.
-pub type QueryFn = dyn Fn(&str, i64) -> Result<Vec<QuerySample>, String>;
+pub type QueryFn<'a> = dyn Fn(&str, i64) -> Result<Vec<QuerySample>, String> + 'a;
 
 /// What a template of an alert may refer to.
 pub struct Expansion<'a> {
@@ -45,7 +45,7 @@ pub struct Expansion<'a> {
     /// The evaluation's time, milliseconds.
     pub at: i64,
     /// Runs a query of the template at that time.
-    pub query: &'a QueryFn,
+    pub query: &'a QueryFn<'a>,
 }
 
 impl AlertTemplate {
