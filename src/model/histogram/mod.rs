@@ -237,7 +237,8 @@ pub(crate) mod testing {
     pub(crate) fn any_exponential() -> impl Strategy<Value = FloatHistogram> {
         (-4..=8i32, side(), side(), 0..9u32, prop::sample::select(vec![0.0, 0.001, 0.5, 1.0, 3.0])).prop_map(
             |(schema, (positive_spans, positive_buckets), (negative_spans, negative_buckets), zero, zero_threshold)| {
-                let total: f64 = positive_buckets.iter().chain(&negative_buckets).sum();
+                // The sum of nothing is -0.
+                let total = positive_buckets.iter().chain(&negative_buckets).sum::<f64>() + 0.0;
                 FloatHistogram {
                     schema,
                     zero_threshold,
