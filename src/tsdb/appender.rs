@@ -132,19 +132,17 @@ impl<'a> Appender<'a> {
 
     /// The reference of the series with these labels, which is created when it is new.
     pub fn series(&mut self, labels: &Labels) -> Result<SeriesRef, AppendError> {
-        let hash = labels.hash64();
-        if let Some(series) = self.db.inner().index.read().find(labels.as_bytes(), hash) {
-            return Ok(series.id);
+        if let Some(id) = self.find_packed(labels.as_bytes()) {
+            return Ok(id);
         }
-        self.db.inner().create_series(labels.clone(), hash)
+        self.db.inner().create_series(labels.clone())
     }
 
     /// The reference of the series with these labels in the packed form of [`Labels::as_bytes`], `None` when there is no
     /// such series (make the labels and use [`Appender::series`]). Allocates nothing: the path of decoders.
     #[inline]
     pub fn find_packed(&self, packed: &[u8]) -> Option<SeriesRef> {
-        let hash = twox_hash::XxHash64::oneshot(0, packed);
-        self.db.inner().index.read().find(packed, hash).map(|s| s.id)
+        self.db.inner().index.read().find(packed).map(|s| s.id)
     }
 
     #[inline]
@@ -201,12 +199,12 @@ impl Inner {
     }
 
     /// Creates a series, unless somebody was faster.
-    pub(super) fn create_series(&self, labels: Labels, hash: u64) -> Result<SeriesRef, AppendError> {
+    pub(super) fn create_series(&self, labels: Labels) -> Result<SeriesRef, AppendError> {
         let mut index = self.index.write();
-        if let Some(series) = index.find(labels.as_bytes(), hash) {
+        if let Some(series) = index.find(labels.as_bytes()) {
             return Ok(series.id);
         }
-        match index.insert(None, labels, hash) {
+        match index.insert(None, labels) {
             Some(series) => {
                 self.counters.series_created.add(1);
                 Ok(series.id)

@@ -3,10 +3,12 @@
 //! Ids ascend and are never given out twice, so postings grow at their end only, what was selected before can be
 //! brought up to date by looking at newer ids alone, and a reference kept by a writer never names another series.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
+use twox_hash::XxHash64;
 
 use crate::model::{Labels, MatchOp, Matcher};
 
@@ -65,12 +67,14 @@ impl Slab {
 }
 
 /// The index.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
     /// Where series find their flushed samples.
     blocks: Arc<BlockSet>,
     slab: Slab,
     by_labels: HashTable<u32>,
+    /// Drawn by each process, so that nobody outside can prepare label sets that collide.
+    seed: u64,
     names: FxHashMap<Box<str>, Values>,
     all: Vec<u32>,
     next_id: u32,
@@ -80,7 +84,20 @@ pub(super) struct Index {
 impl Index {
     /// An empty index of series whose flushed samples are in `blocks`.
     pub(super) fn new(blocks: Arc<BlockSet>) -> Self {
-        Index { blocks, ..Index::default() }
+        Index {
+            blocks,
+            slab: Slab::default(),
+            by_labels: HashTable::new(),
+            seed: RandomState::new().hash_one(0u8),
+            names: FxHashMap::default(),
+            all: Vec::new(),
+            next_id: 0,
+            removals: 0,
+        }
+    }
+
+    fn hash(&self, labels: &[u8]) -> u64 {
+        XxHash64::oneshot(self.seed, labels)
     }
 
     /// The series with this id.
@@ -91,7 +108,8 @@ impl Index {
 
     /// The series with these labels, in the packed form.
     #[inline]
-    pub(super) fn find(&self, labels: &[u8], hash: u64) -> Option<&Arc<MemSeries>> {
+    pub(super) fn find(&self, labels: &[u8]) -> Option<&Arc<MemSeries>> {
+        let hash = self.hash(labels);
         let id = self
             .by_labels
             .find(hash, |id| self.slab.get(*id).is_some_and(|s| s.hash == hash && s.labels.as_bytes() == labels))?;
@@ -100,7 +118,8 @@ impl Index {
 
     /// Adds a series under the next id, or under the id it had before a restart. The labels are not in the index yet.
     /// `None` when ids are used up (after four billion series).
-    pub(super) fn insert(&mut self, id: Option<SeriesRef>, labels: Labels, hash: u64) -> Option<Arc<MemSeries>> {
+    pub(super) fn insert(&mut self, id: Option<SeriesRef>, labels: Labels) -> Option<Arc<MemSeries>> {
+        let hash = self.hash(labels.as_bytes());
         let id = id.map_or(self.next_id, |id| id.0);
         let next = id.checked_add(1)?;
         let series = Arc::new(MemSeries::new(SeriesRef(id), labels, hash, self.blocks.clone()));
@@ -287,9 +306,9 @@ mod tests {
     use crate::model::METRIC_NAME;
 
     fn index(series: &[Labels]) -> Index {
-        let mut index = Index::default();
+        let mut index = Index::new(Arc::default());
         for l in series {
-            index.insert(None, l.clone(), l.hash64()).unwrap();
+            index.insert(None, l.clone()).unwrap();
         }
         index
     }
@@ -334,7 +353,7 @@ mod tests {
         index.remove(&(0..600).collect::<Vec<u32>>());
         assert_eq!(index.names().count(), 0);
         assert!(index.slab.blocks.iter().all(Option::is_none));
-        assert!(index.find(l(5).as_bytes(), l(5).hash64()).is_none());
-        assert_eq!(index.insert(None, l(5), l(5).hash64()).unwrap().id, SeriesRef(600));
+        assert!(index.find(l(5).as_bytes()).is_none());
+        assert_eq!(index.insert(None, l(5)).unwrap().id, SeriesRef(600));
     }
 }

@@ -112,7 +112,7 @@ impl<'a> Column<'a> {
             column.patches = Some(*r);
             let patches = r.size()?;
             for _ in 0..patches {
-                (r.uvarint()?, r.ivarint()?);
+                let _ = (r.uvarint()?, r.ivarint()?);
             }
         }
         Some(column)

@@ -275,14 +275,13 @@ impl Restore {
 
     /// Adds a series, unless a newer one has its labels. An older one was removed before this one was created.
     fn insert(&mut self, id: SeriesRef, labels: Labels) -> Option<Arc<MemSeries>> {
-        let hash = labels.hash64();
-        if let Some(other) = self.index.find(labels.as_bytes(), hash).map(|s| s.id) {
+        if let Some(other) = self.index.find(labels.as_bytes()).map(|s| s.id) {
             if other > id {
                 return None;
             }
             self.index.remove(&[other.0]);
         }
-        self.index.insert(Some(id), labels, hash)
+        self.index.insert(Some(id), labels)
     }
 
     /// Puts a sample back; `false` when its series is not known.
