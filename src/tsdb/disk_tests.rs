@@ -326,6 +326,30 @@ fn a_damaged_block_or_checkpoint_costs_only_itself() {
 }
 
 #[test]
+fn late_series_do_not_mix_the_order_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = open(dir.path());
+    let column = |i: usize, from: i64, to: i64| {
+        let ts: Vec<i64> = (from..to).step_by(60_000).collect();
+        db.append_column(db.series_ref(&labels(i)).unwrap(), &ts, &vec![1.0; ts.len()]).unwrap();
+    };
+    // Windows of a day, one by one; then a series that begins at the day's start, and the first one's rest.
+    for hour in (0..12).step_by(2) {
+        column(0, hour * HOUR, (hour + 2) * HOUR);
+        db.maintain((hour + 3) * HOUR).unwrap();
+    }
+    column(1, 1000, DAY);
+    column(0, 12 * HOUR, DAY);
+    for now in [DAY + HOUR, DAY + 6 * HOUR] {
+        db.maintain(now).unwrap();
+        let want = |from: i64| (from..DAY).step_by(60_000).map(|t| (t, 1.0f64.to_bits())).collect::<Vec<_>>();
+        let all = Model::from([(labels(0).to_string(), want(0)), (labels(1).to_string(), want(1000))]);
+        assert_eq!(difference(&contents(&db), &all), None);
+    }
+    assert_eq!(db.stats().blocks, 1);
+}
+
+#[test]
 fn a_second_process_is_kept_out() {
     let dir = tempfile::tempdir().unwrap();
     let _db = open(dir.path());
@@ -385,7 +409,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn any_history_with_crashes_equals_its_model(steps in prop::collection::vec(step(), 1..60)) {
         let dir = tempfile::tempdir().unwrap();

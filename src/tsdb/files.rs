@@ -91,6 +91,14 @@ pub(super) fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, TsdbError> {
     Ok(all)
 }
 
+/// Deletes the numbered files before `n`.
+pub(super) fn delete_before(dir: &Path, n: u64) -> Result<(), TsdbError> {
+    for (_, path) in numbered(dir)?.into_iter().filter(|(m, _)| *m < n) {
+        fs::remove_file(&path).map_err(because("cannot remove", &path))?;
+    }
+    Ok(())
+}
+
 /// The name of a numbered file.
 pub(super) fn numbered_path(dir: &Path, n: u64) -> PathBuf {
     dir.join(format!("{n:08}"))

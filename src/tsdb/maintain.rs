@@ -7,7 +7,7 @@ use super::block::{Block, BlockName};
 use super::block_writer::{Region, merge_blocks, write_block};
 use super::chunk::WINDOW_MS;
 use super::db::{Disk, Inner, Tsdb};
-use super::files::{because, numbered};
+use super::files::{because, delete_before};
 use super::series::MemSeries;
 use super::{TsdbError, checkpoint};
 
@@ -42,12 +42,12 @@ impl Tsdb {
         if let Some(disk) = &inner.disk {
             let flushed = inner.flush(disk, &mut housekeeping, now)?;
             inner.merge(disk, &mut housekeeping, now)?;
-            inner.delete_old_blocks(disk)?;
+            inner.delete_old_blocks()?;
             inner.remove_idle_series();
             if flushed || disk.unlogged.load(Ordering::Relaxed) || disk.wal_bytes()? > MAX_WAL_BYTES {
                 inner.checkpoint(disk)?;
             } else {
-                inner.sync_log()?;
+                inner.sync_log(disk)?;
             }
         } else {
             inner.drop_old_chunks();
@@ -78,8 +78,11 @@ impl Tsdb {
 }
 
 impl Inner {
-    fn sync_log(&self) -> Result<(), TsdbError> {
-        self.writer.lock().wal.as_ref().map_or(Ok(()), |wal| wal.sync())
+    /// Makes what was committed durable. Commits go on meanwhile.
+    fn sync_log(&self, disk: &Disk) -> Result<(), TsdbError> {
+        let handle = self.writer.lock().wal.as_ref().map(|wal| wal.handle()).transpose()?;
+        let Some(file) = handle else { return Ok(()) };
+        file.sync_data().map_err(because("cannot sync", &disk.files.wal()))
     }
 
     /// All series, by ascending id.
@@ -185,7 +188,7 @@ impl Inner {
     }
 
     /// Deletes the blocks of which every sample is beyond the retention.
-    fn delete_old_blocks(&self, _disk: &Disk) -> Result<(), TsdbError> {
+    fn delete_old_blocks(&self) -> Result<(), TsdbError> {
         let cutoff = self.min_valid();
         let old: Vec<Arc<Block>> = self.blocks.load().iter().filter(|b| b.footer.maxt < cutoff).cloned().collect();
         let names: Vec<BlockName> = old.iter().map(|b| b.name).collect();
@@ -230,6 +233,8 @@ impl Inner {
     fn checkpoint(&self, disk: &Disk) -> Result<(), TsdbError> {
         // Columns that come in from here on may miss the checkpoint: the next one takes them.
         disk.unlogged.store(false, Ordering::SeqCst);
+        // First without the lock, so that little is left to sync with it.
+        self.sync_log(disk)?;
         let (segment, sequence) = {
             let mut writer = self.writer.lock();
             let Some(wal) = &mut writer.wal else { return Ok(()) };
@@ -242,11 +247,7 @@ impl Inner {
         let dir = disk.files.checkpoints();
         checkpoint::write(&dir, segment, next_id, sequence, all.iter().map(|s| &**s))?;
         self.counters.checkpoints.add(1);
-        for (n, path) in numbered(&dir)? {
-            if n < segment {
-                std::fs::remove_file(&path).map_err(because("cannot remove", &path))?;
-            }
-        }
-        self.writer.lock().wal.as_ref().map_or(Ok(()), |wal| wal.delete_before(segment))
+        delete_before(&dir, segment)?;
+        delete_before(&disk.files.wal(), segment)
     }
 }

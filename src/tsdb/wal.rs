@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::model::Value;
 
 use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
-use super::files::{because, numbered, numbered_path};
+use super::files::{because, numbered_path};
 use super::histogram_chunk::{put_histogram, read_histogram};
 use super::log::{MAGIC, Record};
 use super::{SeriesRef, TsdbError};
@@ -137,7 +137,7 @@ impl Wal {
     }
 
     /// Makes all that was written durable.
-    pub(super) fn sync(&self) -> Result<(), TsdbError> {
+    fn sync(&self) -> Result<(), TsdbError> {
         self.file.sync_data().map_err(because("cannot sync", &self.path()))
     }
 
@@ -150,14 +150,9 @@ impl Wal {
         Ok(self.segment)
     }
 
-    /// Deletes the segments before number `segment`.
-    pub(super) fn delete_before(&self, segment: u64) -> Result<(), TsdbError> {
-        for (n, path) in numbered(&self.dir)? {
-            if n < segment {
-                std::fs::remove_file(&path).map_err(because("cannot remove", &path))?;
-            }
-        }
-        Ok(())
+    /// The open segment, to be synced while commits go on.
+    pub(super) fn handle(&self) -> Result<File, TsdbError> {
+        self.file.try_clone().map_err(because("cannot sync", &self.path()))
     }
 
     fn path(&self) -> PathBuf {
