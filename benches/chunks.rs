@@ -36,10 +36,14 @@ const KINDS: &[Kind] = &[
     ("seconds, 9 places", |_| 0, |i| 0.3 * i as f64 + (noise(i) * 1e8).round() / 1e9),
     ("noise", |_| 0, noise),
     ("noise kept for a minute", |_| 0, |i| noise(i / 4)),
-    ("counter with resets and stale markers", |_| 0, |i| match i % 300 {
-        299 => watchbell::model::STALE_NAN,
-        k => 7.0 * k as f64,
-    }),
+    (
+        "counter with resets and stale markers",
+        |_| 0,
+        |i| match i % 300 {
+            299 => watchbell::model::STALE_NAN,
+            k => 7.0 * k as f64,
+        },
+    ),
 ];
 
 fn columns(kind: &Kind) -> (Vec<i64>, Vec<f64>) {
@@ -137,9 +141,8 @@ fn append(c: &mut Criterion) {
                 a.commit().expect("commits")
             });
         });
-        let packed: Vec<Labels> = (0..SERIES)
-            .map(|i| Labels::from_pairs([("__name__", "m".to_owned()), ("i", i.to_string())]))
-            .collect();
+        let packed: Vec<Labels> =
+            (0..SERIES).map(|i| Labels::from_pairs([("__name__", "m".to_owned()), ("i", i.to_string())])).collect();
         group.bench_function(format!("20,000 series by packed labels, {name}"), |b| {
             b.iter(|| {
                 t += STEP;
