@@ -1,5 +1,6 @@
 //! Compressing, reading back and appending samples, by kind of data. Prints the sizes too: they are figures of merit as
 //! well.
+#![allow(clippy::expect_used)] // a benchmark that cannot set itself up has nothing to measure
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! From matchers to series: fresh selections, selections kept between evaluations, and what new series cost them.
+#![allow(clippy::expect_used)] // a benchmark that cannot set itself up has nothing to measure
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
