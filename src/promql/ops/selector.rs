@@ -9,7 +9,7 @@ use super::reader::{self, Slide};
 use super::{Eval, Sink};
 use crate::model::histogram::CounterResetHint;
 use crate::model::sample::is_stale;
-use crate::model::{FloatHistogram, Labels, SampleBuf, Value};
+use crate::model::{Labels, SampleBuf, Value};
 
 /// Streams a selector's series.
 pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
