@@ -18,6 +18,7 @@
 //! - [`routing`]: the route tree, aggregation groups, silences, inhibition, time intervals.
 //! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
 //! - [`engine`]: the sans-IO core: events in, effects out, and the loop that all its drivers share.
+//! - [`ruletest`]: unit tests of rules: promtool's files, promtool's verdicts.
 //! - [`server`]: HTTP: the APIs, our own metrics, pages.
 #![warn(clippy::all)]
 
@@ -35,6 +36,7 @@ pub mod notify;
 pub mod promql;
 pub mod routing;
 pub mod rules;
+pub mod ruletest;
 pub mod server;
 pub mod service;
 pub mod state;

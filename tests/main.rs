@@ -17,6 +17,7 @@ mod remote_datasource;
 mod remote_write_send;
 mod routing_peers;
 mod rule_files;
+mod rule_unit_tests;
 mod scrape_http;
 mod scrape_real;
 mod stage;

@@ -1,11 +1,16 @@
 //! The command line: one file a subcommand.
 
 pub mod check_config;
+pub mod check_rules;
 pub mod demo;
+pub mod fmt;
+pub mod health;
 mod log;
 pub mod query;
 pub mod run;
 pub mod test_promql;
+pub mod test_rules;
+mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,6 +37,11 @@ enum Command {
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
+    /// Check files without running anything.
+    #[command(subcommand)]
+    Check(Check),
+    Fmt(fmt::Fmt),
+    Health(health::Health),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -44,6 +54,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Check {
+    Rules(check_rules::CheckRules),
     /// Check configurations and the files they name.
     Config {
         /// Configurations.
@@ -61,15 +72,22 @@ enum Check {
 impl Check {
     fn execute(&self) -> ExitCode {
         let mut out = std::io::stdout().lock();
-        written(match self {
-            Check::Config { files } => check_config::run(files, &crate::rules::LoadOptions::default(), &mut out),
-            Check::Alertmanager { files } => check_config::run_alertmanager(files, &mut out),
-        })
+        match self {
+            Check::Rules(check) => {
+                drop(out);
+                check.execute()
+            }
+            Check::Config { files } => {
+                written(check_config::run(files, &crate::rules::LoadOptions::default(), &mut out))
+            }
+            Check::Alertmanager { files } => written(check_config::run_alertmanager(files, &mut out)),
+        }
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum Test {
+    Rules(test_rules::TestRules),
     /// Run Prometheus' PromQL test scripts.
     Promql {
         /// Scripts.
@@ -86,6 +104,9 @@ pub fn main() -> ExitCode {
         Command::Query(query) => query.execute(),
         Command::Check(check) => check.execute(),
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
+        Command::Test(Test::Rules(tests)) => tests.execute(),
+        Command::Fmt(fmt) => fmt.execute(),
+        Command::Health(health) => health.execute(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut std::io::stdout());
             ExitCode::SUCCESS

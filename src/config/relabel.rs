@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::yaml::{Decode, Decoder, MapReader, Node};
+use crate::model::re2;
 use crate::section;
 
 section! {
@@ -112,8 +113,7 @@ impl RelabelRegex {
     /// # Errors
     /// What is wrong with it.
     pub fn new(source: &str) -> Result<Self, String> {
-        let compiled = regex::RegexBuilder::new(&format!("^(?s:{source})$")).size_limit(8 << 20).build();
-        match compiled {
+        match re2::compile_anchored(source) {
             Ok(regex) => Ok(RelabelRegex { source: source.to_owned(), compiled: Some(regex) }),
             Err(e) => Err(format!("invalid regular expression {source:?}: {e}")),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::labels::push_quoted;
+use super::re2;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,15 +50,9 @@ enum RegexKind {
     General(Regex),
 }
 
-/// The longest regular expression that is compiled, in bytes.
-pub const MAX_REGEX_LEN: usize = 64 * 1024;
-
 impl AnchoredRegex {
     /// Compiles `source`. Errors say what is wrong with it.
     pub fn new(source: &str) -> Result<Self, String> {
-        if source.len() > MAX_REGEX_LEN {
-            return Err(format!("regular expression of {} bytes is longer than {MAX_REGEX_LEN}", source.len()));
-        }
         let kind = match source {
             ".*" => RegexKind::Anything,
             ".+" => RegexKind::NonEmpty,
@@ -67,12 +62,7 @@ impl AnchoredRegex {
                     all.dedup();
                     RegexKind::Literals(all)
                 }
-                None => RegexKind::General(
-                    regex::RegexBuilder::new(&format!("^(?s:{source})$"))
-                        .size_limit(8 << 20)
-                        .build()
-                        .map_err(|e| e.to_string())?,
-                ),
+                None => RegexKind::General(re2::compile_anchored(source)?),
             },
         };
         Ok(AnchoredRegex { source: Arc::from(source), kind: Arc::new(kind) })
@@ -222,6 +212,6 @@ mod tests {
             assert_eq!(not.matches(value), !want, "not {pattern} on {value:?}");
         }
         assert!(Matcher::new(MatchOp::Regex, "l", "(").is_err());
-        assert!(Matcher::new(MatchOp::Regex, "l", "a".repeat(MAX_REGEX_LEN + 1)).is_err());
+        assert!(Matcher::new(MatchOp::Regex, "l", "a".repeat(re2::MAX_LEN + 1)).is_err());
     }
 }

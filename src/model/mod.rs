@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod math;
 pub mod notation;
 pub mod number;
+pub mod re2;
 pub mod sample;
 
 pub use diagnostic::{Diagnostic, Position};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::yaml::MapReader;
 use crate::model::{METRIC_NAME, Position};
+use crate::template;
 
 /// A rule as messages name it.
 pub struct RuleHead<'a> {
@@ -45,7 +46,7 @@ pub fn rule(
         }
         (false, false) => m.error("alert", format!("{head}: only one of 'record' and 'alert' must be set")),
         (false, true) => recording(m, head, annotations, hold, keep_firing),
-        (true, false) => {}
+        (true, false) => templates(m, head, labels, annotations),
     }
     for (label, _) in labels {
         if let Some(message) = label_name(label) {
@@ -68,6 +69,16 @@ fn recording(m: &MapReader, head: &RuleHead, annotations: &[(String, String)], h
             "record",
             format!("{head}: braces present in the recording rule name; should it be in expr?: {}", head.record),
         );
+    }
+}
+
+fn templates(m: &MapReader, head: &RuleHead, labels: &[(String, String)], annotations: &[(String, String)]) {
+    for (key, kind, pairs) in [("labels", "label", labels), ("annotations", "annotation", annotations)] {
+        for (field, text) in pairs {
+            if let Err(e) = template::prometheus::check(head.alert, text) {
+                m.decoder().error(entry(m, key, field), format!("{head}: {kind} {field:?}: {e}"));
+            }
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::value::{CallError, Value};
 
 /// A compiled expression; patterns come from templates, so their compiled size is bounded.
 fn compile(source: &str) -> Result<regex::Regex, CallError> {
-    regex::RegexBuilder::new(source).size_limit(1 << 20).build().map_err(|e| {
-        let text = e.to_string();
+    crate::model::re2::compile(source).map_err(|e| {
+        let text = e;
         // The crate draws a picture of the pattern; its last line says what is wrong.
         let cause = text.lines().last().unwrap_or("").trim_start_matches("error: ");
         CallError::failed(format!("error parsing regexp: {cause}: `{source}`"))

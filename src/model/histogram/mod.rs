@@ -17,6 +17,7 @@ mod format;
 mod integer;
 mod layout;
 mod reset;
+mod stored;
 mod trim;
 mod validate;
 
@@ -27,6 +28,7 @@ pub use classic::{ClassicError, ClassicHistogram};
 pub use estimate::{NanEffect, QuantileEstimate};
 pub use format::BoundaryRule;
 pub use integer::Histogram;
+pub use stored::stored_after;
 pub use validate::HistogramDefect;
 
 /// How a histogram relates to the one before it in its series (Prometheus' `histogram.CounterResetHint`).

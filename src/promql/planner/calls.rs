@@ -6,7 +6,7 @@ use super::super::error::Fault;
 use super::super::func::{RangeMode, Special, ValueType};
 use super::super::plan::{InfoNode, NodeId, NodeKind, QueryScalar, ReadTiming};
 use super::{Planner, one_name, timing, unwrap_parens};
-use crate::model::matcher::MAX_REGEX_LEN;
+use crate::model::re2;
 use crate::model::{METRIC_NAME, MatchOp, Matcher};
 
 /// Compiles a call of an operator.
@@ -106,11 +106,7 @@ fn time_of_sample(p: &mut Planner<'_>, start: bool, call: &Call, span: Span) -> 
 fn label_replace(p: &mut Planner<'_>, call: &Call, span: Span) -> Result<NodeId, Fault> {
     let input = p.argument(call, 0)?;
     let (dst, replacement, src, pattern) = (string(call, 1)?, string(call, 2)?, string(call, 3)?, string(call, 4)?);
-    if pattern.len() > MAX_REGEX_LEN {
-        return Err(Fault::new(span_of(call, 4), format!("regular expression is longer than {MAX_REGEX_LEN} bytes")));
-    }
-    let built = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(8 << 20).build();
-    let Ok(regex) = built else {
+    let Ok(regex) = re2::compile_anchored(&pattern) else {
         return Err(Fault::new(span_of(call, 4), format!("invalid regular expression in label_replace(): {pattern}")));
     };
     check_destination(&dst, "label_replace", span_of(call, 1))?;

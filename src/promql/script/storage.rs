@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::histogram::CounterResetHint;
-use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value, is_stale};
+use crate::model::histogram::stored_after;
+use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value};
 use crate::tsdb::{Queryable, Series, StorageError};
 
 /// A small store: every series a vector of samples ascending in time.
@@ -44,7 +44,7 @@ impl MemoryStorage {
         let value = match value {
             Value::Histogram(h) => {
                 let before = at.checked_sub(1).and_then(|i| samples.get(i)).map(|s| &s.value);
-                Value::Histogram(with_stored_hint(h, before))
+                Value::Histogram(stored_after(h, before))
             }
             float => float,
         };
@@ -58,26 +58,6 @@ impl MemoryStorage {
     fn matching(&self, matchers: &[Matcher]) -> impl Iterator<Item = &Arc<MemorySeries>> {
         self.series.values().filter(move |s| matchers.iter().all(|m| m.matches(s.labels.value(&m.name))))
     }
-}
-
-/// Samples of one chunk are known to be without resets; the first of a chunk tells nothing. A chunk ends where the
-/// layout changes, a counter is reset, or a float comes in between.
-fn with_stored_hint(h: Arc<FloatHistogram>, before: Option<&Value>) -> Arc<FloatHistogram> {
-    if h.counter_reset_hint == CounterResetHint::Gauge || is_stale(h.sum) {
-        return h;
-    }
-    let same_chunk = match before {
-        Some(Value::Histogram(b)) if !is_stale(b.sum) => {
-            b.counter_reset_hint != CounterResetHint::Gauge
-                && h.counter_reset_hint != CounterResetHint::Reset
-                && (b.schema, b.zero_threshold.to_bits()) == (h.schema, h.zero_threshold.to_bits())
-                && b.custom_values == h.custom_values
-                && !h.detect_reset(b)
-        }
-        _ => false,
-    };
-    let hint = if same_chunk { CounterResetHint::NotReset } else { CounterResetHint::Unknown };
-    Arc::new(FloatHistogram { counter_reset_hint: hint, ..FloatHistogram::clone(&h) })
 }
 
 impl Queryable for MemoryStorage {

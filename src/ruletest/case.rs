@@ -1,0 +1,108 @@
+//! A unit-test file as it was written: promtool's format.
+
+use std::sync::Arc;
+
+use crate::model::notation::Values;
+use crate::model::{Labels, Position, Value};
+
+/// A test file.
+#[derive(Clone, Debug)]
+pub struct TestFile {
+    /// The file as the user named it.
+    pub file: Arc<str>,
+    /// Globs of rule files, relative to the test file.
+    pub rule_files: Vec<(String, Position)>,
+    /// How often all groups are evaluated, milliseconds.
+    pub evaluation_interval: i64,
+    /// Names of groups that are evaluated first, in this order.
+    pub group_eval_order: Vec<(String, Position)>,
+    /// Whether expected and actual floats may differ in the last bits.
+    pub fuzzy_compare: bool,
+    /// The tests.
+    pub tests: Vec<TestGroup>,
+}
+
+/// One test: series, and what is expected of rules and expressions over them.
+#[derive(Clone, Debug)]
+pub struct TestGroup {
+    /// Its name, empty when it has none.
+    pub name: String,
+    /// Where it begins.
+    pub position: Position,
+    /// Milliseconds between the samples of the input series.
+    pub interval: i64,
+    /// The time of the first sample, milliseconds since the epoch.
+    pub start: i64,
+    /// The input series.
+    pub input_series: Vec<InputSeries>,
+    /// `external_labels`, for templates.
+    pub external_labels: Labels,
+    /// `external_url`, for templates.
+    pub external_url: String,
+    /// Expected alerts.
+    pub alert_tests: Vec<AlertTest>,
+    /// Expected results of expressions.
+    pub expr_tests: Vec<ExprTest>,
+}
+
+/// One input series.
+#[derive(Clone, Debug)]
+pub struct InputSeries {
+    /// Labels, metric name included.
+    pub labels: Labels,
+    /// Its samples, one slot an interval.
+    pub values: Values,
+}
+
+/// The firing alerts of one name that are expected at one time.
+#[derive(Clone, Debug)]
+pub struct AlertTest {
+    /// Where it stands.
+    pub position: Position,
+    /// Milliseconds after the test's start.
+    pub eval_time: i64,
+    /// The alert's name.
+    pub alertname: String,
+    /// What fires.
+    pub expected: Vec<ExpectedAlert>,
+}
+
+/// One expected alert.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExpectedAlert {
+    /// Labels, `alertname` included.
+    pub labels: Labels,
+    /// Rendered annotations.
+    pub annotations: Labels,
+}
+
+/// What an expression is expected to evaluate to.
+#[derive(Clone, Debug)]
+pub struct ExprTest {
+    /// Where it stands.
+    pub position: Position,
+    /// The expression.
+    pub expr: String,
+    /// Milliseconds after the test's start.
+    pub eval_time: i64,
+    /// The expected samples.
+    pub expected: Vec<ExpectedSample>,
+}
+
+/// One expected sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedSample {
+    /// Labels, metric name included.
+    pub labels: Labels,
+    /// Value.
+    pub value: Value,
+}
+
+impl TestGroup {
+    /// The last time anything is expected at, milliseconds after the start.
+    pub fn last_eval_time(&self) -> i64 {
+        let alerts = self.alert_tests.iter().map(|t| t.eval_time);
+        let exprs = self.expr_tests.iter().map(|t| t.eval_time);
+        alerts.chain(exprs).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,192 @@
+//! Test files and the rule files they name: found, loaded once, run side by side.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::alerting::rule::{GroupSpec, RuleSpec};
+use crate::alerting::spec::GroupDefaults;
+use crate::model::Diagnostic;
+use crate::promql::Features;
+use crate::rules::{self, LoadOptions, RuleGroup};
+use crate::template::prometheus::TemplateCache;
+
+use super::case::TestFile;
+use super::outcome::{FileOutcome, TestOutcome};
+use super::parse;
+use super::run::{LoadedGroups, LoneRule, run_test};
+
+/// How tests are run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only tests whose name matches one of these; all when empty.
+    pub run: Vec<regex::Regex>,
+    /// Accept keys nobody knows, in test files and in rule files.
+    pub ignore_unknown_fields: bool,
+    /// Switches of the language.
+    pub features: Features,
+    /// Most threads; 0 for as many as the machine has.
+    pub threads: usize,
+}
+
+/// Runs test files, several at a time; `done` hears of each as it ends, in whatever order. The outcomes are in the order
+/// of the files.
+pub fn run_files(files: &[PathBuf], options: &Options, done: &(dyn Fn(&FileOutcome) + Sync)) -> Vec<FileOutcome> {
+    let cache = RuleCache::default();
+    let next = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<FileOutcome>>> = files.iter().map(|_| Mutex::default()).collect();
+    let machine = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if options.threads == 0 { machine } else { options.threads };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(files.len()) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(file), Some(slot)) = (files.get(i), slots.get(i)) else { return };
+                    let outcome = run_file(file, options, &cache);
+                    done(&outcome);
+                    *slot.lock() = Some(outcome);
+                }
+            });
+        }
+    });
+    slots.into_iter().filter_map(Mutex::into_inner).collect()
+}
+
+fn run_file(path: &Path, options: &Options, cache: &RuleCache) -> FileOutcome {
+    let name: Arc<str> = path.display().to_string().into();
+    let mut outcome = FileOutcome::new(name.clone());
+    let loaded = read(path, &name)
+        .map_err(|d| vec![d])
+        .and_then(|text| parse::parse(&name, &text, options.ignore_unknown_fields))
+        .and_then(|file| load_groups(path, &file, options, cache, &mut outcome.warnings).map(|groups| (file, groups)));
+    let (file, groups) = match loaded {
+        Ok(loaded) => loaded,
+        Err(defects) => {
+            outcome.bad_input = defects;
+            return outcome;
+        }
+    };
+    for test in &file.tests {
+        if !options.run.is_empty() && !options.run.iter().any(|r| r.is_match(&test.name)) {
+            continue;
+        }
+        let result = run_test(&file, test, &groups, options.features);
+        let first = outcome.failures.len();
+        outcome.passed += result.passed;
+        outcome.failures.extend(result.failures);
+        let failures = first..outcome.failures.len();
+        let (name, position) = (test.name.clone(), test.position);
+        outcome.tests.push(TestOutcome { name, position, passed: result.passed, failures });
+    }
+    outcome
+}
+
+/// Reads a test file and the rules it names, without running anything.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn load(path: &Path, options: &Options) -> Result<(TestFile, LoadedGroups), Vec<Diagnostic>> {
+    let name: Arc<str> = path.display().to_string().into();
+    let text = read(path, &name).map_err(|d| vec![d])?;
+    let file = parse::parse(&name, &text, options.ignore_unknown_fields)?;
+    let groups = load_groups(path, &file, options, &RuleCache::default(), &mut Vec::new())?;
+    Ok((file, groups))
+}
+
+fn read(path: &Path, name: &Arc<str>) -> Result<String, Diagnostic> {
+    let defect = |message: String| Diagnostic::new(name, crate::model::Position::default(), message);
+    let bytes = std::fs::read(path).map_err(|e| defect(format!("cannot be read: {e}")))?;
+    String::from_utf8(bytes).map_err(|e| defect(format!("is not UTF-8 from byte {}", e.utf8_error().valid_up_to())))
+}
+
+type Loaded = Arc<Result<Vec<SharedGroup>, Vec<Diagnostic>>>;
+
+/// Rule files that were read, by path, and their templates: many tests share them.
+#[derive(Default)]
+struct RuleCache(Mutex<FxHashMap<PathBuf, Loaded>>, Arc<TemplateCache>);
+
+impl RuleCache {
+    fn load(&self, path: &Path, options: &Options) -> Loaded {
+        if let Some(known) = self.0.lock().get(path) {
+            return known.clone();
+        }
+        let name: Arc<str> = path.display().to_string().into();
+        let how = LoadOptions { features: options.features, ignore_unknown_fields: options.ignore_unknown_fields };
+        let groups = read(path, &name).map_err(|d| vec![d]).and_then(|text| rules::load_str(&name, &text, &how));
+        let loaded: Loaded = Arc::new(groups.map(|g| g.iter().map(SharedGroup::new).collect()));
+        self.0.lock().insert(path.to_owned(), loaded.clone());
+        loaded
+    }
+}
+
+/// A group ready to be run in any number of tests: every rule as a group of its own.
+struct SharedGroup {
+    name: Arc<str>,
+    rules: Vec<LoneRule>,
+}
+
+impl SharedGroup {
+    fn new(group: &RuleGroup) -> Self {
+        // The interval is the test's, whatever the group says.
+        let whole = GroupSpec::of(group, &GroupDefaults::default());
+        let alone =
+            |rule: &Arc<RuleSpec>| (Arc::new(GroupSpec { rules: vec![rule.clone()], ..whole.clone() }), rule.clone());
+        SharedGroup { name: group.name.clone(), rules: whole.rules.iter().map(alone).collect() }
+    }
+}
+
+/// All groups of a test file's rule files, in evaluation order: those that `group_eval_order` names by their place in
+/// it, others as if they stood first.
+fn load_groups(
+    path: &Path,
+    file: &TestFile,
+    options: &Options,
+    cache: &RuleCache,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<LoadedGroups, Vec<Diagnostic>> {
+    let (mut defects, mut loaded) = (Vec::new(), Vec::new());
+    let base = path.parent().unwrap_or(Path::new(""));
+    for (pattern, at) in &file.rule_files {
+        let matches = match expand(base, pattern) {
+            Ok(matches) => matches,
+            Err(e) => {
+                defects.push(Diagnostic::new(&file.file, *at, format!("bad pattern {pattern:?}: {e}")));
+                continue;
+            }
+        };
+        if matches.is_empty() {
+            // A warning, as in promtool: the assertions will tell whether rules are missing.
+            warnings.push(Diagnostic::new(&file.file, *at, format!("no file matches {pattern}")));
+        }
+        loaded.extend(matches.iter().map(|p| cache.load(p, options)));
+    }
+    let mut groups: Vec<&SharedGroup> = Vec::new();
+    for result in &loaded {
+        match &**result {
+            Ok(found) => groups.extend(found),
+            Err(found) => defects.extend(found.iter().cloned()),
+        }
+    }
+    if !defects.is_empty() {
+        return Err(defects);
+    }
+    let order = |g: &&SharedGroup| file.group_eval_order.iter().position(|(n, _)| **n == *g.name).unwrap_or(0);
+    groups.sort_by_key(order);
+    Ok(LoadedGroups {
+        templates: cache.1.clone(),
+        rules: groups.into_iter().flat_map(|g| g.rules.iter().cloned()).collect(),
+    })
+}
+
+/// The files a glob names, sorted.
+fn expand(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
+    // What stands before the pattern is a path and must not be read as one.
+    let prefix = glob::Pattern::escape(&base.display().to_string());
+    let full = if Path::new(pattern).is_absolute() { pattern.to_owned() } else { format!("{prefix}/{pattern}") };
+    let full = if prefix.is_empty() { pattern.to_owned() } else { full };
+    Ok(glob::glob(&full)?.filter_map(Result::ok).collect())
+}

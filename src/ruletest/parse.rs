@@ -1,0 +1,202 @@
+//! Reads promtool's test files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, InputSeries, TestFile, TestGroup};
+use crate::config::yaml::{Decoder, Duration, MapReader, Node};
+use crate::model::notation::{self, Content};
+use crate::model::{ALERT_NAME, Diagnostic, Labels, Value, duration};
+
+/// The default of `evaluation_interval` and of `interval`, milliseconds.
+const DEFAULT_INTERVAL: i64 = 60_000;
+
+/// Reads a test file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(file: &str, text: &str, ignore_unknown_fields: bool) -> Result<TestFile, Vec<Diagnostic>> {
+    let decoder = Decoder::new(file, text).ignoring_unknown_fields(ignore_unknown_fields);
+    let parsed = decoder.document().and_then(|root| Reader { d: &decoder }.file(&root));
+    decoder.finish(parsed)
+}
+
+struct Reader<'a> {
+    d: &'a Decoder<'a>,
+}
+
+impl Reader<'_> {
+    fn file(&self, root: &Node) -> Option<TestFile> {
+        let m = self.d.mapping(root, "test file")?;
+        let interval = m.get("evaluation_interval").map_or(0, Duration::millis);
+        let evaluation_interval = if interval > 0 { interval } else { DEFAULT_INTERVAL };
+        let group_eval_order = self.strings(&m, "group_eval_order");
+        for (i, (name, at)) in group_eval_order.iter().enumerate() {
+            if group_eval_order.iter().take(i).any(|(other, _)| other == name) {
+                self.d.error(*at, format!("group name repeated in evaluation order: {name}"));
+            }
+        }
+        let file = TestFile {
+            file: Arc::clone(self.d.file()),
+            rule_files: self.strings(&m, "rule_files"),
+            evaluation_interval,
+            group_eval_order,
+            fuzzy_compare: m.get("fuzzy_compare").unwrap_or(false),
+            tests: self.list(&m, "tests").iter().filter_map(|n| self.test(n, evaluation_interval)).collect(),
+        };
+        m.finish();
+        Some(file)
+    }
+
+    fn strings(&self, m: &MapReader, key: &'static str) -> Vec<(String, crate::model::Position)> {
+        let text = |n: &Node| n.text().map(|t| (t.to_owned(), n.position)).or_else(|| self.d.mismatch(n, "a string"));
+        self.list(m, key).iter().filter_map(text).collect()
+    }
+
+    /// The items of a list; absent and null are empty.
+    fn list<'n>(&self, m: &MapReader<'n>, key: &'static str) -> &'n [Node] {
+        let Some(node) = m.node_at(key) else { return &[] };
+        node.items().unwrap_or_else(|| {
+            self.d.mismatch::<()>(node, "a list");
+            &[]
+        })
+    }
+
+    fn test(&self, node: &Node, evaluation_interval: i64) -> Option<TestGroup> {
+        let m = self.d.mapping(node, "test")?;
+        let interval = m.get("interval").map_or(0, Duration::millis);
+        let test = TestGroup {
+            name: m.get("name").unwrap_or_default(),
+            position: node.position,
+            interval: if interval > 0 { interval } else { evaluation_interval },
+            start: m.node_at("start_timestamp").and_then(|n| self.timestamp(n)).unwrap_or(0),
+            input_series: self.list(&m, "input_series").iter().filter_map(|n| self.series(n)).collect(),
+            external_labels: self.labels(&m, "external_labels"),
+            external_url: m.get("external_url").unwrap_or_default(),
+            alert_tests: self.list(&m, "alert_rule_test").iter().filter_map(|n| self.alert_test(n)).collect(),
+            expr_tests: self.list(&m, "promql_expr_test").iter().filter_map(|n| self.expr_test(n)).collect(),
+        };
+        m.finish();
+        Some(test)
+    }
+
+    /// RFC 3339, or seconds since the epoch.
+    fn timestamp(&self, node: &Node) -> Option<i64> {
+        let text = node.text().unwrap_or("");
+        if let Ok(seconds) = text.parse::<f64>()
+            && seconds.abs() < 1e12
+        {
+            return Some((seconds * 1e3).round() as i64);
+        }
+        match chrono::DateTime::parse_from_rfc3339(text) {
+            Ok(t) => Some(t.timestamp_millis()),
+            Err(_) => self.d.mismatch(node, "a time in RFC 3339 or in seconds since the epoch"),
+        }
+    }
+
+    fn labels(&self, m: &MapReader, key: &'static str) -> Labels {
+        Labels::from_pairs(m.get::<BTreeMap<String, String>>(key).unwrap_or_default())
+    }
+
+    fn series(&self, node: &Node) -> Option<InputSeries> {
+        let m = self.d.mapping(node, "input series")?;
+        let series = m.node_at("series").and_then(|n| {
+            let text = n.text().or_else(|| self.d.mismatch(n, "a series such as up{job=\"x\"}"))?;
+            self.notation(n, text, notation::parse_series(text))
+        });
+        let values = m.node_at("values").and_then(|n| {
+            let text = n.text().or_else(|| self.d.mismatch(n, "samples such as 0+1x10"))?;
+            self.notation(n, text, notation::parse_values(text))
+        });
+        m.finish();
+        if !m.has("series") {
+            m.error("series", "expected series, found an input series without one");
+        }
+        let Content::Samples(_) = series.as_ref()?.content else {
+            m.error("series", "expected a series, found start timestamps");
+            return None;
+        };
+        Some(InputSeries { labels: series?.labels, values: values.unwrap_or_default() })
+    }
+
+    /// Unwraps a text in series notation, or reports the defect where it stands in the file.
+    fn notation<T>(&self, node: &Node, text: &str, parsed: Result<T, notation::NotationError>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(e) => {
+                let offset = text.char_indices().nth(e.column.saturating_sub(1)).map_or(text.len(), |(i, _)| i);
+                self.d.error(self.d.locate(node, offset), e.message);
+                None
+            }
+        }
+    }
+
+    /// A time after the test's start; it may be negative in no file.
+    fn eval_time(&self, m: &MapReader) -> i64 {
+        m.node_at("eval_time")
+            .and_then(|n| {
+                let text = n.text().unwrap_or("");
+                duration::parse(text).map_err(|e| self.d.error(n.position, e)).ok()
+            })
+            .unwrap_or(0)
+    }
+
+    fn alert_test(&self, node: &Node) -> Option<AlertTest> {
+        let m = self.d.mapping(node, "alert_rule_test")?;
+        let alertname: String = m.get("alertname").unwrap_or_default();
+        let eval_time = self.eval_time(&m);
+        if alertname.is_empty() {
+            let at = duration::format(eval_time);
+            m.error(
+                "alertname",
+                format!("an item under alert_rule_test misses required attribute alertname at eval_time {at}"),
+            );
+        }
+        let expected = self.list(&m, "exp_alerts").iter().filter_map(|n| self.expected_alert(n, &alertname)).collect();
+        m.finish();
+        Some(AlertTest { position: node.position, eval_time, alertname, expected })
+    }
+
+    fn expected_alert(&self, node: &Node, alertname: &str) -> Option<ExpectedAlert> {
+        let m = self.d.mapping(node, "exp_alerts")?;
+        let mut labels = self.labels(&m, "exp_labels").to_builder();
+        labels.set(ALERT_NAME, alertname);
+        let annotations = self.labels(&m, "exp_annotations");
+        m.finish();
+        Some(ExpectedAlert { labels: labels.build(), annotations })
+    }
+
+    fn expr_test(&self, node: &Node) -> Option<ExprTest> {
+        let m = self.d.mapping(node, "promql_expr_test")?;
+        let test = ExprTest {
+            position: node.position,
+            expr: m.get("expr").unwrap_or_default(),
+            eval_time: self.eval_time(&m),
+            expected: self.list(&m, "exp_samples").iter().filter_map(|n| self.expected_sample(n)).collect(),
+        };
+        m.finish();
+        Some(test)
+    }
+
+    fn expected_sample(&self, node: &Node) -> Option<ExpectedSample> {
+        let m = self.d.mapping(node, "exp_samples")?;
+        let labels = m.node_at("labels").map_or(Some(Labels::empty()), |n| {
+            let text = n.text().or_else(|| self.d.mismatch(n, "labels such as up{job=\"x\"}"))?;
+            if text.trim().is_empty() {
+                return Some(Labels::empty());
+            }
+            self.notation(n, text, notation::parse_metric(text))
+        });
+        let histogram = m.node_at("histogram").filter(|n| n.text() != Some("")).map(|n| {
+            let text = n.text().or_else(|| self.d.mismatch(n, "a histogram such as {{sum:1 count:1}}"))?;
+            self.notation(n, text, notation::parse_histogram(text))
+        });
+        let float = m.get::<f64>("value").unwrap_or(0.0);
+        m.finish();
+        let value = match histogram {
+            Some(h) => Value::Histogram(Arc::new(h?)),
+            None => Value::Float(float),
+        };
+        Some(ExpectedSample { labels: labels?, value })
+    }
+}

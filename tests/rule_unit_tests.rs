@@ -1,0 +1,345 @@
+//! Unit tests of rules: promtool's verdict on the field's own files, failures a person can read, and no expectation that
+//! may be altered unnoticed.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use watchbell::model::notation::parse_values;
+use watchbell::model::{Labels, Value, is_stale, number};
+use watchbell::ruletest::case::{ExpectedAlert, ExpectedSample, TestFile};
+use watchbell::ruletest::files::load;
+use watchbell::ruletest::report::{self, Style};
+use watchbell::ruletest::run::run_test;
+use watchbell::ruletest::{FileOutcome, Options, run_files};
+
+use crate::support::{peers, shared};
+
+/// The files of the index with promtool's verdict (`true`: passes).
+fn indexed(root: &Path) -> Vec<(PathBuf, bool)> {
+    let index = std::fs::read_to_string(root.join("INDEX.tsv")).unwrap();
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        // The one file that promtool 3.5 cannot read was written for 3.14, which passes it.
+        (root.join(fields[0]), fields[7] != "fail")
+    };
+    index.lines().skip(1).map(row).collect()
+}
+
+fn run(files: &[PathBuf]) -> Vec<FileOutcome> {
+    run_files(files, &Options::default(), &|_| {})
+}
+
+#[test]
+fn the_verdict_on_every_file_of_the_field_is_promtools() {
+    let Some(root) = shared("ruletests") else { return };
+    let files = indexed(&root);
+    assert!(files.len() >= 147, "{} files", files.len());
+    let outcomes = run(&files.iter().map(|(f, _)| f.clone()).collect::<Vec<_>>());
+    let wrong: Vec<String> = outcomes
+        .iter()
+        .zip(&files)
+        .filter(|(o, (_, pass))| o.is_success() != *pass)
+        .map(|(o, _)| report::file_text(o, Style::Plain))
+        .collect();
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn promtool_itself_gives_the_verdicts_of_the_index() {
+    let (Some(root), Some(promtool)) = (shared("ruletests"), peers::find("promtool")) else { return };
+    let files: Vec<_> = indexed(&root).into_iter().filter(|(f, _)| !f.ends_with("start-time-test.yml")).collect();
+    let next = AtomicUsize::new(0);
+    let wrong = parking_lot::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((file, pass)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ran = std::process::Command::new(&promtool).args(["test", "rules"]).arg(file).output().unwrap();
+                    if ran.status.success() != *pass {
+                        wrong.lock().push(file.clone());
+                    }
+                }
+            });
+        }
+    });
+    assert!(wrong.lock().is_empty(), "{:?}", wrong.lock());
+}
+
+/// Every way to alter an expectation of a test, each as a test file of its own.
+fn mutants(file: &TestFile, test: usize) -> Vec<(String, TestFile)> {
+    let mut out = Vec::new();
+    let mut push = |what: String, change: &dyn Fn(&mut TestFile)| {
+        let mut altered = file.clone();
+        change(&mut altered);
+        out.push((what, altered));
+    };
+    let relabel = |l: &Labels| {
+        let mut b = l.to_builder();
+        b.set("altered", "yes");
+        b.build()
+    };
+    for (i, alert) in file.tests[test].alert_tests.iter().enumerate() {
+        let name = &alert.alertname;
+        push(format!("one more {name}"), &|f| {
+            let labels = Labels::from_pairs([("alertname", name.as_str()), ("altered", "yes")]);
+            let extra = ExpectedAlert { labels, annotations: Labels::empty() };
+            f.tests[test].alert_tests[i].expected.push(extra);
+        });
+        if !alert.expected.is_empty() {
+            push(format!("one {name} fewer"), &|f| drop(f.tests[test].alert_tests[i].expected.pop()));
+            push(format!("another label of {name}"), &|f| {
+                let e = &mut f.tests[test].alert_tests[i].expected[0];
+                e.labels = relabel(&e.labels);
+            });
+            push(format!("another annotation of {name}"), &|f| {
+                let e = &mut f.tests[test].alert_tests[i].expected[0];
+                e.annotations = relabel(&e.annotations);
+            });
+        }
+    }
+    for (i, expr) in file.tests[test].expr_tests.iter().enumerate() {
+        push(format!("one more sample of {}", expr.expr), &|f| {
+            let labels = Labels::from_pairs([("altered", "yes")]);
+            f.tests[test].expr_tests[i].expected.push(ExpectedSample { labels, value: Value::Float(1.0) });
+        });
+        if !expr.expected.is_empty() {
+            push(format!("one sample of {} fewer", expr.expr), &|f| drop(f.tests[test].expr_tests[i].expected.pop()));
+            push(format!("another value of {}", expr.expr), &|f| {
+                let e = &mut f.tests[test].expr_tests[i].expected[0];
+                e.value = match &e.value {
+                    Value::Float(v) if v.is_finite() => Value::Float(v * 1.001 + 1e-3),
+                    Value::Float(_) => Value::Float(0.125),
+                    Value::Histogram(h) => {
+                        let mut h = (**h).clone();
+                        h.count += 1.0;
+                        Value::Histogram(Arc::new(h))
+                    }
+                };
+            });
+            push(format!("another label of {}", expr.expr), &|f| {
+                let e = &mut f.tests[test].expr_tests[i].expected[0];
+                e.labels = relabel(&e.labels);
+            });
+        }
+    }
+    out
+}
+
+#[test]
+fn an_altered_expectation_fails_whatever_its_kind() {
+    let Some(root) = shared("ruletests") else { return };
+    // Altering is quadratic in a file's assertions: small files are plenty.
+    let (mut tried, options) = (0, Options::default());
+    for (path, passes) in indexed(&root) {
+        let Ok((file, groups)) = load(&path, &options) else { continue };
+        let assertions: usize = file.tests.iter().map(|t| t.alert_tests.len() + t.expr_tests.len()).sum();
+        if !passes || assertions > 12 || tried > 400 {
+            continue;
+        }
+        for test in 0..file.tests.len() {
+            for (what, altered) in mutants(&file, test) {
+                let result = run_test(&altered, &altered.tests[test], &groups, options.features);
+                assert!(!result.failures.is_empty(), "{}: unnoticed: {what}", path.display());
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 200, "only {tried} expectations were altered");
+}
+
+fn outcome_of(rules: &str, test: &str) -> FileOutcome {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("rules.yml"), rules).unwrap();
+    let path = dir.path().join("test.yml");
+    std::fs::write(&path, test).unwrap();
+    let mut outcome = run(&[path]).remove(0);
+    // The folder's name differs from run to run.
+    let here = format!("{}/", dir.path().display());
+    outcome.file = outcome.file.replace(&here, "").into();
+    for d in outcome.bad_input.iter_mut().chain(&mut outcome.warnings) {
+        d.file = d.file.replace(&here, "").into();
+    }
+    outcome
+}
+
+const RULES: &str = "groups:
+  - name: gpu
+    rules:
+      - record: gpu:temp:max
+        expr: max by (host) (gpu_temp)
+      - alert: GpuHot
+        expr: gpu:temp:max > 85
+        for: 10m
+        labels: {severity: page}
+        annotations: {summary: 'GPU of {{ $labels.host }} at {{ $value }}°C'}
+      - alert: Broken
+        expr: gpu_temp * on (host) gpu_fan
+";
+
+const FAILING: &str = "rule_files: [rules.yml]
+evaluation_interval: 1m
+tests:
+  - name: a hot GPU
+    interval: 1m
+    input_series:
+      - series: gpu_temp{host=\"a\",gpu=\"0\"}
+        values: 80 90x20
+      - series: gpu_temp{host=\"b\",gpu=\"0\"}
+        values: 70x14 90x6
+    alert_rule_test:
+      - eval_time: 15m
+        alertname: GpuHot
+        exp_alerts:
+          - exp_labels: {host: a, severity: page}
+            exp_annotations: {summary: 'GPU of a at 91°C'}
+          - exp_labels: {host: b, severity: page}
+      - eval_time: 15m
+        alertname: GpuHott
+        exp_alerts: [{exp_labels: {host: a}}]
+    promql_expr_test:
+      - expr: gpu:temp:max
+        eval_time: 15m
+        exp_samples:
+          - {labels: 'gpu:temp:max{host=\"a\"}', value: 91}
+          - {labels: 'gpu:temp:max{hots=\"b\"}', value: 90}
+      - expr: gpu_tmp
+        eval_time: 15m
+        exp_samples: [{labels: gpu_tmp, value: 1}]
+      - expr: gpu_temp +
+        eval_time: 15m
+  - name: two fans
+    interval: 1m
+    input_series:
+      - {series: 'gpu_temp{host=\"a\",gpu=\"0\"}', values: 80x5}
+      - {series: 'gpu_fan{host=\"a\",fan=\"0\"}', values: _x3 1x5}
+      - {series: 'gpu_fan{host=\"a\",fan=\"1\"}', values: _x3 1x5}
+    promql_expr_test:
+      - {expr: count(gpu_temp), eval_time: 5m, exp_samples: [{value: 1}]}
+";
+
+#[test]
+fn every_kind_of_failure_reads_well() {
+    let outcome = outcome_of(RULES, FAILING);
+    insta::assert_snapshot!("failures_text", report::file_text(&outcome, Style::Plain));
+    insta::assert_snapshot!("failures_colour", report::file_text(&outcome, Style::Colour));
+    insta::assert_snapshot!("failures_json", report::json_lines(&outcome));
+    insta::assert_snapshot!("failures_github", report::annotations(&outcome));
+    assert_eq!(report::summary_line(std::slice::from_ref(&outcome)), "1 passed, 6 failed");
+    insta::assert_snapshot!("failures_junit", report::junit(&[outcome]));
+}
+
+#[test]
+fn every_defect_of_a_test_file_is_reported_where_it_stands() {
+    let text = "rule_files: [rules.yml, nothing-*.yml]
+evaluation_interval: 1x
+group_eval_order: [a, a]
+tests:
+  - intervall: 1m
+    input_series:
+      - series: 'up{job='
+        values: 1
+      - series: up
+        values: '1 2 three'
+    alert_rule_test:
+      - eval_time: 5m
+        exp_alerts: {}
+    promql_expr_test:
+      - expr: up
+        eval_time: five
+        exp_samples: [{labels: 'up{', value: x}]
+    start_timestamp: yesterday
+";
+    insta::assert_snapshot!("bad_input", report::file_text(&outcome_of(RULES, text), Style::Plain));
+    let bad_rules = "groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: up +\n";
+    let fine = "rule_files: [rules.yml, nothing-*.yml]\ntests: []\n";
+    let outcome = outcome_of(bad_rules, fine);
+    assert_eq!(outcome.bad_input.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.warnings[0].message, "no file matches nothing-*.yml");
+}
+
+/// Numbers from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+
+    fn item(&mut self) -> String {
+        let number = |d: &mut Dice| ["0", "1", "-3", "0.1", "2.5e3", "1e-3", "7"][d.below(7) as usize].to_owned();
+        let times = self.below(4);
+        match self.below(8) {
+            0 => "_".into(),
+            1 => format!("_x{}", times + 1),
+            2 => "stale".into(),
+            3 => ["NaN", "Inf", "-Inf"][self.below(3) as usize].into(),
+            4 => format!("{}x{times}", number(self)),
+            5 => format!("{}+{}x{times}", number(self), number(self).trim_start_matches('-')),
+            6 => format!("{}-{}x{times}", number(self), number(self).trim_start_matches('-')),
+            _ => number(self),
+        }
+    }
+}
+
+#[test]
+fn the_notation_expands_as_promtool_expands_it() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    const INTERVAL_MINUTES: usize = 10;
+    let mut dice = Dice(7);
+    let (mut series, mut expected) = (String::new(), String::new());
+    for i in 0..60 {
+        let notation = (0..=dice.below(5)).map(|_| dice.item()).collect::<Vec<_>>().join(" ");
+        let _ = writeln!(series, "      - {{series: 's{{n=\"{i}\"}}', values: '{notation}'}}");
+        for (step, value) in parse_values(&notation).unwrap().iter().enumerate() {
+            // A step is longer than the lookback: a query sees its own sample or none.
+            let samples = match value {
+                Some(Value::Float(v)) if !is_stale(v) => {
+                    let v = number::format_float_g(v)
+                        .replace("+Inf", ".inf")
+                        .replace("-Inf", "-.inf")
+                        .replace("NaN", ".nan");
+                    format!("[{{labels: 's{{n=\"{i}\"}}', value: {v}}}]")
+                }
+                _ => "[]".to_owned(),
+            };
+            let at = step * INTERVAL_MINUTES;
+            let _ = writeln!(expected, "      - {{expr: 's{{n=\"{i}\"}}', eval_time: {at}m, exp_samples: {samples}}}");
+        }
+    }
+    let text = format!(
+        "evaluation_interval: {INTERVAL_MINUTES}m\ntests:\n  - interval: {INTERVAL_MINUTES}m\n    input_series:\n{series}    promql_expr_test:\n{expected}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.yml");
+    std::fs::write(&path, text).unwrap();
+    let theirs = std::process::Command::new(promtool).args(["test", "rules"]).arg(&path).output().unwrap();
+    assert!(theirs.status.success(), "{}", String::from_utf8_lossy(&theirs.stderr));
+    assert!(run(&[path])[0].is_success());
+}
+
+#[test]
+fn a_test_goes_on_where_rules_read_each_other_in_any_order() {
+    let rules = "groups:
+  - name: later
+    rules:
+      - {alert: Late, expr: 'a > 1'}
+      - {record: a, expr: 'b + 1'}
+      - {record: c, expr: 'c + 1 or b'}
+";
+    let test = "rule_files: [rules.yml]
+tests:
+  - interval: 1m
+    input_series: [{series: b, values: 0+1x10}]
+    alert_rule_test:
+      - {eval_time: 1m, alertname: Late, exp_alerts: []}
+      - {eval_time: 2m, alertname: Late, exp_alerts: [{}]}
+    promql_expr_test:
+      - {expr: a, eval_time: 5m, exp_samples: [{labels: a, value: 6}]}
+      - {expr: c, eval_time: 5m, exp_samples: [{labels: c, value: 5}]}
+";
+    let outcome = outcome_of(rules, test);
+    assert!(outcome.is_success(), "{}", report::file_text(&outcome, Style::Plain));
+}
