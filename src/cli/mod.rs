@@ -37,9 +37,6 @@ enum Command {
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
-    /// Check files without running anything.
-    #[command(subcommand)]
-    Check(Check),
     Fmt(fmt::Fmt),
     Health(health::Health),
     /// Print a shell's completion script.
