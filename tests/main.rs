@@ -12,6 +12,7 @@ mod mission_alerts;
 mod packs;
 mod promql_conformance;
 mod promql_robustness;
+mod receivers_email;
 mod receivers_http;
 mod remote_datasource;
 mod remote_write_send;

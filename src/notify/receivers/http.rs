@@ -1,5 +1,8 @@
 //! HTTP on the way to receivers: making requests, and telling errors that pass from errors that stay.
 
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value as Json;
 
@@ -19,6 +22,28 @@ pub(super) struct Link<'a> {
     pub clock: &'a dyn Clock,
     pub group_key: &'a str,
     pub firing: bool,
+    pub memory: &'a Memory,
+}
+
+/// What an integration remembers of groups from one message to the next, such as where a message is that will be
+/// changed later. It is a convenience: a restart forgets it.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<HashMap<String, String>>);
+
+impl Memory {
+    const MOST: usize = 10_000;
+
+    pub fn recall(&self, group_key: &str) -> Option<String> {
+        self.0.lock().get(group_key).cloned()
+    }
+
+    pub fn remember(&self, group_key: &str, what: String) {
+        let mut groups = self.0.lock();
+        if groups.len() >= Self::MOST {
+            groups.clear();
+        }
+        groups.insert(group_key.to_owned(), what);
+    }
 }
 
 /// A receiver's answer.

@@ -43,7 +43,7 @@ use crate::template::alertmanager::Templates;
 pub use message::{Mail, Message};
 pub use rendering::RenderError;
 
-use http::{Link, Reply};
+use http::{Link, Memory, Reply};
 use rendering::Rendering;
 
 /// The longest an attempt may take where the configuration sets no limit.
@@ -125,6 +125,7 @@ struct Integration {
     kind: Arc<dyn Kind>,
     client: HttpClient,
     timeout: Duration,
+    memory: Memory,
 }
 
 /// All integrations of a configuration.
@@ -201,6 +202,7 @@ impl Integrations {
             clock: &*self.clock,
             group_key: &notification.group_key,
             firing: !notification.is_resolved(),
+            memory: &integration.memory,
         };
         let attempt = integration.kind.send(&message, &link);
         match tokio::time::timeout(integration.timeout, attempt).await {
@@ -234,6 +236,6 @@ impl Integration {
             Ok(0) | Err(_) => LONGEST_ATTEMPT,
             Ok(ms) => Duration::from_millis(ms),
         };
-        Ok(Integration { kind, client, timeout })
+        Ok(Integration { kind, client, timeout, memory: Memory::default() })
     }
 }

@@ -1,9 +1,6 @@
 //! Slack: messages by incoming webhook or bot token, as attachments.
 
-use std::collections::HashMap;
-
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 
 use super::http::{Link, Reply, give_up, retry};
@@ -15,13 +12,6 @@ use crate::notify::Outcome;
 
 /// Most characters of a title.
 const LONGEST_TITLE: usize = 1024;
-/// Most groups whose message is remembered for updates.
-const MOST_REMEMBERED: usize = 10_000;
-
-/// Where each group's message is, for `update_message`: by integration and group, channel and time stamp. A restart
-/// forgets it, and the group's next message is a new one.
-static POSTED: Mutex<Option<HashMap<String, (String, String)>>> = Mutex::new(None);
-
 impl SlackConfig {
     fn attachment(&self, with: &Rendering<'_>) -> Result<Json, RenderError> {
         let text = |template: &str| with.text(template);
@@ -56,10 +46,6 @@ impl SlackConfig {
 
     fn uses_token(&self) -> bool {
         !self.app_token.is_empty() || !self.app_token_file.is_empty()
-    }
-
-    fn memory_key(&self, link: &Link<'_>) -> String {
-        format!("{}\u{0}{}", self.channel, link.group_key)
     }
 }
 
@@ -138,10 +124,10 @@ impl Kind for SlackConfig {
     fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Some(request) = message.requests().first() else { return give_up("nothing to send") };
-            let key = self.memory_key(link);
-            let known = POSTED.lock().as_ref().and_then(|m| m.get(&key).cloned()).filter(|_| self.update_message);
-            let reply = match known {
-                Some((channel, ts)) => link.call(&update(request, &channel, &ts)).await,
+            // A restart or a reload forgets where a group's message is: its next message is a new one.
+            let known = link.memory.recall(link.group_key).filter(|_| self.update_message);
+            let reply = match known.as_ref().and_then(|place| place.split_once(' ')) {
+                Some((channel, ts)) => link.call(&update(request, channel, ts)).await,
                 None => link.call(request).await,
             };
             let reply = match reply {
@@ -150,7 +136,7 @@ impl Kind for SlackConfig {
             };
             let outcome = self.judge(&reply);
             if self.update_message && outcome == Outcome::Delivered {
-                remember(key, &reply);
+                remember(link, &reply);
             }
             outcome
         })
@@ -174,15 +160,10 @@ fn update(request: &Request, channel: &str, ts: &str) -> Request {
     request
 }
 
-fn remember(key: String, reply: &Reply) {
+fn remember(link: &Link<'_>, reply: &Reply) {
     let Some(json) = reply.json() else { return };
-    let text = |name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
+    let text = |name: &str| json.get(name).and_then(Json::as_str);
     if let (Some(channel), Some(ts)) = (text("channel"), text("ts")) {
-        let mut posted = POSTED.lock();
-        let posted = posted.get_or_insert_default();
-        if posted.len() >= MOST_REMEMBERED {
-            posted.clear();
-        }
-        posted.insert(key, (channel, ts));
+        link.memory.remember(link.group_key, format!("{channel} {ts}"));
     }
 }
