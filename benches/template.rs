@@ -7,7 +7,8 @@ use watchbell::model::{Labels, Value};
 use watchbell::template::prometheus::{AlertTemplate, Expansion};
 
 fn annotations(c: &mut Criterion) {
-    let labels = Labels::from_pairs([("__name__", "up"), ("instance", "gpu-7:9100"), ("job", "node"), ("model", "bert")]);
+    let labels =
+        Labels::from_pairs([("__name__", "up"), ("instance", "gpu-7:9100"), ("job", "node"), ("model", "bert")]);
     let (value, external) = (Value::Float(0.987), Labels::empty());
     let with = Expansion {
         labels: &labels,

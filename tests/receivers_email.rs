@@ -113,7 +113,9 @@ async fn mail_goes_out_encrypted_and_authenticated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_gets_arabic_text_as_it_was_written() {
     let Some(mut server) = Server::start("starttls", "PLAIN") else { return };
-    let more = format!("{PASSWORD}, text: '{{{{ .CommonAnnotations.summary }}}}', threading: {{enabled: true, thread_by_date: daily}}");
+    let more = format!(
+        "{PASSWORD}, text: '{{{{ .CommonAnnotations.summary }}}}', threading: {{enabled: true, thread_by_date: daily}}"
+    );
     let to = server.integrations(&more);
     assert_eq!(to.deliver(&notification()).await, Outcome::Delivered);
     let mail = server.mail();

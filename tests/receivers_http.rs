@@ -63,9 +63,7 @@ async fn answer(State(log): State<Log>, uri: Uri, headers: HeaderMap, body: Byte
         "date" => {
             (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], "").into_response()
         }
-        "chat.postMessage" | "chat.update" => {
-            (json, r#"{"ok": true, "channel": "C1", "ts": "12.5"}"#).into_response()
-        }
+        "chat.postMessage" | "chat.update" => (json, r#"{"ok": true, "channel": "C1", "ts": "12.5"}"#).into_response(),
         "slackerror" => "invalid_token".into_response(),
         "slackjson" => (json, r#"{"ok": false, "error": "channel_not_found"}"#).into_response(),
         "hang" => std::future::pending().await,
