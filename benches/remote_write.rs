@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use watchbell::ingest::exposition::Format;
-use watchbell::ingest::remote_write::{Protocol, ReceiveLimits, WriteHeaders, encode, receive};
+use watchbell::ingest::remote_write::{Protocol, ReceiveLimits, Receiver, WriteHeaders, encode};
 use watchbell::ingest::scrape::ScrapeSettings;
 use watchbell::ingest::scrape::cache::SeriesCache;
 use watchbell::ingest::scrape::digest::{Digest, digest};
@@ -79,11 +79,10 @@ fn remote_write(c: &mut Criterion) {
             b.iter_custom(|iterations| {
                 let mut total = std::time::Duration::ZERO;
                 for _ in 0..iterations {
-                    let tsdb = Tsdb::in_memory();
+                    let receiver = Receiver::new(Tsdb::in_memory(), ReceiveLimits::default());
                     let headers = WriteHeaders { content_type: protocol.content_type(), content_encoding: "snappy" };
-                    let limits = ReceiveLimits::default();
                     let (first, rest) = bodies.split_at(warm);
-                    let write = |body: &Vec<u8>| black_box(receive(headers, body, &limits, &tsdb).unwrap());
+                    let write = |body: &Vec<u8>| black_box(receiver.receive(headers, body).unwrap());
                     first.iter().for_each(|body| assert!(write(body).samples > 0));
                     let begin = cpu_time();
                     rest.iter().for_each(|body| assert!(write(body).samples > 0));

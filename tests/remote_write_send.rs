@@ -8,7 +8,7 @@ use watchbell::clock::SystemClock;
 use watchbell::config::relabel::RelabelRegex;
 use watchbell::config::{RelabelAction, RelabelConfig};
 use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, SendCounters};
-use watchbell::ingest::remote_write::{ReceiveLimits, WriteHeaders, receive};
+use watchbell::ingest::remote_write::{ReceiveLimits, Receiver, WriteHeaders};
 use watchbell::ingest::store::SampleRow;
 use watchbell::model::{Labels, Matcher, SampleBuf, Value};
 use watchbell::tsdb::{Queryable, Tsdb};
@@ -47,7 +47,7 @@ fn store(tsdb: &Tsdb, request: &Request) {
         content_type: request.header("content-type"),
         content_encoding: request.header("content-encoding"),
     };
-    receive(headers, &request.body, &ReceiveLimits::default(), tsdb).unwrap();
+    Receiver::new(tsdb.clone(), ReceiveLimits::default()).receive(headers, &request.body).unwrap();
 }
 
 fn stored(tsdb: &Tsdb) -> Vec<(String, Vec<i64>)> {

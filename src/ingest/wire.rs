@@ -165,6 +165,11 @@ impl<'a> Fields<'a> {
         Fields { rest: message }
     }
 
+    /// What has not been walked.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next field, `None` at the end of the message.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<Field<'a>>, WireError> {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::engine::live::Live;
+use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::tsdb::Tsdb;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Our series.
     pub storage: Tsdb,
+    /// Takes remote write.
+    pub receiver: Receiver,
     /// Queries of clients.
     pub queries: Queries,
     /// Rules, alerts, routing.

@@ -147,6 +147,7 @@ impl Service {
             service: describe(&options, &prepared, &external_url, clock.now()),
             config: ArcSwap::from_pointee(view(&prepared, clock.now())),
             queries: Queries::new(options.query.clone()),
+            receiver: crate::ingest::remote_write::Receiver::new(parts.storage.clone(), Default::default()),
             storage: parts.storage,
             registry: Registry::new(),
             http: HttpMetrics::default(),

@@ -1,12 +1,16 @@
 //! Receiving: from the body of `POST /api/v1/write` to stored samples.
 //!
-//! The path of a sample is short: the message is walked where it lies, labels are packed into one reused buffer, the
-//! series is found by these bytes, and the batch is committed once. Labels are made only for series that are new.
+//! The path of a sample is short: the message is walked where it lies, the series is found by the bytes of its labels as
+//! they came, and the batch is committed once. Labels are read only of series that the receiver does not remember, and
+//! made only of series that are new.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::Protocol;
+use super::memo::SeriesMemo;
 use super::row::{Row, SymbolError, Symbols};
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::{Labels, METRIC_NAME, Value};
@@ -98,35 +102,52 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Decodes a request and stores its samples.
-///
-/// # Errors
-/// 415 for a content type or encoding that is not accepted, 413 for a body over the limits, 400 for a damaged message
-/// and for samples that cannot be stored (the rest is), 500 when the store fails.
-pub fn receive(
-    headers: WriteHeaders<'_>,
-    body: &[u8],
-    limits: &ReceiveLimits,
-    tsdb: &Tsdb,
-) -> Result<Written, WriteError> {
-    let protocol = accepted_protocol(headers.content_type)?;
-    let encoding = headers.content_encoding;
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
-        let text =
-            format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
-        return Err(WriteError::new(415, text));
+/// Receives requests for one database.
+pub struct Receiver {
+    tsdb: Tsdb,
+    limits: ReceiveLimits,
+    memo: Mutex<SeriesMemo>,
+}
+
+impl Receiver {
+    /// A receiver that stores into `tsdb`.
+    pub fn new(tsdb: Tsdb, limits: ReceiveLimits) -> Self {
+        Receiver { tsdb, limits, memo: Mutex::default() }
     }
-    if body.len() > limits.body {
-        return Err(WriteError::new(413, format!("body of {} bytes is over the limit of {}", body.len(), limits.body)));
+
+    /// Its limits.
+    pub fn limits(&self) -> &ReceiveLimits {
+        &self.limits
     }
-    // Taken out while it is used, so that nothing is borrowed over the work.
-    let mut buffer = BUFFER.take();
-    let result =
-        decompress(body, limits, &mut buffer).and_then(|message| Ingestion::new(tsdb, limits).run(protocol, message));
-    if buffer.capacity() <= KEPT_BUFFER {
-        BUFFER.set(buffer);
+
+    /// Decodes a request and stores its samples.
+    ///
+    /// # Errors
+    /// 415 for a content type or encoding that is not accepted, 413 for a body over the limits, 400 for a damaged
+    /// message and for samples that cannot be stored (the rest is), 500 when the store fails.
+    pub fn receive(&self, headers: WriteHeaders<'_>, body: &[u8]) -> Result<Written, WriteError> {
+        let protocol = accepted_protocol(headers.content_type)?;
+        let (encoding, limit) = (headers.content_encoding, self.limits.body);
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
+            let text =
+                format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
+            return Err(WriteError::new(415, text));
+        }
+        if body.len() > limit {
+            return Err(WriteError::new(413, format!("body of {} bytes is over the limit of {limit}", body.len())));
+        }
+        // Taken out while it is used, so that nothing is borrowed over the work.
+        let mut buffer = BUFFER.take();
+        let result = decompress(body, &self.limits, &mut buffer).and_then(|message| {
+            // A request that comes while another one uses the memory does without.
+            let mut memo = self.memo.try_lock();
+            Ingestion::new(&self.tsdb, &self.limits, memo.as_deref_mut()).run(protocol, message)
+        });
+        if buffer.capacity() <= KEPT_BUFFER {
+            BUFFER.set(buffer);
+        }
+        result
     }
-    result
 }
 
 /// The protocol that a `Content-Type` names.
@@ -176,6 +197,7 @@ struct Ingestion<'t> {
     tsdb: &'t Tsdb,
     appender: Appender<'t>,
     limits: &'t ReceiveLimits,
+    memo: Option<&'t mut SeriesMemo>,
     /// The labels of the current series in the form the store looks them up by.
     packed: Vec<u8>,
     series: usize,
@@ -195,11 +217,12 @@ struct MetadataFields<'a> {
 }
 
 impl<'t> Ingestion<'t> {
-    fn new(tsdb: &'t Tsdb, limits: &'t ReceiveLimits) -> Self {
+    fn new(tsdb: &'t Tsdb, limits: &'t ReceiveLimits, memo: Option<&'t mut SeriesMemo>) -> Self {
         Ingestion {
             tsdb,
             appender: tsdb.appender(),
             limits,
+            memo,
             packed: Vec::with_capacity(512),
             series: 0,
             written: Written::default(),
@@ -232,7 +255,7 @@ impl<'t> Ingestion<'t> {
             match field.number {
                 1 => {
                     row.decode_v1(field.bytes().map_err(damaged)?).map_err(damaged)?;
-                    self.row(&row)?;
+                    self.row(&mut row)?;
                 }
                 3 => self.describe(&metadata_v1(field.bytes().map_err(damaged)?).map_err(damaged)?),
                 _ => {}
@@ -271,7 +294,7 @@ impl<'t> Ingestion<'t> {
                 self.refuse(1, text);
                 continue;
             }
-            self.row(&row)?;
+            self.row(&mut row)?;
         }
         Ok(())
     }
@@ -284,61 +307,106 @@ impl<'t> Ingestion<'t> {
         }
     }
 
-    fn row(&mut self, row: &Row<'_>) -> Result<(), WriteError> {
+    fn row(&mut self, row: &mut Row<'_>) -> Result<(), WriteError> {
         self.series += 1;
         if self.series > self.limits.series {
             return Err(WriteError::new(413, format!("more than {} series in a request", self.limits.series)));
         }
-        let mut series = match self.find(row) {
-            Ok(series) => series,
-            Err(text) => {
-                self.refuse((row.samples.len() + row.histograms.len()) as u64, || text);
-                return Ok(());
-            }
-        };
-        for s in &row.samples {
-            match self.append(row, &mut series, s.st, s.t, Value::Float(s.v)) {
-                Ok(()) => self.written.samples += 1,
-                Err(reason) => self.reject(reason, row),
-            }
+        let Some(mut series) = self.series_of(row)? else { return Ok(()) };
+        for i in 0..row.samples.len() {
+            let Some(s) = row.samples.get(i).copied() else { break };
+            let stored = self.append(row, &mut series, s.st, s.t, Value::Float(s.v))?;
+            self.written.samples += u64::from(stored);
         }
-        for s in &row.histograms {
+        for s in std::mem::take(&mut row.histograms) {
             if let Err(defect) = s.h.validate() {
-                self.refuse(1, || format!("{defect} for series {}", shown(row)));
+                self.reject(&defect.to_string(), row)?;
                 continue;
             }
-            match self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(s.h.clone()))) {
-                Ok(()) => self.written.histograms += 1,
-                Err(reason) => self.reject(reason, row),
-            }
+            let stored = self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(s.h)))?;
+            self.written.histograms += u64::from(stored);
         }
         Ok(())
     }
 
+    /// The series of a row, `None` when the row is refused.
+    #[inline]
+    fn series_of(&mut self, row: &mut Row<'_>) -> Result<Option<SeriesRef>, WriteError> {
+        if !row.key.is_empty()
+            && let Some(series) = self.memo.as_deref_mut().and_then(|memo| memo.find(row.key))
+        {
+            return Ok(Some(series));
+        }
+        row.read_labels().map_err(damaged)?;
+        match self.find(row) {
+            Ok(series) => {
+                self.learn(row, series);
+                Ok(Some(series))
+            }
+            Err(text) => {
+                self.refuse((row.samples.len() + row.histograms.len()) as u64, || text);
+                Ok(None)
+            }
+        }
+    }
+
+    fn learn(&mut self, row: &Row<'_>, series: SeriesRef) {
+        if let Some(memo) = self.memo.as_deref_mut().filter(|_| !row.key.is_empty()) {
+            memo.learn(row.key, series);
+        }
+    }
+
+    /// Adds a sample; whether it was taken.
     #[inline]
     fn append(
         &mut self,
-        row: &Row<'_>,
+        row: &mut Row<'_>,
         series: &mut SeriesRef,
         st: i64,
         t: i64,
         value: Value,
-    ) -> Result<(), AppendError> {
-        match self.appender.append_ref_with_st(*series, st, t, value.clone()) {
-            Ok(_) => Ok(()),
-            // The series was removed in the moment since it was found: it is made anew.
-            Err(AppendError::UnknownSeries) => {
-                let labels = self.checked_labels(row).map_err(|_| AppendError::UnknownSeries)?;
-                *series = self.appender.append_with_st(&labels, st, t, value)?;
-                Ok(())
-            }
-            Err(reason) => Err(reason),
+    ) -> Result<bool, WriteError> {
+        let judged = match &value {
+            Value::Float(v) if st == 0 => self.appender.append_ref(*series, t, *v),
+            _ => self.appender.append_ref_with_st(*series, st, t, value.clone()),
+        };
+        match judged {
+            Ok(_) => Ok(true),
+            Err(AppendError::UnknownSeries) => self.append_anew(row, series, st, t, value),
+            Err(reason) => self.reject(&reason.to_string(), row),
         }
     }
 
+    /// Adds a sample of a series that was removed since it was remembered: it is made anew.
     #[cold]
-    fn reject(&mut self, reason: AppendError, row: &Row<'_>) {
+    fn append_anew(
+        &mut self,
+        row: &mut Row<'_>,
+        series: &mut SeriesRef,
+        st: i64,
+        t: i64,
+        value: Value,
+    ) -> Result<bool, WriteError> {
+        row.read_labels().map_err(damaged)?;
+        let made = self.checked_labels(row).and_then(|labels| {
+            self.appender.append_with_st(&labels, st, t, value).map_err(|reason| reason.to_string())
+        });
+        match made {
+            Ok(new) => {
+                *series = new;
+                self.learn(row, new);
+                Ok(true)
+            }
+            Err(text) => self.reject(&text, row),
+        }
+    }
+
+    /// Notes a sample that cannot be stored.
+    #[cold]
+    fn reject(&mut self, reason: &str, row: &mut Row<'_>) -> Result<bool, WriteError> {
+        row.read_labels().map_err(damaged)?;
         self.refuse(1, || format!("{reason} for series {}", shown(row)));
+        Ok(false)
     }
 
     /// The series of a row; labels are made only when it is new.

@@ -22,6 +22,10 @@ fn headers(protocol: Protocol) -> WriteHeaders<'static> {
     WriteHeaders { content_type: protocol.content_type(), content_encoding: "snappy" }
 }
 
+fn receive(headers: WriteHeaders<'_>, body: &[u8], limits: &ReceiveLimits, tsdb: &Tsdb) -> Result<Written, WriteError> {
+    Receiver::new(tsdb.clone(), *limits).receive(headers, body)
+}
+
 fn write(tsdb: &Tsdb, protocol: Protocol, rows: &[SampleRow]) -> Result<Written, WriteError> {
     receive(headers(protocol), &encode(protocol, rows), &ReceiveLimits::default(), tsdb)
 }
@@ -106,6 +110,32 @@ fn what_cannot_be_stored_is_named_and_the_rest_is_stored() {
     assert_eq!((error.status, error.written.samples), (400, 1));
     let error = write(&tsdb, Protocol::V1, &[row(&[("x", "y")], 1, 1.0)]).unwrap_err();
     assert!(error.message.contains("no metric name"), "{error}");
+}
+
+#[test]
+fn remembered_series_survive_their_removal() {
+    let tsdb = Tsdb::in_memory();
+    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default());
+    let send = |t: i64| {
+        let rows: Vec<SampleRow> =
+            ["a", "b", "c"].iter().map(|x| row(&[("__name__", "m"), ("x", x)], t, t as f64)).collect();
+        receiver.receive(headers(Protocol::V1), &encode(Protocol::V1, &rows)).unwrap()
+    };
+    for t in 1..4 {
+        assert_eq!(send(t).samples, 3);
+    }
+    assert_eq!(stored(&tsdb, "m")[1], r#"{__name__="m", x="b"}: 1=1 2=2 3=3"#);
+    // Far in the future everything is past its retention and removed, the memory's references with it.
+    let later = 100 * crate::tsdb::DEFAULT_RETENTION_MS;
+    for round in 0..3 {
+        tsdb.maintain(later + round).unwrap();
+    }
+    assert_eq!(stored(&tsdb, "m"), Vec::<String>::new());
+    for t in later..later + 2 {
+        assert_eq!(send(t).samples, 3);
+    }
+    let line = format!(r#"{{__name__="m", x="c"}}: {later}={later} {t}={t}"#, t = later + 1);
+    assert_eq!(stored(&tsdb, "m")[2], line);
 }
 
 /// A series as another client might write it.

@@ -27,10 +27,15 @@ pub struct HistogramSample {
     pub h: FloatHistogram,
 }
 
+/// The tag of a label: field 1, length-delimited.
+const LABEL_TAG: u8 = 1 << 3 | 2;
+
 /// A series with its samples. Reused from series to series, so that decoding allocates nothing in steady state.
 #[derive(Debug, Default)]
 pub struct Row<'a> {
-    /// Names and values as they came.
+    /// The labels of a 1.0 series as they are encoded, in one piece; empty when they are not in one piece, and in 2.0.
+    pub key: &'a [u8],
+    /// Names and values as they came; of a 1.0 series after [`Row::read_labels`].
     pub labels: Vec<(&'a [u8], &'a [u8])>,
     /// The float samples.
     pub samples: Vec<FloatSample>,
@@ -54,6 +59,7 @@ pub struct RowMetadata<'a> {
 
 impl<'a> Row<'a> {
     fn clear(&mut self) {
+        self.key = &[];
         self.labels.clear();
         self.samples.clear();
         self.histograms.clear();
@@ -61,17 +67,37 @@ impl<'a> Row<'a> {
         self.refs.clear();
     }
 
-    /// Decodes a `prometheus.TimeSeries` (remote write 1.0).
+    /// Decodes a `prometheus.TimeSeries` (remote write 1.0), its labels only as far as finding where they end.
     pub fn decode_v1(&mut self, message: &'a [u8]) -> Result<(), WireError> {
         self.clear();
         let mut fields = Fields::new(message);
+        while fields.rest().first() == Some(&LABEL_TAG) {
+            fields.next_field()?;
+        }
+        self.key = message.get(..message.len() - fields.rest().len()).unwrap_or_default();
         while let Some(field) = fields.next_field()? {
             match field.number {
-                1 => self.labels.push(label_v1(field.bytes()?)?),
+                1 => {
+                    self.read_labels()?;
+                    self.key = &[];
+                    self.labels.push(label_v1(field.bytes()?)?);
+                }
                 2 => self.samples.push(sample(field.bytes()?, 0)?),
                 4 => self.histograms.push(histogram(field.bytes()?, 0)?),
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Fills `labels` of a 1.0 series, unless it has been done.
+    pub fn read_labels(&mut self) -> Result<(), WireError> {
+        if !self.labels.is_empty() {
+            return Ok(());
+        }
+        let mut fields = Fields::new(self.key);
+        while let Some(field) = fields.next_field()? {
+            self.labels.push(label_v1(field.bytes()?)?);
         }
         Ok(())
     }

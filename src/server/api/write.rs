@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::ingest::remote_write::{ReceiveLimits, WriteHeaders, Written, receive};
+use crate::ingest::remote_write::{ReceiveLimits, WriteHeaders, Written};
 use crate::server::app::App;
 
 /// The largest body, bytes.
@@ -19,10 +19,9 @@ pub fn max_body() -> usize {
 pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
     let (content_type, content_encoding) = (text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING));
-    let storage = app.storage.clone();
     let received = tokio::task::spawn_blocking(move || {
         let headers = WriteHeaders { content_type: &content_type, content_encoding: &content_encoding };
-        receive(headers, &body, &ReceiveLimits::default(), &storage)
+        app.receiver.receive(headers, &body)
     });
     match received.await {
         Ok(Ok(written)) => counted(StatusCode::NO_CONTENT, &written, String::new()),
