@@ -58,6 +58,12 @@ fn braces(cursor: &mut Cursor<'_>, metric: &mut Option<String>, out: &mut Vec<Ma
     }
 }
 
+/// The reason at the end of what the regex engine says over several lines.
+fn reason(error: &str) -> &str {
+    let last = error.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or(error);
+    last.strip_prefix("error: ").unwrap_or(last)
+}
+
 fn matcher(cursor: &mut Cursor<'_>, metric: &mut Option<String>, out: &mut Vec<Matcher>) -> Result<(), Fault> {
     const CONTEXT: &str = "label matching";
     let token = cursor.peek();
@@ -86,8 +92,8 @@ fn matcher(cursor: &mut Cursor<'_>, metric: &mut Option<String>, out: &mut Vec<M
     cursor.next();
     let quoted = cursor.expect(Kind::String, CONTEXT, "string")?;
     let value = literal::string(cursor.text(quoted)).map_err(|e| Fault::new(quoted.span, e))?;
-    let matcher =
-        Matcher::new(op, name, value).map_err(|e| Fault::new(quoted.span, format!("error parsing regexp: {e}")))?;
+    let matcher = Matcher::new(op, name, value)
+        .map_err(|e| Fault::new(quoted.span, format!("error parsing regexp: {}", reason(&e))))?;
     out.push(matcher);
     Ok(())
 }

@@ -101,7 +101,7 @@ fn defects_are_reported_with_their_place() {
         ("foo[0s]", "1:5: parse error: duration must be greater than 0"),
         ("{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"),
         ("a + bool b", "1:5: parse error: bool modifier can only be used on comparison operators"),
-        ("foo{a=~\"(\"}", "1:7: parse error: error parsing regexp"),
+        ("foo{a=~\"(\"}", "1:8: parse error: error parsing regexp: unclosed group"),
     ] {
         let text = match parse(source, &Features::all()) {
             Ok(_) => panic!("{source} parses"),
