@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch};
 use crate::engine::OutgoingAlert;
 use crate::engine::live::Courier;
-use crate::notify::alertmanagers::Forwarder;
+use crate::notify::alertmanagers::{DestinationCounts, Forwarder};
+use crate::notify::receivers::{Integrations, SetupError};
 use crate::notify::{Notification, Outcome};
 use crate::server::metrics::{Collect, CounterVec, Exposition, HistogramVec, Kind};
 
 use super::prepare::Prepared;
-use super::receivers::Receivers;
 
 /// How notifications are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,8 @@ const LATENCIES: [f64; 7] = [0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0];
 pub struct ConfiguredCourier {
     delivery: Delivery,
     external_url: Arc<str>,
-    receivers: ArcSwap<Receivers>,
+    clock: Arc<dyn Clock>,
+    receivers: ArcSwapOption<Integrations>,
     /// The queue in front of external Alertmanagers.
     pub forwarder: Forwarder,
     counts: Arc<Counts>,
@@ -47,12 +48,13 @@ struct Counts {
 
 impl ConfiguredCourier {
     /// A courier that has no receivers yet. `queue_capacity` bounds the queue in front of external Alertmanagers.
-    pub fn new(delivery: &Delivery, external_url: &str, queue_capacity: usize) -> Self {
+    pub fn new(delivery: Delivery, external_url: &str, queue_capacity: usize, clock: Arc<dyn Clock>) -> Self {
         let labels: &[&str] = &["integration", "receiver_name"];
         ConfiguredCourier {
-            delivery: *delivery,
+            delivery,
             external_url: external_url.into(),
-            receivers: ArcSwap::default(),
+            clock,
+            receivers: ArcSwapOption::default(),
             forwarder: Forwarder::new(queue_capacity, BATCH),
             counts: Arc::new(Counts {
                 sent: CounterVec::new(
@@ -75,9 +77,19 @@ impl ConfiguredCourier {
         }
     }
 
-    /// Puts a configuration's receivers in force.
-    pub fn configure(&self, prepared: &Prepared) {
-        self.receivers.store(Arc::new(Receivers::new(prepared, &self.external_url)));
+    /// Sets a configuration's receivers up; [`ConfiguredCourier::put_in_force`] takes them.
+    ///
+    /// # Errors
+    /// Every integration that cannot be set up.
+    pub fn set_up(&self, prepared: &Prepared) -> Result<Option<Integrations>, Vec<SetupError>> {
+        let Some((config, _)) = &prepared.alertmanager else { return Ok(None) };
+        let templates = (*prepared.templates).clone();
+        Integrations::new(config, templates, &self.external_url, self.clock.clone()).map(Some)
+    }
+
+    /// Delivers to these receivers from now on.
+    pub fn put_in_force(&self, receivers: Option<Integrations>) {
+        self.receivers.store(receivers.map(Arc::new));
     }
 }
 
@@ -89,8 +101,11 @@ impl Courier for ConfiguredCourier {
             let labels = [labels[0].as_str(), labels[1].as_str()];
             let watch = Stopwatch::start();
             let outcome = match delivery {
-                Delivery::Receivers => receivers.deliver(&notification).await,
                 Delivery::Print => print(&notification),
+                Delivery::Receivers => match receivers {
+                    Some(receivers) => receivers.deliver(&notification).await,
+                    None => Outcome::GiveUp { reason: "no receivers are configured".into() },
+                },
             };
             counts.sent.with(&labels).inc();
             counts.latency.with(&labels).observe(watch.elapsed().as_secs_f64());
@@ -138,7 +153,7 @@ impl Collect for ConfiguredCourier {
         let per = |out: &mut Exposition,
                    name: &str,
                    help: &str,
-                   of: fn(&crate::notify::alertmanagers::DestinationCounts) -> u64| {
+                   of: fn(&DestinationCounts) -> u64| {
             out.family(name, Kind::Counter, help, |f| {
                 for (url, counts) in &forwarded.destinations {
                     f.sample(&[("alertmanager", url)], of(counts) as f64);

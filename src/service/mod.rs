@@ -8,7 +8,6 @@ mod courier;
 mod options;
 pub mod packs;
 mod prepare;
-mod receivers;
 pub mod renderer;
 mod running;
 

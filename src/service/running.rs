@@ -20,6 +20,7 @@ use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeS
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::model::Diagnostic;
 use crate::net::NetError;
+use crate::notify::receivers::SetupError;
 use crate::promql::{CompileOptions, EvalEnv, Limits};
 use crate::server::metrics::{Process, Registry};
 use crate::server::telemetry::{AppMetrics, HttpMetrics};
@@ -44,6 +45,9 @@ pub enum ServiceError {
     /// The configuration is not good.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Diagnostic>),
+    /// Receivers cannot be set up.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Receivers(Vec<SetupError>),
     /// The database cannot be opened.
     #[error(transparent)]
     Storage(#[from] TsdbError),
@@ -125,8 +129,9 @@ impl Service {
         let surroundings = surroundings(&options, &prepared, &parts.storage, &external_url)?;
         let world =
             Arc::new(StorageWorld::new(surroundings, parts.storage.clone(), Box::new(TemplateRenderer::default())));
-        let courier = Arc::new(ConfiguredCourier::new(&options.delivery, &external_url, options.queue_capacity));
-        courier.configure(&prepared);
+        let capacity = options.queue_capacity;
+        let courier = Arc::new(ConfiguredCourier::new(options.delivery, &external_url, capacity, clock.clone()));
+        courier.put_in_force(courier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         courier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
         let writers = Arc::new(RemoteWriters::new(clock.clone(), handle.clone()));
         let store = TeeStore { store: Arc::new(parts.storage.clone()), writers: writers.clone() };
@@ -240,9 +245,10 @@ impl Service {
         // What can fail comes first.
         let surroundings = surroundings(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
+        let receivers = self.courier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         self.world.set_surroundings(surroundings);
         self.courier.forwarder.set_destinations(destinations);
-        self.courier.configure(&prepared);
+        self.courier.put_in_force(receivers);
         self.apply_ingest(&prepared);
         if self.app.engine.reload(prepared.setup(external_url)).await.is_err() {
             tracing::warn!("the engine has stopped; the configuration was not put in force");

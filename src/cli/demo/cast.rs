@@ -16,6 +16,8 @@ use crate::service::packs;
 
 /// The receiver the demo adds.
 const EMAIL_RECEIVER: &str = "email-ml-oncall";
+/// Its plain text, beside the HTML that is there by default.
+const EMAIL_TEXT: &str = "{{ range .Alerts }}{{ .Status }}: {{ .Annotations.summary }}\n{{ end }}";
 
 /// What is played.
 pub struct Cast {
@@ -57,6 +59,7 @@ fn add_email(config: &mut AlertmanagerConfig) {
         to: "ml-oncall@example.com".into(),
         from: "watchbell@example.com".into(),
         hello: "localhost".into(),
+        text: EMAIL_TEXT.into(),
         smarthost: HostPort { host: "localhost".into(), port: "25".into() },
         ..EmailConfig::default()
     };

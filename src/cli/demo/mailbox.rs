@@ -4,27 +4,33 @@ use std::sync::Arc;
 
 use serde_json::Value as Payload;
 
+use crate::clock::Clock;
 use crate::config::alertmanager::AlertmanagerConfig;
 use crate::notify::Notification;
+use crate::notify::receivers::{Integrations, SetupError};
+use crate::template::alertmanager::Templates;
 
 /// Renders notifications for the receivers of a configuration.
-pub struct Mailbox {
-    routing: Arc<AlertmanagerConfig>,
-    external_url: String,
-}
+pub struct Mailbox(Integrations);
 
 impl Mailbox {
     /// A mailbox for a configuration's receivers.
-    pub fn new(routing: Arc<AlertmanagerConfig>, external_url: &str) -> Self {
-        Mailbox { routing, external_url: external_url.to_owned() }
+    ///
+    /// # Errors
+    /// A receiver cannot be set up.
+    pub fn new(
+        config: &AlertmanagerConfig,
+        external_url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Mailbox, Vec<SetupError>> {
+        Integrations::new(config, Templates::default(), external_url, clock).map(Mailbox)
     }
 
-    /// What the receiver would get.
+    /// What the receiver would get, secrets masked.
     ///
     /// # Errors
     /// It cannot be rendered.
     pub fn post(&self, notification: &Notification) -> Result<Payload, String> {
-        let _ = (&self.routing, &self.external_url);
-        Ok(serde_json::json!({ "alerts": notification.alerts.len() }))
+        self.0.render(notification).map(|message| message.payload()).map_err(|e| e.to_string())
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock, VirtualClock};
 use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
 use crate::state::MemoryStore;
 use crate::tsdb::{Tsdb, TsdbOptions};
@@ -80,12 +80,14 @@ impl Demo {
         self.backfill(&stage, begin)?;
 
         let store = MemoryStore::default();
-        let mailbox = Mailbox::new(cast.routing.clone(), &external_url);
+        let clock = VirtualClock::at(begin);
+        let mailbox =
+            Mailbox::new(&cast.routing, &external_url, Arc::new(clock.clone())).map_err(DemoError::Receivers)?;
         let mut ledger = Ledger::default();
         let mut out = std::io::stdout().lock();
         let teller = Teller { colour: out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
         let json = self.json;
-        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), begin, &mut |event| {
+        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), clock, &mut |event| {
             ledger.note(event);
             match (json, event.to_json()) {
                 (true, Some(line)) => writeln!(out, "{line}"),
@@ -128,4 +130,6 @@ enum DemoError {
     Play(#[from] PlayError),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Cast(Vec<crate::model::Diagnostic>),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Receivers(Vec<crate::notify::receivers::SetupError>),
 }

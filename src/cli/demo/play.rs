@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::alerting::schedule::Schedule;
 use crate::alerting::world::{StorageWorld, Surroundings};
 use crate::alerting::{Evaluated, GroupSpec, Transition};
-use crate::clock::VirtualClock;
+use crate::clock::{Clock, VirtualClock};
 use crate::datasource::LocalQuerier;
 use crate::engine::drive::{Audience, Replay};
 use crate::engine::{Options, Setup};
@@ -51,7 +51,7 @@ pub fn surroundings(stage: &Stage, external_url: &str) -> Surroundings {
     }
 }
 
-/// Plays from `start` to the incident's end; `listener` hears everything in the order in which it happens.
+/// Plays from the clock's time to the incident's end; `listener` hears everything in the order in which it happens.
 ///
 /// # Errors
 /// What cannot be stored or told.
@@ -60,9 +60,10 @@ pub fn play(
     setup: Setup,
     mailbox: Mailbox,
     store: Arc<dyn StateStore>,
-    start: i64,
+    clock: VirtualClock,
     listener: Listener<'_>,
 ) -> Result<(), PlayError> {
+    let start = clock.now();
     let world = StorageWorld::new(
         surroundings(stage, &setup.external_url),
         stage.storage().clone(),
@@ -73,7 +74,6 @@ pub fn play(
     // People compute these times by hand: every group is evaluated when its samples have just arrived.
     let options = Options { schedule: Schedule::Aligned { start }, ..Options::default() };
     stage.row(start)?;
-    let clock = VirtualClock::at(start);
     while let Some(act) = acts.next_if(|a| a.at <= start) {
         hall.tell(StageEvent { at: act.at, what: What::Act(act.what) });
     }

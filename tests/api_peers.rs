@@ -1,0 +1,154 @@
+//! The HTTP API beside a real Prometheus that holds the same series: the same answers, letter by letter where order is
+//! defined.
+
+use serde_json::Value as Json;
+use watchbell::ingest::remote_write::encode_v1;
+use watchbell::ingest::store::SampleRow;
+use watchbell::model::{Labels, Value};
+
+use crate::support::peers::{self, prometheus};
+use crate::support::service::Home;
+
+const CONFIG: &str = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n";
+
+/// A few counters and gauges over ten minutes, with names and values that are hard to write.
+fn rows(start: i64) -> Vec<SampleRow> {
+    let series: [(&[(&str, &str)], fn(i64) -> f64); 6] = [
+        (&[("__name__", "up"), ("job", "a"), ("instance", "<h&1>")], |_| 1.0),
+        (&[("__name__", "up"), ("job", "ب"), ("instance", "\"q\"\n\\")], |i| (i % 2) as f64),
+        (&[("__name__", "http_requests_total"), ("job", "a"), ("code", "200")], |i| (i * 7) as f64),
+        (&[("__name__", "http_requests_total"), ("job", "a"), ("code", "500")], |i| (i * i) as f64 / 3.0),
+        (&[("__name__", "odd"), ("kind", "inf")], |i| if i % 2 == 0 { f64::INFINITY } else { f64::NEG_INFINITY }),
+        (&[("__name__", "tiny.utf8"), ("host name", "x")], |i| 1.5e-9 * i as f64),
+    ];
+    let mut rows = Vec::new();
+    for (labels, value) in series {
+        for i in 0..40 {
+            rows.push(SampleRow {
+                labels: Labels::from_pairs(labels.iter().copied()),
+                series: None,
+                t: start + i * 15_000,
+                st: 0,
+                value: Value::Float(value(i)),
+            });
+        }
+    }
+    rows
+}
+
+/// What of an answer must agree: results of instant queries have no defined order, and durations differ.
+fn comparable(body: &str) -> Json {
+    let mut json: Json = serde_json::from_str(body).unwrap_or_else(|_| Json::String(body.to_owned()));
+    if json["data"]["resultType"] == "vector"
+        && let Some(result) = json["data"]["result"].as_array_mut()
+    {
+        result.sort_by_key(Json::to_string);
+    }
+    json
+}
+
+fn paths(end: i64) -> Vec<String> {
+    let (end, start) = (end as f64 / 1_000.0, end as f64 / 1_000.0 - 300.0);
+    let encode = |q: &str| url::form_urlencoded::byte_serialize(q.as_bytes()).collect::<String>();
+    let mut paths = Vec::new();
+    for query in [
+        "up",
+        "up{job=~\"a|ب\"} == 1",
+        "rate(http_requests_total[5m])",
+        "sum by (code) (increase(http_requests_total[3m]))",
+        "odd",
+        "{\"tiny.utf8\"}",
+        "topk(1, http_requests_total)",
+        "1 + 1",
+        "\"a<b>زمن\"",
+        "up[1m]",
+        "absent(nothing{job=\"x\"})",
+        "0/0",
+        "rate(up[5m])",
+        "histogram_quantile(2, up)",
+        "up + on(job) group_left up",
+        "sum(",
+        "",
+        "up offset 5y",
+        "label_replace(up, \"job\", \"$1\", \"job\", \"(.*)\") + on() up",
+    ] {
+        paths.push(format!("/api/v1/query?query={}&time={end}", encode(query)));
+        paths.push(format!("/api/v1/query_range?query={}&start={start}&end={end}&step=30s", encode(query)));
+    }
+    let more = [
+        "/api/v1/query?query=up&time=abc",
+        "/api/v1/query?query=up&timeout=x",
+        "/api/v1/query?query=1&time=12.5&limit=-1",
+        "/api/v1/query_range?query=up&start=0&end=1&step=0",
+        "/api/v1/query_range?query=up&start=0&end=1&step=-5",
+        "/api/v1/query_range?query=up&start=0&end=1000000&step=1",
+        "/api/v1/query_range?query=up&start=5&end=1&step=1",
+        "/api/v1/query_range?query=up&start=5&end=10&step=x",
+        "/api/v1/query_range?query=up&start=x&end=10&step=1",
+        "/api/v1/query_range?query=up&end=10&step=1",
+        "/api/v1/series",
+        "/api/v1/series?match[]={}",
+        "/api/v1/series?match[]=up",
+        "/api/v1/series?match[]=up&match[]=odd",
+        "/api/v1/series?match[]=up&limit=1",
+        "/api/v1/series?match[]=up&start=1&end=2",
+        "/api/v1/labels",
+        "/api/v1/labels?match[]=up",
+        "/api/v1/labels?limit=2",
+        "/api/v1/labels?limit=x",
+        "/api/v1/label/job/values",
+        "/api/v1/label/code/values?match[]=http_requests_total",
+        "/api/v1/label/U__host_20_name/values",
+        "/api/v1/label/nothing/values",
+        "/api/v1/label/job/values?limit=1",
+        "/api/v1/metadata?metric=nothing",
+        "/api/v1/metadata?limit=x",
+        "/api/v1/rules",
+        "/api/v1/rules?type=x",
+        "/api/v1/alerts",
+        "/api/v1/targets",
+        "/api/v1/targets?state=active",
+        "/api/v1/scrape_pools",
+        "/api/v1/alertmanagers",
+        "/api/v1/query_exemplars?query=up&start=0&end=1",
+        "/api/v1/format_query?query=sum(up)by(job)",
+        "/api/v1/format_query?query=sum(",
+        "/api/v1/nope",
+    ];
+    paths.extend(more.iter().map(|p| p.to_string()));
+    paths
+}
+
+#[test]
+fn answers_are_those_of_a_real_prometheus() {
+    let Some(prometheus) = prometheus(CONFIG) else { return };
+    let home = Home::new(&[("watchbell.yaml", CONFIG)]);
+    let ours = home.start();
+    // Recent, so that the peer takes it into its head; on a whole second, so that times read well.
+    let now = watchbell::clock::Clock::now(&watchbell::clock::SystemClock) / 60_000 * 60_000;
+    let body = encode_v1(&rows(now - 600_000));
+    for port in [prometheus.port, ours.0.port] {
+        let (status, text) = peers::post(port, "/api/v1/write", "application/x-protobuf", &body).unwrap();
+        assert_eq!(status, 204, "{text}");
+    }
+    let mut different = Vec::new();
+    for path in paths(now - 15_000) {
+        let theirs = peers::get(prometheus.port, &path).unwrap();
+        let got = ours.get(&path);
+        if (theirs.0, comparable(&theirs.1)) != (got.0, comparable(&got.1)) {
+            different.push(format!("{path}\n  prometheus {} {}\n  watchbell  {} {}", theirs.0, theirs.1, got.0, got.1));
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
+
+#[test]
+fn a_form_is_as_good_as_a_query_string() {
+    let home = Home::new(&[("watchbell.yaml", CONFIG)]);
+    let ours = home.start();
+    let body = b"query=1%2B1&time=12.5";
+    let (status, text) =
+        peers::post(ours.0.port, "/api/v1/query", "application/x-www-form-urlencoded", body).unwrap();
+    let want = r#"{"status":"success","data":{"resultType":"scalar","result":[12.500,"2"]}}"#;
+    assert_eq!((status, text.as_str()), (200, want));
+}

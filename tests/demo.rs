@@ -1,0 +1,73 @@
+//! The demo: every alert of the mission lives its whole life, and every receiver is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+const ALERTS: [&str; 7] = [
+    "InferenceLatencyHigh",
+    "InferenceErrorRateHigh",
+    "GPUMemoryExhausted",
+    "GPUTemperatureHigh",
+    "GPUXIDErrors",
+    "ModelAccuracyDrift",
+    "PredictionDistributionShift",
+];
+
+/// When each alert becomes pending, fires and resolves: the first of its series, and the last to resolve. The fleet's
+/// samples and the evaluations are 30 seconds apart, and each is a step in one signal:
+/// accuracy drops at 06:40 and returns at 11:50, so it is pending at once, fires an hour later, and resolves at once;
+/// the XID code rises at 08:00, which an hour's increase sees at once and no longer after 08:59:30, a left-open window.
+const TIMES: [(&str, &str, &str, &str); 2] = [
+    ("ModelAccuracyDrift", "06:40:00", "07:40:00", "11:50:00"),
+    ("GPUXIDErrors", "08:00:00", "08:01:00", "08:59:30"),
+];
+
+fn text<'a>(event: &'a Json, key: &str) -> &'a str {
+    event[key].as_str().unwrap_or_else(|| panic!("{key} in {event}"))
+}
+
+#[test]
+fn every_alert_fires_is_told_and_resolves() {
+    let output = Command::new(env!("CARGO_BIN_EXE_watchbell")).args(["demo", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<Json> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+
+    let mut seen: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for event in &events {
+        seen.entry((text(event, "alertname"), text(event, "event"))).or_default().push(text(event, "time"));
+    }
+    for alert in ALERTS {
+        for event in ["pending", "firing", "resolved", "notified"] {
+            assert!(seen.contains_key(&(alert, event)), "no {event} of {alert}");
+        }
+    }
+    let names: BTreeSet<&str> = seen.keys().map(|(alert, _)| *alert).collect();
+    assert_eq!(names.len(), ALERTS.len(), "an alert nobody expects: {names:?}");
+    for (alert, pending, firing, resolved) in TIMES {
+        assert_eq!(seen[&(alert, "pending")][0], format!("2026-03-02T{pending}Z"));
+        assert_eq!(seen[&(alert, "firing")][0], format!("2026-03-02T{firing}Z"));
+        assert_eq!(*seen[&(alert, "resolved")].last().unwrap(), format!("2026-03-02T{resolved}Z"));
+    }
+    receivers_are_told(&events);
+}
+
+fn receivers_are_told(events: &[Json]) {
+    let told: Vec<&Json> = events.iter().filter(|e| e["event"] == "notified").collect();
+    let receivers: BTreeSet<&str> = told.iter().map(|e| text(e, "receiver")).collect();
+    let want = ["default", "email-ml-oncall", "pagerduty-ml", "slack-ml-engineering", "slack-ml-platform"];
+    assert_eq!(receivers.into_iter().collect::<Vec<_>>(), want);
+    assert!(told.iter().any(|e| e["reason"] == "repeat_interval_elapsed"));
+    let of = |receiver: &str| told.iter().find(|e| e["receiver"] == receiver).unwrap();
+    assert_eq!(of("slack-ml-platform")["payload"]["channel"], "#ml-platform-alerts");
+    let page = &of("pagerduty-ml")["payload"];
+    assert_eq!(page["event_type"], "trigger");
+    assert_eq!(page["description"], "معدل الأخطاء > 1% للنموذج fraud-detector");
+    let mail = &of("email-ml-oncall")["payload"];
+    assert_eq!(mail["to"], "ml-oncall@example.com");
+    assert!(mail["html"].as_str().unwrap().contains("fraud-detector"));
+    // Nothing that could be a secret is shown.
+    assert!(!told.iter().any(|e| e.to_string().contains("hooks.slack.com/services/xxx")));
+}
