@@ -2,7 +2,7 @@
 //! defined.
 
 use serde_json::Value as Json;
-use watchbell::ingest::remote_write::encode_v1;
+use watchbell::ingest::remote_write::{Protocol, encode};
 use watchbell::ingest::store::SampleRow;
 use watchbell::model::{Labels, Value};
 
@@ -15,7 +15,7 @@ const CONFIG: &str = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n
 fn rows(start: i64) -> Vec<SampleRow> {
     let series: [(&[(&str, &str)], fn(i64) -> f64); 6] = [
         (&[("__name__", "up"), ("job", "a"), ("instance", "<h&1>")], |_| 1.0),
-        (&[("__name__", "up"), ("job", "ب"), ("instance", "\"q\"\n\\")], |i| (i % 2) as f64),
+        (&[("__name__", "up"), ("job", "ب"), ("instance", "x\"q\"\n\\")], |i| (i % 2) as f64),
         (&[("__name__", "http_requests_total"), ("job", "a"), ("code", "200")], |i| (i * 7) as f64),
         (&[("__name__", "http_requests_total"), ("job", "a"), ("code", "500")], |i| (i * i) as f64 / 3.0),
         (&[("__name__", "odd"), ("kind", "inf")], |i| if i % 2 == 0 { f64::INFINITY } else { f64::NEG_INFINITY }),
@@ -126,7 +126,7 @@ fn answers_are_those_of_a_real_prometheus() {
     let ours = home.start();
     // Recent, so that the peer takes it into its head; on a whole second, so that times read well.
     let now = watchbell::clock::Clock::now(&watchbell::clock::SystemClock) / 60_000 * 60_000;
-    let body = encode_v1(&rows(now - 600_000));
+    let body = encode(Protocol::V1, &rows(now - 600_000));
     for port in [prometheus.port, ours.0.port] {
         let (status, text) = peers::post(port, "/api/v1/write", "application/x-protobuf", &body).unwrap();
         assert_eq!(status, 204, "{text}");

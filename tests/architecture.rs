@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A module may name those before it.
 const ORDER: [&str; 21] = [
-    "clock", "model", "config", "state", "template", "net", "fleet", "tsdb", "ingest", "promql", "datasource", "rules",
+    "clock", "model", "template", "config", "state", "net", "fleet", "tsdb", "ingest", "promql", "datasource", "rules",
     "alerting", "routing", "notify", "engine", "ruletest", "backtest", "server", "service", "cli",
 ];
 

@@ -62,8 +62,18 @@ impl<'a> Cursor<'a> {
         self.accept(kind).ok_or_else(|| self.unexpected(context, expected))
     }
 
+    /// The query ends here, with a parenthesis open: what Prometheus' lexer says whatever the parser expected.
+    pub fn unclosed(&self) -> Option<Fault> {
+        let count = |kind: Kind| self.tokens.iter().filter(|t| t.kind == kind).count();
+        let open = count(Kind::LeftParen) > count(Kind::RightParen);
+        (open && self.peek().kind == Kind::End).then(|| Fault::new(self.peek().span, "unclosed left parenthesis"))
+    }
+
     /// The next token does not belong here.
     pub fn unexpected(&self, context: &str, expected: &str) -> Fault {
+        if let Some(fault) = self.unclosed().filter(|_| !context.contains("inside braces")) {
+            return fault;
+        }
         let token = self.peek();
         let text = self.text(token);
         let mut message = match token.kind {

@@ -112,7 +112,8 @@ pub fn outline(source: &str, tokens: &[Token], features: &Features) -> Result<Ou
         }
     }
     if let Some(frame) = scan.stack.last() {
-        return Err(Fault::new(frame.start, "unclosed left parenthesis"));
+        let fault = Fault::new(frame.start, "unclosed left parenthesis");
+        return Err(scan.cursor.unclosed().unwrap_or(fault));
     }
     scan.out.depth = scan.operators + scan.deepest;
     Ok(scan.out)

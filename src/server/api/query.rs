@@ -85,6 +85,15 @@ pub async fn exemplars(State(app): State<Arc<App>>, params: Params) -> Result<Re
     Ok(respond(success(&Notes::none(), |j| j.array(|_| {}))))
 }
 
+/// `GET|POST /api/v1/format_query`
+pub async fn format(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+    let query = params.get("query").unwrap_or("");
+    let options = CompileOptions { features: app.queries.options().features };
+    let parsed = crate::promql::parse(query, &options).map_err(|e| ApiError::parameter("query", e))?;
+    let text = crate::promql::pretty::prettify(query, &parsed);
+    Ok(respond(success(&Notes::none(), |j| j.string(&text))))
+}
+
 fn compiled(app: &App, params: &Params) -> Result<Arc<Plan>, ApiError> {
     let query = params.get("query").unwrap_or("");
     if query.trim().is_empty() {

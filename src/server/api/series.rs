@@ -64,7 +64,10 @@ pub async fn label_values(
 
 /// `GET /api/v1/metadata`
 pub async fn metadata(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
-    let limit = params.limit()?;
+    let limit = match params.get("limit") {
+        None => 0,
+        Some(s) => s.parse::<usize>().map_err(|_| ApiError::BadData("limit must be a number".into()))?,
+    };
     let per_metric = match params.get("limit_per_metric") {
         None => usize::MAX,
         Some(s) => s.parse().map_err(|_| ApiError::BadData("limit_per_metric must be a number".into()))?,
