@@ -62,16 +62,28 @@ impl<'a> Cursor<'a> {
         self.accept(kind).ok_or_else(|| self.unexpected(context, expected))
     }
 
-    /// The query ends here, with a parenthesis open: what Prometheus' lexer says whatever the parser expected.
+    /// The query ends here with something open: what Prometheus' lexer says, whatever the parser expected.
     pub fn unclosed(&self) -> Option<Fault> {
+        if self.peek().kind != Kind::End {
+            return None;
+        }
         let count = |kind: Kind| self.tokens.iter().filter(|t| t.kind == kind).count();
-        let open = count(Kind::LeftParen) > count(Kind::RightParen);
-        (open && self.peek().kind == Kind::End).then(|| Fault::new(self.peek().span, "unclosed left parenthesis"))
+        let open = |left: Kind, right: Kind| count(left) > count(right);
+        let message = if open(Kind::LeftBrace, Kind::RightBrace) {
+            "unexpected end of input inside braces"
+        } else if open(Kind::LeftBracket, Kind::RightBracket) {
+            "unexpected end of input in duration expression"
+        } else if open(Kind::LeftParen, Kind::RightParen) {
+            "unclosed left parenthesis"
+        } else {
+            return None;
+        };
+        Some(Fault::new(self.peek().span, message))
     }
 
     /// The next token does not belong here.
     pub fn unexpected(&self, context: &str, expected: &str) -> Fault {
-        if let Some(fault) = self.unclosed().filter(|_| !context.contains("inside braces")) {
+        if let Some(fault) = self.unclosed() {
             return fault;
         }
         let token = self.peek();
