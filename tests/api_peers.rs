@@ -70,7 +70,7 @@ fn paths(end: i64) -> Vec<String> {
         "sum(",
         "",
         "up offset 5y",
-        "label_replace(up, \"job\", \"$1\", \"job\", \"(.*)\") + on() up",
+        "label_replace(up, \"where\", \"$1\", \"instance\", \"(.).*\")",
     ] {
         paths.push(format!("/api/v1/query?query={}&time={end}", encode(query)));
         paths.push(format!("/api/v1/query_range?query={}&start={start}&end={end}&step=30s", encode(query)));

@@ -65,10 +65,12 @@ fn scene(hold: &str, group_wait: &str) -> (Arc<Outside>, Home) {
 
 #[test]
 fn a_pending_alert_keeps_its_beginning() {
-    let (outside, home) = scene("2s", "0s");
+    let (outside, home) = scene("5s", "0s");
     outside.level.store(9, Ordering::SeqCst);
     let mut server = home.start();
     let before = server.wait_for_alert("pending");
+    // By the second evaluation the first one's outcome is on disk.
+    server.wait_for_evaluations(2);
     server.0.kill();
     let server = home.start();
     let after = server.wait_for_alert("firing");

@@ -186,11 +186,13 @@ impl Run {
 }
 
 async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), ServiceError> {
+    // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
+    let (end, reload) = (asked_to_end()?, hangups()?);
     let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
     let parts = tokio::task::spawn_blocking(move || Parts::open(&dir, retention)).await;
     let parts = parts.map_err(std::io::Error::other)??;
     let service = Service::start(options, prepared, parts).await?;
-    service.run(asked_to_end()?, hangups()?).await
+    service.run(end, reload).await
 }
 
 /// Completes when the process is asked to end.

@@ -33,11 +33,12 @@ pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Resu
     prepared.alertmanager = Some((cast.routing, cast.routing_text));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let (end, reload) = (asked_to_end()?, hangups()?);
         let parts = Parts { storage: stage.storage().clone(), store: Arc::new(store) };
         let service = Service::start(options, prepared, parts).await?;
         eprintln!("serving the fleet on http://{}; interrupt to end", service.address());
         let rows = tokio::spawn(go_on(Arc::new(stage)));
-        let result = service.run(asked_to_end()?, hangups()?).await;
+        let result = service.run(end, reload).await;
         rows.abort();
         result.map(|()| ExitCode::SUCCESS)
     })
