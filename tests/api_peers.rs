@@ -11,9 +11,12 @@ use crate::support::service::Home;
 
 const CONFIG: &str = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n";
 
+/// A series' labels, and its value at each step.
+type Made = (&'static [(&'static str, &'static str)], fn(i64) -> f64);
+
 /// A few counters and gauges over ten minutes, with names and values that are hard to write.
 fn rows(start: i64) -> Vec<SampleRow> {
-    let series: [(&[(&str, &str)], fn(i64) -> f64); 6] = [
+    let series: [Made; 6] = [
         (&[("__name__", "up"), ("job", "a"), ("instance", "<h&1>")], |_| 1.0),
         (&[("__name__", "up"), ("job", "ب"), ("instance", "x\"q\"\n\\")], |i| (i % 2) as f64),
         (&[("__name__", "http_requests_total"), ("job", "a"), ("code", "200")], |i| (i * 7) as f64),

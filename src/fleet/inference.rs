@@ -34,6 +34,9 @@ pub(super) fn describe(build: &mut Builder<'_>) {
     }
 }
 
+/// A metric's name, the label its series differ in, and what it counts.
+type Exposed = (&'static str, Option<(&'static str, &'static str)>, Counter);
+
 fn pod(build: &mut Builder<'_>, model: &str, rate: f64, ordinal: usize) {
     let pod = pod_name(build.seed, model, ordinal);
     let seed = build.seed_of(&pod);
@@ -46,7 +49,7 @@ fn pod(build: &mut Builder<'_>, model: &str, rate: f64, ordinal: usize) {
     let failing = (model == BAD_MODEL).then_some((build.incident.failing_requests, rate * FAILING_SHARE));
     let counter = |share: f64, precision: f64| Counter::new(traffic, build.origin, share, precision);
 
-    let mut signals: Vec<(&str, Option<(&str, &str)>, Counter)> = Vec::with_capacity(14);
+    let mut signals: Vec<Exposed> = Vec::with_capacity(14);
     for (le, usual, slowed) in BUCKETS {
         let effect = slow.map(|(during, rate)| (during, rate * (slowed - usual)));
         signals.push(("inference_latency_seconds_bucket", Some(("le", le)), counter(usual, 1.0).with(effect)));
