@@ -150,8 +150,7 @@ fn a_form_is_as_good_as_a_query_string() {
     let home = Home::new(&[("watchbell.yaml", CONFIG)]);
     let ours = home.start();
     let body = b"query=1%2B1&time=12.5";
-    let (status, text) =
-        peers::post(ours.0.port, "/api/v1/query", "application/x-www-form-urlencoded", body).unwrap();
+    let (status, text) = peers::post(ours.0.port, "/api/v1/query", "application/x-www-form-urlencoded", body).unwrap();
     let want = r#"{"status":"success","data":{"resultType":"scalar","result":[12.500,"2"]}}"#;
     assert_eq!((status, text.as_str()), (200, want));
 }

@@ -4,8 +4,27 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A module may name those before it.
 const ORDER: [&str; 21] = [
-    "clock", "model", "template", "config", "state", "net", "fleet", "tsdb", "ingest", "promql", "datasource", "rules",
-    "alerting", "routing", "notify", "engine", "ruletest", "backtest", "server", "service", "cli",
+    "clock",
+    "model",
+    "template",
+    "config",
+    "state",
+    "net",
+    "fleet",
+    "tsdb",
+    "ingest",
+    "promql",
+    "datasource",
+    "rules",
+    "alerting",
+    "routing",
+    "notify",
+    "engine",
+    "ruletest",
+    "backtest",
+    "server",
+    "service",
+    "cli",
 ];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -19,10 +19,8 @@ const ALERTS: [&str; 7] = [
 /// samples and the evaluations are 30 seconds apart, and each is a step in one signal:
 /// accuracy drops at 06:40 and returns at 11:50, so it is pending at once, fires an hour later, and resolves at once;
 /// the XID code rises at 08:00, which an hour's increase sees at once and no longer after 08:59:30, a left-open window.
-const TIMES: [(&str, &str, &str, &str); 2] = [
-    ("ModelAccuracyDrift", "06:40:00", "07:40:00", "11:50:00"),
-    ("GPUXIDErrors", "08:00:00", "08:01:00", "08:59:30"),
-];
+const TIMES: [(&str, &str, &str, &str); 2] =
+    [("ModelAccuracyDrift", "06:40:00", "07:40:00", "11:50:00"), ("GPUXIDErrors", "08:00:00", "08:01:00", "08:59:30")];
 
 fn text<'a>(event: &'a Json, key: &str) -> &'a str {
     event[key].as_str().unwrap_or_else(|| panic!("{key} in {event}"))

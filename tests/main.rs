@@ -3,9 +3,9 @@
 
 mod alert_life;
 mod alertmanager_config;
-mod check_config;
 mod api_peers;
 mod architecture;
+mod check_config;
 mod configuration;
 mod demo;
 mod deploy;

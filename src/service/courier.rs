@@ -150,10 +150,7 @@ impl Collect for ConfiguredCourier {
         self.counts.failed.expose(out);
         self.counts.latency.expose(out);
         let forwarded = self.forwarder.counts();
-        let per = |out: &mut Exposition,
-                   name: &str,
-                   help: &str,
-                   of: fn(&DestinationCounts) -> u64| {
+        let per = |out: &mut Exposition, name: &str, help: &str, of: fn(&DestinationCounts) -> u64| {
             out.family(name, Kind::Counter, help, |f| {
                 for (url, counts) in &forwarded.destinations {
                     f.sample(&[("alertmanager", url)], of(counts) as f64);

@@ -95,7 +95,9 @@ fn shown(integration: &str, payload: &Payload) -> String {
             let severity = if severity.is_empty() { severity } else { format!(" [{severity}]") };
             vec![format!("{action}{severity}  {summary}"), format!("client {}", text("/client"))]
         }
-        "email" => vec![format!("To: {}", text("/to")), format!("Subject: {}", text("/headers/Subject")), text("/text")],
+        "email" => {
+            vec![format!("To: {}", text("/to")), format!("Subject: {}", text("/headers/Subject")), text("/text")]
+        }
         _ => vec![payload.to_string()],
     };
     lines.iter().flat_map(|l| l.lines()).map(str::trim_end).filter(|l| !l.trim().is_empty()).fold(
