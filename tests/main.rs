@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alert_life;
+mod alertmanager_api;
 mod alertmanager_config;
 mod api_peers;
 mod architecture;

@@ -58,6 +58,8 @@ pub(super) struct Slot {
     pub in_flight: bool,
     pub iterations: u64,
     pub missed: u64,
+    pub evaluations: u64,
+    pub failures: u64,
 }
 
 /// What one event brings about, until it is put in order.
@@ -251,7 +253,9 @@ impl Engine {
         self.deadlines.add(next_at, Deadline::Evaluate(id));
         let rule_keys = spec.rule_keys().into();
         let state = Arc::new(state);
-        let slot = Slot { spec, rule_keys, state, next_at, in_flight: false, iterations: 0, missed: 0 };
+        let (iterations, missed, evaluations, failures) = (0, 0, 0, 0);
+        let in_flight = false;
+        let slot = Slot { spec, rule_keys, state, next_at, in_flight, iterations, missed, evaluations, failures };
         self.slots.insert(id, slot);
     }
 
@@ -276,6 +280,8 @@ impl Engine {
         // A group that a reload replaced meanwhile goes on from the state before.
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.in_flight = false;
+        slot.evaluations += slot.spec.rules.len() as u64;
+        slot.failures += failures;
         let previous = slot.state.evaluated_at;
         slot.state = Arc::new(state);
         let (spec, keys, state) = (slot.spec.clone(), slot.rule_keys.clone(), slot.state.clone());

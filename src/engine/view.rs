@@ -22,6 +22,10 @@ pub struct GroupView {
     pub iterations: u64,
     /// Evaluations that were missed.
     pub missed: u64,
+    /// Rules evaluated.
+    pub evaluations: u64,
+    /// Rules that failed.
+    pub failures: u64,
     /// The next evaluation, milliseconds.
     pub next_at: i64,
 }
@@ -62,6 +66,8 @@ impl Engine {
             state: slot.state.clone(),
             iterations: slot.iterations,
             missed: slot.missed,
+            evaluations: slot.evaluations,
+            failures: slot.failures,
             next_at: slot.next_at,
         };
         let mut groups: Vec<GroupView> = self.slots.values().map(view).collect();

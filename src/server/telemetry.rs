@@ -106,7 +106,7 @@ fn config(app: &App, out: &mut Exposition) {
 fn groups(app: &App, out: &mut Exposition) {
     use crate::engine::GroupView;
     type Figure = (&'static str, Kind, &'static str, fn(&GroupView) -> f64);
-    const FIGURES: [Figure; 6] = [
+    const FIGURES: [Figure; 8] = [
         ("watchbell_rule_group_interval_seconds", Kind::Gauge, "The interval of a rule group.", |g| {
             g.spec.interval as f64 / 1_000.0
         }),
@@ -135,6 +135,15 @@ fn groups(app: &App, out: &mut Exposition) {
             "The total number of rule group evaluations missed due to slow rule group evaluation.",
             |g| g.missed as f64,
         ),
+        ("watchbell_rule_evaluations_total", Kind::Counter, "The total number of rule evaluations.", |g| {
+            g.evaluations as f64
+        }),
+        (
+            "watchbell_rule_evaluation_failures_total",
+            Kind::Counter,
+            "The total number of rule evaluation failures.",
+            |g| g.failures as f64,
+        ),
     ];
     let views = app.engine.with(|e| e.rule_groups());
     for (name, kind, help, figure) in FIGURES {
@@ -149,12 +158,6 @@ fn groups(app: &App, out: &mut Exposition) {
 fn counters(app: &App, out: &mut Exposition) {
     let c = app.engine.with(|e| e.counters());
     for (name, help, value) in [
-        ("watchbell_rule_evaluations_total", "The total number of rule evaluations.", c.evaluations),
-        (
-            "watchbell_rule_evaluation_failures_total",
-            "The total number of rule evaluation failures.",
-            c.evaluation_failures,
-        ),
         ("watchbell_rule_samples_total", "The total number of samples written by rules.", c.samples),
         ("watchbell_alerts_received_total", "The total number of received alerts.", c.alerts_received),
         ("watchbell_alerts_invalid_total", "The total number of received alerts that were invalid.", c.alerts_invalid),

@@ -165,6 +165,11 @@ pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     request(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])
 }
 
+/// DELETE over a plain connection: status and body, `None` when nobody answers.
+pub fn delete(port: u16, path: &str) -> Option<(u16, String)> {
+    request(port, &format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])
+}
+
 /// POST over a plain connection: status and body, `None` when nobody answers.
 pub fn post(port: u16, path: &str, content_type: &str, body: &[u8]) -> Option<(u16, String)> {
     let head = format!(

@@ -64,6 +64,11 @@ impl Server {
         peers::post(self.0.port, path, "text/plain", b"").unwrap_or_else(|| panic!("{path}: no answer"))
     }
 
+    /// Status and body of a DELETE.
+    pub fn delete(&self, path: &str) -> (u16, String) {
+        peers::delete(self.0.port, path).unwrap_or_else(|| panic!("{path}: no answer"))
+    }
+
     /// Waits for an alert of a state, and gives it.
     pub fn wait_for_alert(&self, state: &str) -> Json {
         wait_for(&format!("a {state} alert"), || {
