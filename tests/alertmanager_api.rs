@@ -62,8 +62,14 @@ fn what_cannot_be_understood_is_refused() {
     for (path, body) in [
         ("/api/v2/alerts", json!({"not": "a list"})),
         ("/api/v2/alerts", json!([{"labels": {"a": "b"}, "startsAt": "yesterday"}])),
-        ("/api/v2/silences", json!({"matchers": [], "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2120-01-01T00:00:00Z"})),
-        ("/api/v2/silences", json!({"matchers": [{"name": "a", "value": "(", "isRegex": true}], "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2120-01-01T00:00:00Z"})),
+        (
+            "/api/v2/silences",
+            json!({"matchers": [], "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2120-01-01T00:00:00Z"}),
+        ),
+        (
+            "/api/v2/silences",
+            json!({"matchers": [{"name": "a", "value": "(", "isRegex": true}], "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2120-01-01T00:00:00Z"}),
+        ),
     ] {
         assert_eq!(post(&server, path, &body).0, 400, "{path} {body}");
     }

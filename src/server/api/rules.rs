@@ -246,7 +246,15 @@ mod tests {
             limit: 0,
             rules: vec![Arc::new(rule), Arc::new(record)],
         };
-        GroupView { spec: Arc::new(spec), state: Arc::new(state), iterations: 1, missed: 0, evaluations: 2, failures: 0, next_at: 0 }
+        GroupView {
+            spec: Arc::new(spec),
+            state: Arc::new(state),
+            iterations: 1,
+            missed: 0,
+            evaluations: 2,
+            failures: 0,
+            next_at: 0,
+        }
     }
 
     fn everything() -> Filter {
