@@ -10,6 +10,7 @@ mod check_config;
 mod configuration;
 mod demo;
 mod deploy;
+mod docs;
 mod fault_simulator;
 mod kill_restart;
 mod live_engine;
