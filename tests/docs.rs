@@ -57,7 +57,7 @@ fn the_tutorial_on_testing_rules_is_true() {
 #[test]
 fn completions_and_the_manual_page_are_made() {
     for (arguments, wanted) in [
-        (vec!["completions", "bash"], "watchbell__test"),
+        (vec!["completions", "bash"], "complete -F _watchbell"),
         (vec!["completions", "zsh"], "#compdef watchbell"),
         (vec!["completions", "fish"], "complete -c watchbell"),
         (vec!["man"], ".TH watchbell 1"),

@@ -105,8 +105,10 @@ pub fn main() -> ExitCode {
         Command::Fmt(fmt) => fmt.execute(),
         Command::Health(health) => health.execute(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            // Into memory first: the generator panics where writing fails.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut script);
+            written(std::io::stdout().write_all(&script).map(|()| 0))
         }
         Command::Man => {
             let mut page = Vec::new();

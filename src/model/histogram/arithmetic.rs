@@ -402,7 +402,8 @@ mod tests {
     #[test]
     fn resets_are_seen_in_every_count() {
         let before = exponential(1, 2.0, (0, &[1.0, 2.0]), (0, &[3.0]));
-        let changed: [(fn(&mut FloatHistogram), bool); 9] = [
+        type Change = fn(&mut FloatHistogram);
+        let changed: [(Change, bool); 9] = [
             (|_| {}, false),
             (|h| h.positive_buckets = vec![2.0, 2.0], false),
             (|h| h.positive_buckets = vec![0.0, 9.0], true),

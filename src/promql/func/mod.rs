@@ -99,6 +99,9 @@ pub type RangeFn = fn(&Window<'_>, &[f64], &mut FnCtx<'_>) -> Out;
 /// A function of a float and the scalar arguments at this step.
 pub type MathFn = fn(f64, &[f64]) -> f64;
 
+/// Tells scalar arguments for which a [`MathFn`] leaves nothing.
+pub type EmptyFn = fn(&[f64]) -> bool;
+
 /// All windows of one series that has floats only, for functions that are faster over the whole column. The window of
 /// step `i` has `ts[bounds[i].0..bounds[i].1]`, starts (exclusive) at `first_start + i * step` and is `range` long.
 /// Windows without a sample have equal bounds. Bounds ascend.
@@ -202,7 +205,7 @@ pub enum Kind {
         /// Value by value.
         f: MathFn,
         /// Scalar arguments for which the result is empty.
-        empty: Option<fn(&[f64]) -> bool>,
+        empty: Option<EmptyFn>,
     },
     /// Of every float of an instant vector, taken as seconds since the epoch; without argument, of the evaluation time.
     Date(fn(f64) -> f64),

@@ -1,7 +1,7 @@
 //! Functions of instant vectors and of nothing, value by value.
 
 use super::super::error::EvalError;
-use super::super::func::MathFn;
+use super::super::func::{EmptyFn, MathFn};
 use super::super::plan::NodeId;
 use super::super::steps::{Bitmap, StepGrid, StepVector};
 use super::scalar::ScalarColumn;
@@ -12,7 +12,7 @@ use crate::model::{FloatHistogram, Labels};
 /// A function of every float; histograms are left out.
 pub(super) fn math(
     eval: &Eval<'_>,
-    (f, empty): (MathFn, Option<fn(&[f64]) -> bool>),
+    (f, empty): (MathFn, Option<EmptyFn>),
     input: NodeId,
     args: &[NodeId],
     grid: &StepGrid,
