@@ -53,6 +53,7 @@ enum RegexKind {
 impl AnchoredRegex {
     /// Compiles `source`. Errors say what is wrong with it.
     pub fn new(source: &str) -> Result<Self, String> {
+        re2::check_len(source)?;
         let kind = match source {
             ".*" => RegexKind::Anything,
             ".+" => RegexKind::NonEmpty,

@@ -31,7 +31,11 @@ pub fn compile_anchored(pattern: &str) -> Result<Regex, String> {
     build(&format!("^(?s:{})$", translate(pattern)))
 }
 
-fn check_len(pattern: &str) -> Result<(), String> {
+/// Refuses a pattern that is too long to be looked at.
+///
+/// # Errors
+/// How long it is.
+pub fn check_len(pattern: &str) -> Result<(), String> {
     match pattern.len() > MAX_LEN {
         true => Err(format!("regular expression of {} bytes is longer than {MAX_LEN}", pattern.len())),
         false => Ok(()),
