@@ -64,6 +64,10 @@ fn completions_and_the_manual_page_are_made() {
     ] {
         let ran = Command::new(env!("CARGO_BIN_EXE_watchbell")).args(&arguments).output().unwrap();
         let text = String::from_utf8(ran.stdout).unwrap();
-        assert!(ran.status.success() && text.contains(wanted), "{arguments:?}: {}", text.chars().take(200).collect::<String>());
+        assert!(
+            ran.status.success() && text.contains(wanted),
+            "{arguments:?}: {}",
+            text.chars().take(200).collect::<String>()
+        );
     }
 }
