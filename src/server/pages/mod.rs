@@ -155,7 +155,7 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         ("Configuration loaded", rfc3339(view.loaded_at)),
         ("Last reload succeeded", view.reload_succeeded.to_string()),
         ("Series", stats.series.to_string()),
-        ("Samples in memory", stats.head_samples.to_string()),
+        ("Chunks in memory", stats.chunks.to_string()),
         ("Retention", duration::format(app.service.retention)),
     ];
     let data = json!({
