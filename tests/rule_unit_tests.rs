@@ -149,6 +149,14 @@ fn an_altered_expectation_fails_whatever_its_kind() {
     assert!(tried > 200, "only {tried} expectations were altered");
 }
 
+#[test]
+fn a_month_of_minutes_with_subqueries_over_weeks_is_tested() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ruletest/month_test.yml");
+    let outcome = run(&[path]).remove(0);
+    assert!(outcome.is_success(), "{}", report::file_text(&outcome, Style::Plain));
+    assert_eq!(outcome.passed, 3);
+}
+
 fn outcome_of(rules: &str, test: &str) -> FileOutcome {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("rules.yml"), rules).unwrap();

@@ -182,10 +182,16 @@ impl Budget {
         self.held.set(self.held.get().saturating_sub(n));
     }
 
-    /// Counts samples read from storage; fails when one read alone is beyond the limit.
-    pub fn read(&self, n: usize) -> Result<(), EvalError> {
+    /// Counts samples read from storage. Those passed over on the way to a step's value are not held.
+    pub fn read(&self, n: usize) {
         self.read.set(self.read.get().saturating_add(n as u64));
-        if self.held.get().saturating_add(n) > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Whether `n` more samples may be held for a moment: a window, or what a subquery gives.
+    pub fn allow(&self, n: usize) -> Result<(), EvalError> {
+        let held = self.held.get().saturating_add(n);
+        self.peak.set(self.peak.get().max(held));
+        if held > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
     }
 
     /// A unit of work was done: looks at the cancel token now and then.

@@ -79,7 +79,7 @@ fn fetch(
     for series in reader::select(eval, matchers, mint, maxt)?.iter() {
         buf.clear();
         series.read(mint, maxt, false, &mut buf)?;
-        eval.count_read(buf.len())?;
+        eval.count_read(buf.len());
         if buf.hists.iter().any(|(_, h)| !is_stale(h.sum)) {
             return Err(EvalError::execution("info sample should be float"));
         }

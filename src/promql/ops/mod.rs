@@ -101,11 +101,11 @@ impl<'a> Eval<'a> {
     }
 
     /// Samples were read from storage.
-    fn count_read(&self, samples: usize) -> Result<(), EvalError> {
+    fn count_read(&self, samples: usize) {
         if let Some(profiler) = &self.profiler {
             profiler.count(|n| n.samples_read += samples as u64);
         }
-        self.budget.read(samples)
+        self.budget.read(samples);
     }
 
     fn type_and_unit(&self) -> bool {

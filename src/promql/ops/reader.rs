@@ -67,6 +67,7 @@ pub(super) fn each_series(
             let mut buf = SampleBuf::default();
             for series in select(eval, &s.matchers, mint, maxt)?.iter() {
                 read(eval, s, &**series, (mint, maxt), start_timestamps, &mut buf)?;
+                eval.budget.allow(largest_window(&frame, &buf, eval.env.limits.max_samples))?;
                 if !buf.is_empty() {
                     each(&frame, series.labels(), false, &buf)?;
                 }
@@ -89,6 +90,20 @@ pub(super) fn each_series(
             })
         }
     }
+}
+
+/// How many samples the fullest window holds. As long as all samples together are within `max` it does not matter which.
+fn largest_window(frame: &Frame, buf: &SampleBuf, max: usize) -> usize {
+    if buf.len() <= max || frame.ends.len() <= 1 {
+        return buf.len();
+    }
+    let held = |i: usize| {
+        let (start, end) = (frame.end(i).saturating_sub(frame.range), frame.end(i));
+        let floats = buf.ts.partition_point(|t| *t <= end) - buf.ts.partition_point(|t| *t <= start);
+        let hists = |at: i64| buf.hists.partition_point(|(t, _)| *t <= at);
+        floats + hists(end) - hists(start)
+    };
+    (0..frame.ends.len()).map(held).max().unwrap_or(0)
 }
 
 /// The series of a selector.
@@ -136,7 +151,8 @@ fn read_all(
     if s.tell_resets && !buf.hists.is_empty() {
         tell_resets(buf);
     }
-    eval.count_read(buf.len())
+    eval.count_read(buf.len());
+    Ok(())
 }
 
 /// Finds out where counters were reset, for histograms that do not say.

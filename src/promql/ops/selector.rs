@@ -58,7 +58,7 @@ fn at_one_time(
             Some((_, Value::Histogram(h))) => row.set_histogram(0, h),
             None => continue,
         }
-        eval.count_read(1)?;
+        eval.count_read(1);
         sink(series.labels(), false, row)?;
     }
     Ok(())

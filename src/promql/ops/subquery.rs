@@ -25,10 +25,12 @@ pub(super) fn each_series(
     if grid.len() > eval.env.limits.max_steps {
         return Err(EvalError::TooManySamples);
     }
-    let mut buf = SampleBuf::default();
+    // Prometheus holds what the expression gives for all series before the first window is looked at.
+    let (mut buf, mut held) = (SampleBuf::default(), 0usize);
     eval.stream(inner, &grid, &mut |labels, dropped, row| {
         samples(row, &grid, &mut buf);
-        eval.budget.read(buf.len())?;
+        held = held.saturating_add(buf.len());
+        eval.budget.allow(held)?;
         if buf.is_empty() { Ok(()) } else { each(labels, dropped, &buf) }
     })
 }
