@@ -47,6 +47,12 @@ fn comparable(body: &str) -> Json {
     {
         result.sort_by_key(Json::to_string);
     }
+    // Prometheus keeps warnings and infos in a map: their order is nobody's.
+    for notes in ["warnings", "infos"] {
+        if let Some(notes) = json.get_mut(notes).and_then(Json::as_array_mut) {
+            notes.sort_by_key(Json::to_string);
+        }
+    }
     json
 }
 

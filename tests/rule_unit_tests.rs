@@ -303,18 +303,21 @@ fn the_notation_expands_as_promtool_expands_it() {
         let _ = writeln!(series, "      - {{series: 's{{n=\"{i}\"}}', values: '{notation}'}}");
         for (step, value) in parse_values(&notation).unwrap().iter().enumerate() {
             // A step is longer than the lookback: a query sees its own sample or none.
-            let samples = match value {
-                Some(Value::Float(v)) if !is_stale(v) => {
-                    let v = number::format_float_g(v)
-                        .replace("+Inf", ".inf")
-                        .replace("-Inf", "-.inf")
-                        .replace("NaN", ".nan");
-                    format!("[{{labels: 's{{n=\"{i}\"}}', value: {v}}}]")
+            let series = format!("s{{n=\"{i}\"}}");
+            let (expr, samples) = match value {
+                // NaN equals nothing, so that there is one is asked otherwise.
+                Some(Value::Float(v)) if v.is_nan() && !is_stale(v) => {
+                    (format!("count({series} != {series})"), "[{value: 1}]".to_owned())
                 }
-                _ => "[]".to_owned(),
+                Some(Value::Float(v)) if !is_stale(v) => {
+                    let v = number::format_float_g(v).replace("+Inf", ".inf").replace("-Inf", "-.inf");
+                    let samples = format!("[{{labels: '{series}', value: {v}}}]");
+                    (series, samples)
+                }
+                _ => (series, "[]".to_owned()),
             };
             let at = step * INTERVAL_MINUTES;
-            let _ = writeln!(expected, "      - {{expr: 's{{n=\"{i}\"}}', eval_time: {at}m, exp_samples: {samples}}}");
+            let _ = writeln!(expected, "      - {{expr: '{expr}', eval_time: {at}m, exp_samples: {samples}}}");
         }
     }
     let text = format!(
