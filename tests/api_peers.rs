@@ -160,3 +160,50 @@ fn a_form_is_as_good_as_a_query_string() {
     let want = r#"{"status":"success","data":{"resultType":"scalar","result":[12.500,"2"]}}"#;
     assert_eq!((status, text.as_str()), (200, want));
 }
+
+/// A server with the rows of [`rows`], and the end of them, seconds.
+fn filled(home: &Home) -> (crate::support::service::Server, i64) {
+    let server = home.start();
+    let now = watchbell::clock::Clock::now(&watchbell::clock::SystemClock) / 60_000 * 60_000;
+    let body = encode(Protocol::V1, &rows(now - 600_000));
+    let (status, text) = peers::post(server.0.port, "/api/v1/write", "application/x-protobuf", &body).unwrap();
+    assert_eq!(status, 204, "{text}");
+    (server, now / 1_000 - 15)
+}
+
+#[test]
+fn queries_go_to_the_datasource_that_is_configured() {
+    let far = Home::new(&[("watchbell.yaml", CONFIG)]);
+    let (far, at) = filled(&far);
+    let config = format!("{CONFIG}watchbell: {{datasource: {{url: 'http://127.0.0.1:{}'}}}}\n", far.0.port);
+    let near = Home::new(&[("watchbell.yaml", &config)]);
+    let near = near.start();
+    for path in [
+        format!("/api/v1/query?query=sum(rate(http_requests_total[5m]))&time={at}"),
+        format!("/api/v1/query_range?query=odd&start={}&end={at}&step=15", at - 60),
+    ] {
+        let (there, here) = (far.get(&path), near.get(&path));
+        assert!(there.1.contains("\"values\":") || there.1.contains("\"value\":"), "{there:?}");
+        assert_eq!((here.0, comparable(&here.1)), (there.0, comparable(&there.1)), "{path}");
+    }
+}
+
+#[test]
+fn promtool_queries_us_as_it_queries_prometheus() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    let home = Home::new(&[("watchbell.yaml", CONFIG)]);
+    let (ours, at) = filled(&home);
+    let url = ours.0.url("");
+    let ask = |arguments: &[&str]| {
+        let ran = std::process::Command::new(&promtool).arg("query").args(arguments).output().unwrap();
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let instant = ask(&["instant", &format!("--time={at}"), &url, "sum by (job) (up)"]);
+    assert!(instant.contains(r#"{job="a"} => 1 @"#), "{instant}");
+    let (start, end) = (format!("--start={}", at - 60), format!("--end={at}"));
+    let range = ask(&["range", &start, &end, "--step=15s", &url, r#"http_requests_total{code="200"}"#]);
+    assert_eq!(range.lines().count(), 6, "{range}");
+    assert!(ask(&["labels", &url, "code"]).contains("500"));
+    assert!(ask(&["series", "--match=odd", &url]).contains("odd"));
+}

@@ -34,7 +34,8 @@ impl Health {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         let timeout = Duration::from_secs(self.timeout);
         let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(|e| e.to_string())?;
-        let answer = runtime.block_on(async { client.get(url).send().await }).map_err(|e| e.without_url().to_string())?;
+        let answer =
+            runtime.block_on(async { client.get(url).send().await }).map_err(|e| e.without_url().to_string())?;
         Ok(answer.status().as_u16())
     }
 }

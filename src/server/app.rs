@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::datasource::Querier;
 use crate::engine::live::Live;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
@@ -22,6 +23,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Our series.
     pub storage: Tsdb,
+    /// Answers queries: over our series, or over those of the configured datasource.
+    pub querier: ArcSwap<Arc<dyn Querier>>,
     /// Takes remote write.
     pub receiver: Receiver,
     /// Queries of clients.

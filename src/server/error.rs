@@ -3,6 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::datasource::QueryError;
 use crate::promql::EvalError;
 use crate::tsdb::StorageError;
 
@@ -61,6 +62,21 @@ impl From<EvalError> for ApiError {
             EvalError::Timeout => ApiError::Timeout(e.to_string()),
             EvalError::Storage(e) => e.into(),
             e => ApiError::Execution(e.to_string()),
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(e: QueryError) -> Self {
+        match e {
+            QueryError::Evaluation(e) => e.into(),
+            QueryError::Remote { kind, message } => match kind.as_str() {
+                "bad_data" => ApiError::BadData(message),
+                "timeout" => ApiError::Timeout(message),
+                "canceled" => ApiError::Canceled(message),
+                _ => ApiError::Execution(message),
+            },
+            QueryError::Transport(message) => ApiError::Unavailable(message),
         }
     }
 }

@@ -127,6 +127,7 @@ impl Service {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
         let surroundings = surroundings(&options, &prepared, &parts.storage, &external_url)?;
+        let querier = ArcSwap::from_pointee(surroundings.querier.clone());
         let world =
             Arc::new(StorageWorld::new(surroundings, parts.storage.clone(), Box::new(TemplateRenderer::default())));
         let capacity = options.queue_capacity;
@@ -154,6 +155,7 @@ impl Service {
             queries: Queries::new(options.query.clone()),
             receiver: crate::ingest::remote_write::Receiver::new(parts.storage.clone(), Default::default()),
             storage: parts.storage,
+            querier,
             registry: Registry::new(),
             http: HttpMetrics::default(),
             clock,
@@ -246,6 +248,7 @@ impl Service {
         let surroundings = surroundings(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
         let receivers = self.courier.set_up(&prepared).map_err(ServiceError::Receivers)?;
+        self.app.querier.store(Arc::new(surroundings.querier.clone()));
         self.world.set_surroundings(surroundings);
         self.courier.forwarder.set_destinations(destinations);
         self.courier.put_in_force(receivers);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::promql::{CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, compile};
+use crate::datasource::QueryError;
+use crate::promql::{CompileOptions, EvalEnv, EvalError, Evaluated, Plan, QueryValue, compile};
 use crate::server::app::App;
 use crate::server::error::ApiError;
 use crate::server::time::{MAX_TIME, MIN_TIME};
@@ -22,11 +23,11 @@ pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Resp
     let timeout = params.duration("timeout")?;
     let plan = compiled(&app, &params)?;
     let request = Request::of(&params)?;
-    let storage = app.storage.clone();
+    let querier = app.querier.load_full();
     let json = app
         .queries
         .run(timeout, move |env| {
-            let mut evaluated = plan.instant(&storage, at, &request.adjust(env))?;
+            let mut evaluated = querier.instant(&plan, at, &request.adjust(env))?;
             let notes = notes(&evaluated, &plan);
             let truncated = request.truncate(&mut evaluated.value);
             Ok(request.answer(&evaluated, notes, truncated, at))
@@ -56,13 +57,13 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
     let timeout = params.duration("timeout")?;
     let plan = compiled(&app, &params)?;
     let request = Request::of(&params)?;
-    let storage = app.storage.clone();
+    let querier = app.querier.load_full();
     let json = app
         .queries
         .run(timeout, move |env| {
-            let mut evaluated = plan.range(&storage, start, end, step, &request.adjust(env)).map_err(|e| match e {
+            let mut evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
                 // The type is the query's fault, not the evaluation's.
-                crate::promql::EvalError::Execution(text) if text.starts_with("invalid expression type") => {
+                QueryError::Evaluation(EvalError::Execution(text)) if text.starts_with("invalid expression type") => {
                     ApiError::parameter("query", text)
                 }
                 e => e.into(),
