@@ -1,5 +1,6 @@
 //! Comparing what was expected with what came, and finding what nearly matched.
 
+use crate::config::yaml::nearest;
 use crate::model::{Labels, Value};
 
 use super::case::ExpectedSample;
@@ -49,7 +50,7 @@ fn missing_metrics(expr: &str, names: &[String]) -> Vec<String> {
     let metrics = plan.selectors().into_iter().filter_map(|s| s.metric);
     metrics
         .filter(|m| !names.contains(m))
-        .map(|m| match nearest(&m, names.iter().map(String::as_str)) {
+        .map(|m| match nearest(&m, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
             Some(other) => format!("no series is called {m}; there is {other}"),
             None => format!("no series is called {m}"),
         })
@@ -58,36 +59,10 @@ fn missing_metrics(expr: &str, names: &[String]) -> Vec<String> {
 
 /// The remark on an alert that no rule defines.
 pub fn unknown_alert(name: &str, known: Vec<&str>) -> String {
-    match nearest(name, known.into_iter()) {
+    match nearest(name, &known) {
         Some(other) => format!("no rule is called {name}; there is {other}"),
         None => format!("no rule is called {name}"),
     }
-}
-
-/// The name at the smallest edit distance, when it is small.
-fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = all.map(|other| (edit_distance(name, other), other));
-    let (score, best) = scored.min()?;
-    (score <= 2 + name.len() / 8).then_some(best)
-}
-
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(200).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(200).enumerate() {
-        let mut diagonal = i;
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, y) in b.iter().enumerate() {
-            let left = row.get(j).copied().unwrap_or(0);
-            let Some(cell) = row.get_mut(j + 1) else { break };
-            let cost = (diagonal + usize::from(x != *y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = cost;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// In how many labels two sets differ.

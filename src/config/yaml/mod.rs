@@ -12,7 +12,7 @@ mod section;
 mod tests;
 mod values;
 
-pub use decode::{Decode, Decoder, MapReader};
+pub use decode::{Decode, Decoder, MapReader, nearest};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
 pub use values::{Duration, GoDuration, Sparse, parse_go_duration, to_json};
