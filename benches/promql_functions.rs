@@ -7,8 +7,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use watchbell::model::histogram::{ClassicHistogram, FloatHistogram};
 use watchbell::model::{Labels, notation};
 use watchbell::promql::annotations::{Annotations, Span};
-use watchbell::promql::func::{FnCtx, Kind, RangeMode, Window, Windows, bucket, lookup};
-use watchbell::promql::steps::StepVector;
+use watchbell::promql::func::{Cuts, FnCtx, Kind, RangeMode, Window, Windows, bucket, lookup};
+use watchbell::promql::steps::{StepGrid, StepVector};
 
 const SPACING: i64 = 15_000;
 const SAMPLES: i64 = 6 * 240;
@@ -22,9 +22,14 @@ fn counter() -> (Vec<i64>, Vec<f64>) {
     (0..SAMPLES).map(|i| (i * SPACING, value(i))).unzip()
 }
 
-fn bounds(ts: &[i64], range: i64) -> Vec<(u32, u32)> {
-    let at = |t: i64| ts.partition_point(|x| *x <= t) as u32;
-    (0..STEPS as i64).map(|i| (at(i * STEP - range), at(i * STEP))).collect()
+fn grid() -> StepGrid {
+    StepGrid::range(0, (STEPS as i64 - 1) * STEP, STEP)
+}
+
+fn cuts(ts: &[i64], range: i64) -> Cuts {
+    let mut cuts = Cuts::new(&grid(), range, STEPS);
+    cuts.fit(ts);
+    cuts
 }
 
 fn over_a_series(c: &mut Criterion) {
@@ -40,20 +45,26 @@ fn over_a_series(c: &mut Criterion) {
         ("max_over_time", 12 * RANGE),
         ("count_over_time", RANGE),
         ("resets", RANGE),
+        ("stddev_over_time", 6 * RANGE),
+        ("quantile_over_time", 2 * RANGE),
+        ("deriv", 3 * RANGE),
+        ("predict_linear", 12 * RANGE),
     ] {
         let Some(Kind::Range { f, batch: Some(batch), .. }) = lookup(name).map(|f| f.kind) else { continue };
-        let bounds = bounds(&ts, range);
+        let (cuts, args) = (cuts(&ts, range), [0.9]);
         let minutes = range / 60_000;
         group.bench_function(format!("{name}[{minutes}m] batched"), |b| {
-            let w = Windows { ts: &ts, vs: &vs, bounds: &bounds, first_start: -range, step: STEP, range };
+            let w = Windows { cuts: &cuts, vs: &vs, grid: &grid() };
             let mut out = StepVector::empty(STEPS);
-            b.iter(|| batch(black_box(&w), &mut out));
+            let (mut notes, labels) = (Annotations::default(), Labels::empty());
+            let mut ctx = FnCtx { notes: &mut notes, labels: &labels, call: Span::default(), args: &[] };
+            b.iter(|| batch(black_box(&w), &args, &mut ctx, &mut out));
         });
         group.bench_function(format!("{name}[{minutes}m] by window"), |b| {
             let labels = Labels::empty();
             b.iter(|| {
-                for (i, (lo, hi)) in bounds.iter().enumerate() {
-                    let (lo, hi, end) = (*lo as usize, *hi as usize, i as i64 * STEP);
+                for (i, (lo, hi)) in cuts.bounds().enumerate() {
+                    let end = i as i64 * STEP;
                     let w = Window {
                         ts: &ts[lo..hi],
                         vs: &vs[lo..hi],
@@ -67,7 +78,7 @@ fn over_a_series(c: &mut Criterion) {
                     };
                     let mut notes = Annotations::default();
                     let mut ctx = FnCtx { notes: &mut notes, labels: &labels, call: Span::default(), args: &[] };
-                    black_box(f(&w, &[], &mut ctx));
+                    black_box(f(&w, &args, &mut ctx));
                 }
             });
         });

@@ -4,6 +4,8 @@
 //! cargo bench --bench peers                       # everything: ingest, queries, rule cycles
 //! cargo bench --bench peers -- --small            # a tenth of the data: a smoke test
 //! cargo bench --bench peers -- --only queries     # ingest, queries or rules
+//! cargo bench --bench peers -- --query deriv      # only queries with this text
+//! cargo bench --bench peers -- --only ingest --hold   # leave the servers up with the data, until the input ends
 //! ```
 //!
 //! `prometheus` and `victoria-metrics` are looked up on `PATH`; the Watchbell that is measured is the release binary of
@@ -32,6 +34,10 @@ pub struct Options {
     pub cycles: u32,
     /// Rules generated over the fleet.
     pub rules: usize,
+    /// Only queries that contain this.
+    pub query: Option<String>,
+    /// Leave the servers up after the ingest, until the standard input ends.
+    pub hold: bool,
     only: Option<String>,
     /// Where the servers keep their data.
     pub dir: PathBuf,
@@ -45,6 +51,8 @@ impl Options {
             runs: 7,
             cycles: 6,
             rules: 1_000,
+            query: None,
+            hold: false,
             only: None,
             dir: std::env::temp_dir().join(format!("watchbell-peers-{}", std::process::id())),
         };
@@ -53,6 +61,8 @@ impl Options {
             match arg.as_str() {
                 "--small" => (o.series, o.samples, o.runs, o.cycles, o.rules) = (2_000, 1_440, 3, 2, 100),
                 "--only" => o.only = args.next(),
+                "--query" => o.query = args.next(),
+                "--hold" => o.hold = true,
                 // What cargo passes to every bench target.
                 "--bench" => {}
                 other => panic!("unknown argument {other}"),

@@ -84,10 +84,17 @@ pub fn run(options: &Options, client: &Client) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
     let end = now.as_millis() as i64 / 60_000 * 60_000;
     let start = end - (options.samples as i64 - 1) * INTERVAL;
+    let window = (start.max(end - 6 * 3_600_000 + INTERVAL), end);
     ingest(options, client, &servers, start);
     if options.wants("queries") {
-        let window = (start.max(end - 6 * 3_600_000 + INTERVAL), end);
         compare(options, client, &servers, window);
+    }
+    if options.hold {
+        for server in &servers {
+            println!("{} {}", server.kind.name(), server.url);
+        }
+        println!("window {} {}", window.0, window.1);
+        let _ = std::io::stdin().read_line(&mut String::new());
     }
 }
 
@@ -138,7 +145,7 @@ fn compare(options: &Options, client: &Client, servers: &[Server], window: (i64,
     println!("|---|---|---:|---:|---:|---:|---:|---|");
     let (mut over_prom, mut over_vm, mut unequal) = (Vec::new(), Vec::new(), 0);
     for form in forms {
-        for query in QUERIES {
+        for query in QUERIES.iter().filter(|q| options.query.as_deref().is_none_or(|part| q.contains(part))) {
             let (medians, answers) = time_one(options, client, servers, query, form, window);
             let [prom, vm, own] = medians[..] else { panic!("three servers") };
             let equal = match (&answers[0], &answers[2]) {

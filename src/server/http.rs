@@ -9,6 +9,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -72,6 +73,10 @@ pub async fn serve(
         end.await;
         let _ = ending.send(true);
     };
+    // An answer leaves when it is written: Nagle's algorithm would hold its last packet back.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let server = axum::serve(listener, routes(app)).with_graceful_shutdown(shutdown).into_future();
     let late = async move {
         // The sender goes away only after it has sent.

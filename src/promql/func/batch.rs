@@ -2,20 +2,13 @@
 //! bit by bit; what they save is looking at each sample once per window.
 
 use super::super::steps::StepVector;
-use super::Windows;
-use super::over_time::{max_of, mean_of, min_of, sum_of};
-use super::rate::{Change, Extent};
-
-/// The windows that have samples: number, first and one past the last index, both in bounds.
-fn occupied<'a>(w: &'a Windows<'_>) -> impl Iterator<Item = (usize, usize, usize)> + 'a {
-    let len = w.ts.len().min(w.vs.len());
-    let bounds = w.bounds.iter().enumerate().map(|(i, (lo, hi))| (i, *lo as usize, *hi as usize));
-    bounds.filter(move |(_, lo, hi)| lo < hi && *hi <= len)
-}
+use super::over_time::{max_of, mean_of, min_of, quantile, sum_of, variance_of};
+use super::rate::Change;
+use super::{FnCtx, Windows, lanes, over_time, regression, sliding};
 
 /// Calls `f` with the values of every window that has any.
-fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64) {
-    for (i, lo, hi) in occupied(w) {
+pub(super) fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64) {
+    for (i, lo, hi) in w.cuts.occupied() {
         if let Some(vs) = w.vs.get(lo..hi) {
             out.set(i, f(vs));
         }
@@ -23,17 +16,17 @@ fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64)
 }
 
 /// `rate`
-pub(super) fn rate(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn rate(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     change(w, Change::Rate, out);
 }
 
 /// `increase`
-pub(super) fn increase(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn increase(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     change(w, Change::Increase, out);
 }
 
 /// `delta`
-pub(super) fn delta(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn delta(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     change(w, Change::Delta, out);
 }
 
@@ -41,40 +34,45 @@ fn change(w: &Windows<'_>, what: Change, out: &mut StepVector) {
     // Where a value is lower than the one before: few, mostly none.
     let falls: Vec<usize> = if what.of_counter() { falls(w.vs) } else { Vec::new() };
     let mut next_fall = 0;
-    for (i, lo, hi) in occupied(w) {
-        let (Some([first, .., last]), Some([t0, .., t1])) = (w.vs.get(lo..hi), w.ts.get(lo..hi)) else { continue };
+    let windows = w.cuts.bounds().zip(w.cuts.reach());
+    for (slot, ((lo, hi), reach)) in out.values.iter_mut().zip(windows) {
+        let Some([first, .., last]) = w.vs.get(lo..hi) else { continue };
         let mut total = last - first;
-        while falls.get(next_fall).is_some_and(|k| *k <= lo) {
-            next_fall += 1;
+        if !falls.is_empty() {
+            while falls.get(next_fall).is_some_and(|k| *k <= lo) {
+                next_fall += 1;
+            }
+            for k in falls.get(next_fall..).unwrap_or_default().iter().take_while(|k| **k < hi) {
+                total += w.vs.get(k - 1).copied().unwrap_or_default();
+            }
         }
-        for k in falls.get(next_fall..).unwrap_or_default().iter().take_while(|k| **k < hi) {
-            total += w.vs.get(k - 1).copied().unwrap_or_default();
-        }
-        let start = w.first_start + i as i64 * w.step;
-        let extent = Extent { first: *t0, last: *t1, samples: hi - lo, start, end: start + w.range, zero: None };
-        out.set(i, total * extent.factor(what, *first, total));
+        *slot = total * reach.factor(what, *first, total);
     }
+    out.present.or(w.cuts.several());
 }
 
 /// The indices of values lower than the one before.
 fn falls(vs: &[f64]) -> Vec<usize> {
-    let pairs = vs.windows(2).enumerate();
-    pairs.filter(|(_, p)| matches!(p, [a, b] if b < a)).map(|(i, _)| i + 1).collect()
+    let pairs = || vs.iter().zip(vs.iter().skip(1));
+    if !pairs().fold(false, |any, (a, b)| any | (b < a)) {
+        return Vec::new();
+    }
+    pairs().enumerate().filter(|(_, (a, b))| b < a).map(|(i, _)| i + 1).collect()
 }
 
 /// `irate`
-pub(super) fn irate(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn irate(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     last_two(w, out, |seconds, before, now| (if now < before { now } else { now - before }) / seconds);
 }
 
 /// `idelta`
-pub(super) fn idelta(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn idelta(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     last_two(w, out, |_, before, now| now - before);
 }
 
 fn last_two(w: &Windows<'_>, out: &mut StepVector, f: impl Fn(f64, f64, f64) -> f64) {
-    for (i, lo, hi) in occupied(w) {
-        if let (Some([.., v0, v1]), Some([.., t0, t1])) = (w.vs.get(lo..hi), w.ts.get(lo..hi))
+    for (i, lo, hi) in w.cuts.occupied() {
+        if let (Some([.., v0, v1]), Some([.., t0, t1])) = (w.vs.get(lo..hi), w.cuts.times().get(lo..hi))
             && t0 != t1
         {
             out.set(i, f((t1 - t0) as f64 / 1000.0, *v0, *v1));
@@ -83,31 +81,30 @@ fn last_two(w: &Windows<'_>, out: &mut StepVector, f: impl Fn(f64, f64, f64) -> 
 }
 
 /// `count_over_time`
-pub(super) fn count(w: &Windows<'_>, out: &mut StepVector) {
-    for (i, lo, hi) in occupied(w) {
+pub(super) fn count(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    for (i, lo, hi) in w.cuts.occupied() {
         out.set(i, (hi - lo) as f64);
     }
 }
 
 /// `present_over_time`
-pub(super) fn present(w: &Windows<'_>, out: &mut StepVector) {
-    for (i, _, _) in occupied(w) {
-        out.set(i, 1.0);
-    }
+pub(super) fn present(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    out.values.fill(1.0);
+    out.present.or(w.cuts.some());
 }
 
 /// `last_over_time`
-pub(super) fn last(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn last(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     each(w, out, |vs| vs.last().copied().unwrap_or_default());
 }
 
 /// `changes`
-pub(super) fn changes(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn changes(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     count_events(w, out, |a, b| a != b && !(a.is_nan() && b.is_nan()));
 }
 
 /// `resets`
-pub(super) fn resets(w: &Windows<'_>, out: &mut StepVector) {
+pub(super) fn resets(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
     count_events(w, out, |a, b| b < a);
 }
 
@@ -120,7 +117,7 @@ fn count_events(w: &Windows<'_>, out: &mut StepVector, happened: impl Fn(f64, f6
         total += u32::from(matches!(pair, [a, b] if happened(*a, *b)));
         totals.push(total);
     }
-    for (i, lo, hi) in occupied(w) {
+    for (i, lo, hi) in w.cuts.occupied() {
         if let (Some(before), Some(after)) = (totals.get(lo), totals.get(hi - 1)) {
             out.set(i, f64::from(after - before));
         }
@@ -150,14 +147,14 @@ fn exact_totals(vs: &[f64]) -> Option<Vec<f64>> {
 const FEW: usize = 4;
 
 fn totals_if_worthwhile(w: &Windows<'_>) -> Option<Vec<f64>> {
-    let samples: usize = occupied(w).map(|(_, lo, hi)| hi - lo).sum();
+    let samples: usize = w.cuts.occupied().map(|(_, lo, hi)| hi - lo).sum();
     if samples >= FEW * w.vs.len() { exact_totals(w.vs) } else { None }
 }
 
 /// `sum_over_time`
-pub(super) fn sum(w: &Windows<'_>, out: &mut StepVector) {
-    let Some(totals) = totals_if_worthwhile(w) else { return each(w, out, sum_of) };
-    for (i, lo, hi) in occupied(w) {
+pub(super) fn sum(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    let Some(totals) = totals_if_worthwhile(w) else { return lanes::run(w, out, lanes::sum, |_, vs| Some(sum_of(vs))) };
+    for (i, lo, hi) in w.cuts.occupied() {
         if let (Some(before), Some(after)) = (totals.get(lo), totals.get(hi)) {
             out.set(i, after - before);
         }
@@ -165,9 +162,11 @@ pub(super) fn sum(w: &Windows<'_>, out: &mut StepVector) {
 }
 
 /// `avg_over_time`
-pub(super) fn avg(w: &Windows<'_>, out: &mut StepVector) {
-    let Some(totals) = totals_if_worthwhile(w) else { return each(w, out, mean_of) };
-    for (i, lo, hi) in occupied(w) {
+pub(super) fn avg(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    let Some(totals) = totals_if_worthwhile(w) else {
+        return lanes::run(w, out, lanes::mean, |_, vs| Some(mean_of(vs)));
+    };
+    for (i, lo, hi) in w.cuts.occupied() {
         if let (Some(before), Some(after)) = (totals.get(lo), totals.get(hi)) {
             out.set(i, (after - before) / (hi - lo) as f64);
         }
@@ -175,34 +174,45 @@ pub(super) fn avg(w: &Windows<'_>, out: &mut StepVector) {
 }
 
 /// `max_over_time`
-pub(super) fn max(w: &Windows<'_>, out: &mut StepVector) {
-    extreme(w, out, max_of, |best, v| best < v);
+pub(super) fn max(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    sliding::extreme(w, out, max_of, |best, v| best < v);
 }
 
 /// `min_over_time`
-pub(super) fn min(w: &Windows<'_>, out: &mut StepVector) {
-    extreme(w, out, min_of, |best, v| best > v);
+pub(super) fn min(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    sliding::extreme(w, out, min_of, |best, v| best > v);
 }
 
-/// The extreme of every window. Overlapping windows share the work: `queue` holds the places in the window that no
-/// later value has beaten, so its front is the first of the extremes. Where all are NaN, `exact` tells which NaN.
-fn extreme(w: &Windows<'_>, out: &mut StepVector, exact: fn(&[f64]) -> f64, beaten: impl Fn(f64, f64) -> bool) {
-    let mut queue: std::collections::VecDeque<(usize, f64)> = std::collections::VecDeque::new();
-    let mut seen = 0;
-    for (i, lo, hi) in occupied(w) {
-        for (k, v) in w.vs.iter().copied().enumerate().take(hi).skip(seen.max(lo)) {
-            if v.is_nan() {
-                continue;
-            }
-            while queue.pop_back_if(|(_, best)| beaten(*best, v)).is_some() {}
-            queue.push_back((k, v));
-        }
-        seen = seen.max(hi);
-        while queue.pop_front_if(|(k, _)| *k < lo).is_some() {}
-        match (queue.front(), w.vs.get(lo..hi)) {
-            (Some((_, best)), _) => out.set(i, *best),
-            (None, Some(vs)) => out.set(i, exact(vs)),
-            (None, None) => {}
-        }
+/// `stdvar_over_time`
+pub(super) fn stdvar(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    lanes::run(w, out, lanes::variance, |_, vs| Some(variance_of(vs)));
+}
+
+/// `stddev_over_time`
+pub(super) fn stddev(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    lanes::run(w, out, |l| lanes::variance(l).each(f64::sqrt), |_, vs| Some(variance_of(vs).sqrt()));
+}
+
+/// `quantile_over_time`
+pub(super) fn quantile_over_time(w: &Windows<'_>, args: &[f64], ctx: &mut FnCtx<'_>, out: &mut StepVector) {
+    let q = args.first().copied().unwrap_or(f64::NAN);
+    if (0.0..=1.0).contains(&q) {
+        return sliding::sorted(w, out, |sorted| over_time::quantile_of_sorted(q, sorted));
     }
+    if w.cuts.some().any() {
+        ctx.note_arg(0, super::Note::InvalidQuantile(q));
+    }
+    each(w, out, |vs| quantile(q, &mut vs.to_vec()));
+}
+
+/// `deriv`
+pub(super) fn deriv(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    let origin = |ts: &[i64], _| ts.first().copied().unwrap_or_default();
+    regression::lines(w, out, origin, |(slope, _)| slope);
+}
+
+/// `predict_linear`
+pub(super) fn predict_linear(w: &Windows<'_>, args: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
+    let Some(&ahead) = args.first() else { return };
+    regression::lines(w, out, |_, at| at, |(slope, intercept)| slope * ahead + intercept);
 }

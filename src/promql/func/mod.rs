@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::annotations::{Annotations, Note, Span};
-use super::steps::StepVector;
+use super::steps::{StepGrid, StepVector};
 use crate::model::{FloatHistogram, Labels};
 
 /// How a range selector chooses its samples.
@@ -102,27 +102,19 @@ pub type MathFn = fn(f64, &[f64]) -> f64;
 /// Tells scalar arguments for which a [`MathFn`] leaves nothing.
 pub type EmptyFn = fn(&[f64]) -> bool;
 
-/// All windows of one series that has floats only, for functions that are faster over the whole column. The window of
-/// step `i` has `ts[bounds[i].0..bounds[i].1]`, starts (exclusive) at `first_start + i * step` and is `range` long.
-/// Windows without a sample have equal bounds. Bounds ascend.
+/// All windows of one series that has floats only, for functions that are faster over the whole column.
 pub struct Windows<'a> {
-    /// Times of all samples read.
-    pub ts: &'a [i64],
+    /// Where the windows are in the column of times.
+    pub cuts: &'a Cuts,
     /// Values of all samples read.
     pub vs: &'a [f64],
-    /// First and one-past-last index of every step's window.
-    pub bounds: &'a [(u32, u32)],
-    /// Start of the first window, exclusive.
-    pub first_start: i64,
-    /// Distance between two windows' starts; 0 when all windows are the same.
-    pub step: i64,
-    /// Length of a window.
-    pub range: i64,
+    /// The evaluation times.
+    pub grid: &'a StepGrid,
 }
 
 /// The batched form of a [`RangeFn`] in [`RangeMode::Plain`] without start timestamps: sets the steps that have a
-/// result. Takes no scalar arguments and says nothing.
-pub type BatchFn = fn(&Windows<'_>, &mut StepVector);
+/// result. The scalar arguments are the same at every step.
+pub type BatchFn = fn(&Windows<'_>, &[f64], &mut FnCtx<'_>, &mut StepVector);
 
 /// Types of expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -240,15 +232,19 @@ pub fn lookup(name: &str) -> Option<&'static Function> {
 mod batch;
 pub mod bucket;
 mod changes;
+mod cuts;
 mod date;
 pub mod extended;
 mod histogram_rate;
+mod lanes;
 mod math;
 mod over_time;
 mod rate;
 mod regression;
+mod sliding;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use cuts::Cuts;
 pub use over_time::quantile;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::annotations::Note;
-use super::{FnCtx, Out, Window};
+use super::{FnCtx, Out, Window, sliding};
 use crate::model::FloatHistogram;
 use crate::model::histogram::{CompensatedHistogram, CounterResetHint, HistogramError, Reconciled};
 use crate::model::kahan::Sum;
@@ -279,13 +279,16 @@ pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(|a, b| match (a.is_nan(), b.is_nan()) {
-        (false, false) => a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal),
-        (a, b) => b.cmp(&a),
-    });
-    let rank = q * (values.len() - 1) as f64;
+    values.sort_unstable_by(sliding::by_rank);
+    quantile_of_sorted(q, values)
+}
+
+/// The `q`-quantile, 0..1, of values in the order of [`sliding::by_rank`].
+pub(super) fn quantile_of_sorted(q: f64, values: &[f64]) -> f64 {
+    let last = values.len().saturating_sub(1) as f64;
+    let rank = q * last;
     let lower = rank.floor().max(0.0);
-    let upper = (lower + 1.0).min((values.len() - 1) as f64);
+    let upper = (lower + 1.0).min(last);
     let weight = rank - rank.floor();
     let at = |i: f64| values.get(i as usize).copied().unwrap_or(f64::NAN);
     at(lower) * (1.0 - weight) + at(upper) * weight

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::annotations::Note;
 use super::histogram_rate::{self, Reading};
-use super::{FnCtx, Out, RangeMode, Window, extended};
+use super::{Cuts, FnCtx, Out, RangeMode, Window, extended};
 use crate::model::FloatHistogram;
 
 /// What to make of a change.
@@ -72,28 +72,88 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// The factor from the change between the first and the last sample to that over the range: the range is covered
-    /// up to its ends where the samples come close to them, else half a sampling interval beyond the samples. A counter
-    /// is not carried back beyond zero: `first_value` and `total` (the change) tell where that was.
+    /// The factor from the change between the first and the last sample to that over the range. `first_value` and
+    /// `total` (the change) tell where a counter was zero.
     pub fn factor(&self, what: Change, first_value: f64, total: f64) -> f64 {
+        let reach = Reach::new(self);
+        if self.zero.is_some() { reach.usual(what) } else { reach.factor(what, first_value, total) }
+    }
+}
+
+/// What the times of a window's samples make of the factor from their change to that over the range: the range is
+/// covered up to its ends where the samples come close to them, else half a sampling interval beyond the samples. A
+/// counter is not carried back beyond zero, which its values tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+    range: f64,
+    /// Factors of `rate` and of the others, where a counter was not zero close before its first sample.
+    rate: f64,
+    plain: f64,
+}
+
+/// Beyond this a product of two values may overflow.
+const LARGE: f64 = 1e150;
+
+impl Reach {
+    fn new(extent: &Extent) -> Reach {
         let seconds = |ms: i64| ms as f64 / 1000.0;
-        let spacing = seconds(self.last - self.first) / (self.samples - 1).max(1) as f64;
+        let spacing = seconds(extent.last - extent.first) / (extent.samples - 1).max(1) as f64;
         let threshold = spacing * 1.1;
         let near = |gap: f64| if gap >= threshold { spacing / 2.0 } else { gap };
-        let first = self.zero.unwrap_or(self.first);
-        let sampled = seconds(self.last - first);
-        let mut to_start = near(seconds(first - self.start));
-        if self.zero.is_some() {
-            to_start = 0.0;
-        } else if what.of_counter() && total > 0.0 && first_value >= 0.0 {
-            let to_zero = sampled * (first_value / total);
-            if to_zero < to_start {
-                to_start = to_zero;
+        let sampled = seconds(extent.last - extent.zero.unwrap_or(extent.first));
+        let to_start = if extent.zero.is_some() { 0.0 } else { near(seconds(extent.first - extent.start)) };
+        let to_end = near(seconds(extent.end - extent.last));
+        let range = seconds(extent.end - extent.start);
+        let plain = (sampled + to_start + to_end) / sampled;
+        Reach { sampled, to_start, to_end, range, rate: plain / range, plain }
+    }
+
+    #[inline]
+    fn usual(&self, what: Change) -> f64 {
+        if what == Change::Rate { self.rate } else { self.plain }
+    }
+
+    /// The factor for a series that begins with `first_value` and changes by `total`.
+    #[inline]
+    pub fn factor(&self, what: Change, first_value: f64, total: f64) -> f64 {
+        // Without a division where there is no doubt: the margin is far above what rounding could change.
+        let far = first_value * self.sampled > self.to_start * total * 1.000_001 && first_value < LARGE;
+        if far || !what.of_counter() || !(total > 0.0 && first_value >= 0.0) {
+            return self.usual(what);
+        }
+        let to_zero = self.sampled * (first_value / total);
+        if to_zero < self.to_start {
+            let factor = (self.sampled + to_zero + self.to_end) / self.sampled;
+            if what == Change::Rate { factor / self.range } else { factor }
+        } else {
+            self.usual(what)
+        }
+    }
+}
+
+/// How far the samples of every window reach. Neighbouring windows over regular samples reach equally far.
+pub(super) fn reaches(cuts: &Cuts) -> Vec<Reach> {
+    let ts = cuts.times();
+    let mut known: Option<([i64; 4], Reach)> = None;
+    let one = |(i, (lo, hi)): (usize, (usize, usize))| {
+        let (first, last) = (ts.get(lo).copied().unwrap_or(0), ts.get(hi.wrapping_sub(1)).copied().unwrap_or(0));
+        let (start, samples) = (cuts.start(i), hi - lo);
+        let end = start.saturating_add(cuts.range());
+        let shape = [last - first, first - start, end - last, samples as i64];
+        match known {
+            Some((known, reach)) if known == shape => reach,
+            _ => {
+                let extent = Extent { first, last, samples: samples.max(1), start, end, zero: None };
+                let reach = Reach::new(&extent);
+                known = Some((shape, reach));
+                reach
             }
         }
-        let factor = (sampled + to_start + near(seconds(self.end - self.last))) / sampled;
-        if what == Change::Rate { factor / seconds(self.end - self.start) } else { factor }
-    }
+    };
+    cuts.bounds().enumerate().map(one).collect()
 }
 
 /// What start timestamps say of a series' samples. Without any, nothing.

@@ -1,7 +1,9 @@
 //! Trends: `deriv`, `predict_linear`, `double_exponential_smoothing`.
 
+use super::super::steps::StepVector;
+use super::lanes::{self, LANES, Lane, Lanes, Sums};
 use super::over_time::floats;
-use super::{FnCtx, Out, Window};
+use super::{FnCtx, Out, Window, Windows};
 use crate::model::kahan::Sum;
 
 /// The straight line that fits best: its slope per second and its value at `at`. NaN for a constant infinity.
@@ -24,6 +26,77 @@ pub(super) fn linear_regression(ts: &[i64], vs: &[f64], at: i64) -> (f64, f64) {
     let variance = xx - x * x / n;
     let slope = covariance / variance;
     (slope, y / n - slope * x / n)
+}
+
+/// Fits lines to all windows that have at least two samples. `origin` chooses, from a window's times and its evaluation
+/// time, the time that [`linear_regression`] looks from; `result` makes something of slope and intercept.
+pub(super) fn lines(
+    w: &Windows<'_>,
+    out: &mut StepVector,
+    origin: impl Fn(&[i64], i64) -> i64,
+    result: impl Fn((f64, f64)) -> f64,
+) {
+    let ts = w.cuts.times();
+    let plateaus = plateaus(w.vs);
+    let origin = |i: usize, lo: usize| origin(ts.get(lo..).unwrap_or_default(), w.grid.time(i));
+    let wide = |lanes: &Lanes<'_>| {
+        let mut distance = [0; LANES];
+        for ((j, distance), lo) in distance.iter_mut().enumerate().zip(lanes.lo) {
+            *distance = ts.get(lo).copied().unwrap_or_default() - origin(lanes.first_step + j, lo);
+        }
+        let alike = distance.iter().all(|d| *d == distance[0]);
+        let flat = |lo: &usize| plateaus.get(lo + lanes.len - 1).is_none_or(|from| *from as usize <= *lo);
+        match w.cuts.spacing().filter(|_| alike && !lanes.lo.iter().any(flat)) {
+            Some(spacing) => {
+                let (Lane(slope), Lane(at)) = slopes(lanes, distance[0], spacing);
+                let mut out = slope;
+                out.iter_mut().zip(at).for_each(|(slope, at)| *slope = result((*slope, at)));
+                Lane(out)
+            }
+            None => lanes::UNKNOWN,
+        }
+    };
+    lanes::run(w, out, wide, |(i, lo, hi), vs| {
+        let ts = ts.get(lo..hi).filter(|ts| ts.len() >= 2)?;
+        Some(result(linear_regression(ts, vs, origin(i, lo))))
+    });
+}
+
+/// Where the run of equal values begins that each value ends.
+fn plateaus(vs: &[f64]) -> Vec<u32> {
+    let mut before: Option<(f64, u32)> = None;
+    let begin = |(i, v): (usize, &f64)| {
+        let from = before.filter(|(b, _)| b == v).map_or(i as u32, |(_, from)| from);
+        before = Some((*v, from));
+        from
+    };
+    vs.iter().enumerate().map(begin).collect()
+}
+
+#[inline(always)]
+fn slopes_body(lanes: &Lanes<'_>, distance: i64, spacing: i64) -> (Lane, Lane) {
+    let [mut x, mut xx] = [Sum::default(); 2];
+    let [mut y, mut xy] = [Sums::of(Lane::all(0.0)); 2];
+    for k in 0..lanes.len {
+        let seconds = (distance + k as i64 * spacing) as f64 / 1e3;
+        let v = lanes.row(k);
+        x = x.add(seconds);
+        xx = xx.add(seconds * seconds);
+        y.add(v);
+        xy.add(Lane::all(seconds) * v);
+    }
+    let n = lanes.len as f64;
+    let (x, xx) = (x.sum + x.c, xx.sum + xx.c);
+    let (y, xy) = (y.totals(), xy.totals());
+    let (x, n, variance) = (Lane::all(x), Lane::all(n), Lane::all(xx - x * x / n));
+    let slope = (xy - x * y / n) / variance;
+    (slope, y / n - slope * x / n)
+}
+
+lanes::kernel! {
+    /// [`linear_regression`] of windows over samples `spacing` apart, whose first is `distance` after the time looked
+    /// from: slopes and values there. With the same times in all windows, what depends on time alone is summed once.
+    slopes = slopes_body, (lanes: &Lanes<'_>, distance: i64, spacing: i64) -> (Lane, Lane)
 }
 
 /// At least two floats; else nothing, with a note where histograms were left out.

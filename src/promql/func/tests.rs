@@ -290,35 +290,39 @@ proptest! {
             prop::collection::vec(any_value(), 0..40),
             prop::collection::vec((-20..20i32).prop_map(f64::from), 0..40),
         ],
-        gaps in prop::collection::vec(1..50i64, 40),
+        gaps in prop_oneof![prop::collection::vec(1..50i64, 40), (1..50i64).prop_map(|gap| vec![gap; 40])],
         first_start in -300..300i64,
-        step in 1..90i64,
+        step in prop_oneof![1..90i64, Just(25)],
         range in 1..400i64,
-        steps in 1..12usize,
+        steps in 1..30usize,
+        at in -500..500i64,
+        arg in prop_oneof![0.0..=1.0f64, -0.5..1.5f64, Just(f64::NAN)],
     ) {
         let mut buf = SampleBuf::default();
         values.iter().zip(&gaps).fold(0, |t, (v, gap)| { buf.push(t + gap, *v); t + gap });
         let windows: Vec<Window<'_>> = (0..steps as i64)
             .map(|i| window(&buf, first_start + i * step + range, range, RangeMode::Plain))
             .collect();
-        let bounds: Vec<(u32, u32)> = windows
-            .iter()
-            .map(|w| {
-                let lo = buf.ts.partition_point(|t| *t <= w.start) as u32;
-                (lo, lo + w.ts.len() as u32)
-            })
-            .collect();
-        let all = Windows { ts: &buf.ts, vs: &buf.vs, bounds: &bounds, first_start, step, range };
+        let last = (steps as i64 - 1) * step;
+        let (ends, grid) = (first_start + range, StepGrid::range(at, at + last, step));
+        let mut cuts = Cuts::new(&StepGrid::range(ends, ends + last, step), range, steps);
+        cuts.fit(&buf.ts);
+        let all = Windows { cuts: &cuts, vs: &buf.vs, grid: &grid };
         for function in table::FUNCTIONS {
             let Kind::Range { f, batch: Some(batch), .. } = function.kind else { continue };
+            let args = vec![arg; function.args.len() - 1];
+            let (mut notes, mut batch_notes) = (Annotations::default(), Annotations::default());
             let mut batched = StepVector::empty(steps);
-            batch(&all, &mut batched);
+            let mut ctx = FnCtx { notes: &mut batch_notes, labels: &Labels::empty(), call: Span::default(), args: &[] };
+            batch(&all, &args, &mut ctx, &mut batched);
             for (i, w) in windows.iter().enumerate() {
-                let mut notes = Annotations::default();
                 let mut ctx = FnCtx { notes: &mut notes, labels: &Labels::empty(), call: Span::default(), args: &[] };
-                let single = match f(w, &[], &mut ctx) { Out::Float(v) => Some(v.to_bits()), _ => None };
+                let w = Window { at: grid.time(i), ..*w };
+                let single = match f(&w, &args, &mut ctx) { Out::Float(v) => Some(v.to_bits()), _ => None };
                 prop_assert_eq!(batched.float(i).map(f64::to_bits), single, "{} at step {}", function.name, i);
             }
+            let says = |notes: &Annotations| notes.iter().next().is_some();
+            prop_assert_eq!(says(&batch_notes), says(&notes), "notes of {}", function.name);
         }
     }
 

@@ -9,11 +9,11 @@ use super::super::error::EvalError;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
 use super::arithmetic;
+use super::column::Column;
 use super::group::Groups;
 use super::{Eval, Sink};
 use crate::model::FloatHistogram;
 use crate::model::histogram::CompensatedHistogram;
-use crate::model::kahan::Sum;
 
 /// Streams the groups.
 pub(super) fn stream(
@@ -52,20 +52,6 @@ pub(super) fn stream(
     Ok(())
 }
 
-/// What a group has gathered at a step, of floats.
-#[derive(Clone, Copy, Default)]
-struct Cell {
-    /// Floats so far.
-    count: f64,
-    /// The sum, the extreme, or the sum of squared distances from the mean.
-    value: f64,
-    /// Compensation of `value`, or of `mean`.
-    c: f64,
-    mean: f64,
-    /// `avg` has left plain summation, which would overflow.
-    incremental: bool,
-}
-
 /// What a group has gathered at a step, of histograms.
 struct HistogramCell {
     sum: CompensatedHistogram,
@@ -81,53 +67,38 @@ struct Cells<'a, 'e> {
     op: AggregateOp,
     steps: usize,
     span: Span,
-    cells: Vec<Cell>,
+    floats: Vec<Column>,
     histograms: FxHashMap<usize, HistogramCell>,
 }
 
 impl<'a, 'e> Cells<'a, 'e> {
     fn new(eval: &'a Eval<'e>, op: AggregateOp, steps: usize, span: Span) -> Self {
-        Cells { eval, op, steps, span, cells: Vec::new(), histograms: FxHashMap::default() }
+        Cells { eval, op, steps, span, floats: Vec::new(), histograms: FxHashMap::default() }
     }
 
     fn grow(&mut self) {
-        self.cells.resize(self.cells.len() + self.steps, Cell::default());
+        self.floats.push(Column::new(self.op, self.steps));
     }
 
     /// Folds one series into group `g`.
     fn add(&mut self, g: usize, row: &StepVector) {
-        let base = g * self.steps;
-        let Some(cells) = self.cells.get_mut(base..base + self.steps) else { return };
-        match self.op {
-            AggregateOp::Sum => fold(cells, row, |c, v| {
-                let sum = Sum { sum: c.value, c: c.c }.add(v);
-                (c.value, c.c) = (sum.sum, sum.c);
-                c.count += 1.0;
-            }),
-            AggregateOp::Avg => fold(cells, row, average),
-            AggregateOp::Count | AggregateOp::Group => fold(cells, row, |c, _| c.count += 1.0),
-            AggregateOp::Min => fold(cells, row, |c, v| extreme(c, v, v < c.value)),
-            AggregateOp::Max => fold(cells, row, |c, v| extreme(c, v, v > c.value)),
-            _ => fold(cells, row, |c, v| {
-                c.count += 1.0;
-                let delta = v - c.mean;
-                c.mean += delta / c.count;
-                c.value += delta * (v - c.mean);
-            }),
+        if let Some(column) = self.floats.get_mut(g) {
+            column.add(self.op, row);
         }
         if row.hists.is_some() {
-            self.add_histograms(base, row);
+            self.add_histograms(g, row);
         }
     }
 
-    fn add_histograms(&mut self, base: usize, row: &StepVector) {
+    fn add_histograms(&mut self, g: usize, row: &StepVector) {
+        let base = g * self.steps;
         for (i, h) in row.hists.iter().flat_map(|c| c.iter()).enumerate() {
             let Some(h) = h else { continue };
             match self.op {
                 AggregateOp::Sum | AggregateOp::Avg => self.add_histogram(base + i, h),
                 AggregateOp::Count | AggregateOp::Group => {
-                    if let Some(cell) = self.cells.get_mut(base + i) {
-                        cell.count += 1.0;
+                    if let Some(column) = self.floats.get_mut(g) {
+                        column.count_one(i);
                     }
                 }
                 op => self.eval.note(Note::HistogramIgnoredInAggregation(op.as_str()), self.span),
@@ -164,82 +135,29 @@ impl<'a, 'e> Cells<'a, 'e> {
 
     /// The results of group `g`.
     fn finish(&mut self, g: usize, out: &mut StepVector) {
-        let base = g * self.steps;
+        if let Some(column) = self.floats.get(g) {
+            column.finish(self.op, out);
+        }
+        if self.histograms.is_empty() {
+            return;
+        }
         for i in 0..self.steps {
-            let Some(cell) = self.cells.get(base + i).copied() else { return };
-            let histogram = self.histograms.remove(&(base + i));
-            match (cell.count > 0.0, histogram) {
-                (true, Some(_)) => self.eval.note(Note::MixedFloatsHistogramsAgg(self.op.as_str()), self.span),
-                (true, None) => out.set(i, self.float(cell)),
-                (false, Some(h)) if !h.incompatible => {
-                    let mut sum = h.sum;
-                    if self.op == AggregateOp::Avg && !h.incremental {
-                        sum.div(h.count);
-                    }
-                    out.set_histogram(i, std::sync::Arc::new(sum.finish()));
+            let Some(h) = self.histograms.remove(&(g * self.steps + i)) else { continue };
+            if out.present.get(i) {
+                out.present.unset(i);
+                self.eval.note(Note::MixedFloatsHistogramsAgg(self.op.as_str()), self.span);
+            } else if !h.incompatible {
+                let mut sum = h.sum;
+                if self.op == AggregateOp::Avg && !h.incremental {
+                    sum.div(h.count);
                 }
-                _ => {}
+                out.set_histogram(i, std::sync::Arc::new(sum.finish()));
             }
         }
     }
-
-    fn float(&self, cell: Cell) -> f64 {
-        match self.op {
-            AggregateOp::Sum => Sum { sum: cell.value, c: cell.c }.value(),
-            AggregateOp::Avg if cell.incremental => Sum { sum: cell.mean, c: cell.c }.value(),
-            AggregateOp::Avg => cell.value / cell.count + cell.c / cell.count,
-            AggregateOp::Count => cell.count,
-            AggregateOp::Group => 1.0,
-            AggregateOp::Min | AggregateOp::Max => cell.value,
-            AggregateOp::Stddev => (cell.value / cell.count).sqrt(),
-            _ => cell.value / cell.count,
-        }
-    }
-}
-
-/// Applies `f` to the cell of every float of a row.
-#[inline]
-fn fold(cells: &mut [Cell], row: &StepVector, f: impl Fn(&mut Cell, f64)) {
-    if row.present.all() {
-        cells.iter_mut().zip(&row.values).for_each(|(c, v)| f(c, *v));
-        return;
-    }
-    for i in row.present.iter() {
-        if let (Some(c), Some(v)) = (cells.get_mut(i), row.values.get(i)) {
-            f(c, *v);
-        }
-    }
-}
-
-/// The first value counts, then those that are beyond it; NaN gives way to any number.
-#[inline]
-fn extreme(c: &mut Cell, v: f64, beyond: bool) {
-    if c.count == 0.0 || beyond || c.value.is_nan() {
-        c.value = v;
-    }
-    c.count += 1.0;
 }
 
 /// The mean as a sum over a count while the sum stays finite, then as a running mean.
-#[inline]
-fn average(c: &mut Cell, v: f64) {
-    c.count += 1.0;
-    if !c.incremental {
-        let sum = Sum { sum: c.value, c: c.c }.add(v);
-        if c.count == 1.0 || !sum.sum.is_infinite() {
-            (c.value, c.c) = (sum.sum, sum.c);
-            return;
-        }
-        c.incremental = true;
-        c.mean = c.value / (c.count - 1.0);
-        c.c /= c.count - 1.0;
-    }
-    let q = (c.count - 1.0) / c.count;
-    let mean = Sum { sum: q * c.mean, c: q * c.c }.add(v / c.count);
-    (c.mean, c.c) = (mean.sum, mean.c);
-}
-
-/// As [`average`], for histograms.
 fn average_histogram(
     cell: &mut HistogramCell,
     h: &FloatHistogram,

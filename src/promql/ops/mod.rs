@@ -8,6 +8,7 @@ mod aggregate;
 pub(crate) mod arithmetic;
 mod binary;
 mod call;
+mod column;
 mod group;
 mod histogram;
 mod info;

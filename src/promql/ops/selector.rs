@@ -2,7 +2,7 @@
 
 use super::super::annotations::Note;
 use super::super::error::EvalError;
-use super::super::func::{RangeMode, extended};
+use super::super::func::{Cuts, RangeMode, extended};
 use super::super::plan::SelectorNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::reader::{self, Slide};
@@ -22,8 +22,14 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
         return at_one_time(eval, s, reading.start, &mut row, sink);
     }
     let (mint, maxt) = (oldest(reading.start, eval), reading.last());
+    let mut cuts = Cuts::new(&reading, eval.env.lookback_ms, reading.len());
     reader::each_of_selector(eval, s, mint, maxt, false, &mut |labels, _, buf| {
         row.reset();
+        if buf.hists.is_empty() {
+            cuts.fit(&buf.ts);
+            latest_floats(&cuts, &buf.vs, &mut row);
+            return if row.present.any() { sink(labels, false, &mut row) } else { Ok(()) };
+        }
         latest(eval, buf, &reading, |i, sample| match sample {
             Sample::Float(k) => row.set(i, buf.vs.get(k).copied().unwrap_or_default()),
             Sample::Histogram(k) => {
@@ -34,6 +40,18 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
         });
         if row.any() { sink(labels, false, &mut row) } else { Ok(()) }
     })
+}
+
+/// The latest sample of every window, in a series of floats.
+fn latest_floats(cuts: &Cuts, vs: &[f64], row: &mut StepVector) {
+    for (slot, (_, hi)) in row.values.iter_mut().zip(cuts.bounds()) {
+        *slot = vs.get(hi.wrapping_sub(1)).copied().unwrap_or_default();
+    }
+    row.present.or(cuts.some());
+    if vs.iter().any(|v| is_stale(*v)) {
+        let stale = row.values.iter().enumerate().filter(|(_, v)| is_stale(**v));
+        stale.for_each(|(i, _)| row.present.unset(i));
+    }
 }
 
 /// The oldest sample that counts at `t`.

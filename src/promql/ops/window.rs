@@ -6,7 +6,7 @@ use super::super::func::{self, FnCtx, Out, RangeMode};
 use super::super::names;
 use super::super::plan::{RangeCall, RangeSource};
 use super::super::steps::{Bitmap, StepGrid, StepVector};
-use super::reader::{self, Frame, Slide};
+use super::reader::{self, Frame};
 use super::scalar::ScalarColumn;
 use super::{Eval, Sink};
 use crate::model::{Labels, SampleBuf};
@@ -25,9 +25,11 @@ pub(super) fn stream(
         call,
         span,
         grid,
+        // A batched function takes arguments that are the same at every step.
+        batch: call.batch.filter(|_| columns.iter().all(|c| matches!(c, ScalarColumn::Constant(_)))),
+        args: columns.iter().map(|c| c.at(0)).collect(),
         columns,
-        args: vec![0.0; call.args.len()],
-        bounds: Vec::new(),
+        cuts: None,
         row: StepVector::empty(grid.len()),
     };
     let start_timestamps = eval.plan.features().start_timestamps && uses_start_timestamps(call.name);
@@ -47,9 +49,11 @@ struct Run<'a, 'e> {
     call: &'a RangeCall,
     span: Span,
     grid: &'a StepGrid,
+    batch: Option<func::BatchFn>,
     columns: Vec<ScalarColumn>,
     args: Vec<f64>,
-    bounds: Vec<(u32, u32)>,
+    /// Where the windows are, of the series before; all series of a call have the same frame.
+    cuts: Option<func::Cuts>,
     row: StepVector,
 }
 
@@ -57,20 +61,10 @@ impl Run<'_, '_> {
     /// Evaluates all windows of one series into `row`.
     fn series(&mut self, frame: &Frame, labels: &Labels, dropped: bool, buf: &SampleBuf) -> Result<(), EvalError> {
         self.row.reset();
-        match self.call.batch {
-            Some(batch) if frame.mode == RangeMode::Plain && buf.hists.is_empty() && buf.float_st.is_empty() => {
-                self.bounds(frame, buf);
-                let windows = func::Windows {
-                    ts: &buf.ts,
-                    vs: &buf.vs,
-                    bounds: &self.bounds,
-                    first_start: frame.ends.start.saturating_sub(frame.range),
-                    step: if frame.ends.len() == 1 { 0 } else { frame.ends.step },
-                    range: frame.range,
-                };
-                batch(&windows, &mut self.row);
-            }
-            _ => self.one_by_one(frame, &self.eval.visible(labels, dropped), buf)?,
+        let plain = frame.mode == RangeMode::Plain && buf.hists.is_empty() && buf.float_st.is_empty();
+        match self.batch.filter(|_| plain) {
+            Some(batch) => self.all_at_once(batch, frame, labels, dropped, buf),
+            None => self.one_by_one(frame, &self.eval.visible(labels, dropped), buf)?,
         }
         if self.row.present.any() {
             self.note_non_counter(labels, dropped);
@@ -78,15 +72,14 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn bounds(&mut self, frame: &Frame, buf: &SampleBuf) {
-        self.bounds.clear();
-        let mut slide = Slide::default();
-        for i in 0..self.grid.len() {
-            let end = frame.end(i);
-            let time = |k: usize| buf.ts.get(k).copied().unwrap_or(i64::MAX);
-            slide.to(buf.ts.len(), time, end.saturating_sub(frame.range), end);
-            self.bounds.push((slide.lo as u32, slide.hi as u32));
-        }
+    fn all_at_once(&mut self, batch: func::BatchFn, frame: &Frame, labels: &Labels, dropped: bool, buf: &SampleBuf) {
+        let cuts = self.cuts.get_or_insert_with(|| func::Cuts::new(&frame.ends, frame.range, self.grid.len()));
+        cuts.fit(&buf.ts);
+        let windows = func::Windows { cuts, vs: &buf.vs, grid: self.grid };
+        let mut notes = self.eval.notes.borrow_mut();
+        let labels = self.eval.visible(labels, dropped);
+        let mut ctx = FnCtx { notes: &mut notes, labels: &labels, call: self.span, args: &self.call.spans };
+        batch(&windows, &self.args, &mut ctx, &mut self.row);
     }
 
     fn one_by_one(&mut self, frame: &Frame, labels: &Labels, buf: &SampleBuf) -> Result<(), EvalError> {

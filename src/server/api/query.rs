@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 
 use crate::datasource::QueryError;
-use crate::promql::{CompileOptions, EvalEnv, EvalError, Evaluated, Plan, QueryValue, compile};
+use crate::promql::steps::StepGrid;
+use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue, compile};
 use crate::server::app::App;
 use crate::server::error::ApiError;
+use crate::server::json::Json;
 use crate::server::time::{MAX_TIME, MIN_TIME};
 
+use super::Params;
+use super::encode::Answer;
 use super::envelope::{Notes, respond, success};
-use super::{Params, encode};
 
 /// The most points a series of a range query may have.
 const MAX_POINTS: i64 = 11_000;
@@ -24,16 +30,14 @@ pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Resp
     let plan = compiled(&app, &params)?;
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
-    let json = app
+    let answer = app
         .queries
         .run(timeout, move |env| {
-            let mut evaluated = querier.instant(&plan, at, &request.adjust(env))?;
-            let notes = notes(&evaluated, &plan);
-            let truncated = request.truncate(&mut evaluated.value);
-            Ok(request.answer(&evaluated, notes, truncated, at))
+            let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
+            Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
         })
         .await?;
-    Ok(respond(json))
+    Ok(send(answer).await)
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -58,22 +62,20 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
     let plan = compiled(&app, &params)?;
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
-    let json = app
+    let answer = app
         .queries
         .run(timeout, move |env| {
-            let mut evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
+            let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
                 // The type is the query's fault, not the evaluation's.
                 QueryError::Evaluation(EvalError::Execution(text)) if text.starts_with("invalid expression type") => {
                     ApiError::parameter("query", text)
                 }
                 e => e.into(),
             })?;
-            let notes = notes(&evaluated, &plan);
-            let truncated = request.truncate(&mut evaluated.value);
-            Ok(request.answer(&evaluated, notes, truncated, end))
+            Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
         })
         .await?;
-    Ok(respond(json))
+    Ok(send(answer).await)
 }
 
 /// `GET|POST /api/v1/query_exemplars`: no exemplars are stored.
@@ -104,8 +106,22 @@ fn compiled(app: &App, params: &Params) -> Result<Arc<Plan>, ApiError> {
     compile(query, &options).map_err(|e| ApiError::parameter("query", e))
 }
 
-fn notes(evaluated: &Evaluated, plan: &Plan) -> Notes {
-    Notes { warnings: evaluated.annotations.warnings(plan.source()), infos: evaluated.annotations.infos(plan.source()) }
+/// Pieces of an answer that are written ahead of the one being sent.
+const PIECES_AHEAD: usize = 2;
+
+/// An answer as a response: a small one at once, a large one piece by piece as the client takes it.
+async fn send(answer: Answer) -> Response {
+    let n = answer.pieces();
+    if n == 1 {
+        return respond(answer.piece(0));
+    }
+    let answer = Arc::new(answer);
+    let pieces = futures::stream::iter(0..n).map(move |i| {
+        let answer = answer.clone();
+        tokio::task::spawn_blocking(move || answer.piece(i))
+    });
+    let body = Body::from_stream(pieces.buffered(PIECES_AHEAD));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// What a request wants beside the result.
@@ -156,33 +172,37 @@ impl Request {
         true
     }
 
-    fn answer(&self, evaluated: &Evaluated, mut notes: Notes, truncated: bool, at: i64) -> String {
-        if truncated {
+    fn answer(&self, mut evaluated: Evaluated, plan: &Plan, grid: StepGrid) -> Answer {
+        let (said, source) = (&evaluated.annotations, plan.source());
+        let mut notes = Notes { warnings: said.warnings(source), infos: said.infos(source) };
+        if self.truncate(&mut evaluated.value) {
             notes.warnings.push("results truncated due to limit".into());
         }
         let seconds = self.watch.elapsed().as_secs_f64();
-        success(&notes, |j| {
-            encode::members(j, &evaluated.value, at, |j| {
-                if !self.stats {
-                    return;
-                }
-                j.key("stats").object(|j| {
-                    j.key("timings").object(|j| {
-                        j.key("evalTotalTime").number(seconds);
-                        for phase in ["resultSortTime", "queryPreparationTime"] {
-                            j.key(phase).int(0);
-                        }
-                        j.key("innerEvalTime").number(seconds);
-                        j.key("execQueueTime").int(0);
-                        j.key("execTotalTime").number(seconds);
-                    });
-                    j.key("samples").object(|j| {
-                        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-                        j.key("totalQueryableSamples").int(count(evaluated.stats.samples));
-                        j.key("peakSamples").int(count(evaluated.stats.peak_samples));
-                    });
-                });
-            });
+        let stats = evaluated.stats;
+        Answer::new(evaluated.value, grid, &notes, grid.end, |j| {
+            if self.stats {
+                write_stats(j, seconds, &stats);
+            }
         })
     }
+}
+
+fn write_stats(j: &mut Json, seconds: f64, stats: &EvalStats) {
+    j.key("stats").object(|j| {
+        j.key("timings").object(|j| {
+            j.key("evalTotalTime").number(seconds);
+            for phase in ["resultSortTime", "queryPreparationTime"] {
+                j.key(phase).int(0);
+            }
+            j.key("innerEvalTime").number(seconds);
+            j.key("execQueueTime").int(0);
+            j.key("execTotalTime").number(seconds);
+        });
+        j.key("samples").object(|j| {
+            let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+            j.key("totalQueryableSamples").int(count(stats.samples));
+            j.key("peakSamples").int(count(stats.peak_samples));
+        });
+    });
 }
