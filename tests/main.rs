@@ -18,6 +18,7 @@ mod mission_alerts;
 mod packs;
 mod promql_conformance;
 mod promql_robustness;
+mod query;
 mod receivers_email;
 mod receivers_http;
 mod reload;
