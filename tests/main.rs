@@ -12,6 +12,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod fault_simulator;
+mod fmt;
 mod kill_restart;
 mod live_engine;
 mod mission_alerts;
