@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::service::Home;
+
 struct Ran {
     out: String,
     err: String,
@@ -181,4 +183,25 @@ fn a_data_directory_is_queried() {
     drop(tsdb);
     let ran = query(dir.path(), &["up", "--data", "data", "--time", "60", "-o", "promql"], b"");
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("up => 1 @[60]\n", ""));
+}
+
+#[test]
+fn a_server_is_queried_and_says_what_it_read() {
+    let home = Home::new(&[("watchbell.yaml", "global: {scrape_interval: 1s}\nscrape_configs: []\n")]);
+    let server = home.start();
+    let url = format!("http://127.0.0.1:{}", server.0.port);
+    for (arguments, want) in [
+        (&["vector(3) + 4", "-o", "promql"][..], "{} => 7 @[60]\n"),
+        (&["vector(3) + 4"], "1 series at 1970-01-01T00:01:00Z\n{}  7\n"),
+        (&["no_such_metric", "-o", "csv"], "timestamp,value\n"),
+    ] {
+        let ran = query(home.path(), &[arguments, &["--url", &url, "--time", "60"]].concat(), b"");
+        assert_eq!((ran.out.as_str(), ran.err.as_str(), ran.code), (want, "", 0), "{arguments:?}");
+    }
+    let ran = query(home.path(), &["vector(3) + 4", "--url", &url, "--explain"], b"");
+    assert!(ran.out.starts_with("operator\nvector + scalar (once for all steps)\n├─ vector"), "{}", ran.out);
+    assert!(ran.out.contains(&format!("Evaluated by {url}/, which does not tell")), "{}", ran.out);
+    drop(server);
+    let gone = query(home.path(), &["up", "--url", &url], b"");
+    assert!(gone.code == 1 && gone.err.contains("Connection refused"), "{}", gone.err);
 }

@@ -7,7 +7,7 @@ use crate::model::Labels;
 use super::screen::{Screen, cut, printable, width};
 
 /// A column that is cut is not cut further.
-const NARROWEST: usize = 8;
+pub(super) const NARROWEST: usize = 8;
 /// Between columns.
 const GAP: usize = 2;
 
@@ -56,7 +56,7 @@ pub(super) fn lay_out(columns: &[Column], screen: &Screen, styles: &[&str]) -> S
         let mut line = String::new();
         for (i, ((cell, column), room)) in cells.zip(columns).zip(&widths).enumerate() {
             let text = cut(cell, *room);
-            let blank = " ".repeat(room - width(&text));
+            let blank = " ".repeat(room.saturating_sub(width(&text)));
             let text = if i == 0 { screen.styled(style, &text) } else { text };
             line.push_str(&" ".repeat(if i == 0 { 0 } else { GAP }));
             match column.align {

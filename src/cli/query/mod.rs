@@ -12,6 +12,7 @@ mod source;
 mod summary;
 mod table;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::clock::Stopwatch;
-use crate::model::duration;
+use crate::datasource::QueryError;
+use crate::model::{Labels, duration, number};
 use crate::promql::plan::NodeKind;
 use crate::promql::{CompileOptions, EvalEnv, Evaluated, Features, Plan, PromqlError, QueryValue, compile};
 use crate::server::api::encode;
@@ -201,12 +203,19 @@ impl Query {
             When::Range { start, end, step } => querier.range(&plan, start, end, step, &env),
         };
         let took = (compiled, watch.elapsed());
-        Ok(Answer { plan, when, evaluated: evaluated.map_err(|e| e.to_string())?, server, took })
+        let evaluated = evaluated.map_err(|e| match e {
+            QueryError::Transport(_) if self.source.is_default() => {
+                format!("{e}\n(--url, --data and --file name other sources)")
+            }
+            e => e.to_string(),
+        })?;
+        Ok(Answer { plan, when, evaluated, server, took })
     }
 
     /// The time or times that the arguments name.
     fn when(&self, now: i64) -> Result<When, String> {
-        let end = self.end.unwrap_or(now);
+        // A range need not begin and end within a second.
+        let end = self.end.unwrap_or_else(|| now.div_euclid(1_000) * 1_000);
         let start = match (self.start, self.last) {
             (Some(start), _) => start,
             (None, Some(last)) if last <= 0 => return Err("--last must be positive".into()),
@@ -216,8 +225,9 @@ impl Query {
                 if self.format() != Format::Plot || self.explain {
                     return Ok(When::At(at));
                 }
-                let start = at.saturating_sub(PLOT_RANGE);
-                return Ok(When::Range { start, end: at, step: default_step(start, at) });
+                let end = self.time.unwrap_or(end);
+                let start = end.saturating_sub(PLOT_RANGE);
+                return Ok(When::Range { start, end, step: default_step(start, end) });
             }
         };
         if end < start {
@@ -273,9 +283,20 @@ fn order(plan: &Plan, value: &mut QueryValue) {
         NodeKind::Sort { .. } | NodeKind::SortByLabel { .. } | NodeKind::Aggregate { op: Topk | Bottomk, .. }
     );
     match value {
-        QueryValue::Vector(samples) if !ordered => samples.sort_by(|a, b| a.labels.cmp(&b.labels)),
+        QueryValue::Vector(samples) if !ordered => samples.sort_by(|a, b| by_value(&a.labels, &b.labels)),
         _ => {}
     }
+}
+
+/// The order of label sets in which numbers, such as those of `le`, ascend, before what is no number.
+fn by_value(a: &Labels, b: &Labels) -> Ordering {
+    let key = |v: &str| number::parse_float(v).map_or((true, f64::NAN), |v| (false, v));
+    let compare = |(x, y): ((&str, &str), (&str, &str))| {
+        let ((x_word, x_number), (y_word, y_number)) = (key(x.1), key(y.1));
+        let numbers = x_word.cmp(&y_word).then(x_number.total_cmp(&y_number));
+        x.0.cmp(y.0).then(numbers).then(x.1.cmp(y.1))
+    };
+    a.iter().zip(b.iter()).map(compare).find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
 fn json(value: &QueryValue, at: i64) -> String {

@@ -12,11 +12,14 @@ use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::promql::Features;
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
+/// The service on this machine.
+const DEFAULT_URL: &str = "http://127.0.0.1:9095";
+
 /// What to query.
 #[derive(Args, Debug)]
 pub struct SourceArgs {
     /// The server: Watchbell or anything that speaks Prometheus' API.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9095")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
     url: String,
     /// Query the data directory of a service that does not run, instead of a server.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "file"])]
@@ -26,6 +29,13 @@ pub struct SourceArgs {
     /// Samples without a timestamp are at the query's time. When all have one, that is by default the newest of them.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     file: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// Whether nothing was named.
+    pub(super) fn is_default(&self) -> bool {
+        self.data.is_none() && self.file.is_none() && self.url == DEFAULT_URL
+    }
 }
 
 /// Where a query's series are, opened.

@@ -6,10 +6,10 @@ use crate::promql::{QueryValue, RangeSeries, VectorSample};
 use crate::server::time::rfc3339;
 
 use super::When;
-use super::grid::{Column, Differences, lay_out};
+use super::grid::{Column, Differences, NARROWEST, lay_out, total_width};
 use super::numbers::{at_the_point, counted, short};
 use super::screen::{Screen, printable};
-use super::summary::{Summary, points};
+use super::summary::{Summary, points, trend};
 
 /// Columns of a trend that has all the room it wants, and of one that has little.
 const TREND: (usize, usize) = (40, 10);
@@ -110,11 +110,17 @@ fn summaries(series: &[RangeSeries], when: When, screen: &Screen) -> String {
         return head;
     }
     let mut columns = differences.columns(&labels);
+    let labelled = columns.len();
     columns.extend(summary_columns(series, when));
-    let taken = super::grid::total_width(&columns);
-    let room = screen.table_width.map_or(TREND.0, |w| w.saturating_sub(taken + 2).clamp(TREND.1, TREND.0));
-    let trends = series.iter().map(|s| super::summary::trend(&points(s), when, room)).collect();
-    columns.push(Column { shrinks: false, ..Column::words("trend", trends) });
+    let taken = total_width(&columns);
+    let room = screen.table_width.map_or(TREND.0, |w| w.saturating_sub(taken + 2).min(TREND.0));
+    // Where labels are long they are cut before there is no trend; where the figures are, it has to go.
+    let figures = total_width(columns.get(labelled..).unwrap_or_default());
+    let fits = screen.table_width.is_none_or(|w| w >= figures + labelled * (NARROWEST + 2) + 2 + TREND.1);
+    if room >= TREND.1 || fits {
+        let trends = series.iter().map(|s| trend(&points(s), when, room.max(TREND.1))).collect();
+        columns.push(Column { shrinks: false, ..Column::words("trend", trends) });
+    }
     head + "\n" + &lay_out(&columns, screen, &[]) + &histogram_note(series)
 }
 

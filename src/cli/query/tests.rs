@@ -236,6 +236,41 @@ fn no_figure_is_invented() {
 }
 
 #[test]
+fn numbers_in_labels_ascend() {
+    let mut all: Vec<Labels> =
+        ["10", "+Inf", "9", "1a", "0.5", "x"].iter().map(|v| Labels::from_pairs([("le", *v)])).collect();
+    all.sort_by(by_value);
+    let values: Vec<&str> = all.iter().map(|l| l.value("le")).collect();
+    assert_eq!(values, ["0.5", "9", "10", "+Inf", "1a", "x"]);
+    let (a, ab) = (Labels::from_pairs([("a", "1")]), Labels::from_pairs([("a", "1"), ("b", "1")]));
+    assert_eq!(
+        (by_value(&a, &ab), by_value(&ab, &a), by_value(&a, &a)),
+        (Ordering::Less, Ordering::Greater, Ordering::Equal)
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_values_give_pictures_that_fit(
+        values in proptest::collection::vec((0..3_600_000i64, proptest::num::f64::ANY), 0..40),
+        columns in 72..130usize,
+        rows in 3..20usize,
+    ) {
+        let (start, _) = RANGE.bounds();
+        let mut floats: Vec<(i64, f64)> = values.into_iter().map(|(t, v)| (start + t, v)).collect();
+        floats.sort_by_key(|(t, _)| *t);
+        let other = RangeSeries { labels: Labels::from_pairs([("a", "b")]), floats: floats.clone(), histograms: vec![] };
+        let value = QueryValue::Matrix(vec![RangeSeries { labels: Labels::empty(), floats, histograms: vec![] }, other]);
+        let screen = Screen::plain(columns, rows);
+        let picture = plot::plot(&value, RANGE, &screen).unwrap() + &table::table(&value, RANGE, &screen);
+        // Headings may be longer than a narrow screen.
+        for line in picture.lines().filter(|l| !l.contains("series from")) {
+            proptest::prop_assert!(screen::width(line) <= columns, "{line}");
+        }
+    }
+}
+
+#[test]
 fn errors_point_at_their_place() {
     for (expr, want) in [
         ("sum(", "1:5: parse error: unclosed left parenthesis\n    sum(\n        ^"),
