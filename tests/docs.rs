@@ -1,4 +1,4 @@
-//! The tutorial tells the truth: its files are written, its commands run, and their output is what it shows.
+//! The documents tell the truth: their files are written, their commands run, and their output is what they show.
 
 use std::process::Command;
 
@@ -28,9 +28,10 @@ fn check_console(dir: &std::path::Path, text: &str) {
         None => 0,
     };
     let ran = Command::new(env!("CARGO_BIN_EXE_watchbell"))
-        .args(arguments.split_whitespace())
+        .args(words(arguments))
         .current_dir(dir)
         .env_remove("GITHUB_ACTIONS")
+        .env_remove("COLUMNS")
         .output()
         .unwrap();
     let got = String::from_utf8(ran.stdout).unwrap();
@@ -38,20 +39,43 @@ fn check_console(dir: &std::path::Path, text: &str) {
     assert_eq!(ran.status.code(), Some(code), "{command}");
 }
 
-#[test]
-fn the_tutorial_on_testing_rules_is_true() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/testing.md")).unwrap();
+/// Words of a command, as a shell parts them at blanks outside of single quotes.
+fn words(arguments: &str) -> Vec<String> {
+    let (mut out, mut quoted) = (vec![String::new()], false);
+    for c in arguments.chars() {
+        match (c, quoted) {
+            ('\'', _) => quoted = !quoted,
+            (' ', false) => out.push(String::new()),
+            (c, _) => out.last_mut().unwrap().push(c),
+        }
+    }
+    out
+}
+
+/// Writes a document's files and runs its commands, of which there are so many.
+fn check_document(name: &str, wanted: usize) {
+    let text = std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut commands = 0;
     for (info, body) in blocks(&text) {
-        if let Some(name) = info.strip_prefix("yaml file=") {
+        if let Some((_, name)) = info.split_once(" file=") {
             std::fs::write(dir.path().join(name), body).unwrap();
         } else if info == "console" {
             check_console(dir.path(), &body);
             commands += 1;
         }
     }
-    assert_eq!(commands, 3);
+    assert_eq!(commands, wanted);
+}
+
+#[test]
+fn the_tutorial_on_testing_rules_is_true() {
+    check_document("testing.md", 3);
+}
+
+#[test]
+fn the_tutorial_on_queries_is_true() {
+    check_document("query.md", 7);
 }
 
 #[test]

@@ -122,7 +122,7 @@ proptest! {
             let env = EvalEnv { limits, cancel: CancelToken::with_timeout(Duration::from_secs(5)), ..EvalEnv::default() };
             let _ = plan.instant(&storage, 120_000, &env);
             let _ = plan.range(&storage, 0, 300_000, 15_000, &env);
-            prop_assert!(!plan.explain(|_| String::new()).is_empty());
+            prop_assert!(!plan.outline().is_empty());
         }
     }
 
@@ -179,7 +179,10 @@ fn an_explained_plan_tells_what_every_operator_cost() {
     let plan = compile("sum by (i) (rate(m[1m])) / 2", &options()).unwrap();
     let env = EvalEnv { profile: true, ..EvalEnv::default() };
     let evaluated = plan.instant(&storage, 120_000, &env).unwrap();
-    let text = plan.explain_profile(&evaluated.profile);
-    assert!(text.starts_with("/ with scalar on the right"), "{text}");
-    assert!(text.contains("rate over {__name__=\"m\"}[1m]") && text.contains("read 5 series"), "{text}");
+    let outline = plan.outline();
+    let texts: Vec<&str> = outline.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, ["vector / scalar", "├─ sum by (i)", "│  └─ rate over m[1m]", "└─ 2"]);
+    let reader = &outline[2];
+    let stats = evaluated.profile[reader.id.0 as usize];
+    assert!(reader.reads && stats.series_read == 5 && stats.samples_read > 5, "{stats:?}");
 }

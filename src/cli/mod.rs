@@ -8,6 +8,7 @@ pub mod health;
 mod log;
 pub mod query;
 pub mod run;
+mod terminal;
 pub mod test_promql;
 pub mod test_rules;
 mod watch;

@@ -153,8 +153,7 @@ fn refuse(message: &str) -> ExitCode {
 }
 
 fn style() -> Style {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || !std::io::stdout().is_terminal();
-    if plain { Style::Plain } else { Style::Colour }
+    if super::terminal::colour() { Style::Colour } else { Style::Plain }
 }
 
 /// The test files that arguments name, each once, in the order named; those of a folder sorted.

@@ -73,6 +73,38 @@ struct HistogramJson<'a> {
     buckets: Vec<BucketJson<'a>>,
 }
 
+/// What a server that was asked for it says a query cost.
+#[derive(Deserialize)]
+struct StatsEnvelope {
+    data: StatsData,
+}
+
+#[derive(Deserialize)]
+struct StatsData {
+    stats: StatsJson,
+}
+
+#[derive(Deserialize)]
+struct StatsJson {
+    samples: SamplesJson,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SamplesJson {
+    #[serde(default)]
+    total_queryable_samples: u64,
+    #[serde(default)]
+    peak_samples: u64,
+}
+
+/// What a body says that the query cost; nothing where it does not.
+pub(super) fn stats(body: &[u8]) -> EvalStats {
+    let Ok(envelope) = serde_json::from_slice::<StatsEnvelope>(body) else { return EvalStats::default() };
+    let samples = envelope.data.stats.samples;
+    EvalStats { series: 0, samples: samples.total_queryable_samples, peak_samples: samples.peak_samples }
+}
+
 /// Reads a body; the result of a success is still to be taken with [`Envelope::answer`].
 pub(super) fn parse(body: &[u8]) -> Result<Envelope<'_>, String> {
     serde_json::from_slice(body).map_err(|e| e.to_string())
@@ -258,6 +290,15 @@ mod tests {
         assert_eq!(scalar.value, QueryValue::Scalar(2.0));
         let string = answer(r#"{"data":{"result":[1,"a\n\"b\""],"resultType":"string"},"status":"success"}"#);
         assert_eq!(string.value, QueryValue::String("a\n\"b\"".into()));
+    }
+
+    #[test]
+    fn what_a_query_cost_is_read_where_it_is_said() {
+        let told = br#"{"status":"success","data":{"resultType":"vector","result":[],
+            "stats":{"timings":{"evalTotalTime":0.1},"samples":{"totalQueryableSamples":7,"peakSamples":3}}}}"#;
+        assert_eq!(stats(told), EvalStats { series: 0, samples: 7, peak_samples: 3 });
+        assert_eq!(parse(told).unwrap().answer().unwrap().value, QueryValue::Vector(vec![]));
+        assert_eq!(stats(br#"{"status":"success","data":{}}"#), EvalStats::default());
     }
 
     #[test]

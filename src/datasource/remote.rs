@@ -194,7 +194,12 @@ impl RemoteQuerier {
         if envelope.status != "success" {
             return Err(QueryError::Remote { kind: envelope.error_type, message: envelope.error });
         }
-        envelope.answer().map_err(|reason| self.failed(format!("unexpected answer: {reason}")))
+        let mut answer = envelope.answer().map_err(|reason| self.failed(format!("unexpected answer: {reason}")))?;
+        // A second look at the body costs something, so only where the server was asked.
+        if self.settings.params.iter().any(|(name, _)| name == "stats") {
+            answer.stats = json::stats(body);
+        }
+        Ok(answer)
     }
 }
 

@@ -33,6 +33,7 @@ pub mod value;
 pub use annotations::{Annotations, Note, Severity, Span};
 pub(crate) use dialect::unquote;
 pub use error::{EvalError, PromqlError};
+pub use explain::OutlineLine;
 pub use func::ValueType;
 pub use limits::{CancelToken, EvalEnv, Features, Limits};
 pub use plan::{CompileOptions, Plan, SelectorInfo, compile, parse};

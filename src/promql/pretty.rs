@@ -1,6 +1,8 @@
 //! A query laid out for people: Prometheus' prettified form, two spaces a level, broken where a part is longer than a
 //! line. Number literals stay as they were written.
 
+use std::cell::Cell;
+
 use super::annotations::Span;
 use super::ast::{
     Aggregate, At, Binary, BinaryModifiers, Call, Cardinality, Dur, Expr, ExprKind, Grouping, Selector, Subquery,
@@ -15,55 +17,156 @@ use crate::model::{METRIC_NAME, MatchOp};
 const MAX_WIDTH: usize = 100;
 const INDENT: &str = "  ";
 
-/// The expression over as many lines as it takes; `source` is the text it was parsed from.
+/// The expression over as many lines as it takes; `source` is the text it was parsed from. Comments are left out.
 pub fn prettify(source: &str, expr: &Expr) -> String {
-    Printer { source }.pretty(expr, 0)
+    Printer::new(source, Vec::new()).pretty(expr, 0)
+}
+
+/// The same with the comments of `source`, each before or behind the part that it stood at. What holds a comment is
+/// broken over lines.
+pub fn prettify_with_comments(source: &str, expr: &Expr) -> String {
+    let printer = Printer::new(source, comments(source));
+    let mut out = printer.part(expr, 0, &[]);
+    let rest = printer.own_lines(u32::MAX, 0);
+    if !rest.is_empty() {
+        out.push('\n');
+        out.push_str(rest.trim_end());
+    }
+    out
+}
+
+/// The places of the comments in a query: from `#` to the end of the line, outside of strings.
+pub fn comments(source: &str) -> Vec<Span> {
+    let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let mut out = Vec::new();
+    let mut chars = source.char_indices();
+    let mut quote = None;
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, '#') => {
+                let end = source.get(at..).and_then(|rest| rest.find('\n')).map_or(source.len(), |n| at + n);
+                out.push(Span { start: position(at), end: position(end) });
+                chars.by_ref().find(|(_, c)| *c == '\n');
+            }
+            (Some('"' | '\''), '\\') => {
+                chars.next();
+            }
+            (Some(q), c) if q == c => quote = None,
+            _ => {}
+        }
+    }
+    out
 }
 
 /// The expression on one line, in Prometheus' spelling.
 pub fn one_line(source: &str, expr: &Expr) -> String {
-    Printer { source }.flat(expr)
+    Printer::new(source, Vec::new()).flat(expr)
 }
 
 struct Printer<'a> {
     source: &'a str,
+    comments: Vec<Span>,
+    /// How many comments were printed: they come in the order in which they stand.
+    printed: Cell<usize>,
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
+    fn new(source: &'a str, comments: Vec<Span>) -> Self {
+        Printer { source, comments, printed: Cell::new(0) }
+    }
+
     fn text(&self, span: Span) -> &str {
         self.source.get(span.range()).unwrap_or("").trim()
+    }
+
+    /// The comments that are not printed yet and stand before `end`, each on a line of its own.
+    fn own_lines(&self, end: u32, level: usize) -> String {
+        let mut out = String::new();
+        while let Some(span) = self.comments.get(self.printed.get()).filter(|c| c.start < end) {
+            out.push_str(&format!("{}{}\n", INDENT.repeat(level), self.text(*span)));
+            self.printed.set(self.printed.get() + 1);
+        }
+        out
+    }
+
+    /// The next comment, when it stands behind `end` on the same line with nothing but `between` before it.
+    fn behind(&self, end: u32, between: &[char]) -> String {
+        let next = self.comments.get(self.printed.get()).filter(|c| c.start >= end);
+        let Some(span) = next else { return String::new() };
+        let gap = self.source.get(end as usize..span.start as usize).unwrap_or("\n");
+        if gap.chars().any(|c| !between.contains(&c) && c != ' ' && c != '\t') {
+            return String::new();
+        }
+        self.printed.set(self.printed.get() + 1);
+        format!(" {}", self.text(*span))
+    }
+
+    /// An expression on lines of its own, with the comments before it and the one behind it; `after` is what follows it.
+    fn part(&self, expr: &Expr, level: usize, after: &[char]) -> String {
+        let before = self.own_lines(expr.span.start, level);
+        let text = self.pretty(expr, level);
+        let after_text: String = after.iter().collect();
+        format!("{before}{text}{after_text}{}", self.behind(expr.span.end, after))
+    }
+
+    fn has_comment(&self, span: Span) -> bool {
+        let left = self.comments.get(self.printed.get()..).unwrap_or_default();
+        left.iter().any(|c| (span.start..span.end).contains(&c.start))
+    }
+
+    /// Comments before the end of `expr` that belong to none of its parts, and the indentation of what closes it.
+    fn closing(&self, expr: &Expr, level: usize) -> String {
+        let lines = self.own_lines(expr.span.end, level + 1);
+        format!("\n{lines}{}", INDENT.repeat(level))
     }
 
     fn pretty(&self, expr: &Expr, level: usize) -> String {
         let indent = INDENT.repeat(level);
         let flat = self.flat(expr);
-        if flat.chars().count() <= MAX_WIDTH {
+        if flat.chars().count() <= MAX_WIDTH && !self.has_comment(expr.span) {
             return format!("{indent}{flat}");
         }
         match &expr.kind {
-            ExprKind::Paren(inner) => format!("{indent}(\n{}\n{indent})", self.pretty(inner, level + 1)),
-            ExprKind::Negate(inner) => format!("{indent}-{}", self.pretty(inner, level).trim_start()),
-            ExprKind::Subquery(s) => format!("{}{}", self.pretty(&s.expr, level), self.subquery_suffix(s)),
+            ExprKind::Paren(inner) => {
+                let inner = self.part(inner, level + 1, &[]);
+                format!("{indent}(\n{inner}{})", self.closing(expr, level))
+            }
+            ExprKind::Negate(inner) => {
+                let before = self.own_lines(expr.span.end, level);
+                format!("{before}{indent}-{}", self.pretty(inner, level).trim_start())
+            }
+            ExprKind::Subquery(s) => {
+                let inner = self.pretty(&s.expr, level);
+                format!("{}{inner}{}", self.own_lines(expr.span.end, level), self.subquery_suffix(s))
+            }
             ExprKind::Call(call) => {
-                let args: Vec<String> = call.args.iter().map(|a| self.pretty(a, level + 1)).collect();
-                format!("{indent}{}(\n{}\n{indent})", call.func.name, args.join(",\n"))
+                let args: Vec<&Expr> = call.args.iter().collect();
+                let args = self.parts(&args, level + 1);
+                format!("{indent}{}(\n{args}{})", call.func.name, self.closing(expr, level))
             }
             ExprKind::Aggregate(a) => {
-                let mut out = format!("{indent}{}(\n", aggregate_head(a));
-                if let Some(param) = &a.param {
-                    out.push_str(&self.pretty(param, level + 1));
-                    out.push_str(",\n");
-                }
-                format!("{out}{}\n{indent})", self.pretty(&a.expr, level + 1))
+                let args: Vec<&Expr> = a.param.iter().chain([&a.expr]).collect();
+                let args = self.parts(&args, level + 1);
+                format!("{indent}{}(\n{args}{})", aggregate_head(a), self.closing(expr, level))
             }
             ExprKind::Binary(b) => {
-                let (left, right) = (self.pretty(&b.left, level + 1), self.pretty(&b.right, level + 1));
-                format!("{left}\n{indent}{}{}\n{right}", b.op.as_str(), modifiers(&b.modifiers))
+                let left = self.part(&b.left, level + 1, &[]);
+                let op = format!("{indent}{}{}", b.op.as_str(), modifiers(&b.modifiers));
+                format!("{left}\n{op}\n{}", self.part(&b.right, level + 1, &[]))
             }
             ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix(..) => {
-                format!("{indent}{flat}")
+                format!("{}{indent}{flat}", self.own_lines(expr.span.end, level))
             }
         }
+    }
+
+    /// Arguments, one below the other.
+    fn parts(&self, args: &[&Expr], level: usize) -> String {
+        let last = args.len().saturating_sub(1);
+        let after = |i: usize| if i < last { &[','][..] } else { &[] };
+        let parts: Vec<String> = args.iter().enumerate().map(|(i, a)| self.part(a, level, after(i))).collect();
+        parts.join("\n")
     }
 
     fn flat(&self, expr: &Expr) -> String {
