@@ -199,7 +199,7 @@ impl Planner<'_> {
 
     fn call_below(&mut self, call: &Call, span: Span) -> Result<NodeId, Fault> {
         let name = call.func.name;
-        let spans: Vec<Span> = call.args.iter().map(|a| a.span).collect();
+        let spans: Vec<Span> = (0..call.args.len()).map(|i| calls::span_of(call, i)).collect();
         match call.func.kind {
             Kind::Special(special) => calls::special(self, special, call, span),
             Kind::Range { f, batch, keeps_name } => {
@@ -279,7 +279,8 @@ impl Planner<'_> {
         } else {
             group.without || !group.labels.iter().any(|l| l == METRIC_NAME) || self.has_one_name(input)
         };
-        let kind = NodeKind::Aggregate { op: a.op, group, param, input };
+        let place = if matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk) { span } else { a.expr.span };
+        let kind = NodeKind::Aggregate { op: a.op, group, param, input, place };
         Ok(self.add(kind, span, ValueType::Vector, invariant, one_name))
     }
 
