@@ -69,6 +69,8 @@ impl Planner<'_> {
         one_name: bool,
     ) -> NodeId {
         let identity = self.identity(&kind);
+        // Series of one name may differ in their types and units, which go with the name.
+        let one_name = one_name && !self.features.type_and_unit_labels;
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(Node { kind, span, value_type, invariant, one_name, identity });
         id
@@ -94,7 +96,7 @@ impl Planner<'_> {
 
     pub(super) fn add_merged(&mut self, kind: NodeKind, span: Span, invariant: bool, one_name: bool) -> NodeId {
         let id = self.add(kind, span, ValueType::Vector, invariant, one_name);
-        if one_name || self.features.delayed_name_removal {
+        if (one_name && !self.features.type_and_unit_labels) || self.features.delayed_name_removal {
             return id;
         }
         self.add(NodeKind::MergeDropped(id), span, ValueType::Vector, invariant, true)
