@@ -32,6 +32,11 @@ pub fn rows(random: &mut Random) -> Vec<SampleRow> {
         all.push((labels("hc"), histograms(random, Layout::Custom, false)));
         all.push((labels("hx"), histograms(random, Layout::Any, false)));
         all.push((labels("mix"), mixed(random)));
+        let kind = [("__type__", if job == "a" { "gauge" } else { "counter" }), ("__unit__", "bytes")];
+        all.push((
+            self::labels(&[&[(METRIC_NAME, "typed"), ("instance", instance)], &kind[..]].concat()),
+            counter(random),
+        ));
         let version = if job == "a" { "1" } else { "2" };
         let info = [(METRIC_NAME, "target_info"), ("instance", instance), ("job", job), ("version", version)];
         all.push((self::labels(&info), steady(random, 1.0)));

@@ -94,6 +94,8 @@ const METRICS: &[&str] = &[
     "mix",
     "mix",
     "few",
+    "typed",
+    "typed",
     "huge",
     "cb_bucket",
     "{\"utf8.name\"}",
@@ -120,8 +122,20 @@ const MATCHERS: &[&str] = &[
 ];
 const DURATIONS: &[&str] = &["1m", "45s", "2m", "5m", "5m", "10m", "1m30s", "15s", "14s", "20m", "1ms"];
 const TIMES: &[&str] = &["1700000600", "1700000700.5", "1700001200", "start()", "end()", "0", "1699999000"];
-const LABELS: &[&str] =
-    &["job", "instance", "job, instance", "", "extra", "__name__", "le", "job, le", "none", "__name__, job"];
+const LABELS: &[&str] = &[
+    "job",
+    "instance",
+    "job, instance",
+    "",
+    "extra",
+    "__name__",
+    "le",
+    "job, le",
+    "none",
+    "__name__, job",
+    "__type__",
+    "instance, __unit__",
+];
 const NUMBERS: &[&str] = &[
     "0", "1", "2", "-1", "0.5", "0.9", "3", "10", "1e3", "NaN", "Inf", "-Inf", "0.25", "1.5", "-0.5", "5m", "0x10",
     "7.3", "100", "-0.0",
@@ -439,6 +453,7 @@ impl Maker<'_> {
             "label_replace($, \"job\", \"\", \"\", \"\")",
             "label_join($, \"both\", \"/\", \"job\", \"instance\")",
             "label_join($, \"job\", \"\", \"none\")",
+            "label_replace($, \"__type__\", \"counter\", \"\", \"\")",
         ]);
         // The dollar signs of the replacement are text.
         let (before, after) = pattern.split_once('$').unwrap_or_default();
