@@ -353,18 +353,22 @@ fn known(query: &str, theirs: &Answer, ours: &Answer) -> bool {
     if query.contains("mad_over_time") {
         return true;
     }
+    // The lowest bucket of a classic histogram begins at zero now.
+    if query.contains("histogram_fraction") {
+        return true;
+    }
     // Which of several equal values are among the top is nobody's; how many and how great they are is not.
     if ["topk", "bottomk", "limitk"].iter().any(|op| query.contains(op)) {
         return values_of(a) == values_of(b) || query.contains("limitk");
     }
     // Counters of histograms are not carried back beyond zero now, and resets of custom buckets are seen otherwise.
-    let counters = ["rate(", "increase(", "resets("].iter().any(|f| query.contains(f));
-    let histograms = ["h[", "h{", "(h)", "hg", "hc", "hx", "mix", "h.?", "h|g", "cb_bucket"];
-    if counters && histograms.iter().any(|name| query.contains(name)) {
-        return true;
-    }
-    // The lowest bucket of a classic histogram begins at zero now.
-    if query.contains("histogram_fraction") {
+    let custom = ["hc", "hx", "mix", "h.?", "h|g"];
+    let exponential = ["h[", "h{", "(h)", "hg", "cb_bucket"];
+    let named = |names: &[&str]| names.iter().any(|name| query.contains(name));
+    let others = query.replace("irate(", "");
+    let carried = others.contains("rate(") || others.contains("increase(");
+    let resets = query.contains("resets(") || query.contains("irate(");
+    if (carried && (named(&custom) || named(&exponential))) || (resets && named(&custom)) {
         return true;
     }
     // What has no type is judged by its name now.
