@@ -376,13 +376,11 @@ fn known(query: &str, theirs: &Answer, ours: &Answer) -> bool {
     let plain = |notes: &[String]| -> Vec<String> {
         // Sorting in range queries has a warning. From the second step on, 3.5 has lost the name in this info.
         // A histogram with its sign turned is a gauge now.
-        let changed = |n: &&String| {
-            !n.contains("sort is ineffective")
-                && !n.contains("not a counter: \"\"")
-                && !(untyped && n.contains("might not be a counter"))
-        };
+        let changed = ["sort is ineffective", "not a counter: \"\"", "not a gauge: \"\""];
+        let changed =
+            |n: &str| changed.iter().any(|c| n.contains(c)) || (untyped && n.contains("might not be a counter"));
         let mut out: Vec<String> =
-            notes.iter().filter(changed).map(|n| unnamed(n).replace(" or \"histogram\"", "")).collect();
+            notes.iter().filter(|n| !changed(n)).map(|n| unnamed(n).replace(" or \"histogram\"", "")).collect();
         out.sort();
         out.dedup();
         out
