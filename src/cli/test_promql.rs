@@ -15,7 +15,7 @@ pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i32> {
     for file in files {
         let name = file.display();
         let outcome = match std::fs::read_to_string(file) {
-            Ok(text) => script::run(&text).map_err(|e| e.to_string()),
+            Ok(text) => Ok(script::run(&text)),
             Err(e) => Err(e.to_string()),
         };
         match outcome {

@@ -229,6 +229,29 @@ impl Annotations {
         }
     }
 
+    /// Keeps one of several notes that read the same, as Prometheus does: that of the operator which is evaluated last.
+    /// `operator` tells the operator's own place for a place a note points at.
+    pub(crate) fn keep_last(&mut self, operator: impl Fn(Span) -> Span) {
+        if self.notes.len() < 2 {
+            return;
+        }
+        // Operands come before their operator, and the left one before the right one.
+        let order = |span: Span| {
+            let whole = operator(span);
+            (whole.end, std::cmp::Reverse(whole.start), span.end)
+        };
+        let mut kept: Vec<(String, (Note, Span))> = Vec::new();
+        for (note, span) in self.notes.drain(..) {
+            let text = note.to_string();
+            match kept.iter_mut().find(|(t, _)| *t == text) {
+                Some((_, (_, other))) if order(*other) < order(span) => *other = span,
+                Some(_) => {}
+                None => kept.push((text, (note, span))),
+            }
+        }
+        self.notes = kept.into_iter().map(|(_, note)| note).collect();
+    }
+
     /// Takes over the notes of a sub-evaluation.
     pub fn merge(&mut self, other: Annotations) {
         for (note, span) in other.notes {

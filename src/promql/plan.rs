@@ -238,6 +238,8 @@ pub enum NodeKind {
         group: GroupLabels,
         param: Option<NodeId>,
         input: NodeId,
+        /// Where notes point: at the input with its parentheses, or at the whole.
+        place: Span,
     },
     /// `count_values`
     CountValues {

@@ -54,6 +54,11 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// A Prometheus with this configuration, the remote-write receiver and native histograms.
 pub fn prometheus(config: &str) -> Option<Peer> {
+    prometheus_with(config, &["--enable-feature=native-histograms"])
+}
+
+/// A Prometheus with this configuration, the remote-write receiver and these flags.
+pub fn prometheus_with(config: &str, flags: &[&str]) -> Option<Peer> {
     let program = find("prometheus")?;
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let file = dir.path().join("prometheus.yml");
@@ -63,7 +68,8 @@ pub fn prometheus(config: &str) -> Option<Peer> {
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .args(["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"]);
+        .arg("--web.enable-remote-write-receiver")
+        .args(flags);
     Some(Peer::start(&mut command, port, "/-/ready").with_files(dir))
 }
 

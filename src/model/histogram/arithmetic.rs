@@ -88,8 +88,8 @@ impl<T: Count> Accumulator<T> {
                 (theirs, threshold) = other.widened_zero_bucket(self.zero_threshold);
             }
             if threshold > self.zero_threshold {
-                threshold = widened_threshold(self.schema, &self.positive, &self.negative, threshold);
-                self.widen_zero_bucket(threshold);
+                // Ours may have to become wider than theirs, which then is to follow.
+                self.widen_zero_bucket(widened_threshold(self.schema, &self.positive, &self.negative, threshold));
             }
             if threshold.is_nan() || self.zero_threshold.is_nan() {
                 break;
@@ -384,6 +384,16 @@ mod tests {
         assert_eq!((h.zero_threshold, h.zero_count), (1.0, 30.0));
         assert_eq!(h.positive().collect::<Vec<_>>(), [(1, 4.0)]);
         assert_eq!(h.negative().count(), 0);
+    }
+
+    #[test]
+    fn zero_buckets_that_widen_each_other_lose_nothing() {
+        let mut h = exponential(0, 0.0, (2, &[5.0]), (0, &[]));
+        let fine = FloatHistogram { zero_threshold: 3.0, ..exponential(2, 1.0, (8, &[7.0]), (0, &[])) };
+        h.add(&fine).unwrap();
+        // 3 lies in our bucket, which ends at 4; between 3 and 4 lies a bucket of theirs.
+        assert_eq!((h.zero_threshold, h.zero_count, h.count), (4.0, 13.0, 13.0));
+        assert_eq!(h.positive().count(), 0);
     }
 
     #[test]

@@ -77,6 +77,10 @@ fn metric(c: &mut Cursor<'_>) -> Parsed<Labels> {
         c.spaces();
         c.need("{")?;
         label_list(c, &mut labels, !name.is_empty())?;
+        // The name in front counts, whatever the labels say.
+        if !name.is_empty() {
+            labels.set(METRIC_NAME, name);
+        }
     } else if name.is_empty() {
         return c.expected("a metric name or \"{\"");
     }

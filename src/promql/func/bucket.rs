@@ -48,7 +48,8 @@ fn interpolate(q: f64, buckets: &[Bucket]) -> Option<f64> {
         return None;
     }
     let mut rank = q * last.count;
-    let at = finite.partition_point(|b| b.count < rank);
+    // A rank of NaN is reached nowhere.
+    let at = if rank.is_nan() { finite.len() } else { finite.partition_point(|b| b.count < rank) };
     let Some(bucket) = finite.get(at) else { return Some(highest.upper) };
     if at == 0 && bucket.upper <= 0.0 {
         return Some(bucket.upper);

@@ -1,8 +1,11 @@
 //! Functions of single numbers.
 
-use std::f64::consts::PI;
+use std::f64::consts::{LN_2, PI};
 
 use crate::model::math;
+
+/// Beyond this, the inverse hyperbolic functions are logarithms of twice the number, which itself may be too large.
+const LARGE: f64 = (1u64 << 28) as f64;
 
 /// `ceil`, `floor`, `sqrt`, ...: functions of one number that the platform has.
 macro_rules! plain {
@@ -17,9 +20,9 @@ macro_rules! plain {
 plain! {
     abs: f64::abs;
     acos: f64::acos;
-    acosh: f64::acosh;
+    acosh: |v| if v > LARGE { math::ln(v) + LN_2 } else { v.acosh() };
     asin: f64::asin;
-    asinh: f64::asinh;
+    asinh: |v| if v.abs() > LARGE { (math::ln(v.abs()) + LN_2).copysign(v) } else { v.asinh() };
     atan: f64::atan;
     atanh: f64::atanh;
     ceil: f64::ceil;

@@ -12,13 +12,13 @@ use super::arithmetic;
 use super::column::Column;
 use super::group::Groups;
 use super::{Eval, Sink};
-use crate::model::FloatHistogram;
 use crate::model::histogram::CompensatedHistogram;
+use crate::model::{FloatHistogram, Labels};
 
 /// Streams the groups.
 pub(super) fn stream(
     eval: &Eval<'_>,
-    op: AggregateOp,
+    (op, place): (AggregateOp, Span),
     group: &GroupLabels,
     input: NodeId,
     grid: &StepGrid,
@@ -26,7 +26,7 @@ pub(super) fn stream(
 ) -> Result<(), EvalError> {
     let mut groups = Groups::new(group, eval.type_and_unit());
     let mut dropped_groups: Vec<bool> = Vec::new();
-    let mut cells = Cells::new(eval, op, grid.len(), eval.node(input).span);
+    let mut cells = Cells::new(eval, op, grid.len(), place);
     eval.stream(input, grid, &mut |labels, dropped, row| {
         let g = groups.of(labels, dropped && !eval.delayed());
         if g >= dropped_groups.len() {
@@ -37,7 +37,7 @@ pub(super) fn stream(
         if let Some(flag) = dropped_groups.get_mut(g) {
             *flag |= dropped;
         }
-        cells.add(g, row);
+        cells.add(g, row, labels, dropped);
         Ok(())
     })?;
     let mut row = StepVector::empty(grid.len());
@@ -81,21 +81,22 @@ impl<'a, 'e> Cells<'a, 'e> {
     }
 
     /// Folds one series into group `g`.
-    fn add(&mut self, g: usize, row: &StepVector) {
+    fn add(&mut self, g: usize, row: &StepVector, labels: &Labels, dropped: bool) {
         if let Some(column) = self.floats.get_mut(g) {
             column.add(self.op, row);
         }
         if row.hists.is_some() {
-            self.add_histograms(g, row);
+            let visible = self.eval.visible(labels, dropped);
+            self.add_histograms(g, row, visible.metric_name());
         }
     }
 
-    fn add_histograms(&mut self, g: usize, row: &StepVector) {
+    fn add_histograms(&mut self, g: usize, row: &StepVector, name: &str) {
         let base = g * self.steps;
         for (i, h) in row.hists.iter().flat_map(|c| c.iter()).enumerate() {
             let Some(h) = h else { continue };
             match self.op {
-                AggregateOp::Sum | AggregateOp::Avg => self.add_histogram(base + i, h),
+                AggregateOp::Sum | AggregateOp::Avg => self.add_histogram(base + i, h, name),
                 AggregateOp::Count | AggregateOp::Group => {
                     if let Some(column) = self.floats.get_mut(g) {
                         column.count_one(i);
@@ -106,7 +107,7 @@ impl<'a, 'e> Cells<'a, 'e> {
         }
     }
 
-    fn add_histogram(&mut self, at: usize, h: &FloatHistogram) {
+    fn add_histogram(&mut self, at: usize, h: &FloatHistogram, name: &str) {
         let Some(cell) = self.histograms.get_mut(&at) else {
             let cell = HistogramCell {
                 sum: CompensatedHistogram::new(h),
@@ -127,7 +128,7 @@ impl<'a, 'e> Cells<'a, 'e> {
             Ok(reconciled) => arithmetic::reconciliation(reconciled, "aggregation", &mut notes),
             Err(_) => {
                 cell.incompatible = true;
-                notes.push(Note::MixedExponentialCustom(String::new()));
+                notes.push(Note::MixedExponentialCustom(name.to_owned()));
             }
         }
         notes.into_iter().for_each(|n| self.eval.note(n, self.span));

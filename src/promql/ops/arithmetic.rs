@@ -107,6 +107,7 @@ pub(crate) fn apply(op: BinaryOp, l: Operand<'_>, r: Operand<'_>, notes: &mut Ve
             BinaryOp::Div => {
                 let mut out = FloatHistogram::clone(h);
                 out.div(f);
+                out.compact(0);
                 Outcome::Histogram(Arc::new(out))
             }
             BinaryOp::TrimUpper => Outcome::Histogram(Arc::new(h.keep_below(f))),

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::annotations::Span;
+use super::super::annotations::{Note, Span};
 use super::super::ast::BinaryOp;
 use super::super::block::Block;
 use super::super::error::EvalError;
@@ -55,12 +55,14 @@ pub(super) fn stream(
         matched: FxHashMap::default(),
         results: Results::new(eval, grid.len()),
         scratch: StepVector::empty(grid.len()),
+        last_notes: FxHashMap::default(),
     };
     join.index_one_side(fill_many.is_some())?;
     let seen = join.walk_many_side(fill_one)?;
     if let Some(v) = fill_many {
         join.fill_many_side(v, &seen)?;
     }
+    join.last_notes.into_values().flatten().for_each(|n| eval.note(n, form.span));
     replay(&join.results.block, sink)
 }
 
@@ -115,6 +117,8 @@ struct Join<'a, 'e> {
     matched: FxHashMap<usize, Bitmap>,
     results: Results,
     scratch: StepVector,
+    /// What there is to say of the last pair at every step that has something to say; Prometheus tells no more.
+    last_notes: FxHashMap<usize, Vec<Note>>,
 }
 
 impl<'a> Join<'a, '_> {
@@ -236,8 +240,8 @@ impl<'a> Join<'a, '_> {
         self.scratch.reset();
         let Form { op, bool, .. } = self.form;
         if left.has_histograms() || right.has_histograms() || op.is_trim() {
-            let mut notes = Vec::new();
             for i in steps.iter() {
+                let mut notes = Vec::new();
                 let (l, r) = (left.operand(i), right.operand(i));
                 match l {
                     Operand::Float(v) => self.scratch.set(i, v),
@@ -245,8 +249,10 @@ impl<'a> Join<'a, '_> {
                 }
                 let outcome = arithmetic::apply(op, l, r, &mut notes);
                 settle(&mut self.scratch, i, outcome, bool);
+                if !notes.is_empty() {
+                    self.last_notes.insert(i, notes);
+                }
             }
-            notes.into_iter().for_each(|n| self.eval.note(n, self.form.span));
             return;
         }
         self.scratch.present.or(steps);
@@ -285,9 +291,10 @@ impl<'a> Join<'a, '_> {
             Side::Fill(_) => (group(), false),
         };
         let m = self.form.m;
-        let (labels, mut dropped) = of(many);
-        dropped |= self.form.bool;
-        let drops = arithmetic::drops_name(self.form.op);
+        // As Prometheus has it: a comparison keeps the name even where the many side was to lose it.
+        let (labels, _) = of(many);
+        let dropped = self.form.bool;
+        let drops = arithmetic::drops_name(self.form.op) || (self.form.bool && !self.eval.delayed());
         let type_and_unit = self.eval.type_and_unit();
         let keep = |name: &str| {
             let reserved = drops && names::is_reserved(name, type_and_unit);

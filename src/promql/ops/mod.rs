@@ -89,7 +89,16 @@ pub(crate) fn run(
         peak_samples: eval.budget.samples_peak() as u64,
     };
     let profile = eval.profiler.map(Profiler::finish).unwrap_or_default();
-    Ok(Evaluated { value, annotations: eval.notes.into_inner(), stats, profile })
+    let mut annotations = eval.notes.into_inner();
+    annotations.keep_last(|place| smallest_around(plan, place));
+    Ok(Evaluated { value, annotations, stats, profile })
+}
+
+/// The place of the smallest expression around `place`, which is the operator that looks at what is there.
+fn smallest_around(plan: &Plan, place: Span) -> Span {
+    let around = |s: &Span| s.start <= place.start && s.end >= place.end && *s != place;
+    let spans = plan.nodes().iter().map(|n| n.span).filter(around);
+    spans.min_by_key(|s| s.end - s.start).unwrap_or(Span { start: 0, end: u32::MAX })
 }
 
 impl<'a> Eval<'a> {
@@ -255,9 +264,9 @@ impl<'a> Eval<'a> {
                 sink,
             ),
             Set { op, left, right, key } => set::stream(self, *op, *left, *right, key, grid, sink),
-            Aggregate { op, group, param, input } => match param {
-                Some(p) => rank::stream(self, *op, group, *p, *input, grid, sink),
-                None => aggregate::stream(self, *op, group, *input, grid, sink),
+            Aggregate { op, group, param, input, place } => match param {
+                Some(p) => rank::stream(self, (*op, *place), group, *p, *input, grid, sink),
+                None => aggregate::stream(self, (*op, *place), group, *input, grid, sink),
             },
             CountValues { label, group, input } => rank::count_values(self, label, group, *input, grid, sink),
             MergeDropped(input) => labels::merge_dropped(self, *input, grid, sink),

@@ -22,7 +22,7 @@ use crate::model::number::push_float_f;
 /// Streams the outcome of an aggregation with a parameter.
 pub(super) fn stream(
     eval: &Eval<'_>,
-    op: AggregateOp,
+    (op, place): (AggregateOp, Span),
     group: &GroupLabels,
     param: NodeId,
     input: NodeId,
@@ -30,10 +30,11 @@ pub(super) fn stream(
     sink: Sink<'_>,
 ) -> Result<(), EvalError> {
     let column = eval.scalar(param, grid)?;
+    // What the input has to say is said even when nothing of it is wanted.
+    let block = eval.collect(input, grid)?;
     if !check_param(eval, op, &column, eval.node(param).span)? {
         return Ok(());
     }
-    let block = eval.collect(input, grid)?;
     let mut groups = Groups::new(group, eval.type_and_unit());
     let mut members: Vec<Vec<usize>> = Vec::new();
     for (i, head) in block.heads.iter().enumerate() {
@@ -45,7 +46,7 @@ pub(super) fn stream(
             rows.push(i);
         }
     }
-    let rank = Rank { eval, op, block: &block, column, grid, span: eval.node(input).span };
+    let rank = Rank { eval, op, block: &block, column, grid, span: place };
     match op {
         AggregateOp::Quantile => rank.quantiles(&groups, &members, sink),
         _ => rank.pick(&members, sink),
@@ -247,7 +248,7 @@ pub(super) fn count_values(
     sink: Sink<'_>,
 ) -> Result<(), EvalError> {
     let mut rows: FxHashMap<Labels, usize> = FxHashMap::default();
-    let mut out: Vec<(Labels, bool, StepVector)> = Vec::new();
+    let mut out: Vec<(Labels, StepVector)> = Vec::new();
     // A label named by the grouping takes the value's place only when it is kept.
     let kept = |name: &str| group.labels.binary_search_by(|l| l.as_str().cmp(name)).is_ok() != group.without;
     let label_kept = !group.without || kept(label);
@@ -274,22 +275,22 @@ pub(super) fn count_values(
                     let at = *rows.entry(result.clone()).or_insert(out.len());
                     if at == out.len() {
                         eval.budget.take(grid.len())?;
-                        out.push((result, dropped, StepVector::empty(grid.len())));
+                        out.push((result, StepVector::empty(grid.len())));
                     }
                     last = Some((text, at));
                     at
                 }
             };
-            if let Some((_, flag, counts)) = out.get_mut(at) {
-                *flag |= dropped;
+            if let Some((_, counts)) = out.get_mut(at) {
                 counts.set(i, counts.float(i).unwrap_or(0.0) + 1.0);
             }
         }
         Ok(())
     })?;
     eval.budget.give_back(out.len().saturating_mul(grid.len()));
-    for (labels, dropped, mut row) in out {
-        sink(&labels, dropped, &mut row)?;
+    // A name that was asked for stays, even where it was to be dropped.
+    for (labels, mut row) in out {
+        sink(&labels, false, &mut row)?;
     }
     Ok(())
 }

@@ -35,7 +35,9 @@ pub(super) fn stream(
     let start_timestamps = eval.plan.features().start_timestamps && uses_start_timestamps(call.name);
     reader::each_series(eval, &call.source, grid, start_timestamps, &mut |frame, labels, dropped, buf| {
         run.series(frame, labels, dropped, buf)?;
-        if run.row.any() { sink(labels, dropped || !call.keeps_name, &mut run.row) } else { Ok(()) }
+        // A subquery's samples are as good as stored ones: with delayed removal, their names are not to be dropped any more.
+        let dropped = (dropped && !eval.delayed()) || !call.keeps_name;
+        if run.row.any() { sink(labels, dropped, &mut run.row) } else { Ok(()) }
     })
 }
 

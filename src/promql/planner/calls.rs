@@ -65,8 +65,12 @@ fn string(call: &Call, i: usize) -> Result<String, Fault> {
     }
 }
 
-fn span_of(call: &Call, i: usize) -> Span {
-    call.args.get(i).map_or_else(Span::default, |a| a.span)
+/// Where notes on argument `i` point: inside its parentheses. Of a subquery, Prometheus knows no place.
+pub(super) fn span_of(call: &Call, i: usize) -> Span {
+    match call.args.get(i).map(unwrap_parens) {
+        Some(Expr { kind: ExprKind::Subquery(_), .. }) | None => Span::default(),
+        Some(arg) => arg.span,
+    }
 }
 
 /// `absent` and its labels: those that the selector's equality matchers fix, each by one matcher only.

@@ -69,6 +69,8 @@ impl Planner<'_> {
         one_name: bool,
     ) -> NodeId {
         let identity = self.identity(&kind);
+        // Series of one name may differ in their types and units, which go with the name.
+        let one_name = one_name && !self.features.type_and_unit_labels;
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(Node { kind, span, value_type, invariant, one_name, identity });
         id
@@ -94,7 +96,7 @@ impl Planner<'_> {
 
     pub(super) fn add_merged(&mut self, kind: NodeKind, span: Span, invariant: bool, one_name: bool) -> NodeId {
         let id = self.add(kind, span, ValueType::Vector, invariant, one_name);
-        if one_name || self.features.delayed_name_removal {
+        if (one_name && !self.features.type_and_unit_labels) || self.features.delayed_name_removal {
             return id;
         }
         self.add(NodeKind::MergeDropped(id), span, ValueType::Vector, invariant, true)
@@ -199,7 +201,7 @@ impl Planner<'_> {
 
     fn call_below(&mut self, call: &Call, span: Span) -> Result<NodeId, Fault> {
         let name = call.func.name;
-        let spans: Vec<Span> = call.args.iter().map(|a| a.span).collect();
+        let spans: Vec<Span> = (0..call.args.len()).map(|i| calls::span_of(call, i)).collect();
         match call.func.kind {
             Kind::Special(special) => calls::special(self, special, call, span),
             Kind::Range { f, batch, keeps_name } => {
@@ -279,7 +281,8 @@ impl Planner<'_> {
         } else {
             group.without || !group.labels.iter().any(|l| l == METRIC_NAME) || self.has_one_name(input)
         };
-        let kind = NodeKind::Aggregate { op: a.op, group, param, input };
+        let place = if matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk) { span } else { a.expr.span };
+        let kind = NodeKind::Aggregate { op: a.op, group, param, input, place };
         Ok(self.add(kind, span, ValueType::Vector, invariant, one_name))
     }
 

@@ -82,10 +82,10 @@ pub(super) fn compare(eval: &Eval, got: &QueryValue) -> Result<(), String> {
             if let Some(want) = expect.scalar {
                 return Err(format!("expected scalar {want}\n     got {}", describe(got)));
             }
-            matrix(eval, series, eval.start, eval.step.unwrap_or(1))
+            matrix(eval, series, (eval.start, eval.end, eval.step.unwrap_or(1)))
         }
         QueryValue::Matrix(series) => match expect.range_vector {
-            Some((start, _, step)) => matrix(eval, series, start, step),
+            Some(times) => matrix(eval, series, times),
             None => Err(format!("expected an instant vector or scalar\n     got range vector {}", describe(got))),
         },
         QueryValue::Vector(_) if expect.scalar.is_some() => {
@@ -146,7 +146,7 @@ fn show_all(samples: &[(i64, Value)]) -> String {
     parts.join(", ")
 }
 
-fn matrix(eval: &Eval, got: &[RangeSeries], start: i64, step: i64) -> Result<(), String> {
+fn matrix(eval: &Eval, got: &[RangeSeries], (start, end, step): (i64, i64, i64)) -> Result<(), String> {
     if !got.is_sorted_by(|a, b| a.labels < b.labels) {
         return Err("the series of the result are not in order of their labels".into());
     }
@@ -157,6 +157,11 @@ fn matrix(eval: &Eval, got: &[RangeSeries], start: i64, step: i64) -> Result<(),
             faults.push(line("expected nothing", &series.labels, &show_all(&samples)));
             continue;
         };
+        let most = if end < start { 0 } else { (end - start) / step.max(1) + 1 };
+        if i64::try_from(values.len()).is_ok_and(|n| n > most) {
+            faults.push(format!("expected {labels} at {} steps\n     got no more than {most}", values.len()));
+            continue;
+        }
         let want: Vec<(i64, Value)> = timed(values, start, step).collect();
         let same = want.len() == samples.len()
             && want.iter().zip(&samples).all(|((t, w), (u, g))| t == u && values_match(w, g));
@@ -165,8 +170,7 @@ fn matrix(eval: &Eval, got: &[RangeSeries], start: i64, step: i64) -> Result<(),
         }
     }
     for (labels, values) in &eval.expect.series {
-        let any = timed(values, start, step).next().is_some();
-        if any && !got.iter().any(|s| s.labels == *labels) {
+        if !got.iter().any(|s| s.labels == *labels) {
             faults.push(format!("expected {labels} {values}\n     got nothing"));
         }
     }

@@ -15,17 +15,16 @@ use super::value::{Evaluated, QueryValue, VectorSample};
 use crate::model::Value;
 use parse::{Command, CommandKind, Eval, Text};
 
-pub use parse::ScriptError;
 pub use storage::MemoryStorage;
 
-/// An evaluation that did not come to what the script expects.
+/// An evaluation that did not come to what the script expects, or a line that is not of the language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Line of the evaluation, from 1.
     pub line: usize,
-    /// The query.
+    /// The query, or the text of the line.
     pub query: String,
-    /// Expected beside got.
+    /// Expected beside got, or what is wrong with the line.
     pub message: String,
 }
 
@@ -49,16 +48,15 @@ pub struct Report {
 }
 
 /// Runs a script, with every feature of the language switched on.
-///
-/// # Errors
-/// When the text is not a script.
-pub fn run(text: &str) -> Result<Report, ScriptError> {
-    let commands = parse::parse(text)?;
+pub fn run(text: &str) -> Report {
+    let commands = parse::parse(text);
     let mut runner = Runner { storage: MemoryStorage::default(), env: EvalEnv::default(), report: Report::default() };
     for command in &commands {
-        runner.command(command)?;
+        if let Err((query, message)) = runner.command(command) {
+            runner.report.failures.push(Failure { line: command.line, query: query.to_owned(), message });
+        }
     }
-    Ok(runner.report)
+    runner.report
 }
 
 struct Runner {
@@ -68,21 +66,19 @@ struct Runner {
 }
 
 impl Runner {
-    fn command(&mut self, command: &Command) -> Result<(), ScriptError> {
+    /// Carries out a command; the text that did not work, and why.
+    fn command<'c>(&mut self, command: &'c Command) -> Result<(), (&'c str, String)> {
         match &command.kind {
+            CommandKind::Malformed { text, fault } => return Err((text, fault.clone())),
             CommandKind::Clear => self.storage.clear(),
             CommandKind::Load { step, nhcb, lines } => {
                 let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-                load::load(&mut self.storage, &lines, *step, *nhcb)
-                    .map_err(|message| ScriptError { line: command.line, message })?;
+                load::load(&mut self.storage, &lines, *step, *nhcb).map_err(|message| ("load", message))?;
             }
-            CommandKind::Eval(eval) => match self.eval(eval) {
-                Ok(()) => self.report.passed += 1,
-                Err(message) => {
-                    let query = eval.query.clone();
-                    self.report.failures.push(Failure { line: command.line, query, message });
-                }
-            },
+            CommandKind::Eval(eval) => {
+                self.eval(eval).map_err(|message| (eval.query.as_str(), message))?;
+                self.report.passed += 1;
+            }
         }
         Ok(())
     }

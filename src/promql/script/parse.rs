@@ -5,7 +5,7 @@ use regex::Regex;
 use crate::model::duration;
 use crate::model::notation::{Content, Values, parse_series};
 use crate::model::number::parse_float;
-use crate::model::{Labels, Value};
+use crate::model::{Labels, Value, re2};
 
 /// A command and the line it starts at, from 1.
 #[derive(Clone, Debug)]
@@ -17,8 +17,17 @@ pub(super) struct Command {
 /// What a script can do.
 #[derive(Clone, Debug)]
 pub(super) enum CommandKind {
+    /// Not a command: its text, and why not.
+    Malformed {
+        text: String,
+        fault: String,
+    },
     Clear,
-    Load { step: i64, nhcb: bool, lines: Vec<String> },
+    Load {
+        step: i64,
+        nhcb: bool,
+        lines: Vec<String>,
+    },
     Eval(Box<Eval>),
 }
 
@@ -76,18 +85,12 @@ impl Text {
     }
 }
 
-/// A script that is not one: where, and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct ScriptError {
-    /// Line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub message: String,
-}
+/// What is wrong, and how many lines after the command's first.
+type Fault = (usize, String);
 
-/// Cuts a script into commands. A block ends at an empty line; comments count as empty lines.
-pub(super) fn parse(text: &str) -> Result<Vec<Command>, ScriptError> {
+/// Cuts a script into commands. A block ends at an empty line; comments count as empty lines. What is no command spoils
+/// its block only: the rest of the script still tells something.
+pub(super) fn parse(text: &str) -> Vec<Command> {
     let lines: Vec<&str> = text.lines().map(str::trim).map(|l| if l.starts_with('#') { "" } else { l }).collect();
     let mut out = Vec::new();
     let mut i = 0;
@@ -97,23 +100,29 @@ pub(super) fn parse(text: &str) -> Result<Vec<Command>, ScriptError> {
         if first.is_empty() {
             continue;
         }
-        let block: Vec<&str> = lines.iter().skip(i).take_while(|l| !l.is_empty()).copied().collect();
-        let fault = |message: String| ScriptError { line, message };
         let word = first.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        let kind = if word == "clear" {
-            CommandKind::Clear
-        } else if word.starts_with("load") {
-            i += block.len();
-            load(first, &word, &block).map_err(fault)?
+        if word == "clear" {
+            out.push(Command { line, kind: CommandKind::Clear });
+            continue;
+        }
+        let block: Vec<&str> = lines.iter().skip(i).take_while(|l| !l.is_empty()).copied().collect();
+        i += block.len();
+        let kind = if word.starts_with("load") {
+            load(first, &word, &block).map_err(|e| (0, e))
         } else if word.starts_with("eval") {
-            i += block.len();
-            CommandKind::Eval(Box::new(eval(first, &word, &block).map_err(fault)?))
+            eval(first, &word, &block).map(|e| CommandKind::Eval(Box::new(e)))
         } else {
-            return Err(fault(format!("unknown command {first:?}")));
+            Err((0, format!("unknown command {first:?}")))
         };
-        out.push(Command { line, kind });
+        out.push(match kind {
+            Ok(kind) => Command { line, kind },
+            Err((after, fault)) => {
+                let text = lines.get(line - 1 + after).copied().unwrap_or_default().to_owned();
+                Command { line: line + after, kind: CommandKind::Malformed { text, fault } }
+            }
+        });
     }
-    Ok(out)
+    out
 }
 
 fn load(first: &str, word: &str, block: &[&str]) -> Result<CommandKind, String> {
@@ -127,7 +136,16 @@ fn load(first: &str, word: &str, block: &[&str]) -> Result<CommandKind, String> 
     Ok(CommandKind::Load { step, nhcb, lines: block.iter().map(|l| (*l).to_owned()).collect() })
 }
 
-fn eval(first: &str, word: &str, block: &[&str]) -> Result<Eval, String> {
+fn eval(first: &str, word: &str, block: &[&str]) -> Result<Eval, Fault> {
+    let mut eval = question(first, word).map_err(|e| (0, e))?;
+    for (i, line) in block.iter().enumerate() {
+        expected_line(line, &mut eval).map_err(|e| (i + 1, e))?;
+    }
+    Ok(eval)
+}
+
+/// The first line of an evaluation.
+fn question(first: &str, word: &str) -> Result<Eval, String> {
     let mut expect = Expect::default();
     match word {
         "eval" => {}
@@ -139,7 +157,7 @@ fn eval(first: &str, word: &str, block: &[&str]) -> Result<Eval, String> {
     }
     let (_, rest) = next_word(first);
     let (kind, rest) = next_word(rest);
-    let mut eval = match kind {
+    let eval = match kind {
         "instant" => {
             let (at, query) = match next_word(rest) {
                 ("at", rest) => next_word(rest),
@@ -171,7 +189,6 @@ fn eval(first: &str, word: &str, block: &[&str]) -> Result<Eval, String> {
     if eval.query.is_empty() {
         return Err("evaluation without a query".into());
     }
-    expectations(block, &mut eval)?;
     Ok(eval)
 }
 
@@ -191,39 +208,49 @@ fn time(s: &str) -> Result<i64, String> {
     duration::parse(magnitude).map(|ms| sign * ms).map_err(|e| format!("invalid timestamp {s:?}: {e}"))
 }
 
-fn expectations(block: &[&str], eval: &mut Eval) -> Result<(), String> {
-    for line in block {
-        let (word, rest) = next_word(line);
-        match word {
-            "expect" => expectation(rest, eval)?,
-            "expected_fail_message" => {
-                eval.expect.fail.get_or_insert_default().push(Text::Exactly(rest.to_owned()));
-            }
-            "expected_fail_regexp" => eval.expect.fail.get_or_insert_default().push(pattern(rest)?),
-            _ => {
-                if let Some(v) = parse_float(line) {
-                    eval.expect.scalar = Some(v);
-                    continue;
-                }
-                let series = parse_series(line).map_err(|e| format!("{line:?}: {e}"))?;
-                let Content::Samples(values) = series.content else {
-                    return Err(format!("{line:?}: start timestamps cannot be expected"));
-                };
-                if eval.step.is_none() && eval.expect.range_vector.is_none() && values.len() != 1 {
-                    return Err(format!("{line:?}: an instant query has one value a series"));
-                }
-                if eval.expect.series.iter().any(|(labels, _)| *labels == series.labels) {
-                    return Err(format!("{line:?}: this series is expected twice"));
-                }
-                eval.expect.series.push((series.labels, values));
-            }
-        }
+fn expected_line(line: &str, eval: &mut Eval) -> Result<(), String> {
+    if eval.expect.scalar.is_some() {
+        return Err(format!("{line:?}: nothing can follow a scalar"));
     }
+    let (word, rest) = next_word(line);
+    match word {
+        "expect" => expectation(rest, eval),
+        "expected_fail_message" => {
+            eval.expect.fail.get_or_insert_default().push(Text::Exactly(rest.to_owned()));
+            Ok(())
+        }
+        "expected_fail_regexp" => {
+            eval.expect.fail.get_or_insert_default().push(pattern(rest)?);
+            Ok(())
+        }
+        _ => match parse_float(line) {
+            Some(_) if !eval.expect.series.is_empty() => Err(format!("{line:?}: a scalar cannot follow series")),
+            Some(v) => {
+                eval.expect.scalar = Some(v);
+                Ok(())
+            }
+            None => expected_series(line, eval),
+        },
+    }
+}
+
+fn expected_series(line: &str, eval: &mut Eval) -> Result<(), String> {
+    let series = parse_series(line).map_err(|e| format!("{line:?}: {e}"))?;
+    let Content::Samples(values) = series.content else {
+        return Err(format!("{line:?}: start timestamps cannot be expected"));
+    };
+    if eval.step.is_none() && eval.expect.range_vector.is_none() && values.len() != 1 {
+        return Err(format!("{line:?}: an instant query has one value a series"));
+    }
+    if eval.expect.series.iter().any(|(labels, _)| *labels == series.labels) {
+        return Err(format!("{line:?}: this series is expected twice"));
+    }
+    eval.expect.series.push((series.labels, values));
     Ok(())
 }
 
 fn pattern(s: &str) -> Result<Text, String> {
-    Regex::new(s).map(Text::Pattern).map_err(|e| format!("invalid regex {s:?}: {e}"))
+    re2::compile(s).map(Text::Pattern).map_err(|e| format!("invalid regex {s:?}: {e}"))
 }
 
 fn expectation(rest: &str, eval: &mut Eval) -> Result<(), String> {
