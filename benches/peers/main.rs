@@ -4,6 +4,7 @@
 //! cargo bench --bench peers                       # everything: ingest, queries, rule cycles
 //! cargo bench --bench peers -- --small            # a tenth of the data: a smoke test
 //! cargo bench --bench peers -- --only queries     # ingest, queries or rules
+//! cargo bench --bench peers -- --only rules --dataset fleet   # synthetic, fleet or both
 //! ```
 //!
 //! `prometheus` and `victoria-metrics` are looked up on `PATH`; the Watchbell that is measured is the release binary of
@@ -32,6 +33,8 @@ pub struct Options {
     pub cycles: u32,
     /// Rules generated over the fleet.
     pub rules: usize,
+    /// The data set of the rule cycles; both when not given.
+    pub dataset: Option<String>,
     only: Option<String>,
     /// Where the servers keep their data.
     pub dir: PathBuf,
@@ -45,6 +48,7 @@ impl Options {
             runs: 7,
             cycles: 6,
             rules: 1_000,
+            dataset: None,
             only: None,
             dir: std::env::temp_dir().join(format!("watchbell-peers-{}", std::process::id())),
         };
@@ -52,6 +56,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--small" => (o.series, o.samples, o.runs, o.cycles, o.rules) = (2_000, 1_440, 3, 2, 100),
+                "--dataset" => o.dataset = args.next(),
                 "--only" => o.only = args.next(),
                 // What cargo passes to every bench target.
                 "--bench" => {}
