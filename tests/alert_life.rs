@@ -327,6 +327,6 @@ fn external_alertmanagers_hear_of_firing_alerts_every_minute_and_of_resolved_one
 #[test]
 fn routing_by_default_waits_as_alertmanager_does() {
     let spread = Options::default();
-    assert_eq!((spread.schedule, spread.resend_delay), (Schedule::Spread, M));
+    assert_eq!((spread.schedule, spread.resend_delay), (Schedule::default(), M));
     assert_eq!(routing().route.group_wait, Some(30 * S));
 }

@@ -1,6 +1,7 @@
 //! The live driver in real time: threads, a disk, and deliveries that hang or panic.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -152,6 +153,63 @@ fn a_group_that_hangs_or_panics_delays_no_other() {
     assert!(of("Panics").state.rules[0].last_error.as_deref().unwrap().contains("panicked"));
     drop(release);
     live.stop(GRACE);
+}
+
+/// A world that only answers in ticks, and counts them.
+#[derive(Default)]
+struct Ticking {
+    stage: Stage,
+    ticks: AtomicUsize,
+    queries: AtomicUsize,
+}
+
+struct InTick(Arc<Ticking>);
+
+impl World for Ticking {
+    fn query(&self, _rule: &RuleSpec, _at: i64) -> Result<RuleResult, String> {
+        Err("asked outside of a tick".into())
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.stage.render(input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+        self.stage.append(samples)
+    }
+
+    fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
+        self.ticks.fetch_add(1, Ordering::SeqCst);
+        Some(Arc::new(InTick(self)))
+    }
+}
+
+impl World for InTick {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        self.0.queries.fetch_add(1, Ordering::SeqCst);
+        self.0.stage.query(rule, at)
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.0.render(input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+        self.0.append(samples)
+    }
+}
+
+#[test]
+fn groups_that_are_due_together_are_evaluated_in_one_tick() {
+    let world = Arc::new(Ticking::default());
+    world.stage.set("Down", &["a"]);
+    let (live, shown, _runtime) = start(world.clone(), Arc::new(MemoryStore::default()), &["One", "Two", "Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a");
+    live.stop(GRACE);
+    let (ticks, queries) = (world.ticks.load(Ordering::SeqCst), world.queries.load(Ordering::SeqCst));
+    assert!(ticks < queries && queries <= 3 * ticks, "{queries} queries in {ticks} ticks");
+    // Nothing is kept of a tick that is over.
+    assert_eq!(Arc::strong_count(&world), 1);
 }
 
 #[test]

@@ -33,5 +33,6 @@ mod rule_files;
 mod rule_unit_tests;
 mod scrape_http;
 mod scrape_real;
+mod shared_ticks;
 mod stage;
 mod support;

@@ -133,6 +133,7 @@ fn play(rules: &str, routing: &str) -> Diary {
         options: CompileOptions::default(),
         external_labels: Labels::empty(),
         external_url: "".into(),
+        common: None,
     };
     let world = StorageWorld::new(surroundings, storage, Box::new(TemplateCache::default()));
     let clock = VirtualClock::at(ZERO);

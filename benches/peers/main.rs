@@ -6,6 +6,7 @@
 //! cargo bench --bench peers -- --only queries     # ingest, queries or rules
 //! cargo bench --bench peers -- --query deriv      # only queries with this text
 //! cargo bench --bench peers -- --only ingest --hold   # leave the servers up with the data, until the input ends
+//! cargo bench --bench peers -- --only rules --dataset fleet   # synthetic, fleet or both
 //! ```
 //!
 //! `prometheus` and `victoria-metrics` are looked up on `PATH`; the Watchbell that is measured is the release binary of
@@ -38,6 +39,8 @@ pub struct Options {
     pub query: Option<String>,
     /// Leave the servers up after the ingest, until the standard input ends.
     pub hold: bool,
+    /// The data set of the rule cycles; both when not given.
+    pub dataset: Option<String>,
     only: Option<String>,
     /// Where the servers keep their data.
     pub dir: PathBuf,
@@ -53,6 +56,7 @@ impl Options {
             rules: 1_000,
             query: None,
             hold: false,
+            dataset: None,
             only: None,
             dir: std::env::temp_dir().join(format!("watchbell-peers-{}", std::process::id())),
         };
@@ -60,6 +64,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--small" => (o.series, o.samples, o.runs, o.cycles, o.rules) = (2_000, 1_440, 3, 2, 100),
+                "--dataset" => o.dataset = args.next(),
                 "--only" => o.only = args.next(),
                 "--query" => o.query = args.next(),
                 "--hold" => o.hold = true,

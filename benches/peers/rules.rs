@@ -1,145 +1,232 @@
 //! The same rule files in Prometheus and Watchbell: CPU seconds an evaluation cycle, and resident memory.
+//!
+//! Beside every server with rules runs one without, which takes in the same samples at the same times: what it uses is
+//! the cost of samples and of being there, and is taken off. Both servers' own counters tell how many rules were
+//! evaluated, so a cycle that was skipped does not pass for a fast one. All servers run at once, through the same cycles.
 
-use std::path::{Path, PathBuf};
+mod load;
+
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_yaml::Value;
-
 use crate::Options;
-use crate::data;
 use crate::http::Client;
 use crate::proc::{self, Kind, Server};
 use crate::wire;
 
-const INTERVAL: i64 = 15_000;
+use load::Load;
 
-/// Runs the part and prints its table.
+const INTERVAL: i64 = 15_000;
+/// Live samples come in, and figures are read, this long after the time they are of: between the ticks at which
+/// Watchbell's groups meet, so that no group is caught half way.
+const DELAY: i64 = 2_500;
+/// History before the first cycle, so that windows are full.
+const HISTORY: i64 = 3_600_000;
+
+/// Runs the part and prints its tables.
 pub fn run(options: &Options, client: &Client) {
-    let files = rule_files(options);
-    let count: usize =
-        files.iter().map(|f| std::fs::read_to_string(f).unwrap_or_default().matches("expr:").count()).sum();
-    let servers: Vec<Server> = [Kind::Prometheus, Kind::Watchbell]
-        .into_iter()
-        .map(|kind| proc::start(kind, &options.dir, &files, client))
-        .collect();
-    let mut all = data::series(options.series);
-    // An hour of history, so that windows are full; then live samples while the cycles are measured.
-    let mut t = now() / INTERVAL * INTERVAL - 3_600_000;
+    let begin = now() / INTERVAL * INTERVAL - HISTORY;
+    let wanted = |load: &Load| options.dataset.as_deref().is_none_or(|d| d == load.name || d == "both");
+    let loads = [load::synthetic(options.series), load::fleet(begin)].into_iter().filter(wanted);
+    let mut parts: Vec<Part> = loads.map(|load| Part::start(load, options, client)).collect();
+    let mut t = begin;
     while t <= now() {
         // Never past now: what comes next is written as it happens.
         let due = (now() - t) / INTERVAL + 1;
-        write(client, &servers, &mut all, &mut t, due.min(20));
+        let samples = due.min(20);
+        parts.iter_mut().for_each(|p| p.write(client, t, samples));
+        t += samples * INTERVAL;
     }
-    let (mut cpu, mut written) = (Vec::new(), Vec::new());
-    for s in &servers {
-        cpu.push(s.cpu_seconds());
+    // One cycle to come to rest after the history, then those that are measured.
+    sleep_until(t + DELAY);
+    parts.iter_mut().for_each(|p| p.write(client, t, 1));
+    t += INTERVAL;
+    for cycle in 0..options.cycles {
+        sleep_until(t + DELAY);
+        parts.iter_mut().for_each(|p| p.read(client, cycle == 0));
+        parts.iter_mut().for_each(|p| p.write(client, t, 1));
+        t += INTERVAL;
     }
-    for _ in 0..options.cycles {
-        std::thread::sleep(Duration::from_millis((t - now()).max(0) as u64));
-        // What the live samples cost is measured apart and taken off: the figure is of rules.
-        let before: Vec<f64> = servers.iter().map(Server::cpu_seconds).collect();
-        write(client, &servers, &mut all, &mut t, 1);
-        written.push(servers.iter().zip(before).map(|(s, b)| s.cpu_seconds() - b).collect::<Vec<f64>>());
+    sleep_until(t + DELAY);
+    for part in &mut parts {
+        part.read(client, false);
+        part.print();
     }
+}
+
+fn sleep_until(t: i64) {
     std::thread::sleep(Duration::from_millis((t - now()).max(0) as u64));
-    println!("\n## Rule cycles: {count} rules, 15 s interval, {} series, {} cycles\n", options.series, options.cycles);
-    println!("| server | CPU s a cycle | of that live samples | resident MB |\n|---|---:|---:|---:|");
-    let mut figures = Vec::new();
-    for (i, s) in servers.iter().enumerate() {
-        let cycles = f64::from(options.cycles);
-        let ingest: f64 = written.iter().map(|w| w[i]).sum::<f64>() / cycles;
-        let cycle = (s.cpu_seconds() - cpu[i]) / cycles;
-        let memory = s.resident_bytes() as f64 / 1e6;
-        println!("| {} | {cycle:.3} | {ingest:.3} | {memory:.0} |", s.kind.name());
-        figures.push((cycle - ingest, memory));
-    }
-    let ((a, ma), (b, mb)) = (figures[0], figures[1]);
-    println!("\nRules alone: Prometheus / Watchbell = {:.1} in CPU, {:.1} in memory.", a / b, ma / mb);
-    for s in &servers {
-        let answer = client.get(&format!("{}/api/v1/rules", s.url), &[]).expect("the rules");
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        println!("{}: {} rules healthy", s.kind.name(), text.matches(r#""health":"ok""#).count());
-    }
 }
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis() as i64
 }
 
-fn write(client: &Client, servers: &[Server], all: &mut [data::Generated], t: &mut i64, samples: i64) {
-    for chunk in all.chunks_mut(1_000) {
-        let values: Vec<Vec<(i64, f64)>> =
-            chunk.iter_mut().map(|s| (0..samples).map(|k| (*t + k * INTERVAL, s.next())).collect()).collect();
-        let series = chunk.iter().zip(&values).map(|(s, v)| wire::Series { labels: &s.labels, samples: v });
-        let body = wire::write_request(series);
-        for s in servers {
-            let answer = client.remote_write(&format!("{}/api/v1/write", s.url), body.clone()).expect("remote write");
-            assert!(answer.status < 300, "{}: {}", s.kind.name(), String::from_utf8_lossy(&answer.body));
-        }
-    }
-    *t += samples * INTERVAL;
+/// One data set in its servers.
+struct Part {
+    load: Load,
+    rules: usize,
+    pairs: Vec<Pair>,
 }
 
-/// The mission's rules, kube-prometheus' where they are at hand, and generated ones, all as plain rule files.
-fn rule_files(options: &Options) -> Vec<PathBuf> {
-    let mut sources = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/rules/ml-production-alerts.yaml"))];
-    if let Some(shared) = std::env::var_os("WATCHBELL_SHARED") {
-        let dir = Path::new(&shared).join("rules/kube-prometheus");
-        sources.extend(std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()));
-    } else {
-        println!("skipped: kube-prometheus' rules (WATCHBELL_SHARED is not set)");
+/// A server with rules and one without, and what was read of them at the end of every cycle.
+struct Pair {
+    ruled: Server,
+    plain: Server,
+    readings: Vec<Reading>,
+    begin: [f64; 2],
+}
+
+/// Of one cycle.
+struct Reading {
+    /// CPU seconds, with rules and without.
+    cpu: [f64; 2],
+    /// Resident bytes, with rules and without.
+    resident: [u64; 2],
+    counts: Counts,
+}
+
+/// What a server says of its rules, since its start.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    evaluations: f64,
+    failures: f64,
+    iterations: f64,
+    missed: f64,
+}
+
+impl Part {
+    fn start(load: Load, options: &Options, client: &Client) -> Part {
+        let dir = options.dir.join(load.name);
+        std::fs::create_dir_all(&dir).expect("a directory for rule files");
+        let (files, rules) = load.rule_files(&dir, options.rules);
+        let start = |kind: Kind, files: &[PathBuf]| proc::start(kind, &dir, files, client);
+        let pair = |kind: Kind| Pair {
+            ruled: start(kind, &files),
+            plain: start(kind, &[]),
+            readings: Vec::new(),
+            begin: [0.0; 2],
+        };
+        Part { load, rules, pairs: vec![pair(Kind::Prometheus), pair(Kind::Watchbell)] }
     }
-    let mut files = Vec::new();
-    for source in sources {
-        let Ok(text) = std::fs::read_to_string(&source) else { continue };
-        let object: Value = serde_yaml::from_str(&text).expect("YAML");
-        let mut groups = object["spec"]["groups"].clone();
-        for group in groups.as_sequence_mut().into_iter().flatten() {
-            if let Some(group) = group.as_mapping_mut() {
-                group.insert("interval".into(), "15s".into());
+
+    /// Writes the next samples of all series to all servers.
+    fn write(&mut self, client: &Client, t: i64, samples: i64) {
+        for chunk in self.load.series.chunks_mut(1_000) {
+            let times = || (0..samples).map(|k| t + k * INTERVAL);
+            let values: Vec<Vec<(i64, f64)>> =
+                chunk.iter_mut().map(|s| times().map(|t| (t, (s.next)(t))).collect()).collect();
+            let series = chunk.iter().zip(&values).map(|(s, v)| wire::Series { labels: &s.labels, samples: v });
+            let body = wire::write_request(series);
+            for s in self.pairs.iter().flat_map(|p| [&p.ruled, &p.plain]) {
+                let answer = client.remote_write(&format!("{}/api/v1/write", s.url), body.clone());
+                let answer = answer.expect("remote write");
+                assert!(answer.status < 300, "{}: {}", s.kind.name(), String::from_utf8_lossy(&answer.body));
             }
         }
-        let plain = Value::Mapping([(Value::from("groups"), groups)].into_iter().collect());
-        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let path = options.dir.join(format!("{name}.yml"));
-        std::fs::write(&path, serde_yaml::to_string(&plain).expect("YAML")).expect("a rule file");
-        files.push(path);
     }
-    let path = options.dir.join("generated.yml");
-    std::fs::write(&path, generated(options.rules)).expect("a rule file");
-    files.push(path);
-    files
+
+    /// Reads what the servers used in the cycle that ends now. What the reading itself costs is in no cycle.
+    fn read(&mut self, client: &Client, first: bool) {
+        for pair in &mut self.pairs {
+            let servers = [&pair.ruled, &pair.plain];
+            let [ruled, plain] = servers.map(Server::cpu_seconds);
+            let cpu = if first { [0.0; 2] } else { [ruled - pair.begin[0], plain - pair.begin[1]] };
+            let resident = servers.map(Server::resident_bytes);
+            let counts = Counts::of(client, &pair.ruled);
+            pair.readings.push(Reading { cpu, resident, counts });
+            pair.begin = servers.map(Server::cpu_seconds);
+        }
+    }
+
+    fn print(&self) {
+        let (load, rules) = (&self.load, self.rules);
+        let cycles = self.pairs.first().map_or(0, |p| p.readings.len() - 1);
+        println!(
+            "\n## Rule cycles, {}: {rules} rules, {} series, {cycles} cycles of 15 s\n",
+            load.name,
+            load.series.len()
+        );
+        println!("| | {} |", self.pairs.iter().map(|p| p.ruled.kind.name()).collect::<Vec<_>>().join(" | "));
+        println!("|---|{}", "---:|".repeat(self.pairs.len()));
+        let row = |what: &str, figure: &dyn Fn(&Pair) -> String| {
+            println!("| {what} | {} |", self.pairs.iter().map(figure).collect::<Vec<_>>().join(" | "));
+        };
+        let n = cycles as f64;
+        row("CPU s a cycle", &|p| format!("{:.3}", p.cpu(0) / n));
+        row("of that without rules", &|p| format!("{:.3}", p.cpu(1) / n));
+        row("rules alone, mean", &|p| format!("{:.3}", p.rules_alone() / n));
+        row("rules alone, median (least, most)", &|p| {
+            let mut all: Vec<f64> = p.readings.iter().skip(1).map(|r| r.cpu[0] - r.cpu[1]).collect();
+            all.sort_by(f64::total_cmp);
+            format!("{:.3} ({:.3}, {:.3})", all[all.len() / 2], all[0], all[all.len() - 1])
+        });
+        row("rules evaluated a cycle", &|p| format!("{:.1}", p.counted(|c| c.evaluations) / n));
+        row("groups evaluated a cycle", &|p| format!("{:.1}", p.counted(|c| c.iterations - c.missed) / n));
+        row("evaluations failed", &|p| format!("{:.0}", p.counted(|c| c.failures)));
+        row("CPU ms for 1,000 rules evaluated", &|p| format!("{:.2}", p.of_a_thousand()));
+        row("resident MB after the first cycle", &|p| format!("{:.1}", p.resident(1)));
+        row("resident MB after the last cycle", &|p| format!("{:.1}", p.resident(cycles)));
+        row("of that without rules", &|p| {
+            format!("{:.1}", p.readings.last().map_or(0.0, |r| r.resident[1] as f64 / 1e6))
+        });
+        let (a, b) = (&self.pairs[0], &self.pairs[1]);
+        println!(
+            "\nPrometheus / Watchbell: {:.1} in CPU for as many rules evaluated, {:.1} in resident memory.",
+            a.of_a_thousand() / b.of_a_thousand(),
+            a.resident(cycles) / b.resident(cycles)
+        );
+        for p in &self.pairs {
+            let evaluated = p.counted(|c| c.evaluations) / n;
+            if (evaluated - rules as f64).abs() > 0.03 * rules as f64 {
+                println!("Not sound: {} evaluated {evaluated:.0} of {rules} rules a cycle.", p.ruled.kind.name());
+            }
+        }
+    }
 }
 
-/// `n` rules of the shapes that fleets have: rates by job and zone, ratios, thresholds, quantiles, aggregations.
-fn generated(n: usize) -> String {
-    let mut out = String::from("groups:\n");
-    for i in 0..n {
-        if i % 20 == 0 {
-            out.push_str(&format!("  - name: generated-{}\n    interval: 15s\n    rules:\n", i / 20));
-        }
-        let (job, zone) = (i % 10, i % 3);
-        let expr = match i % 8 {
-            0 => format!(r#"sum by (zone) (rate(http_requests_total{{job="svc-{job}"}}[5m]))"#),
-            1 => format!(
-                r#"sum(rate(http_requests_total{{job="svc-{job}",status="500"}}[5m])) / sum(rate(http_requests_total{{job="svc-{job}"}}[5m])) > 0.9"#
-            ),
-            2 => format!(r#"avg_over_time(gpu_temperature_celsius{{job="svc-{job}"}}[10m]) > {}"#, 90 + i % 9),
-            3 => format!(
-                r#"histogram_quantile(0.99, sum by (le) (rate(request_duration_seconds_bucket{{job="svc-{job}"}}[5m]))) > 10"#
-            ),
-            4 => format!(r#"max by (instance) (gpu_temperature_celsius{{zone="zone-{zone}"}}) > {}"#, 95 + i % 7),
-            5 => format!(r#"memory_used_bytes{{job="svc-{job}"}} / memory_total_bytes{{job="svc-{job}"}} > 0.99"#),
-            6 => format!(r#"sum by (job) (rate(cpu_seconds_total{{zone="zone-{zone}"}}[5m]))"#),
-            _ => format!(r#"count by (zone) (up{{job="svc-{job}"}} == 0)"#),
-        };
-        let head = if matches!(i % 8, 0 | 6) {
-            format!("      - record: generated:metric:{i}\n")
-        } else {
-            format!("      - alert: Generated{i}\n        for: 5m\n        labels: {{severity: warning}}\n")
-        };
-        out.push_str(&head);
-        out.push_str(&format!("        expr: '{expr}'\n"));
+impl Pair {
+    fn cpu(&self, which: usize) -> f64 {
+        self.readings.iter().map(|r| r.cpu[which]).sum()
     }
-    out
+
+    fn rules_alone(&self) -> f64 {
+        self.cpu(0) - self.cpu(1)
+    }
+
+    /// What a counter grew by over all cycles.
+    fn counted(&self, what: impl Fn(&Counts) -> f64) -> f64 {
+        match (self.readings.first(), self.readings.last()) {
+            (Some(first), Some(last)) => what(&last.counts) - what(&first.counts),
+            _ => 0.0,
+        }
+    }
+
+    /// Milliseconds of CPU for 1,000 rules evaluated.
+    fn of_a_thousand(&self) -> f64 {
+        self.rules_alone() / self.counted(|c| c.evaluations) * 1e6
+    }
+
+    fn resident(&self, cycle: usize) -> f64 {
+        self.readings.get(cycle).map_or(0.0, |r| r.resident[0] as f64 / 1e6)
+    }
+}
+
+impl Counts {
+    fn of(client: &Client, server: &Server) -> Counts {
+        let answer = client.get(&format!("{}/metrics", server.url), &[]).expect("metrics");
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let prefix = server.kind.name();
+        let sum = |name: &str| -> f64 {
+            let begin = format!("{prefix}_{name}{{");
+            let values = text.lines().filter(|l| l.starts_with(&begin)).filter_map(|l| l.rsplit(' ').next());
+            values.filter_map(|v| v.parse::<f64>().ok()).sum()
+        };
+        Counts {
+            evaluations: sum("rule_evaluations_total"),
+            failures: sum("rule_evaluation_failures_total"),
+            iterations: sum("rule_group_iterations_total"),
+            missed: sum("rule_group_iterations_missed_total"),
+        }
+    }
 }

@@ -74,6 +74,12 @@ pub trait World: Send + Sync {
     /// # Errors
     /// Storage failed altogether.
     fn append(&self, samples: &[RuleSample]) -> Result<Refused, String>;
+
+    /// This world for evaluations that begin together: they may share what their rules have in common, and must not be
+    /// told apart from evaluations that share nothing. `None` where nothing is to be shared.
+    fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
+        None
+    }
 }
 
 /// How a rule fared at its last evaluation.

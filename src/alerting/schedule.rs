@@ -1,12 +1,17 @@
 //! When a group is evaluated: at every multiple of its interval, shifted by an offset that its name and file give, so
 //! that groups spread over the interval and keep their times over restarts.
+//!
+//! Groups meet in ticks: their offsets are whole multiples of one. What meets is evaluated at one time, and what its rules
+//! have in common once; what does not meet spreads the load.
 
 /// How evaluation times are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
     /// Every group on its own offset, as a server does.
-    #[default]
-    Spread,
+    Spread {
+        /// Offsets are multiples of this, milliseconds: [`TICK`], or 1 to spread groups as far as can be.
+        tick: i64,
+    },
     /// Every group at `start` and every interval after it, in the order of the configuration: for unit tests, backtests
     /// and replays, whose times a person computes by hand.
     Aligned {
@@ -15,12 +20,24 @@ pub enum Schedule {
     },
 }
 
+/// The usual distance of ticks, milliseconds: an interval of 15 s has three.
+pub const TICK: i64 = 5_000;
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule::Spread { tick: TICK }
+    }
+}
+
 impl Schedule {
     /// The first slot of a group at or after `now` (for a spread schedule: strictly after).
     pub fn first_slot(self, group_hash: u64, interval: i64, now: i64) -> i64 {
         let interval = interval.max(1);
         match self {
-            Schedule::Spread => slot_at(group_hash, interval, now) + interval,
+            Schedule::Spread { tick } => {
+                let offset = (group_hash % interval.unsigned_abs()) as i64;
+                slot_at(offset - offset % tick.max(1), interval, now) + interval
+            }
             Schedule::Aligned { start } if now <= start => start,
             Schedule::Aligned { start } => start + (now - start + interval - 1) / interval * interval,
         }
@@ -28,8 +45,7 @@ impl Schedule {
 }
 
 /// The last slot of a group at or before `now`.
-fn slot_at(group_hash: u64, interval: i64, now: i64) -> i64 {
-    let offset = (group_hash % interval.unsigned_abs()) as i64;
+fn slot_at(offset: i64, interval: i64, now: i64) -> i64 {
     now - (now - offset).rem_euclid(interval)
 }
 
@@ -48,13 +64,23 @@ mod tests {
 
     #[test]
     fn slots_keep_their_offset_and_late_ones_are_counted() {
-        let first = Schedule::Spread.first_slot(1_000_007, 15_000, 1_000_000);
+        let spread = Schedule::Spread { tick: 1 };
+        let first = spread.first_slot(1_000_007, 15_000, 1_000_000);
         assert_eq!(first % 15_000, 1_000_007 % 15_000);
         assert!(first > 1_000_000 && first <= 1_015_000);
-        assert_eq!(Schedule::Spread.first_slot(1_000_007, 15_000, first), first + 15_000);
+        assert_eq!(spread.first_slot(1_000_007, 15_000, first), first + 15_000);
         assert_eq!(due(first, 15_000, first), (first, first + 15_000, 0));
         assert_eq!(due(first, 15_000, first + 14_999), (first, first + 15_000, 0));
         assert_eq!(due(first, 15_000, first + 31_000), (first + 30_000, first + 45_000, 2));
+    }
+
+    #[test]
+    fn groups_meet_in_ticks_and_still_spread() {
+        let slots: std::collections::BTreeSet<i64> =
+            (0..15_000).map(|hash| Schedule::default().first_slot(hash, 15_000, 1_000_000) % 15_000).collect();
+        assert_eq!(slots.into_iter().collect::<Vec<_>>(), [0, 5_000, 10_000]);
+        // An interval shorter than a tick has one.
+        assert_eq!(Schedule::default().first_slot(1_700, 2_000, 1_000_000), 1_002_000);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 
 use crate::datasource::Querier;
 use crate::model::{Labels, Value};
-use crate::promql::{CancelToken, CompileOptions, EvalEnv, Evaluated, QueryValue, VectorSample, compile};
+use crate::promql::{
+    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, QueryValue, TickCache, VectorSample, compile,
+};
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
 use crate::tsdb::{AppendError, Tsdb};
@@ -31,6 +33,8 @@ pub struct Surroundings {
     pub external_labels: Labels,
     /// `$externalURL`.
     pub external_url: Arc<str>,
+    /// What the rules have in common. `None` where sharing saves nothing: the querier does not evaluate here.
+    pub common: Option<Arc<Common>>,
 }
 
 /// Runs a query for a template at a time.
@@ -75,6 +79,11 @@ impl StorageWorld {
     pub fn set_surroundings(&self, surroundings: Surroundings) {
         self.surroundings.store(Arc::new(surroundings));
     }
+
+    fn render_in(&self, surroundings: &Surroundings, input: &TemplateInput<'_>) -> String {
+        let query = |query: &str, at: i64| surroundings.template_query(query, at);
+        self.renderer.render(input, surroundings, &query)
+    }
 }
 
 impl Surroundings {
@@ -98,22 +107,25 @@ fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
     }
 }
 
-impl World for StorageWorld {
-    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
-        let surroundings = self.surroundings.load();
-        let env = surroundings.env();
-        let evaluated = surroundings.querier.instant(&rule.plan, at, &env).map_err(|e| e.to_string())?;
+impl Surroundings {
+    fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
+        let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
         let source = rule.plan.source();
         let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));
         let samples = vector(evaluated, at)?;
         let elements = samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect();
         Ok(RuleResult { elements, warnings, infos })
     }
+}
+
+impl World for StorageWorld {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        let surroundings = self.surroundings.load();
+        surroundings.query(rule, at, &surroundings.env())
+    }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
-        let surroundings = self.surroundings.load();
-        let query = |query: &str, at: i64| surroundings.template_query(query, at);
-        self.renderer.render(&input, &surroundings, &query)
+        self.render_in(&self.surroundings.load(), &input)
     }
 
     fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
@@ -131,5 +143,44 @@ impl World for StorageWorld {
         let committed = appender.commit().map_err(|e| e.to_string())?;
         refused.out_of_order += committed.rejected;
         Ok(refused)
+    }
+
+    fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
+        let surroundings = self.surroundings.load_full();
+        let common = surroundings.common.clone().filter(|c| !c.is_empty())?;
+        let cache = Arc::new(TickCache::new(common));
+        Some(Arc::new(TickWorld { world: self, surroundings, cache }))
+    }
+}
+
+/// A storage world during one tick. It goes, and what it keeps with it, when the last evaluation of the tick is done.
+struct TickWorld {
+    world: Arc<StorageWorld>,
+    surroundings: Arc<Surroundings>,
+    cache: Arc<TickCache>,
+}
+
+impl World for TickWorld {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        let env = EvalEnv { shared: Some(self.cache.clone()), ..self.surroundings.env() };
+        self.surroundings.query(rule, at, &env)
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.world.render_in(&self.surroundings, &input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+        let outcome = self.world.append(samples);
+        // Also when it failed: some of it may have been stored.
+        let mut last = "";
+        for sample in samples {
+            let metric = sample.labels.metric_name();
+            if metric != last {
+                self.cache.written(metric);
+                last = metric;
+            }
+        }
+        outcome
     }
 }

@@ -109,6 +109,7 @@ impl Live {
             stopping: false,
             permits: HashMap::new(),
             commands: commands.clone(),
+            tick: None,
             parts,
         };
         let mut driver = Driver { engine: engine.clone(), clock: clock.clone(), inbox, hands, deadline: None };
@@ -293,6 +294,7 @@ impl Driver {
 
     fn turn(&mut self, events: Vec<Event>) {
         turn(|| self.engine.lock(), self.clock.now(), events, &mut self.hands);
+        self.hands.tick = None;
     }
 }
 
@@ -307,9 +309,24 @@ struct LiveHands {
     delivering: usize,
     stopping: bool,
     permits: HashMap<IntegrationId, Arc<Semaphore>>,
+    // The world of the evaluations that begin in this turn, and their time.
+    tick: Option<(i64, Arc<dyn World>)>,
 }
 
 impl LiveHands {
+    /// The world for an evaluation at a time. Those of one time that begin in one turn share theirs.
+    fn world(&mut self, at: i64) -> Arc<dyn World> {
+        match &self.tick {
+            Some((t, world)) if *t == at => world.clone(),
+            _ => {
+                let world = self.parts.world.clone();
+                let world = world.clone().tick().unwrap_or(world);
+                self.tick = Some((at, world.clone()));
+                world
+            }
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.evaluating == 0 && self.delivering == 0
     }
@@ -351,9 +368,10 @@ impl Hands for LiveHands {
             return;
         }
         self.evaluating += 1;
-        let (world, commands) = (self.parts.world.clone(), self.commands.clone());
+        let (world, commands) = (self.world(evaluation.at), self.commands.clone());
         self.pool.submit(Box::new(move || {
             let run = std::panic::catch_unwind(AssertUnwindSafe(|| evaluation.run(&*world)));
+            drop(world);
             let evaluated = run.unwrap_or_else(|_| evaluation.failed("the evaluation panicked; this is a defect"));
             // A driver that has ended no longer needs to know.
             let _ = commands.send(Command::Event(Box::new(Event::Evaluated(Box::new(evaluated))), None));

@@ -91,7 +91,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { schedule: Schedule::Spread, resend_delay: 60_000 }
+        Options { schedule: Schedule::default(), resend_delay: 60_000 }
     }
 }
 

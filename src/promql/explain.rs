@@ -104,7 +104,14 @@ fn timing(t: &ReadTiming) -> String {
 }
 
 fn group(g: &GroupLabels, by: &str, without: &str) -> String {
-    format!("{} ({})", if g.without { without } else { by }, g.labels.join(", "))
+    format!("{} ({})", if g.without { without } else { by }, names(&g.labels))
+}
+
+/// Names that could be taken for several are quoted: descriptions tell nodes apart.
+fn names(all: &[String]) -> String {
+    let plain = |n: &String| n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let all: Vec<_> = all.iter().map(|n| if plain(n) { n.clone() } else { format!("{n:?}") }).collect();
+    all.join(", ")
 }
 
 fn matching(m: &Matching) -> String {
@@ -117,10 +124,10 @@ fn one_sided(m: &Matching) -> String {
     match m.many {
         Many::None => {}
         Many::Left => {
-            let _ = write!(out, " group_left ({})", m.include.join(", "));
+            let _ = write!(out, " group_left ({})", names(&m.include));
         }
         Many::Right => {
-            let _ = write!(out, " group_right ({})", m.include.join(", "));
+            let _ = write!(out, " group_right ({})", names(&m.include));
         }
     }
     for (side, v) in [("left", m.fill_left), ("right", m.fill_right)] {

@@ -38,5 +38,5 @@ pub use func::ValueType;
 pub use limits::{CancelToken, EvalEnv, Features, Limits};
 pub use plan::{CompileOptions, Plan, SelectorInfo, compile, parse};
 pub use profile::NodeStats;
-pub use shared::TickCache;
+pub use shared::{Common, TickCache};
 pub use value::{EvalStats, Evaluated, QueryValue, RangeSeries, VectorSample};

@@ -8,66 +8,50 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::plan::{NodeId, NodeKind, Plan, RangeSource, SelectorNode, children};
 use crate::model::{Labels, METRIC_NAME, MatchOp, Value};
 
-/// Results of sub-expressions that occur in more than one place of a set of plans, kept from one evaluation to the
-/// next while the evaluation time stays the same. Shared by threads.
+/// Sub-expressions that occur in more than one place of a set of plans: found once, when rules are loaded. The plans
+/// are compiled with the same switches.
 ///
 /// Sub-expressions are told apart by their whole text, not by a hash of it.
 #[derive(Debug, Default)]
-pub struct TickCache {
-    wanted: FxHashSet<Arc<str>>,
-    results: Mutex<FxHashMap<(Arc<str>, i64), Entry>>,
+pub struct Common {
+    wanted: FxHashMap<Arc<str>, Reads>,
+    /// Metrics that any of them reads.
+    metrics: FxHashSet<String>,
+    /// One of them may read any metric.
+    reads_any: bool,
 }
 
-/// One element of a result: labels, whether the name is dropped, the value.
-pub(crate) type Row = (Labels, bool, Value);
+/// The metrics a sub-expression reads; `None` for a selector that may read any.
+type Reads = Arc<[Option<String>]>;
 
-#[derive(Clone, Debug)]
-struct Entry {
-    rows: Arc<Vec<Row>>,
-    /// Metrics that were read; `None` for a selector that may read any.
-    reads: Arc<[Option<String>]>,
-}
-
-impl TickCache {
-    /// A cache for what these plans have in common.
-    pub fn for_plans<'p>(plans: impl IntoIterator<Item = &'p Plan> + Clone) -> Self {
-        let mut everywhere: FxHashMap<&str, usize> = FxHashMap::default();
-        for plan in plans.clone() {
-            for node in plan.nodes() {
-                if let Some(id) = &node.identity {
-                    *everywhere.entry(id).or_default() += 1;
-                }
-            }
-        }
-        let repeated =
-            |id: &Option<Arc<str>>| id.as_ref().is_some_and(|id| everywhere.get(&**id).is_some_and(|n| *n > 1));
-        // What only occurs below something repeated is evaluated with that.
-        let mut topmost: FxHashMap<Arc<str>, usize> = FxHashMap::default();
+impl Common {
+    /// What these plans have in common.
+    pub fn of<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> Self {
+        // What is below something shared is evaluated once for all its places.
+        let mut asked: FxHashMap<&Arc<str>, (usize, &Plan, NodeId)> = FxHashMap::default();
         for plan in plans {
-            let mut covered: FxHashSet<NodeId> = FxHashSet::default();
-            for (i, node) in plan.nodes().iter().enumerate().rev() {
-                let here = NodeId(i as u32);
-                if repeated(&node.identity) || covered.contains(&here) {
-                    covered.extend(children(&node.kind));
+            let mut stack = vec![plan.root()];
+            while let Some(id) = stack.pop() {
+                let node = plan.node(id);
+                let kept = node.identity.as_ref().filter(|_| is_worth_keeping(&node.kind));
+                if let Some(identity) = kept {
+                    let (times, ..) = asked.entry(identity).or_insert((0, plan, id));
+                    *times += 1;
+                    if *times > 1 {
+                        continue;
+                    }
                 }
-                if !covered.contains(&here) && repeated(&node.identity) && is_worth_keeping(&node.kind) {
-                    node.identity.iter().for_each(|id| *topmost.entry(id.clone()).or_default() += 1);
-                }
+                stack.extend(children(&node.kind));
             }
         }
-        let wanted = topmost.into_iter().filter(|(_, n)| *n > 1).map(|(id, _)| id).collect();
-        TickCache { wanted, results: Mutex::default() }
-    }
-
-    /// Forgets all results: at the start or the end of a tick.
-    pub fn clear(&self) {
-        self.results.lock().clear();
-    }
-
-    /// A rule has written samples of a metric: results that read it are forgotten.
-    pub fn written(&self, metric: &str) {
-        let reads = |e: &Entry| e.reads.iter().any(|m| m.as_deref().is_none_or(|m| m == metric));
-        self.results.lock().retain(|_, e| !reads(e));
+        let mut common = Common::default();
+        for (id, (_, plan, node)) in asked.into_iter().filter(|(_, (n, ..))| *n > 1) {
+            let reads = reads(plan, node);
+            common.reads_any |= reads.contains(&None);
+            common.metrics.extend(reads.iter().flatten().cloned());
+            common.wanted.insert(id.clone(), reads.into());
+        }
+        common
     }
 
     /// How many sub-expressions are shared.
@@ -79,18 +63,65 @@ impl TickCache {
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
+}
 
-    pub(crate) fn wants(&self, identity: &str) -> bool {
-        self.wanted.contains(identity)
+/// Results of what plans have in common, for the evaluations of one tick: those that begin together, over one storage,
+/// in one environment. Shared by threads; the first that needs a result makes it, others wait for it.
+///
+/// What is written meanwhile must be told ([`TickCache::written`]), so that whoever wrote it sees it.
+#[derive(Debug, Default)]
+pub struct TickCache {
+    common: Arc<Common>,
+    results: Mutex<FxHashMap<(Arc<str>, i64), Entry>>,
+}
+
+/// One element of a result: labels, whether the name is dropped, the value.
+pub(crate) type Row = (Labels, bool, Value);
+
+/// The place of a result. Whoever makes the result holds it locked; a result is made of smaller expressions only, so
+/// nobody waits in a circle.
+pub(crate) type Slot = Arc<Mutex<Held>>;
+
+/// What is known of a result.
+#[derive(Debug, Default)]
+pub(crate) enum Held {
+    /// It is to be made, by whoever holds this.
+    #[default]
+    Nothing,
+    /// It comes with notes, which tell places in one query: everybody makes it for himself.
+    Unshared,
+    /// It is here.
+    Rows(Arc<Vec<Row>>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    slot: Slot,
+    reads: Reads,
+}
+
+impl TickCache {
+    /// An empty cache for what plans have in common.
+    pub fn new(common: Arc<Common>) -> Self {
+        TickCache { common, results: Mutex::default() }
     }
 
-    pub(crate) fn get(&self, identity: &Arc<str>, at: i64) -> Option<Arc<Vec<Row>>> {
-        self.results.lock().get(&(identity.clone(), at)).map(|e| e.rows.clone())
+    /// Samples of a metric were written: results that read it are forgotten. An evaluation that is under way may still
+    /// give the result from before to those who asked before.
+    pub fn written(&self, metric: &str) {
+        if self.common.reads_any || self.common.metrics.contains(metric) {
+            let reads = |e: &Entry| e.reads.iter().any(|m| m.as_deref().is_none_or(|m| m == metric));
+            self.results.lock().retain(|_, e| !reads(e));
+        }
     }
 
-    pub(crate) fn put(&self, identity: &Arc<str>, at: i64, rows: Vec<Row>, plan: &Plan, node: NodeId) {
-        let entry = Entry { rows: Arc::new(rows), reads: reads(plan, node).into() };
-        self.results.lock().insert((identity.clone(), at), entry);
+    /// The place for a result, if it is one that is shared.
+    pub(crate) fn slot(&self, identity: &Arc<str>, at: i64) -> Option<Slot> {
+        let reads = self.common.wanted.get(identity)?;
+        let mut results = self.results.lock();
+        let entry = results.entry((identity.clone(), at));
+        let entry = entry.or_insert_with(|| Entry { slot: Slot::default(), reads: reads.clone() });
+        Some(entry.slot.clone())
     }
 }
 
@@ -166,8 +197,9 @@ mod tests {
     #[test]
     fn what_rules_have_in_common_is_evaluated_once_until_it_is_written() {
         let (one, two) = (plan("sum(sum_over_time(a[5m])) > 0"), plan("sum(sum_over_time(a[5m])) * 2"));
-        let cache = Arc::new(TickCache::for_plans([&*one, &*two]));
-        assert_eq!(cache.len(), 1);
+        let common = Arc::new(Common::of([&*one, &*two]));
+        assert_eq!(common.len(), 1);
+        let cache = Arc::new(TickCache::new(common.clone()));
         let env = EvalEnv { shared: Some(cache.clone()), ..EvalEnv::default() };
         assert_eq!(value(&one, &storage(3.0), &env), 3.0);
         // The second plan takes the first one's result, whatever storage says now.
@@ -176,14 +208,13 @@ mod tests {
         assert_eq!(value(&two, &storage(100.0), &env), 6.0);
         cache.written("a");
         assert_eq!(value(&two, &storage(100.0), &env), 200.0);
-        cache.clear();
+        let env = EvalEnv { shared: Some(Arc::new(TickCache::new(common))), ..EvalEnv::default() };
         assert_eq!(value(&one, &storage(4.0), &env), 4.0);
     }
 
     #[test]
     fn different_places_and_literals_are_told_apart() {
         let plans = [plan("sum(rate(a[5m]))"), plan("  sum( rate(a[5m]) ) "), plan("sum(rate(a[6m]))")];
-        let cache = TickCache::for_plans(plans.iter().map(|p| &**p));
-        assert_eq!(cache.len(), 1);
+        assert_eq!(Common::of(plans.iter().map(|p| &**p)).len(), 1);
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::alerting::schedule::Schedule;
 use crate::alerting::world::{StorageWorld, Surroundings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Datasource;
@@ -21,7 +22,7 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::model::Diagnostic;
 use crate::net::NetError;
 use crate::notify::receivers::SetupError;
-use crate::promql::{CompileOptions, EvalEnv, Limits};
+use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::metrics::{Process, Registry};
 use crate::server::telemetry::{AppMetrics, HttpMetrics};
 use crate::server::{self, App, ConfigView, Control, ControlRequest, Queries};
@@ -145,7 +146,12 @@ impl Service {
             runtime: handle,
             workers: workers(&options),
         };
-        let engine_options = Options { resend_delay: options.resend_delay, ..Options::default() };
+        let schedule = match prepared.config.watchbell.datasource {
+            Datasource::Local => Schedule::default(),
+            // Nothing is shared, and a remote server is asked evenly.
+            Datasource::Remote(_) => Schedule::Spread { tick: 1 },
+        };
+        let engine_options = Options { schedule, resend_delay: options.resend_delay };
         let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();
@@ -338,10 +344,14 @@ fn surroundings(
     storage: &Tsdb,
     external_url: &str,
 ) -> Result<Surroundings, ServiceError> {
-    let querier: Arc<dyn Querier> = match &prepared.config.watchbell.datasource {
-        Datasource::Local => Arc::new(LocalQuerier::new(Arc::new(storage.clone()))),
+    let (querier, common): (Arc<dyn Querier>, _) = match &prepared.config.watchbell.datasource {
+        Datasource::Local => {
+            let plans = prepared.groups.iter().flat_map(|g| &g.rules).map(|r| &*r.plan);
+            (Arc::new(LocalQuerier::new(Arc::new(storage.clone()))), Some(Arc::new(Common::of(plans))))
+        }
         Datasource::Remote(remote) => {
-            Arc::new(RemoteQuerier::new(RemoteSettings::from(&**remote), tokio::runtime::Handle::current())?)
+            let runtime = tokio::runtime::Handle::current();
+            (Arc::new(RemoteQuerier::new(RemoteSettings::from(&**remote), runtime)?), None)
         }
     };
     let env = EvalEnv {
@@ -357,6 +367,7 @@ fn surroundings(
         options: CompileOptions { features: options.query.features },
         external_labels: prepared.external_labels(),
         external_url: external_url.into(),
+        common,
     })
 }
 

@@ -48,6 +48,7 @@ pub fn surroundings(stage: &Stage, external_url: &str) -> Surroundings {
         options: CompileOptions::default(),
         external_labels: Labels::empty(),
         external_url: external_url.into(),
+        common: None,
     }
 }
 

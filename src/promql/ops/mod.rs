@@ -37,7 +37,7 @@ use super::limits::{Budget, EvalEnv};
 use super::names;
 use super::plan::{Node, NodeId, NodeKind, Plan, ReadTiming};
 use super::profile::Profiler;
-use super::shared::TickCache;
+use super::shared::{Held, Row, Slot};
 use super::steps::{Bitmap, StepGrid, StepVector};
 use super::value::{EvalStats, Evaluated};
 use crate::model::Labels;
@@ -189,36 +189,54 @@ impl<'a> Eval<'a> {
         if self.instant
             && *grid == self.query
             && let (Some(cache), Some(identity)) = (&self.env.shared, &node.identity)
-            && cache.wants(identity)
+            && let Some(slot) = cache.slot(identity, grid.start)
         {
-            return self.shared(cache, identity, id, sink);
+            return self.shared(&slot, id, sink);
         }
         self.measured(id, grid, sink)
     }
 
-    /// Takes a result that another evaluation of this time has left, or leaves its own. What has something to say is
-    /// not kept: its notes tell places in one query.
-    fn shared(&self, cache: &TickCache, identity: &Arc<str>, id: NodeId, sink: Sink<'_>) -> Result<(), EvalError> {
-        let at = self.query.start;
-        let mut row = StepVector::empty(1);
-        if let Some(rows) = cache.get(identity, at) {
-            for (labels, dropped, value) in rows.iter() {
-                row.reset();
-                row.set_value(0, value.clone());
-                sink(labels, *dropped, &mut row)?;
+    /// Takes a result that another evaluation of this tick has left, or leaves its own.
+    fn shared(&self, slot: &Slot, id: NodeId, sink: Sink<'_>) -> Result<(), EvalError> {
+        let mut held = slot.lock();
+        let rows = match &*held {
+            Held::Rows(rows) => rows.clone(),
+            Held::Unshared => {
+                drop(held);
+                return self.measured(id, &self.query, sink);
             }
-            return Ok(());
-        }
-        let said = self.notes.borrow().iter().count();
-        let mut rows = Vec::new();
-        self.measured(id, &self.query, &mut |labels, dropped, row| {
-            rows.extend(row.value(0).map(|v| (labels.clone(), dropped, v)));
-            sink(labels, dropped, row)
-        })?;
-        if self.notes.borrow().iter().count() == said {
-            cache.put(identity, at, rows, self.plan, id);
+            Held::Nothing => {
+                let before = self.notes.take();
+                let made = self.rows(id);
+                let said = self.notes.replace(before);
+                let rows = Arc::new(made?);
+                *held = if said.is_empty() { Held::Rows(rows.clone()) } else { Held::Unshared };
+                self.notes.borrow_mut().merge(said);
+                rows
+            }
+        };
+        // What the sink does must not keep others waiting.
+        drop(held);
+        let mut row = StepVector::empty(1);
+        for (labels, dropped, value) in rows.iter() {
+            row.reset();
+            row.set_value(0, value.clone());
+            sink(labels, *dropped, &mut row)?;
         }
         Ok(())
+    }
+
+    /// The rows a node gives at the time of an instant query.
+    fn rows(&self, id: NodeId) -> Result<Vec<Row>, EvalError> {
+        let mut rows = Vec::new();
+        let taken = Cell::new(0);
+        let made = self.measured(id, &self.query, &mut |labels, dropped, row| {
+            rows.extend(row.value(0).map(|v| (labels.clone(), dropped, v)));
+            taken.set(taken.get() + 1);
+            self.budget.take(1)
+        });
+        self.budget.give_back(taken.get());
+        made.map(|()| rows)
     }
 
     /// Streams a node, and where asked for, measures what that costs.
