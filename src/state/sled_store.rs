@@ -1,8 +1,15 @@
 //! The store on disk. One sled tree holds all tables, the table's tag before the key, so that a batch is atomic.
 
 use std::path::Path;
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
 
 use super::{Batch, SCHEMA_VERSION, Snapshot, StateError, StateStore, Table};
+
+/// How long a database that is in use is waited for, and how often it is tried.
+const PATIENCE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The key, in [`Table::Meta`], of the schema version.
 pub(super) const SCHEMA_KEY: &str = "schema_version";
@@ -19,7 +26,7 @@ impl SledStore {
     /// # Errors
     /// The directory cannot be used, another process holds it, or a newer version wrote it.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
-        let db = sled::Config::new().path(dir).mode(sled::Mode::LowSpace).cache_capacity(32 << 20).open();
+        let db = open_when_free(&sled::Config::new().path(dir).mode(sled::Mode::LowSpace).cache_capacity(32 << 20));
         let store = SledStore { db: db.map_err(|e| StateError::Store(format!("{}: {e}", dir.display())))? };
         store.check_schema()?;
         Ok(store)
@@ -35,6 +42,20 @@ impl SledStore {
         let found: u32 = serde_json::from_slice(&bytes)
             .map_err(|e| StateError::BadRecord { table: Table::Meta, detail: e.to_string() })?;
         if found > SCHEMA_VERSION { Err(StateError::Newer { found }) } else { Ok(()) }
+    }
+}
+
+/// Opens the database once whoever had it has let go of it. A database that was just closed keeps its lock for a moment,
+/// until its last thread has ended.
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    let since = Stopwatch::start();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(e)) if e.to_string().contains("acquire lock") && since.elapsed() < PATIENCE => {
+                std::thread::sleep(RETRY);
+            }
+            opened => return opened,
+        }
     }
 }
 

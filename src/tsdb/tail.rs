@@ -9,8 +9,9 @@ use crate::model::{FloatHistogram, SampleBuf, Value};
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};
 use super::histogram_chunk;
 
-/// Float samples a tail takes before it is sealed.
-pub(super) const FLOAT_TAIL: usize = 120;
+/// Float samples a tail takes before it is sealed: open ends are most of what many series hold in memory, and a window
+/// that begins inside a chunk decodes it from its start.
+pub(super) const FLOAT_TAIL: usize = 64;
 /// Histograms a tail takes before it is sealed.
 pub(super) const HISTOGRAM_TAIL: usize = 32;
 

@@ -279,7 +279,7 @@ pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(sliding::by_rank);
+    values.sort_by(sliding::by_rank);
     quantile_of_sorted(q, values)
 }
 

@@ -38,7 +38,7 @@ pub(super) fn extreme(
     }
 }
 
-/// The order in which quantiles see values: NaN is lowest.
+/// The order in which quantiles see values: NaN is lowest, and equal ones (0 and -0) stay as they came.
 pub(super) fn by_rank(a: &f64, b: &f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (false, false) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
@@ -56,7 +56,7 @@ pub(super) fn sorted(w: &Windows<'_>, out: &mut StepVector, f: impl Fn(&[f64]) -
         if lo >= to || changed > 8 {
             order.clear();
             order.extend_from_slice(w.vs.get(lo..hi).unwrap_or_default());
-            order.sort_unstable_by(by_rank);
+            order.sort_by(by_rank);
         } else {
             let column = |range: std::ops::Range<usize>| w.vs.get(range).unwrap_or_default();
             column(from..lo).iter().for_each(|v| leave(&mut order, *v));
@@ -67,11 +67,13 @@ pub(super) fn sorted(w: &Windows<'_>, out: &mut StepVector, f: impl Fn(&[f64]) -
     }
 }
 
+/// The newest value goes behind those it equals.
 fn enter(order: &mut Vec<f64>, v: f64) {
-    let at = order.partition_point(|o| by_rank(o, &v) == Ordering::Less);
+    let at = order.partition_point(|o| by_rank(o, &v) != Ordering::Greater);
     order.insert(at, v);
 }
 
+/// The oldest value stands before those it equals.
 fn leave(order: &mut Vec<f64>, v: f64) {
     let at = order.partition_point(|o| by_rank(o, &v) == Ordering::Less);
     if at < order.len() {
