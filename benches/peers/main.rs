@@ -4,6 +4,7 @@
 //! cargo bench --bench peers                       # everything: ingest, queries, rule cycles
 //! cargo bench --bench peers -- --small            # a tenth of the data: a smoke test
 //! cargo bench --bench peers -- --only queries     # ingest, queries or rules
+//! cargo bench --bench peers -- --runs 3          # timed runs of a query; 7 by default
 //! cargo bench --bench peers -- --query deriv      # only queries with this text
 //! cargo bench --bench peers -- --only ingest --hold   # leave the servers up with the data, until the input ends
 //! cargo bench --bench peers -- --only rules --dataset fleet   # synthetic, fleet or both
@@ -66,6 +67,7 @@ impl Options {
                 "--small" => (o.series, o.samples, o.runs, o.cycles, o.rules) = (2_000, 1_440, 3, 2, 100),
                 "--dataset" => o.dataset = args.next(),
                 "--only" => o.only = args.next(),
+                "--runs" => o.runs = args.next().and_then(|n| n.parse().ok()).expect("--runs takes a number"),
                 "--query" => o.query = args.next(),
                 "--hold" => o.hold = true,
                 // What cargo passes to every bench target.
