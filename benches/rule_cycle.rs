@@ -8,7 +8,7 @@
 
 #[path = "peers/data.rs"]
 mod data;
-#[path = "peers/rules/load.rs"]
+#[path = "peers/load.rs"]
 mod load;
 
 use std::collections::BTreeMap;

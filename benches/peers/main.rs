@@ -7,7 +7,7 @@
 //! cargo bench --bench peers -- --runs 3          # timed runs of a query; 7 by default
 //! cargo bench --bench peers -- --query deriv      # only queries with this text
 //! cargo bench --bench peers -- --only ingest --hold   # leave the servers up with the data, until the input ends
-//! cargo bench --bench peers -- --only rules --dataset fleet   # synthetic, fleet or both
+//! cargo bench --bench peers -- --dataset fleet      # synthetic, fleet or both
 //! ```
 //!
 //! `prometheus` and `victoria-metrics` are looked up on `PATH`; the Watchbell that is measured is the release binary of
@@ -17,6 +17,7 @@
 
 mod data;
 mod http;
+mod load;
 mod proc;
 mod queries;
 mod rules;
@@ -40,7 +41,7 @@ pub struct Options {
     pub query: Option<String>,
     /// Leave the servers up after the ingest, until the standard input ends.
     pub hold: bool,
-    /// The data set of the rule cycles; both when not given.
+    /// The data set, `synthetic` or `fleet`; both when not given.
     pub dataset: Option<String>,
     only: Option<String>,
     /// Where the servers keep their data.
@@ -76,6 +77,11 @@ impl Options {
             }
         }
         o
+    }
+
+    /// Whether a data set is asked for.
+    pub fn takes(&self, dataset: &str) -> bool {
+        self.dataset.as_deref().is_none_or(|d| d == dataset || d == "both")
     }
 
     fn wants(&self, part: &str) -> bool {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::Options;
-use crate::data;
 use crate::http::Client;
+use crate::load::{self, Load};
 use crate::proc::{self, Kind, Server};
 use crate::wire;
 
@@ -17,8 +17,28 @@ const PER_REQUEST: usize = 10;
 /// Series in one request.
 const SERIES_PER_REQUEST: usize = 1_000;
 
-/// The expressions: what rules and dashboards ask of such data.
-const QUERIES: &[&str] = &[
+/// What rules and dashboards ask of the fleet.
+const FLEET: &[&str] = &[
+    "DCGM_FI_DEV_GPU_TEMP",
+    "DCGM_FI_DEV_GPU_TEMP > 70",
+    "DCGM_FI_DEV_FB_USED / DCGM_FI_DEV_FB_FREE > 0.5",
+    "avg by (Hostname) (DCGM_FI_DEV_GPU_TEMP)",
+    "max_over_time(DCGM_FI_DEV_GPU_TEMP[30m])",
+    "increase(DCGM_FI_DEV_XID_ERRORS[1h])",
+    "sum by (model) (rate(inference_requests_total[5m]))",
+    r#"sum by (model) (rate(inference_requests_total{status="error"}[5m])) / sum by (model) (rate(inference_requests_total[5m]))"#,
+    "histogram_quantile(0.99, sum by (le, model) (rate(inference_latency_seconds_bucket[5m])))",
+    "(model_accuracy - model_accuracy offset 1h) / model_accuracy offset 1h",
+    "abs(avg_over_time(prediction_mean[1h]) - avg_over_time(prediction_mean[1h] offset 1h)) / stddev_over_time(prediction_mean[2h])",
+    r#"1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))"#,
+    "sum by (instance, mode) (rate(node_cpu_seconds_total[5m]))",
+    "kube_deployment_spec_replicas != kube_deployment_status_replicas_available",
+    "increase(kube_pod_container_status_restarts_total[1h]) > 0",
+    "count by (job) (up == 1)",
+];
+
+/// What rules and dashboards ask of the synthetic data.
+const SYNTHETIC: &[&str] = &[
     "gpu_temperature_celsius",
     r#"gpu_temperature_celsius{job="svc-3"}"#,
     r#"gpu_temperature_celsius{gpu=~"[0-3]",zone!="zone-1"}"#,
@@ -77,38 +97,38 @@ impl Form {
 
 /// Runs the ingest and query parts and prints their tables.
 pub fn run(options: &Options, client: &Client) {
-    let servers: Vec<Server> = [Kind::Prometheus, Kind::VictoriaMetrics, Kind::Watchbell]
-        .into_iter()
-        .map(|kind| proc::start(kind, &options.dir, &[], client))
-        .collect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
     let end = now.as_millis() as i64 / 60_000 * 60_000;
     let start = end - (options.samples as i64 - 1) * INTERVAL;
-    let window = (start.max(end - 6 * 3_600_000 + INTERVAL), end);
-    ingest(options, client, &servers, start);
-    if options.wants("queries") {
-        compare(options, client, &servers, window);
-    }
-    if options.hold {
-        for server in &servers {
-            println!("{} {}", server.kind.name(), server.url);
+    let loads = [load::synthetic(options.series), load::fleet(start)].into_iter().filter(|l| options.takes(l.name));
+    for mut load in loads {
+        let dir = options.dir.join(load.name);
+        let kinds = [Kind::Prometheus, Kind::VictoriaMetrics, Kind::Watchbell];
+        let servers: Vec<Server> = kinds.map(|kind| proc::start(kind, &dir, &[], client)).into();
+        let window = (start.max(end - 6 * 3_600_000 + INTERVAL), end);
+        ingest(options, client, &servers, &mut load, start);
+        if options.wants("queries") {
+            compare(options, client, &servers, &load, window);
         }
-        println!("window {} {}", window.0, window.1);
-        let _ = std::io::stdin().read_line(&mut String::new());
+        if options.hold {
+            for server in &servers {
+                println!("{} {}", server.kind.name(), server.url);
+            }
+            println!("window {} {}", window.0, window.1);
+            let _ = std::io::stdin().read_line(&mut String::new());
+        }
     }
 }
 
-fn ingest(options: &Options, client: &Client, servers: &[Server], start: i64) {
-    let mut all = data::series(options.series);
+fn ingest(options: &Options, client: &Client, servers: &[Server], load: &mut Load, start: i64) {
     let before: Vec<f64> = servers.iter().map(Server::cpu_seconds).collect();
     let mut wall = vec![Duration::ZERO; servers.len()];
     for block in 0..options.samples.div_ceil(PER_REQUEST) {
         let n = PER_REQUEST.min(options.samples - block * PER_REQUEST);
-        for chunk in all.chunks_mut(SERIES_PER_REQUEST) {
-            let samples: Vec<Vec<(i64, f64)>> = chunk
-                .iter_mut()
-                .map(|s| (0..n).map(|k| (start + (block * PER_REQUEST + k) as i64 * INTERVAL, s.next())).collect())
-                .collect();
+        let times = || (0..n).map(|k| start + (block * PER_REQUEST + k) as i64 * INTERVAL);
+        for chunk in load.series.chunks_mut(SERIES_PER_REQUEST) {
+            let samples: Vec<Vec<(i64, f64)>> =
+                chunk.iter_mut().map(|s| times().map(|t| (t, (s.next)(t))).collect()).collect();
             let series = chunk.iter().zip(&samples);
             let body = wire::write_request(series.map(|(s, samples)| wire::Series { labels: &s.labels, samples }));
             for (server, wall) in servers.iter().zip(&mut wall) {
@@ -120,10 +140,11 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], start: i64) {
             }
         }
     }
-    let samples = (options.series * options.samples) as f64;
+    let count = load.series.len();
+    let samples = (count * options.samples) as f64;
     println!(
-        "\n## Remote write: {} series x {} samples, {SERIES_PER_REQUEST} series x {PER_REQUEST} samples a request\n",
-        options.series, options.samples
+        "\n## Remote write, {} data: {count} series x {} samples, {SERIES_PER_REQUEST} series x {PER_REQUEST} samples a request\n",
+        load.name, options.samples
     );
     println!("| server | CPU s | wall s | M samples / CPU s | resident MB |\n|---|---:|---:|---:|---:|");
     for ((server, before), wall) in servers.iter().zip(before).zip(wall) {
@@ -138,14 +159,15 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], start: i64) {
     }
 }
 
-fn compare(options: &Options, client: &Client, servers: &[Server], window: (i64, i64)) {
+fn compare(options: &Options, client: &Client, servers: &[Server], load: &Load, window: (i64, i64)) {
+    let queries = if load.name == "fleet" { FLEET } else { SYNTHETIC };
     let forms = [Form::Instant, Form::Range { step: 15_000 }, Form::Range { step: 60_000 }];
-    println!("\n## Queries: medians of {} runs in turn, milliseconds\n", options.runs);
+    println!("\n## Queries, {} data: medians of {} runs in turn, milliseconds\n", load.name, options.runs);
     println!("| query | form | prometheus | victoria-metrics | watchbell | prom/wb | vm/wb | answer |");
     println!("|---|---|---:|---:|---:|---:|---:|---|");
     let (mut over_prom, mut over_vm, mut unequal) = (Vec::new(), Vec::new(), 0);
     for form in forms {
-        for query in QUERIES.iter().filter(|q| options.query.as_deref().is_none_or(|part| q.contains(part))) {
+        for query in queries.iter().filter(|q| options.query.as_deref().is_none_or(|part| q.contains(part))) {
             let (medians, answers) = time_one(options, client, servers, query, form, window);
             let [prom, vm, own] = medians[..] else { panic!("three servers") };
             let equal = match (&answers[0], &answers[2]) {

@@ -4,17 +4,14 @@
 //! the cost of samples and of being there, and is taken off. Both servers' own counters tell how many rules were
 //! evaluated, so a cycle that was skipped does not pass for a fast one. All servers run at once, through the same cycles.
 
-mod load;
-
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Options;
 use crate::http::Client;
+use crate::load::{self, Load};
 use crate::proc::{self, Kind, Server};
 use crate::wire;
-
-use load::Load;
 
 const INTERVAL: i64 = 15_000;
 /// Live samples come in, and figures are read, this long after the time they are of: between the ticks at which
@@ -26,8 +23,7 @@ const HISTORY: i64 = 3_600_000;
 /// Runs the part and prints its tables.
 pub fn run(options: &Options, client: &Client) {
     let begin = now() / INTERVAL * INTERVAL - HISTORY;
-    let wanted = |load: &Load| options.dataset.as_deref().is_none_or(|d| d == load.name || d == "both");
-    let loads = [load::synthetic(options.series), load::fleet(begin)].into_iter().filter(wanted);
+    let loads = [load::synthetic(options.series), load::fleet(begin)].into_iter().filter(|l| options.takes(l.name));
     let mut parts: Vec<Part> = loads.map(|load| Part::start(load, options, client)).collect();
     let mut t = begin;
     while t <= now() {

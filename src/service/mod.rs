@@ -10,6 +10,7 @@ pub mod packs;
 mod prepare;
 pub mod renderer;
 mod running;
+mod send_metrics;
 
 pub use courier::{ConfiguredCourier, Delivery};
 pub use options::{ServiceOptions, Source};

@@ -34,6 +34,7 @@ use super::courier::ConfiguredCourier;
 use super::options::ServiceOptions;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
+use super::send_metrics::SendMetrics;
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -172,6 +173,7 @@ impl Service {
         app.registry.register(Arc::new(Process { started_at: app.service.started_at }));
         app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
         app.registry.register(courier.clone());
+        app.registry.register(Arc::new(SendMetrics(writers.clone())));
 
         let (end, ended) = watch::channel(false);
         let forwarder = courier.clone();

@@ -158,6 +158,15 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Lets go of the file's pages: they stay in the system's cache, but are no longer counted as this process' memory.
+    /// Reads map them again.
+    pub(super) fn let_go(&self) {
+        #[cfg(unix)]
+        // SAFETY: the map is of a file, shared and never written through: a page that is let go is read from the file
+        // again. It is advice; when it is not taken nothing changes.
+        let _ = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
+
     /// Opens and checks a block: its footer and its table, not its regions.
     pub(super) fn open(path: &Path) -> Result<Self, StorageError> {
         let damaged = |what: &str| StorageError::Corrupt(format!("{}: {what}", path.display()));

@@ -43,6 +43,7 @@ impl Tsdb {
             let flushed = inner.flush(disk, &mut housekeeping, now)?;
             inner.merge(disk, &mut housekeeping, now)?;
             inner.delete_old_blocks()?;
+            inner.blocks.load().iter().for_each(|b| b.let_go());
             inner.remove_idle_series();
             if flushed || disk.unlogged.load(Ordering::Relaxed) || disk.wal_bytes()? > MAX_WAL_BYTES {
                 inner.checkpoint(disk)?;

@@ -1,4 +1,4 @@
-//! What rules are evaluated over: two data sets, and rule files for each.
+//! What the servers are given: two data sets, and rule files and queries for each.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,8 @@ pub struct Source {
 /// An HTTP service's metrics and GPUs, `n` series.
 pub fn synthetic(n: usize) -> Load {
     let source = |mut g: data::Generated| Source { labels: g.labels.clone(), next: Box::new(move |_| g.next()) };
-    Load { name: "synthetic", series: data::series(n).into_iter().map(source).collect(), expression: over_synthetic }
+    let series = data::series(n).into_iter().map(source).collect();
+    Load { name: "synthetic", series, expression: over_synthetic }
 }
 
 /// The demo's fleet of models and GPUs, two hours into its incident, so that alerts come and fire.
@@ -36,7 +37,8 @@ pub fn fleet(begin: i64) -> Load {
         let fleet = fleet.clone();
         Source { labels, next: Box::new(move |t| fleet.series()[i].value(t)) }
     };
-    Load { name: "fleet", series: (0..fleet.series().len()).map(source).collect(), expression: over_fleet }
+    let series = (0..fleet.series().len()).map(source).collect();
+    Load { name: "fleet", series, expression: over_fleet }
 }
 
 impl Load {
