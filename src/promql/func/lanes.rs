@@ -1,4 +1,4 @@
-//! Windows of equal length walked side by side. Compensated sums wait for the result of each addition before they can
+//! Windows of about equal length walked side by side. Compensated sums wait for the result of each addition before they can
 //! begin the next, so one window alone leaves most of a processor idle; several at once fill it, and the compiler puts
 //! them into vector registers. The operations of each window, and so its result, are the same bit by bit.
 
@@ -58,7 +58,7 @@ impl Lane {
     }
 }
 
-/// Some windows of equal length.
+/// Some windows of about equal length.
 pub(super) struct Lanes<'a> {
     vs: &'a [f64],
     /// Where each begins.
@@ -66,7 +66,11 @@ pub(super) struct Lanes<'a> {
     /// Whether each begins one sample after the one before.
     adjacent: bool,
     /// Samples in each.
+    pub lens: [usize; LANES],
+    /// Samples that all of them have.
     pub len: usize,
+    /// Samples of the longest.
+    longest: usize,
     /// The step of the first; the others follow.
     pub first_step: usize,
 }
@@ -75,18 +79,68 @@ impl Lanes<'_> {
     /// Value `k` of every window.
     #[inline(always)]
     pub fn row(&self, k: usize) -> Lane {
+        let [first, ..] = self.lo;
+        if self.adjacent
+            && let Some(values) = self.vs.get(first + k..).and_then(|vs| vs.first_chunk())
+        {
+            return Lane(*values);
+        }
         let mut out = [0.0; LANES];
-        if self.adjacent {
-            let [first, ..] = self.lo;
-            if let Some(values) = self.vs.get(first + k..).and_then(|vs| vs.first_chunk()) {
-                out = *values;
-            }
-        } else {
-            for (slot, lo) in out.iter_mut().zip(self.lo) {
-                *slot = self.vs.get(lo + k).copied().unwrap_or_default();
-            }
+        for (slot, lo) in out.iter_mut().zip(self.lo) {
+            *slot = self.vs.get(lo + k).copied().unwrap_or_default();
         }
         Lane(out)
+    }
+
+    /// Carries `state` over all samples: `step` takes in sample `k` of every window. What it makes of windows that have
+    /// ended is forgotten.
+    #[inline(always)]
+    fn walk<S: Lanewise>(&self, from: usize, mut state: S, step: impl Fn(&mut S, usize, Lane)) -> S {
+        for k in from..self.len {
+            step(&mut state, k, self.row(k));
+        }
+        for k in self.len.max(from)..self.longest {
+            let before = state;
+            step(&mut state, k, self.row(k));
+            state.each_lane(&before, |i, now, before| if self.lens[i] > k { now } else { before });
+        }
+        state
+    }
+
+    /// How many samples each has, as numbers.
+    #[inline(always)]
+    fn counts(&self) -> Lane {
+        Lane(self.lens.map(|n| n as f64))
+    }
+}
+
+/// State with a part for every window.
+trait Lanewise: Copy {
+    /// Changes every number to what `f` makes of its window's place, itself and its counterpart in `other`.
+    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64);
+}
+
+impl Lanewise for Lane {
+    #[inline(always)]
+    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
+        for (i, (v, other)) in self.0.iter_mut().zip(other.0).enumerate() {
+            *v = f(i, *v, other);
+        }
+    }
+}
+
+impl Lanewise for Sums {
+    #[inline(always)]
+    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
+        self.sum.each_lane(&other.sum, &f);
+        self.c.each_lane(&other.c, &f);
+    }
+}
+
+impl Lanewise for [Sums; 2] {
+    #[inline(always)]
+    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
+        self.iter_mut().zip(other).for_each(|(sums, other)| sums.each_lane(other, &f));
     }
 }
 
@@ -113,7 +167,7 @@ macro_rules! kernel {
 }
 pub(super) use kernel;
 
-/// Evaluates all windows: `wide` several at once where neighbours are of equal length, else `one` by one. `one` gets
+/// Evaluates all windows: `wide` several at once where neighbours are of about equal length, else `one` by one. `one` gets
 /// step, first and one-past-last index beside the values, and is asked again where `wide` gives what is not finite.
 pub(super) fn run(
     w: &Windows<'_>,
@@ -131,13 +185,14 @@ pub(super) fn run(
     let mut some = [(0, (0, 0)); LANES];
     while bounds.len() >= LANES {
         some.iter_mut().zip(&mut bounds).for_each(|(slot, b)| *slot = b);
-        let len = some.map(|(_, (lo, hi))| hi - lo);
+        let lens = some.map(|(_, (lo, hi))| hi - lo);
+        let (len, longest) = lens.iter().fold((usize::MAX, 0), |(min, max), n| (min.min(*n), max.max(*n)));
         let [(first_step, (first, _)), ..] = some;
         let adjacent = some.iter().enumerate().all(|(i, (_, (lo, _)))| *lo == first + i);
-        let lanes = Lanes { vs: w.vs, lo: some.map(|(_, (lo, _))| lo), adjacent, len: len[0], first_step };
-        // Short windows are done before a second one could help.
-        let alike = lanes.len >= 4 && len.iter().all(|n| *n == lanes.len);
-        let results = if alike { wide(&lanes) } else { UNKNOWN };
+        let lanes = Lanes { vs: w.vs, lo: some.map(|(_, (lo, _))| lo), adjacent, lens, len, longest, first_step };
+        // Short windows are done before a second one could help, and uneven ones would wait for the longest.
+        let worthwhile = len >= 4 && longest - len <= len / 2 + LANES;
+        let results = if worthwhile { wide(&lanes) } else { UNKNOWN };
         some.iter().zip(results.0).for_each(|((i, bounds), v)| put(*i, *bounds, v));
     }
     bounds.for_each(|(i, bounds)| put(i, bounds, f64::NAN));
@@ -179,33 +234,24 @@ impl Sums {
 
 #[inline(always)]
 fn sum_body(lanes: &Lanes<'_>) -> Lane {
-    let mut sums = Sums::of(Lane::all(0.0));
-    for k in 0..lanes.len {
-        sums.add(lanes.row(k));
-    }
-    sums.totals()
+    lanes.walk(0, Sums::of(Lane::all(0.0)), |sums, _, v| sums.add(v)).totals()
 }
 
 #[inline(always)]
 fn mean_body(lanes: &Lanes<'_>) -> Lane {
-    let mut sums = Sums::of(lanes.row(0));
-    for k in 1..lanes.len {
-        sums.add(lanes.row(k));
-    }
-    let count = Lane::all(lanes.len as f64);
-    sums.sum / count + sums.c / count
+    let sums = lanes.walk(1, Sums::of(lanes.row(0)), |sums, _, v| sums.add(v));
+    sums.sum / lanes.counts() + sums.c / lanes.counts()
 }
 
 #[inline(always)]
 fn variance_body(lanes: &Lanes<'_>) -> Lane {
-    let (mut means, mut squares) = (Sums::of(Lane::all(0.0)), Sums::of(Lane::all(0.0)));
-    for k in 0..lanes.len {
-        let (v, count) = (lanes.row(k), Lane::all((k + 1) as f64));
+    let none = [Sums::of(Lane::all(0.0)); 2];
+    let [_, squares] = lanes.walk(0, none, |[means, squares], k, v| {
         let delta = v - means.totals();
-        means.add(delta / count);
+        means.add(delta / Lane::all((k + 1) as f64));
         squares.add(delta * (v - means.totals()));
-    }
-    squares.totals() / Lane::all(lanes.len as f64)
+    });
+    squares.totals() / lanes.counts()
 }
 
 kernel! {

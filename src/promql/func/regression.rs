@@ -44,7 +44,7 @@ pub(super) fn lines(
         for ((j, distance), lo) in distance.iter_mut().enumerate().zip(lanes.lo) {
             *distance = ts.get(lo).copied().unwrap_or_default() - origin(lanes.first_step + j, lo);
         }
-        let alike = distance.iter().all(|d| *d == distance[0]);
+        let alike = distance.iter().all(|d| *d == distance[0]) && lanes.lens.iter().all(|n| *n == lanes.len);
         let flat = |lo: &usize| plateaus.get(lo + lanes.len - 1).is_none_or(|from| *from as usize <= *lo);
         match w.cuts.spacing().filter(|_| alike && !lanes.lo.iter().any(flat)) {
             Some(spacing) => {
