@@ -1,6 +1,10 @@
 //! Windows of about equal length walked side by side. Compensated sums wait for the result of each addition before they can
 //! begin the next, so one window alone leaves most of a processor idle; several at once fill it, and the compiler puts
 //! them into vector registers. The operations of each window, and so its result, are the same bit by bit.
+//!
+//! Loops over arrays count here: chains of iterators are not inlined into functions of this size, and one that is not
+//! costs more than the rest. All indices are below the arrays' constant length.
+#![allow(clippy::needless_range_loop)]
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -21,8 +25,8 @@ macro_rules! elementwise {
             type Output = Lane;
             #[inline(always)]
             fn $method(mut self, other: Lane) -> Lane {
-                for (a, b) in self.0.iter_mut().zip(other.0) {
-                    *a $op b;
+                for i in 0..LANES {
+                    self.0[i] $op other.0[i];
                 }
                 self
             }
@@ -51,8 +55,8 @@ impl Lane {
     /// These values, 0 where those of `sum` are infinite.
     #[inline(always)]
     fn unless_infinite(mut self, sum: Lane) -> Lane {
-        for (v, sum) in self.0.iter_mut().zip(sum.0) {
-            *v = if sum.is_infinite() { 0.0 } else { *v };
+        for i in 0..LANES {
+            self.0[i] = if sum.0[i].is_infinite() { 0.0 } else { self.0[i] };
         }
         self
     }
@@ -86,23 +90,22 @@ impl Lanes<'_> {
             return Lane(*values);
         }
         let mut out = [0.0; LANES];
-        for (slot, lo) in out.iter_mut().zip(self.lo) {
-            *slot = self.vs.get(lo + k).copied().unwrap_or_default();
+        for i in 0..LANES {
+            out[i] = self.vs.get(self.lo[i] + k).copied().unwrap_or_default();
         }
         Lane(out)
     }
 
-    /// Carries `state` over all samples: `step` takes in sample `k` of every window. What it makes of windows that have
-    /// ended is forgotten.
+    /// Lets `state` take in the samples of every window, from sample `from` on.
     #[inline(always)]
-    fn walk<S: Lanewise>(&self, from: usize, mut state: S, step: impl Fn(&mut S, usize, Lane)) -> S {
+    fn walk<S: Fold>(&self, from: usize, mut state: S) -> S {
         for k in from..self.len {
-            step(&mut state, k, self.row(k));
+            state.take(k, self.row(k));
         }
         for k in self.len.max(from)..self.longest {
             let before = state;
-            step(&mut state, k, self.row(k));
-            state.each_lane(&before, |i, now, before| if self.lens[i] > k { now } else { before });
+            state.take(k, self.row(k));
+            state.restore(&before, &self.lens.map(|n| n <= k));
         }
         state
     }
@@ -114,33 +117,51 @@ impl Lanes<'_> {
     }
 }
 
-/// State with a part for every window.
-trait Lanewise: Copy {
-    /// Changes every number to what `f` makes of its window's place, itself and its counterpart in `other`.
-    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64);
+/// What is gathered of every window's samples. A trait and not closures: those are not inlined into the forms that
+/// [`kernel`] makes, and then take as long as one window after the other.
+trait Fold: Copy {
+    /// Takes in sample `k` of every window.
+    fn take(&mut self, k: usize, v: Lane);
+
+    /// Goes back to what was there before, for the windows that have `ended`.
+    fn restore(&mut self, before: &Self, ended: &[bool; LANES]);
 }
 
-impl Lanewise for Lane {
+impl Fold for Sums {
     #[inline(always)]
-    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
-        for (i, (v, other)) in self.0.iter_mut().zip(other.0).enumerate() {
-            *v = f(i, *v, other);
+    fn take(&mut self, _: usize, v: Lane) {
+        self.add(v);
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, before: &Self, ended: &[bool; LANES]) {
+        for i in 0..LANES {
+            if ended[i] {
+                (self.sum.0[i], self.c.0[i]) = (before.sum.0[i], before.c.0[i]);
+            }
         }
     }
 }
 
-impl Lanewise for Sums {
-    #[inline(always)]
-    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
-        self.sum.each_lane(&other.sum, &f);
-        self.c.each_lane(&other.c, &f);
-    }
+/// The mean so far and the sum of squared distances from it.
+#[derive(Clone, Copy)]
+struct Spread {
+    mean: Sums,
+    squares: Sums,
 }
 
-impl Lanewise for [Sums; 2] {
+impl Fold for Spread {
     #[inline(always)]
-    fn each_lane(&mut self, other: &Self, f: impl Fn(usize, f64, f64) -> f64) {
-        self.iter_mut().zip(other).for_each(|(sums, other)| sums.each_lane(other, &f));
+    fn take(&mut self, k: usize, v: Lane) {
+        let delta = v - self.mean.totals();
+        self.mean.add(delta / Lane::all((k + 1) as f64));
+        self.squares.add(delta * (v - self.mean.totals()));
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, before: &Self, ended: &[bool; LANES]) {
+        self.mean.restore(&before.mean, ended);
+        self.squares.restore(&before.squares, ended);
     }
 }
 
@@ -234,24 +255,19 @@ impl Sums {
 
 #[inline(always)]
 fn sum_body(lanes: &Lanes<'_>) -> Lane {
-    lanes.walk(0, Sums::of(Lane::all(0.0)), |sums, _, v| sums.add(v)).totals()
+    lanes.walk(0, Sums::of(Lane::all(0.0))).totals()
 }
 
 #[inline(always)]
 fn mean_body(lanes: &Lanes<'_>) -> Lane {
-    let sums = lanes.walk(1, Sums::of(lanes.row(0)), |sums, _, v| sums.add(v));
+    let sums = lanes.walk(1, Sums::of(lanes.row(0)));
     sums.sum / lanes.counts() + sums.c / lanes.counts()
 }
 
 #[inline(always)]
 fn variance_body(lanes: &Lanes<'_>) -> Lane {
-    let none = [Sums::of(Lane::all(0.0)); 2];
-    let [_, squares] = lanes.walk(0, none, |[means, squares], k, v| {
-        let delta = v - means.totals();
-        means.add(delta / Lane::all((k + 1) as f64));
-        squares.add(delta * (v - means.totals()));
-    });
-    squares.totals() / lanes.counts()
+    let none = Sums::of(Lane::all(0.0));
+    lanes.walk(0, Spread { mean: none, squares: none }).squares.totals() / lanes.counts()
 }
 
 kernel! {
