@@ -19,6 +19,7 @@ mod mission_alerts;
 mod packs;
 mod promql_conformance;
 mod promql_differential;
+mod promql_helpers;
 mod promql_mutants;
 mod promql_robustness;
 mod promql_splices;

@@ -1,10 +1,9 @@
 //! Regular expressions as Go reads them (RE2's syntax), compiled by the `regex` crate.
 //!
 //! The two dialects differ in a few places, which [`translate`] bridges: a brace that begins no repetition is a brace;
-//! `\d`, `\w`, `\s` and `\b` are ASCII; brackets inside a class nest nothing; `\Q...\E` quotes; `\<` and `\>` are the
-//! characters. See <https://github.com/google/re2/wiki/Syntax>.
-
-use std::borrow::Cow;
+//! `\d`, `\w`, `\s` and `\b` are ASCII; brackets inside a class nest nothing; `\Q...\E` quotes; `\101` is octal; `\<` and
+//! `\>` are the characters. A repetition of a repetition, of more than 1,000, and flags Go has not are errors, in Go's
+//! words. See <https://github.com/google/re2/wiki/Syntax>.
 
 use regex::Regex;
 
@@ -19,7 +18,7 @@ const SIZE_LIMIT: usize = 8 << 20;
 /// What is wrong with it.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     check_len(pattern)?;
-    build(&translate(pattern))
+    build(&translate(pattern)?)
 }
 
 /// Compiles a pattern that must match the whole text, its dots newlines too: Prometheus' `^(?s:...)$`.
@@ -28,7 +27,7 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
 /// What is wrong with it.
 pub fn compile_anchored(pattern: &str) -> Result<Regex, String> {
     check_len(pattern)?;
-    build(&format!("^(?s:{})$", translate(pattern)))
+    build(&format!("^(?s:{})$", translate(pattern)?))
 }
 
 /// Refuses a pattern that is too long to be looked at.
@@ -47,36 +46,91 @@ fn build(pattern: &str) -> Result<Regex, String> {
 }
 
 /// The pattern in the `regex` crate's dialect.
-pub fn translate(pattern: &str) -> Cow<'_, str> {
-    if !pattern.contains(['\\', '{', '[']) {
-        return Cow::Borrowed(pattern);
-    }
+///
+/// # Errors
+/// What Go refuses and the crate would not, in Go's words.
+pub fn translate(pattern: &str) -> Result<String, String> {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;
+    // The repetition just before, and what follows from it.
+    let mut repetition: Option<&str> = None;
     while let Some(c) = rest.chars().next() {
+        if let Some(len) = repetition_len(rest)? {
+            if let Some(before) = repetition.replace(rest) {
+                let both = before.len() - rest.len() + len;
+                let both = before.get(..both).unwrap_or(before);
+                return Err(format!("invalid nested repetition operator: `{both}`"));
+            }
+            let (operator, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
+            out.push_str(operator);
+            rest = after;
+            continue;
+        }
+        repetition = None;
         let tail = rest.get(c.len_utf8()..).unwrap_or("");
         rest = match c {
             '\\' => escape(tail, &mut out),
-            '{' if !begins_repetition(tail) => {
+            '{' => {
                 out.push_str("\\{");
                 tail
             }
             '[' => class(tail, &mut out),
             c => {
+                if c == '(' {
+                    check_flags(rest)?;
+                }
                 out.push(c);
                 tail
             }
         };
     }
-    Cow::Owned(out)
+    Ok(out)
 }
 
-/// `n}`, `n,}` or `n,m}`
-fn begins_repetition(tail: &str) -> bool {
-    let Some((inside, _)) = tail.split_once('}') else { return false };
+/// The most that a repetition may ask for.
+const MAX_REPEAT: u32 = 1_000;
+
+/// Length of the repetition operator that `s` begins with: `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, and the `?` behind it.
+fn repetition_len(s: &str) -> Result<Option<usize>, String> {
+    let len = match s.bytes().next() {
+        Some(b'*' | b'+' | b'?') => 1,
+        Some(b'{') => match braces(s) {
+            Some(inside) if valid_repeat(inside) => inside.len() + 2,
+            Some(inside) => return Err(format!("invalid repeat count: `{{{inside}}}`")),
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let lazy = s.get(len..).is_some_and(|r| r.starts_with('?'));
+    Ok(Some(len + usize::from(lazy)))
+}
+
+/// What is between the braces of `{n}`, `{n,}` or `{n,m}`.
+fn braces(s: &str) -> Option<&str> {
+    let (inside, _) = s.strip_prefix('{')?.split_once('}')?;
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
-    !least.is_empty() && digits(least) && digits(most)
+    (!least.is_empty() && digits(least) && digits(most)).then_some(inside)
+}
+
+fn valid_repeat(inside: &str) -> bool {
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let least = least.parse::<u32>().unwrap_or(u32::MAX);
+    let most = if most.is_empty() { least } else { most.parse().unwrap_or(u32::MAX) };
+    least <= most && most <= MAX_REPEAT
+}
+
+/// Refuses `(?flags)` with flags that only the crate has.
+fn check_flags(group: &str) -> Result<(), String> {
+    let Some(inside) = group.strip_prefix("(?") else { return Ok(()) };
+    let end = inside.find(|c: char| !c.is_ascii_alphabetic() && c != '-').unwrap_or(inside.len());
+    let (flags, after) = inside.split_at_checked(end).unwrap_or((inside, ""));
+    let unknown = flags.contains(|c| !"imsU-".contains(c));
+    if unknown && after.starts_with([':', ')']) {
+        let text = group.get(..end + 3).unwrap_or(group);
+        return Err(format!("invalid or unsupported Perl syntax: `{text}`"));
+    }
+    Ok(())
 }
 
 const DIGIT: &str = "0-9";
@@ -116,7 +170,42 @@ fn escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
         }
         ('b', _) => out.push_str("(?-u:\\b)"),
         ('B', _) => out.push_str("(?-u:\\B)"),
-        ('<' | '>', _) => out.push(c),
+        _ => return common_escape(c, rest, out),
+    }
+    rest
+}
+
+/// An escape that is the same inside and outside a class. Gives what is left.
+fn common_escape<'a>(c: char, rest: &'a str, out: &mut String) -> &'a str {
+    match c {
+        '<' | '>' => out.push(c),
+        // `\pL`, `\p{Greek}`, `\p{^Greek}`, `\x{263a}`
+        'p' | 'P' | 'x' => {
+            let braced = rest.strip_prefix('{').and_then(|r| r.split_once('}'));
+            let Some((inside, after)) = braced else {
+                out.extend(['\\', c]);
+                return rest;
+            };
+            let (c, inside) = match (c, inside.strip_prefix('^')) {
+                ('p', Some(name)) => ('P', name),
+                ('P', Some(name)) => ('p', name),
+                _ => (c, inside),
+            };
+            out.push_str(&format!("\\{c}{{{inside}}}"));
+            return after;
+        }
+        '0'..='7' => {
+            let octal = |b: &u8| matches!(b, b'0'..=b'7');
+            let more = rest.as_bytes().iter().take(2).take_while(|b| octal(b)).count();
+            // Without a second digit, all but 0 would be references to groups, which there are not.
+            if c == '0' || more > 0 {
+                let (digits, after) = rest.split_at_checked(more).unwrap_or((rest, ""));
+                let code = u32::from_str_radix(&format!("{c}{digits}"), 8).unwrap_or(0);
+                out.push_str(&format!("\\x{{{code:x}}}"));
+                return after;
+            }
+            out.extend(['\\', c]);
+        }
         _ => out.extend(['\\', c]),
     }
     rest
@@ -178,13 +267,13 @@ fn class_escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
         out.push('\\');
         return tail;
     };
-    match (c, perl_class(c)) {
-        (_, Some((members, false))) => out.push_str(members),
-        (_, Some((members, true))) => out.push_str(&format!("[^{members}]")),
-        ('<' | '>', _) => out.push(c),
-        _ => out.extend(['\\', c]),
+    let rest = tail.get(c.len_utf8()..).unwrap_or("");
+    match perl_class(c) {
+        Some((members, false)) => out.push_str(members),
+        Some((members, true)) => out.push_str(&format!("[^{members}]")),
+        None => return common_escape(c, rest, out),
     }
-    tail.get(c.len_utf8()..).unwrap_or("")
+    rest
 }
 
 #[cfg(test)]
@@ -217,6 +306,21 @@ mod tests {
             ("^[+--]$", ",", true),
             ("\\<a\\>", "<a>", true),
             ("\\ba\\b", "x a y", true),
+            ("^\\p{Greek}+$", "αβγ", true),
+            ("^\\p{^Greek}+$", "αβγ", false),
+            ("^\\P{^Greek}+$", "αβγ", true),
+            ("^[\\p{Greek}_]+$", "α_", true),
+            ("^[^\\p{^Greek}]+$", "α", true),
+            ("^\\pL+$", "aα", true),
+            ("^\\x{3b1}\\x41$", "αA", true),
+            ("^[\\x{3b1}-\\x{3b3}]$", "β", true),
+            ("^\\101\\0$", "A\0", true),
+            ("^[\\101-\\103]$", "B", true),
+            ("a*?b+?c??d{1,2}?", "abcd", true),
+            ("(a*)*", "", true),
+            ("(?i-s:A)(?P<x>b)(?<y>c)", "abc", true),
+            ("\\*+", "**", true),
+            ("a{1000}", "b", false),
         ] {
             assert_eq!(compile(pattern).unwrap().is_match(text), want, "{pattern} on {text}");
         }
@@ -225,7 +329,20 @@ mod tests {
     }
 
     #[test]
-    fn plain_patterns_are_left_alone() {
-        assert!(matches!(translate("a.*|b+"), Cow::Borrowed(_)));
+    fn what_go_refuses_is_refused_in_its_words() {
+        for (pattern, want) in [
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a+?*", "invalid nested repetition operator: `+?*`"),
+            ("a{2}{3,}?b", "invalid nested repetition operator: `{2}{3,}?`"),
+            ("a{1001}", "invalid repeat count: `{1001}`"),
+            ("a{2,1}", "invalid repeat count: `{2,1}`"),
+            ("(?x) a", "invalid or unsupported Perl syntax: `(?x)`"),
+            ("(?iu:a)", "invalid or unsupported Perl syntax: `(?iu:`"),
+        ] {
+            assert_eq!(compile(pattern).unwrap_err(), want, "{pattern}");
+        }
+        for pattern in ["*", "\\1", "\\8", "a(?=b)", "[b-a]", "\\p{Nothing}"] {
+            assert!(compile(pattern).is_err(), "{pattern}");
+        }
     }
 }

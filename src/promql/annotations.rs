@@ -260,6 +260,16 @@ impl Annotations {
         self.texts.extend(other.texts);
     }
 
+    /// The number of notes.
+    pub(crate) fn len(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// The notes from number `from` on, for an evaluation that goes on elsewhere.
+    pub(crate) fn since(&self, from: usize) -> Vec<(Note, Span)> {
+        self.notes.get(from..).unwrap_or_default().to_vec()
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.notes.is_empty() && self.texts.is_empty()

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::error::EvalError;
@@ -113,6 +113,32 @@ impl CancelToken {
     }
 }
 
+/// Threads that evaluations may use beside their own, however many there are at once.
+#[derive(Debug)]
+pub struct Helpers(AtomicUsize);
+
+impl Helpers {
+    /// So many threads.
+    pub fn new(threads: usize) -> Self {
+        Helpers(AtomicUsize::new(threads))
+    }
+
+    /// Takes one, when there is one.
+    pub(crate) fn take(&self) -> Option<Helper<'_>> {
+        let less = |free: usize| free.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok().map(|_| Helper(self))
+    }
+}
+
+/// A thread that was taken; others may have it when this goes.
+pub(crate) struct Helper<'a>(&'a Helpers);
+
+impl Drop for Helper<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// What surrounds an evaluation. Switches of the language are the plan's ([`Features`], given to `compile`).
 #[derive(Clone, Debug)]
 pub struct EvalEnv {
@@ -128,6 +154,8 @@ pub struct EvalEnv {
     pub shared: Option<Arc<TickCache>>,
     /// Measure what every operator costs.
     pub profile: bool,
+    /// Threads for the leaves of large queries; without, an evaluation stays on its thread.
+    pub helpers: Option<Arc<Helpers>>,
 }
 
 impl Default for EvalEnv {
@@ -139,6 +167,7 @@ impl Default for EvalEnv {
             cancel: CancelToken::default(),
             shared: None,
             profile: false,
+            helpers: None,
         }
     }
 }
@@ -212,5 +241,16 @@ impl Budget {
 
     pub fn samples_peak(&self) -> usize {
         self.peak.get()
+    }
+
+    /// Samples read, and the most held at once, since the last call: what a helper reports.
+    pub fn report(&self) -> (u64, usize) {
+        (self.read.take(), self.peak.take())
+    }
+
+    /// Takes over what a helper reports.
+    pub fn take_report(&self, (read, peak): (u64, usize)) -> Result<(), EvalError> {
+        self.read.set(self.read.get().saturating_add(read));
+        self.allow(peak)
     }
 }

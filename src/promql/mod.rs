@@ -7,8 +7,9 @@
 //!                                             func (pure functions of windows and values)
 //! ```
 //!
-//! A plan is compiled once and evaluated any number of times. An evaluation is synchronous and single-threaded; series
-//! stream through the operators one by one over a column of steps, of which an instant query has one.
+//! A plan is compiled once and evaluated any number of times. An evaluation is synchronous; series stream through the
+//! operators one by one over a column of steps, of which an instant query has one. All of that is one thread, unless the
+//! caller lends [`Helpers`]: then a large query's leaves read series on several, and hand them over in the same order.
 
 pub mod annotations;
 pub mod ast;
@@ -35,7 +36,7 @@ pub(crate) use dialect::unquote;
 pub use error::{EvalError, PromqlError};
 pub use explain::OutlineLine;
 pub use func::ValueType;
-pub use limits::{CancelToken, EvalEnv, Features, Limits};
+pub use limits::{CancelToken, EvalEnv, Features, Helpers, Limits};
 pub use plan::{CompileOptions, Plan, SelectorInfo, compile, parse};
 pub use profile::NodeStats;
 pub use shared::{Common, TickCache};

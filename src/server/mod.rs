@@ -4,6 +4,7 @@ pub mod admin;
 pub mod alertmanager;
 pub mod api;
 pub mod app;
+pub mod asked;
 pub mod error;
 pub mod http;
 pub mod json;

@@ -1,12 +1,15 @@
 //! Carrying queries out for clients: so many at once, so long each, and none for a client that has gone.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::promql::{CancelToken, EvalEnv, Features, Limits};
+use crate::clock::Stopwatch;
+use crate::promql::{CancelToken, CompileOptions, EvalEnv, Features, Helpers, Limits, PromqlError};
 
+use super::asked::{Asked, AskedQueries, Cost};
 use super::error::ApiError;
 
 /// How queries are carried out.
@@ -41,7 +44,12 @@ pub struct Queries {
     options: QueryOptions,
     gate: Arc<Semaphore>,
     default_step: std::sync::atomic::AtomicI64,
+    asked: AskedQueries,
+    helpers: Arc<Helpers>,
 }
+
+/// Work that was short before and is not now is stopped after this, and begun again on a thread that may block.
+const NO_LONGER_SHORT: Duration = Duration::from_millis(2);
 
 /// Stops a query when whoever waits for it is gone.
 struct CancelOnDrop(CancelToken);
@@ -56,7 +64,14 @@ impl Queries {
     /// A gate.
     pub fn new(options: QueryOptions) -> Self {
         let gate = Arc::new(Semaphore::new(options.concurrency.max(1)));
-        Queries { options, gate, default_step: 60_000.into() }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Queries {
+            options,
+            gate,
+            default_step: 60_000.into(),
+            asked: AskedQueries::default(),
+            helpers: Arc::new(Helpers::new(cores - 1)),
+        }
     }
 
     /// The settings.
@@ -81,8 +96,42 @@ impl Queries {
             default_step_ms: self.default_step.load(std::sync::atomic::Ordering::Relaxed),
             limits: Limits { max_samples: self.options.max_samples, ..Limits::default() },
             cancel,
+            helpers: Some(self.helpers.clone()),
             ..EvalEnv::default()
         }
+    }
+
+    /// A query's plan, compiled now or lately, and what it cost.
+    ///
+    /// # Errors
+    /// It does not compile.
+    pub fn compiled(&self, query: &str) -> Result<Arc<Asked>, PromqlError> {
+        self.asked.compiled(query, &CompileOptions { features: self.options.features })
+    }
+
+    /// As [`Queries::run`], for work that is done again and again: when it was short the last time, it is done at once on
+    /// the thread that has read the request. Handing it to another thread and back can take longer than the work.
+    ///
+    /// # Errors
+    /// As [`Queries::run`].
+    pub async fn run_known<T: Send + 'static>(
+        &self,
+        cost: impl Fn(&Asked) -> &Cost + Send + 'static,
+        asked: Arc<Asked>,
+        timeout: Option<i64>,
+        query: impl Fn(EvalEnv) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if cost(&asked).is_short()
+            && timeout.is_none_or(|ms| u128::try_from(ms).is_ok_and(|ms| ms > NO_LONGER_SHORT.as_millis()))
+            && let Ok(_place) = self.gate.try_acquire()
+        {
+            let stop = CancelToken::with_timeout(NO_LONGER_SHORT);
+            let done = timed(cost(&asked), || query(self.env(stop.clone())));
+            if stop.check().is_ok() || done.is_ok() {
+                return done;
+            }
+        }
+        self.run(timeout, move |env| timed(cost(&asked), || query(env))).await
     }
 
     /// Runs `query` on a thread that may block, when there is room. `timeout` (milliseconds) shortens the usual one. If
@@ -112,8 +161,20 @@ impl Queries {
         });
         let result = run.await;
         drop(guard);
-        result.unwrap_or_else(|_| Err(ApiError::Internal("the query panicked; this is a defect".into())))
+        result.unwrap_or_else(|_| Err(panicked()))
     }
+}
+
+/// Does the work and notes what it cost.
+fn timed<T>(cost: &Cost, work: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
+    let watch = Stopwatch::start();
+    let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()));
+    cost.note(watch.elapsed());
+    done
+}
+
+fn panicked() -> ApiError {
+    ApiError::Internal("the query panicked; this is a defect".into())
 }
 
 #[cfg(test)]
@@ -143,6 +204,49 @@ mod tests {
         running.abort();
         // The only place is had again: the first query has noticed.
         assert_eq!(queries.run(None, |_| Ok(7)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn short_work_stays_on_its_thread_until_it_is_not_short() {
+        let queries = Queries::new(QueryOptions::default());
+        let asked = queries.compiled("up").unwrap();
+        let here = std::thread::current().id();
+        let elsewhere = |slow: bool| {
+            let run = queries.run_known(
+                |a| &a.instant,
+                asked.clone(),
+                None,
+                move |env| {
+                    while slow && std::thread::current().id() == here {
+                        env.cancel.check()?;
+                    }
+                    Ok(std::thread::current().id() != here)
+                },
+            );
+            async { run.await.unwrap() }
+        };
+        // Nothing is known at first.
+        assert!(elsewhere(false).await);
+        asked.instant.note(Duration::from_micros(9));
+        assert!(!elsewhere(false).await);
+        // It gets slow: it is begun again elsewhere and stays there.
+        asked.instant.note(Duration::from_micros(9));
+        assert!(elsewhere(true).await);
+        asked.instant.note(Duration::from_secs(1));
+        assert!(elsewhere(false).await);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_wherever_it_happens() {
+        let queries = Queries::new(QueryOptions::default());
+        let asked = queries.compiled("up").unwrap();
+        for short in [false, true] {
+            asked.range.note(if short { Duration::from_micros(9) } else { Duration::from_secs(1) });
+            let outcome =
+                queries.run_known(|a| &a.range, asked.clone(), None, |_| -> Result<(), _> { panic!("x") }).await;
+            assert_eq!(outcome, Err(panicked()));
+            assert_eq!(queries.free(), queries.options().concurrency);
+        }
     }
 
     #[tokio::test]

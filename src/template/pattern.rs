@@ -6,10 +6,11 @@ use super::value::{CallError, Value};
 /// A compiled expression; patterns come from templates, so their compiled size is bounded.
 fn compile(source: &str) -> Result<regex::Regex, CallError> {
     crate::model::re2::compile(source).map_err(|e| {
-        let text = e;
         // The crate draws a picture of the pattern; its last line says what is wrong.
-        let cause = text.lines().last().unwrap_or("").trim_start_matches("error: ");
-        CallError::failed(format!("error parsing regexp: {cause}: `{source}`"))
+        let cause = e.lines().last().unwrap_or("").trim_start_matches("error: ");
+        // What Go would say quotes what it is about.
+        let about = if cause.ends_with('`') { String::new() } else { format!(": `{source}`") };
+        CallError::failed(format!("error parsing regexp: {cause}{about}"))
     })
 }
 

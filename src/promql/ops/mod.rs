@@ -9,6 +9,7 @@ pub(crate) mod arithmetic;
 mod binary;
 mod call;
 mod column;
+mod crew;
 mod group;
 mod histogram;
 mod info;
@@ -70,18 +71,8 @@ pub(crate) fn run(
     env: &EvalEnv,
 ) -> Result<Evaluated, EvalError> {
     env.cancel.check()?;
-    let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
-    let eval = Eval {
-        plan,
-        storage,
-        env,
-        budget,
-        notes: RefCell::default(),
-        query: grid,
-        instant,
-        series: Cell::new(0),
-        profiler: env.profile.then(|| Profiler::new(plan.nodes().len())),
-    };
+    let mut eval = Eval::new(plan, storage, env, grid, instant);
+    eval.profiler = env.profile.then(|| Profiler::new(plan.nodes().len()));
     let value = output::result(&eval)?;
     let stats = EvalStats {
         series: eval.series.get(),
@@ -102,6 +93,12 @@ fn smallest_around(plan: &Plan, place: Span) -> Span {
 }
 
 impl<'a> Eval<'a> {
+    fn new(plan: &'a Plan, storage: &'a dyn Queryable, env: &'a EvalEnv, query: StepGrid, instant: bool) -> Self {
+        let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
+        let (notes, series) = (RefCell::default(), Cell::new(0));
+        Eval { plan, storage, env, budget, notes, query, instant, series, profiler: None }
+    }
+
     fn node(&self, id: NodeId) -> &'a Node {
         self.plan.node(id)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::ast::Dur;
 use super::super::error::EvalError;
 use super::super::func::{RangeMode, Window};
 use super::super::plan::{RangeSource, SelectorNode};
@@ -30,14 +31,20 @@ impl Frame {
         self.ends.time(if self.ends.len() == 1 { 0 } else { i })
     }
 
-    fn mint(&self) -> i64 {
-        let first = self.ends.start.saturating_sub(self.range);
-        if self.mode == RangeMode::Plain { first.saturating_add(1) } else { first.saturating_sub(self.lookback) + 1 }
+    /// The windows of a selector's range over `grid`.
+    pub fn of_selector(eval: &Eval<'_>, s: &SelectorNode, range: &Dur, grid: &StepGrid) -> Result<Frame, EvalError> {
+        let ends = eval.reading_grid(&s.timing, grid)?;
+        Ok(Frame { ends, range: eval.range_millis(range)?, mode: s.mode, lookback: eval.env.lookback_ms })
     }
 
-    fn maxt(&self) -> i64 {
-        let last = self.ends.last();
-        if self.mode == RangeMode::Smoothed { last.saturating_add(self.lookback) } else { last }
+    /// The first and the last time that any window looks at.
+    pub fn reach(&self) -> (i64, i64) {
+        let (first, last) = (self.ends.start.saturating_sub(self.range), self.ends.last());
+        match self.mode {
+            RangeMode::Plain => (first.saturating_add(1), last),
+            RangeMode::Anchored => (first.saturating_sub(self.lookback) + 1, last),
+            RangeMode::Smoothed => (first.saturating_sub(self.lookback) + 1, last.saturating_add(self.lookback)),
+        }
     }
 }
 
@@ -57,18 +64,11 @@ pub(super) fn each_series(
 ) -> Result<(), EvalError> {
     match source {
         RangeSource::Selector(s, range) => {
-            let frame = Frame {
-                ends: eval.reading_grid(&s.timing, grid)?,
-                range: eval.range_millis(range)?,
-                mode: s.mode,
-                lookback: eval.env.lookback_ms,
-            };
-            let (mint, maxt) = (frame.mint(), frame.maxt());
+            let frame = Frame::of_selector(eval, s, range, grid)?;
+            let (mint, maxt) = frame.reach();
             let mut buf = SampleBuf::default();
             for series in select(eval, &s.matchers, mint, maxt)?.iter() {
-                read(eval, s, &**series, (mint, maxt), start_timestamps, &mut buf)?;
-                eval.budget.allow(largest_window(&frame, &buf, eval.env.limits.max_samples))?;
-                if !buf.is_empty() {
+                if read_framed(eval, s, &frame, &**series, start_timestamps, &mut buf)? {
                     each(&frame, series.labels(), false, &buf)?;
                 }
             }
@@ -90,6 +90,20 @@ pub(super) fn each_series(
             })
         }
     }
+}
+
+/// Reads what the windows of a frame need of a series; tells whether there is anything.
+pub(super) fn read_framed(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    frame: &Frame,
+    series: &dyn Series,
+    start_timestamps: bool,
+    buf: &mut SampleBuf,
+) -> Result<bool, EvalError> {
+    read(eval, s, series, frame.reach(), start_timestamps, buf)?;
+    eval.budget.allow(largest_window(frame, buf, eval.env.limits.max_samples))?;
+    Ok(!buf.is_empty())
 }
 
 /// How many samples the fullest window holds. As long as all samples together are within `max` it does not matter which.
@@ -136,8 +150,8 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Reads samples into `buf`.
-fn read_all(
+/// Reads samples into `buf`, staleness markers included.
+pub(super) fn read_all(
     eval: &Eval<'_>,
     s: &SelectorNode,
     series: &dyn Series,

@@ -6,10 +6,11 @@ use super::super::func::{Cuts, RangeMode, extended};
 use super::super::plan::SelectorNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::reader::{self, Slide};
-use super::{Eval, Sink};
+use super::{Eval, Sink, crew};
 use crate::model::histogram::CounterResetHint;
 use crate::model::sample::is_stale;
 use crate::model::{Labels, SampleBuf, Value};
+use crate::tsdb::Series;
 
 /// Streams a selector's series.
 pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
@@ -17,20 +18,56 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
     if s.mode == RangeMode::Smoothed {
         return smoothed(eval, s, &reading, sink);
     }
-    let mut row = StepVector::empty(reading.len());
     if reading.len() == 1 && !s.tell_resets {
+        let mut row = StepVector::empty(1);
         return at_one_time(eval, s, reading.start, &mut row, sink);
     }
     let (mint, maxt) = (oldest(reading.start, eval), reading.last());
-    let mut cuts = Cuts::new(&reading, eval.env.lookback_ms, reading.len());
-    reader::each_of_selector(eval, s, mint, maxt, false, &mut |labels, _, buf| {
+    let series = reader::select(eval, &s.matchers, mint, maxt)?;
+    let task = Latest { s, reading, mint, maxt };
+    crew::rows(eval, &series, reading.len(), &task, sink)
+}
+
+/// The latest samples of every series.
+#[derive(Clone, Copy)]
+struct Latest<'a> {
+    s: &'a SelectorNode,
+    reading: StepGrid,
+    mint: i64,
+    maxt: i64,
+}
+
+struct Leaf<'e> {
+    eval: &'e Eval<'e>,
+    task: Latest<'e>,
+    cuts: Cuts,
+    buf: SampleBuf,
+}
+
+impl crew::Task for Latest<'_> {
+    type Leaf<'e>
+        = Leaf<'e>
+    where
+        Self: 'e;
+
+    fn leaf<'e>(&'e self, eval: &'e Eval<'e>) -> Leaf<'e> {
+        let cuts = Cuts::new(&self.reading, eval.env.lookback_ms, self.reading.len());
+        Leaf { eval, task: *self, cuts, buf: SampleBuf::default() }
+    }
+}
+
+impl crew::Leaf for Leaf<'_> {
+    fn row(&mut self, series: &dyn Series, row: &mut StepVector) -> Result<Option<bool>, EvalError> {
+        let Latest { s, reading, mint, maxt } = self.task;
+        let buf = &mut self.buf;
+        reader::read_all(self.eval, s, series, (mint, maxt), false, buf)?;
         row.reset();
         if buf.hists.is_empty() {
-            cuts.fit(&buf.ts);
-            latest_floats(&cuts, &buf.vs, &mut row);
-            return if row.present.any() { sink(labels, false, &mut row) } else { Ok(()) };
+            self.cuts.fit(&buf.ts);
+            latest_floats(&self.cuts, &buf.vs, row);
+            return Ok(row.present.any().then_some(false));
         }
-        latest(eval, buf, &reading, |i, sample| match sample {
+        latest(self.eval, buf, &reading, |i, sample| match sample {
             Sample::Float(k) => row.set(i, buf.vs.get(k).copied().unwrap_or_default()),
             Sample::Histogram(k) => {
                 if let Some((_, h)) = buf.hists.get(k) {
@@ -38,8 +75,8 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
                 }
             }
         });
-        if row.any() { sink(labels, false, &mut row) } else { Ok(()) }
-    })
+        Ok(row.any().then_some(false))
+    }
 }
 
 /// The latest sample of every window, in a series of floats.

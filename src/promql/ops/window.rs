@@ -4,12 +4,13 @@ use super::super::annotations::{Note, Span};
 use super::super::error::EvalError;
 use super::super::func::{self, FnCtx, Out, RangeMode};
 use super::super::names;
-use super::super::plan::{RangeCall, RangeSource};
+use super::super::plan::{RangeCall, RangeSource, SelectorNode};
 use super::super::steps::{Bitmap, StepGrid, StepVector};
 use super::reader::{self, Frame};
 use super::scalar::ScalarColumn;
-use super::{Eval, Sink};
+use super::{Eval, Sink, crew};
 use crate::model::{Labels, SampleBuf};
+use crate::tsdb::Series;
 
 /// Streams the results of a range function.
 pub(super) fn stream(
@@ -20,25 +21,69 @@ pub(super) fn stream(
     sink: Sink<'_>,
 ) -> Result<(), EvalError> {
     let columns = call.args.iter().map(|a| eval.scalar(*a, grid)).collect::<Result<Vec<_>, _>>()?;
-    let mut run = Run {
-        eval,
-        call,
-        span,
-        grid,
-        // A batched function takes arguments that are the same at every step.
-        batch: call.batch.filter(|_| columns.iter().all(|c| matches!(c, ScalarColumn::Constant(_)))),
-        args: columns.iter().map(|c| c.at(0)).collect(),
-        columns,
-        cuts: None,
-        row: StepVector::empty(grid.len()),
-    };
     let start_timestamps = eval.plan.features().start_timestamps && uses_start_timestamps(call.name);
+    let place = Place { call, span, grid, columns: &columns };
+    if let RangeSource::Selector(s, range) = &call.source {
+        let frame = Frame::of_selector(eval, s, range, grid)?;
+        let (mint, maxt) = frame.reach();
+        let series = reader::select(eval, &s.matchers, mint, maxt)?;
+        let task = OfSelector { place, s, frame: &frame, start_timestamps };
+        return crew::rows(eval, &series, grid.len(), &task, sink);
+    }
+    let mut run = Run::new(eval, place);
+    let mut row = StepVector::empty(grid.len());
     reader::each_series(eval, &call.source, grid, start_timestamps, &mut |frame, labels, dropped, buf| {
-        run.series(frame, labels, dropped, buf)?;
+        run.series(frame, labels, dropped, buf, &mut row)?;
         // A subquery's samples are as good as stored ones: with delayed removal, their names are not to be dropped any more.
         let dropped = (dropped && !eval.delayed()) || !call.keeps_name;
-        if run.row.any() { sink(labels, dropped, &mut run.row) } else { Ok(()) }
+        if row.any() { sink(labels, dropped, &mut row) } else { Ok(()) }
     })
+}
+
+/// A call of a range function over a grid, its scalar arguments evaluated.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    call: &'a RangeCall,
+    span: Span,
+    grid: &'a StepGrid,
+    columns: &'a [ScalarColumn],
+}
+
+/// A call whose range is that of a selector.
+#[derive(Clone, Copy)]
+struct OfSelector<'a> {
+    place: Place<'a>,
+    s: &'a SelectorNode,
+    frame: &'a Frame,
+    start_timestamps: bool,
+}
+
+struct Leaf<'e> {
+    task: OfSelector<'e>,
+    run: Run<'e>,
+    buf: SampleBuf,
+}
+
+impl crew::Task for OfSelector<'_> {
+    type Leaf<'e>
+        = Leaf<'e>
+    where
+        Self: 'e;
+
+    fn leaf<'e>(&'e self, eval: &'e Eval<'e>) -> Leaf<'e> {
+        Leaf { task: *self, run: Run::new(eval, self.place), buf: SampleBuf::default() }
+    }
+}
+
+impl crew::Leaf for Leaf<'_> {
+    fn row(&mut self, series: &dyn Series, row: &mut StepVector) -> Result<Option<bool>, EvalError> {
+        let OfSelector { place, s, frame, start_timestamps } = self.task;
+        if !reader::read_framed(self.run.eval, s, frame, series, start_timestamps, &mut self.buf)? {
+            return Ok(None);
+        }
+        self.run.series(frame, series.labels(), false, &self.buf, row)?;
+        Ok(row.any().then_some(!place.call.keeps_name))
+    }
 }
 
 /// Functions that know what to do with start timestamps.
@@ -46,57 +91,82 @@ fn uses_start_timestamps(name: &str) -> bool {
     matches!(name, "rate" | "increase" | "irate" | "resets")
 }
 
-struct Run<'a, 'e> {
-    eval: &'a Eval<'e>,
-    call: &'a RangeCall,
-    span: Span,
-    grid: &'a StepGrid,
+struct Run<'e> {
+    eval: &'e Eval<'e>,
+    place: Place<'e>,
     batch: Option<func::BatchFn>,
-    columns: Vec<ScalarColumn>,
     args: Vec<f64>,
     /// Where the windows are, of the series before; all series of a call have the same frame.
     cuts: Option<func::Cuts>,
-    row: StepVector,
 }
 
-impl Run<'_, '_> {
+impl<'e> Run<'e> {
+    fn new(eval: &'e Eval<'e>, place: Place<'e>) -> Self {
+        // A batched function takes arguments that are the same at every step.
+        let constant = place.columns.iter().all(|c| matches!(c, ScalarColumn::Constant(_)));
+        let args = place.columns.iter().map(|c| c.at(0)).collect();
+        Run { eval, place, batch: place.call.batch.filter(|_| constant), args, cuts: None }
+    }
+
     /// Evaluates all windows of one series into `row`.
-    fn series(&mut self, frame: &Frame, labels: &Labels, dropped: bool, buf: &SampleBuf) -> Result<(), EvalError> {
-        self.row.reset();
+    fn series(
+        &mut self,
+        frame: &Frame,
+        labels: &Labels,
+        dropped: bool,
+        buf: &SampleBuf,
+        row: &mut StepVector,
+    ) -> Result<(), EvalError> {
+        row.reset();
+        let labels = &self.eval.visible(labels, dropped);
         let plain = frame.mode == RangeMode::Plain && buf.hists.is_empty() && buf.float_st.is_empty();
         match self.batch.filter(|_| plain) {
-            Some(batch) => self.all_at_once(batch, frame, labels, dropped, buf),
-            None => self.one_by_one(frame, &self.eval.visible(labels, dropped), buf)?,
+            Some(batch) => self.all_at_once(batch, frame, labels, buf, row),
+            None => self.one_by_one(frame, labels, buf, row)?,
         }
-        if self.row.present.any() {
-            self.note_non_counter(labels, dropped);
+        if row.present.any() {
+            self.note_non_counter(labels);
         }
         Ok(())
     }
 
-    fn all_at_once(&mut self, batch: func::BatchFn, frame: &Frame, labels: &Labels, dropped: bool, buf: &SampleBuf) {
-        let cuts = self.cuts.get_or_insert_with(|| func::Cuts::new(&frame.ends, frame.range, self.grid.len()));
+    fn all_at_once(
+        &mut self,
+        batch: func::BatchFn,
+        frame: &Frame,
+        labels: &Labels,
+        buf: &SampleBuf,
+        row: &mut StepVector,
+    ) {
+        let Place { call, span, grid, .. } = self.place;
+        let cuts = self.cuts.get_or_insert_with(|| func::Cuts::new(&frame.ends, frame.range, grid.len()));
         cuts.fit(&buf.ts);
-        let windows = func::Windows { cuts, vs: &buf.vs, grid: self.grid };
+        let windows = func::Windows { cuts, vs: &buf.vs, grid };
         let mut notes = self.eval.notes.borrow_mut();
-        let labels = self.eval.visible(labels, dropped);
-        let mut ctx = FnCtx { notes: &mut notes, labels: &labels, call: self.span, args: &self.call.spans };
-        batch(&windows, &self.args, &mut ctx, &mut self.row);
+        let mut ctx = FnCtx { notes: &mut notes, labels, call: span, args: &call.spans };
+        batch(&windows, &self.args, &mut ctx, row);
     }
 
-    fn one_by_one(&mut self, frame: &Frame, labels: &Labels, buf: &SampleBuf) -> Result<(), EvalError> {
+    fn one_by_one(
+        &mut self,
+        frame: &Frame,
+        labels: &Labels,
+        buf: &SampleBuf,
+        row: &mut StepVector,
+    ) -> Result<(), EvalError> {
+        let Place { call, span, grid, columns } = self.place;
         let mut windows = reader::Windows::new(frame, buf);
         let mut notes = self.eval.notes.borrow_mut();
-        for (i, t) in self.grid.times().enumerate() {
+        for (i, t) in grid.times().enumerate() {
             let Some(window) = windows.at(i, t) else { continue };
-            for (slot, column) in self.args.iter_mut().zip(&self.columns) {
+            for (slot, column) in self.args.iter_mut().zip(columns) {
                 *slot = column.at(i);
             }
-            let mut ctx = FnCtx { notes: &mut notes, labels, call: self.span, args: &self.call.spans };
-            match (self.call.f)(&window, &self.args, &mut ctx) {
+            let mut ctx = FnCtx { notes: &mut notes, labels, call: span, args: &call.spans };
+            match (call.f)(&window, &self.args, &mut ctx) {
                 Out::None => {}
-                Out::Float(v) => self.row.set(i, v),
-                Out::Histogram(h) => self.row.set_histogram(i, h),
+                Out::Float(v) => row.set(i, v),
+                Out::Histogram(h) => row.set_histogram(i, h),
                 Out::Fail(text) => return Err(EvalError::execution(text)),
             }
         }
@@ -104,16 +174,16 @@ impl Run<'_, '_> {
     }
 
     /// `rate` and `increase` make sense of counters only.
-    fn note_non_counter(&self, labels: &Labels, dropped: bool) {
-        if !matches!(self.call.name, "rate" | "increase") {
+    fn note_non_counter(&self, visible: &Labels) {
+        let Place { call, span, .. } = self.place;
+        if !matches!(call.name, "rate" | "increase") {
             return;
         }
-        let visible = self.eval.visible(labels, dropped);
         let name = visible.metric_name();
         if name.is_empty() {
             return;
         }
-        let place = self.call.spans.first().copied().unwrap_or(self.span);
+        let place = call.spans.first().copied().unwrap_or(span);
         let kind = if self.eval.type_and_unit() { visible.value(names::TYPE) } else { "" };
         if !kind.is_empty() {
             if kind != "counter" && kind != "histogram" {

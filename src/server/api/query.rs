@@ -10,8 +10,9 @@ use futures::StreamExt as _;
 
 use crate::datasource::QueryError;
 use crate::promql::steps::StepGrid;
-use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue, compile};
+use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue};
 use crate::server::app::App;
+use crate::server::asked::Asked;
 use crate::server::error::ApiError;
 use crate::server::json::Json;
 use crate::server::time::{MAX_TIME, MIN_TIME};
@@ -27,15 +28,21 @@ const MAX_POINTS: i64 = 11_000;
 pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
     let at = params.time("time")?.unwrap_or_else(|| app.clock.now());
     let timeout = params.duration("timeout")?;
-    let plan = compiled(&app, &params)?;
+    let asked = compiled(&app, &params)?;
+    let plan = asked.plan.clone();
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
     let answer = app
         .queries
-        .run(timeout, move |env| {
-            let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
-            Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
-        })
+        .run_known(
+            |asked| &asked.instant,
+            asked,
+            timeout,
+            move |env| {
+                let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
+                Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
+            },
+        )
         .await?;
     Ok(send(answer).await)
 }
@@ -59,21 +66,29 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
         ));
     }
     let timeout = params.duration("timeout")?;
-    let plan = compiled(&app, &params)?;
+    let asked = compiled(&app, &params)?;
+    let plan = asked.plan.clone();
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
     let answer = app
         .queries
-        .run(timeout, move |env| {
-            let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
-                // The type is the query's fault, not the evaluation's.
-                QueryError::Evaluation(EvalError::Execution(text)) if text.starts_with("invalid expression type") => {
-                    ApiError::parameter("query", text)
-                }
-                e => e.into(),
-            })?;
-            Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
-        })
+        .run_known(
+            |asked| &asked.range,
+            asked,
+            timeout,
+            move |env| {
+                let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
+                    // The type is the query's fault, not the evaluation's.
+                    QueryError::Evaluation(EvalError::Execution(text))
+                        if text.starts_with("invalid expression type") =>
+                    {
+                        ApiError::parameter("query", text)
+                    }
+                    e => e.into(),
+                })?;
+                Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
+            },
+        )
         .await?;
     Ok(send(answer).await)
 }
@@ -97,13 +112,12 @@ pub async fn format(State(app): State<Arc<App>>, params: Params) -> Result<Respo
     Ok(respond(success(&Notes::none(), |j| j.string(&text))))
 }
 
-fn compiled(app: &App, params: &Params) -> Result<Arc<Plan>, ApiError> {
+fn compiled(app: &App, params: &Params) -> Result<Arc<Asked>, ApiError> {
     let query = params.get("query").unwrap_or("");
     if query.trim().is_empty() {
         return Err(ApiError::parameter("query", "unknown position: parse error: no expression found in input"));
     }
-    let options = CompileOptions { features: app.queries.options().features };
-    compile(query, &options).map_err(|e| ApiError::parameter("query", e))
+    app.queries.compiled(query).map_err(|e| ApiError::parameter("query", e))
 }
 
 /// Pieces of an answer that are written ahead of the one being sent.

@@ -1,0 +1,381 @@
+//! Leaves of large queries on several threads: each makes the rows of some series, and they are handed over in order.
+//!
+//! What is above a leaf sees the same rows, notes and errors in the same order as without helpers, so results stay the
+//! same bit by bit. The thread that evaluates the query begins alone; when it sees that much is left it gets helpers, and
+//! makes rows too while the next ones are not there yet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::super::annotations::{Note, Span};
+use super::super::error::EvalError;
+use super::super::limits::Helper;
+use super::super::steps::StepVector;
+use super::{Eval, Sink};
+use crate::clock::Stopwatch;
+use crate::tsdb::Series;
+
+/// Makes the row of one series at a time.
+pub(super) trait Leaf {
+    /// Fills `row` from a series and tells whether the name is dropped; nothing when there is no row.
+    fn row(&mut self, series: &dyn Series, row: &mut StepVector) -> Result<Option<bool>, EvalError>;
+}
+
+/// What a leaf is to do: every thread makes its own from it.
+pub(super) trait Task: Sync {
+    /// The leaf of one thread.
+    type Leaf<'e>: Leaf
+    where
+        Self: 'e;
+
+    /// A leaf that evaluates within `eval`.
+    fn leaf<'e>(&'e self, eval: &'e Eval<'e>) -> Self::Leaf<'e>;
+}
+
+/// So long a thread works alone before it knows what a series costs.
+const ALONE: Duration = Duration::from_micros(150);
+/// Less work than this is not worth a helper: to start one takes a tenth of it.
+const WORTH_HELP: Duration = Duration::from_micros(400);
+/// Work that is handed over at once.
+const CHUNK: Duration = Duration::from_micros(100);
+/// Series that are handed over at once, at most.
+const CHUNK_SERIES: usize = 128;
+/// Helpers of one leaf, at most.
+const MAX_HELPERS: usize = 7;
+/// Chunks a thread may be ahead of what is handed over.
+const AHEAD: usize = 2;
+
+/// Streams the rows, of `steps` steps, that a leaf makes of all series.
+pub(super) fn rows<T: Task>(
+    eval: &Eval<'_>,
+    series: &[Arc<dyn Series>],
+    steps: usize,
+    task: &T,
+    sink: Sink<'_>,
+) -> Result<(), EvalError> {
+    // What operators cost is measured on one thread.
+    let lent = eval.env.helpers.as_ref().filter(|_| eval.profiler.is_none());
+    let watch = lent.map(|_| Stopwatch::start());
+    let mut leaf = task.leaf(eval);
+    let mut row = StepVector::empty(steps);
+    for (done, s) in series.iter().enumerate() {
+        if done.is_power_of_two()
+            && let (Some(lent), Some(watch)) = (lent, &watch)
+            && let Some(share) = Share::of(watch.elapsed(), done, series.len() - done)
+        {
+            let helpers: Vec<Helper<'_>> = (0..share.helpers).map_while(|_| lent.take()).collect();
+            if !helpers.is_empty() {
+                let rest = series.get(done..).unwrap_or_default();
+                return together(eval, &Board::new(rest, steps, share.chunk, helpers.len()), task, sink);
+            }
+        }
+        if let Some(dropped) = leaf.row(&**s, &mut row)? {
+            sink(s.labels(), dropped, &mut row)?;
+        }
+    }
+    Ok(())
+}
+
+/// How work is shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    helpers: usize,
+    /// Series that are handed over at once.
+    chunk: usize,
+}
+
+impl Share {
+    /// After `done` series have taken so long, for those that are left; nothing when help is not worth having.
+    fn of(taken: Duration, done: usize, left: usize) -> Option<Share> {
+        let each = taken.as_nanos() / done.max(1) as u128;
+        let ahead = each.saturating_mul(left as u128);
+        if taken < ALONE || ahead < WORTH_HELP.as_nanos() {
+            return None;
+        }
+        let most = left.saturating_sub(1).min(MAX_HELPERS);
+        let helpers = usize::try_from(ahead / WORTH_HELP.as_nanos()).unwrap_or(most).min(most);
+        if helpers == 0 {
+            return None;
+        }
+        // Towards the end nobody is to wait long for the last chunk.
+        let even = left / (4 * (helpers + 1));
+        let chunk = usize::try_from(CHUNK.as_nanos() / each.max(1)).unwrap_or(CHUNK_SERIES);
+        Some(Share { helpers, chunk: chunk.min(even).clamp(1, CHUNK_SERIES) })
+    }
+}
+
+/// Makes the rows of a board's series on several threads.
+fn together<T: Task>(eval: &Eval<'_>, board: &Board<'_>, task: &T, sink: Sink<'_>) -> Result<(), EvalError> {
+    let (plan, storage, env, query, instant) = (eval.plan, eval.storage, eval.env, eval.query, eval.instant);
+    let eval_of_its_own = || Eval::new(plan, storage, env, query, instant);
+    std::thread::scope(|scope| {
+        let _end = End(board);
+        for _ in 0..board.helpers {
+            let thread = std::thread::Builder::new().name("query-helper".into());
+            // Where there is no thread to be had, the others make all rows.
+            let _ = thread.spawn_scoped(scope, || {
+                let _end = EndOnPanic(board);
+                let eval = eval_of_its_own();
+                board.help(&eval, &mut task.leaf(&eval));
+            });
+        }
+        let aside = eval_of_its_own();
+        hand_over(eval, board, &aside, &mut task.leaf(&aside), sink)
+    })
+}
+
+/// Hands all chunks over in order, and makes some while they are not there.
+fn hand_over(
+    eval: &Eval<'_>,
+    board: &Board<'_>,
+    aside: &Eval<'_>,
+    leaf: &mut impl Leaf,
+    sink: Sink<'_>,
+) -> Result<(), EvalError> {
+    for wanted in 0..board.chunks() {
+        let mut chunk = loop {
+            match board.turn(wanted) {
+                Turn::HandOver(chunk) => break chunk,
+                Turn::Make(n, mut chunk) => {
+                    chunk.fill(aside, leaf, board.part(n), board.steps);
+                    board.put(n, chunk);
+                }
+                // Its panic goes on here when the threads are joined.
+                Turn::Over => return Err(EvalError::Canceled),
+            }
+        };
+        chunk.hand_over(eval, board.part(wanted), sink)?;
+        board.give_back(chunk);
+    }
+    Ok(())
+}
+
+/// Rows of some neighbouring series.
+#[derive(Default)]
+struct Chunk {
+    /// The first `len` count; the others are kept for their memory.
+    made: Vec<Made>,
+    len: usize,
+    failed: Option<EvalError>,
+    /// Samples read, and the most held at once.
+    report: (u64, usize),
+}
+
+/// What was made of one series.
+struct Made {
+    /// Its number in the chunk.
+    series: usize,
+    /// Whether the name is dropped; nothing when there is no row.
+    dropped: Option<bool>,
+    row: StepVector,
+    /// What came up with it.
+    notes: Vec<(Note, Span)>,
+}
+
+impl Chunk {
+    fn fill(&mut self, eval: &Eval<'_>, leaf: &mut impl Leaf, part: &[Arc<dyn Series>], steps: usize) {
+        self.len = 0;
+        for (series, s) in part.iter().enumerate() {
+            if self.len == self.made.len() {
+                let row = StepVector::empty(steps);
+                self.made.push(Made { series, dropped: None, row, notes: Vec::new() });
+            }
+            let Some(made) = self.made.get_mut(self.len) else { break };
+            let known = eval.notes.borrow().len();
+            match leaf.row(&**s, &mut made.row) {
+                Ok(dropped) => (made.series, made.dropped) = (series, dropped),
+                Err(e) => {
+                    self.failed = Some(e);
+                    break;
+                }
+            }
+            made.notes = eval.notes.borrow().since(known);
+            if made.dropped.is_some() || !made.notes.is_empty() {
+                self.len += 1;
+            }
+        }
+        self.report = eval.budget.report();
+    }
+
+    fn hand_over(&mut self, eval: &Eval<'_>, part: &[Arc<dyn Series>], sink: Sink<'_>) -> Result<(), EvalError> {
+        eval.budget.take_report(self.report)?;
+        for made in self.made.iter_mut().take(self.len) {
+            made.notes.drain(..).for_each(|(note, span)| eval.note(note, span));
+            if let (Some(dropped), Some(s)) = (made.dropped, part.get(made.series)) {
+                sink(s.labels(), dropped, &mut made.row)?;
+            }
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+/// What is to be made, is being made and was made.
+struct Board<'a> {
+    series: &'a [Arc<dyn Series>],
+    steps: usize,
+    /// Series of a chunk.
+    chunk: usize,
+    helpers: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The first chunk nobody has begun.
+    next: usize,
+    /// The chunk that is handed over next.
+    wanted: usize,
+    made: BTreeMap<usize, Chunk>,
+    /// Chunks that were handed over: their memory is used again.
+    spare: Vec<Chunk>,
+    over: bool,
+}
+
+/// What a thread does next.
+enum Turn {
+    HandOver(Chunk),
+    Make(usize, Chunk),
+    Over,
+}
+
+impl<'a> Board<'a> {
+    fn new(series: &'a [Arc<dyn Series>], steps: usize, chunk: usize, helpers: usize) -> Self {
+        Board { series, steps, chunk, helpers, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// How far beyond the chunk that is handed over next chunks are made.
+    fn ahead(&self) -> usize {
+        AHEAD * (self.helpers + 1)
+    }
+
+    fn chunks(&self) -> usize {
+        self.series.len().div_ceil(self.chunk)
+    }
+
+    /// The series of chunk `n`.
+    fn part(&self, n: usize) -> &'a [Arc<dyn Series>] {
+        self.series.chunks(self.chunk).nth(n).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes chunks until there is nothing to make.
+    fn help(&self, eval: &Eval<'_>, leaf: &mut impl Leaf) {
+        while let Some((n, mut chunk)) = self.next() {
+            chunk.fill(eval, leaf, self.part(n), self.steps);
+            self.put(n, chunk);
+        }
+    }
+
+    /// The next chunk to make; waits while enough are ahead.
+    fn next(&self) -> Option<(usize, Chunk)> {
+        let mut state = self.lock();
+        loop {
+            if state.over || state.next >= self.chunks() {
+                return None;
+            }
+            if let Some(begun) = state.begin(self.ahead()) {
+                return Some(begun);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What the thread that hands over does, which wants chunk `wanted`.
+    fn turn(&self, wanted: usize) -> Turn {
+        let mut state = self.lock();
+        if state.wanted != wanted {
+            state.wanted = wanted;
+            self.changed.notify_all();
+        }
+        loop {
+            if let Some(chunk) = state.made.remove(&wanted) {
+                return Turn::HandOver(chunk);
+            }
+            if state.over {
+                return Turn::Over;
+            }
+            if state.next < self.chunks()
+                && let Some((n, chunk)) = state.begin(self.ahead())
+            {
+                return Turn::Make(n, chunk);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, n: usize, chunk: Chunk) {
+        self.lock().made.insert(n, chunk);
+        self.changed.notify_all();
+    }
+
+    fn give_back(&self, chunk: Chunk) {
+        self.lock().spare.push(chunk);
+    }
+
+    fn end(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// Begins a chunk, unless enough are ahead.
+    fn begin(&mut self, ahead: usize) -> Option<(usize, Chunk)> {
+        let n = self.next;
+        (n < self.wanted.saturating_add(ahead)).then(|| {
+            self.next += 1;
+            (n, self.spare.pop().unwrap_or_default())
+        })
+    }
+}
+
+/// When the thread that hands over is done, everyone is.
+struct End<'a, 'b>(&'a Board<'b>);
+
+impl Drop for End<'_, '_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What a helper has begun when it panics will never be there.
+struct EndOnPanic<'a, 'b>(&'a Board<'b>);
+
+impl Drop for EndOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_shared_by_what_it_costs() {
+        let share =
+            |taken, done, left| Share::of(Duration::from_micros(taken), done, left).map(|s| (s.helpers, s.chunk));
+        for (taken, done, left, want) in [
+            // Too early to tell; not worth it.
+            (100, 1, 1_000, None),
+            (200, 256, 500, None),
+            (200, 1, 0, None),
+            // One helper for every 400 microseconds, chunks of 100.
+            (200, 64, 200, Some((1, 25))),
+            (200, 64, 20_000, Some((7, 32))),
+            // Many cheap series, few dear ones.
+            (200, 4_096, 100_000, Some((7, 128))),
+            (2_000, 1, 7, Some((6, 1))),
+            (2_000, 1, 1, None),
+        ] {
+            assert_eq!(share(taken, done, left), want, "{taken} us for {done}, {left} left");
+        }
+    }
+}
