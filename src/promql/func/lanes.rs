@@ -6,13 +6,14 @@
 //! costs more than the rest. All indices are below the arrays' constant length.
 #![allow(clippy::needless_range_loop)]
 
+use std::borrow::Cow;
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::super::steps::StepVector;
 use super::Windows;
 
 /// Windows side by side.
-pub(super) const LANES: usize = 8;
+pub(super) const LANES: usize = 16;
 
 /// A value a window.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +52,37 @@ impl Lane {
         }
         self
     }
+}
 
-    /// These values, 0 where those of `sum` are infinite.
-    #[inline(always)]
-    fn unless_infinite(mut self, sum: Lane) -> Lane {
-        for i in 0..LANES {
-            self.0[i] = if sum.0[i].is_infinite() { 0.0 } else { self.0[i] };
+/// A column of values, cut so that what stands `stride` apart stands side by side: first every value whose number is a
+/// multiple of the stride, then the ones after those, and so on. With it, windows that begin `stride` samples apart are
+/// read as quickly as neighbours.
+struct Strided<'a> {
+    values: Cow<'a, [f64]>,
+    stride: usize,
+    /// Length of a part.
+    part: usize,
+}
+
+impl<'a> Strided<'a> {
+    fn new(vs: &'a [f64], stride: usize) -> Self {
+        if stride <= 1 {
+            return Strided { values: vs.into(), stride: 1, part: vs.len() };
         }
-        self
+        let part = vs.len().div_ceil(stride);
+        let mut values = Vec::with_capacity(part * stride);
+        for first in 0..stride {
+            values.extend(vs.iter().skip(first).step_by(stride));
+            values.resize(part * (first + 1), 0.0);
+        }
+        Strided { values: values.into(), stride, part }
+    }
+
+    /// Values `at`, `at + stride`, ...; past the end of the column they are any.
+    #[inline(always)]
+    fn from(&self, at: usize) -> Option<&[f64; LANES]> {
+        let place = if self.stride == 1 { at } else { at % self.stride * self.part + at / self.stride };
+        self.values.get(place..)?.first_chunk()
     }
 }
 
@@ -67,16 +91,16 @@ pub(super) struct Lanes<'a> {
     vs: &'a [f64],
     /// Where each begins.
     pub lo: [usize; LANES],
-    /// Whether each begins one sample after the one before.
-    adjacent: bool,
+    /// The values, when each begins as many samples after the one before.
+    strided: Option<&'a Strided<'a>>,
     /// Samples in each.
     pub lens: [usize; LANES],
     /// Samples that all of them have.
     pub len: usize,
     /// Samples of the longest.
     longest: usize,
-    /// The step of the first; the others follow.
-    pub first_step: usize,
+    /// The step of each.
+    pub steps: [usize; LANES],
 }
 
 impl Lanes<'_> {
@@ -84,9 +108,7 @@ impl Lanes<'_> {
     #[inline(always)]
     pub fn row(&self, k: usize) -> Lane {
         let [first, ..] = self.lo;
-        if self.adjacent
-            && let Some(values) = self.vs.get(first + k..).and_then(|vs| vs.first_chunk())
-        {
+        if let Some(values) = self.strided.and_then(|s| s.from(first + k)) {
             return Lane(*values);
         }
         let mut out = [0.0; LANES];
@@ -165,17 +187,25 @@ impl Fold for Spread {
     }
 }
 
-/// Compiles a kernel for processors with AVX2 too, and takes that form where it can run: twice as many lanes to an
-/// instruction. Neither form fuses multiplications with additions, so both give the same bits.
+/// Compiles a kernel for processors with AVX2 and with AVX-512 too, and takes the widest form that can run: two or four
+/// times as many lanes to an instruction. No form fuses multiplications with additions, so all give the same bits.
 macro_rules! kernel {
     ($(#[$doc:meta])* $name:ident = $body:path, ($($arg:ident: $type:ty),*) -> $result:ty) => {
         $(#[$doc])*
         pub(super) fn $name($($arg: $type),*) -> $result {
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f")]
+                fn with_avx512($($arg: $type),*) -> $result {
+                    $body($($arg),*)
+                }
                 #[target_feature(enable = "avx2")]
                 fn with_avx2($($arg: $type),*) -> $result {
                     $body($($arg),*)
+                }
+                if std::arch::is_x86_feature_detected!("avx512f") {
+                    // SAFETY: the processor has just been found to have AVX-512.
+                    return unsafe { with_avx512($($arg),*) };
                 }
                 if std::arch::is_x86_feature_detected!("avx2") {
                     // SAFETY: the processor has just been found to have AVX2.
@@ -202,27 +232,45 @@ pub(super) fn run(
             out.set(i, v);
         }
     };
+    let strided = Strided::new(w.vs, usual_stride(w));
     let mut bounds = w.cuts.bounds().enumerate();
     let mut some = [(0, (0, 0)); LANES];
-    while bounds.len() >= LANES {
-        some.iter_mut().zip(&mut bounds).for_each(|(slot, b)| *slot = b);
+    while bounds.len() >= LANES / 4 {
+        let there = bounds.len().min(LANES);
+        // Where windows run out, the last one stands in for those that are missing.
+        let mut last = (0, (0, 0));
+        for slot in &mut some {
+            last = bounds.next().unwrap_or(last);
+            *slot = last;
+        }
         let lens = some.map(|(_, (lo, hi))| hi - lo);
         let (len, longest) = lens.iter().fold((usize::MAX, 0), |(min, max), n| (min.min(*n), max.max(*n)));
-        let [(first_step, (first, _)), ..] = some;
-        let adjacent = some.iter().enumerate().all(|(i, (_, (lo, _)))| *lo == first + i);
-        let lanes = Lanes { vs: w.vs, lo: some.map(|(_, (lo, _))| lo), adjacent, lens, len, longest, first_step };
+        let (lo, steps) = (some.map(|(_, (lo, _))| lo), some.map(|(i, _)| i));
+        let even = lo.iter().zip(lo.iter().skip(1)).take(there - 1).all(|(a, b)| a + strided.stride == *b);
+        let lanes = Lanes { vs: w.vs, lo, strided: even.then_some(&strided), lens, len, longest, steps };
         // Short windows are done before a second one could help, and uneven ones would wait for the longest.
         let worthwhile = len >= 4 && longest - len <= len / 2 + LANES;
         let results = if worthwhile { wide(&lanes) } else { UNKNOWN };
-        some.iter().zip(results.0).for_each(|((i, bounds), v)| put(*i, *bounds, v));
+        some.iter().take(there).zip(results.0).for_each(|((i, bounds), v)| put(*i, *bounds, v));
     }
     bounds.for_each(|(i, bounds)| put(i, bounds, f64::NAN));
+}
+
+/// How many samples after another the windows in the middle begin; 1 where so few samples are in several windows that
+/// arranging them would not pay.
+fn usual_stride(w: &Windows<'_>) -> usize {
+    let bounds = w.cuts.bounds();
+    let middle = bounds.len() / 2;
+    let mut around = bounds.skip(middle);
+    let (Some((a, end)), Some((b, _))) = (around.next(), around.next()) else { return 1 };
+    if end - a >= 2 * (b - a) { b - a } else { 1 }
 }
 
 /// No result: the windows are evaluated one by one.
 pub(super) const UNKNOWN: Lane = Lane([f64::NAN; LANES]);
 
-/// Compensated sums, see [`crate::model::kahan::Sum`].
+/// Compensated sums, see [`crate::model::kahan::Sum`], as long as they are finite: one that is not never becomes so again,
+/// and what follows from it is not finite either, so its window is evaluated by itself.
 #[derive(Clone, Copy)]
 pub(super) struct Sums {
     sum: Lane,
@@ -242,7 +290,7 @@ impl Sums {
         let t = self.sum + inc;
         let back = t - self.sum;
         let lost = (self.sum - (t - back)) + (inc - back);
-        self.c = (self.c + lost).unless_infinite(t);
+        self.c = self.c + lost;
         self.sum = t;
     }
 

@@ -1,5 +1,7 @@
 //! Trends: `deriv`, `predict_linear`, `double_exponential_smoothing`.
 
+use std::cell::Cell;
+
 use super::super::steps::StepVector;
 use super::lanes::{self, LANES, Lane, Lanes, Sums};
 use super::over_time::floats;
@@ -39,16 +41,24 @@ pub(super) fn lines(
     let ts = w.cuts.times();
     let plateaus = plateaus(w.vs);
     let origin = |i: usize, lo: usize| origin(ts.get(lo..).unwrap_or_default(), w.grid.time(i));
+    // Most windows have the same times, seen from where they are looked at.
+    let known: Cell<Option<Times>> = Cell::new(None);
+    let times = |distance: i64, spacing: i64, len: usize| {
+        let times = known.get().filter(|t| (t.distance, t.spacing, t.len) == (distance, spacing, len));
+        let times = times.unwrap_or_else(|| Times::new(distance, spacing, len));
+        known.set(Some(times));
+        times
+    };
     let wide = |lanes: &Lanes<'_>| {
         let mut distance = [0; LANES];
-        for ((j, distance), lo) in distance.iter_mut().enumerate().zip(lanes.lo) {
-            *distance = ts.get(lo).copied().unwrap_or_default() - origin(lanes.first_step + j, lo);
+        for ((step, distance), lo) in lanes.steps.into_iter().zip(&mut distance).zip(lanes.lo) {
+            *distance = ts.get(lo).copied().unwrap_or_default() - origin(step, lo);
         }
         let alike = distance.iter().all(|d| *d == distance[0]) && lanes.lens.iter().all(|n| *n == lanes.len);
         let flat = |lo: &usize| plateaus.get(lo + lanes.len - 1).is_none_or(|from| *from as usize <= *lo);
         match w.cuts.spacing().filter(|_| alike && !lanes.lo.iter().any(flat)) {
             Some(spacing) => {
-                let (Lane(slope), Lane(at)) = slopes(lanes, distance[0], spacing);
+                let (Lane(slope), Lane(at)) = slopes(lanes, &times(distance[0], spacing, lanes.len));
                 let mut out = slope;
                 out.iter_mut().zip(at).for_each(|(slope, at)| *slope = result((*slope, at)));
                 Lane(out)
@@ -73,20 +83,47 @@ fn plateaus(vs: &[f64]) -> Vec<u32> {
     vs.iter().enumerate().map(begin).collect()
 }
 
+/// What a regression needs of times alone: those of `len` samples `spacing` milliseconds apart, whose first is `distance`
+/// after the time looked from.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    distance: i64,
+    spacing: i64,
+    len: usize,
+    /// Sum, in seconds.
+    x: f64,
+    /// Sum of squares.
+    xx: f64,
+}
+
+impl Times {
+    fn new(distance: i64, spacing: i64, len: usize) -> Self {
+        let mut times = Times { distance, spacing, len, x: 0.0, xx: 0.0 };
+        let [mut x, mut xx] = [Sum::default(); 2];
+        for k in 0..len {
+            let seconds = times.seconds(k);
+            x = x.add(seconds);
+            xx = xx.add(seconds * seconds);
+        }
+        (times.x, times.xx) = (x.sum + x.c, xx.sum + xx.c);
+        times
+    }
+
+    #[inline(always)]
+    fn seconds(&self, k: usize) -> f64 {
+        (self.distance + k as i64 * self.spacing) as f64 / 1e3
+    }
+}
+
 #[inline(always)]
-fn slopes_body(lanes: &Lanes<'_>, distance: i64, spacing: i64) -> (Lane, Lane) {
-    let [mut x, mut xx] = [Sum::default(); 2];
+fn slopes_body(lanes: &Lanes<'_>, times: &Times) -> (Lane, Lane) {
     let [mut y, mut xy] = [Sums::of(Lane::all(0.0)); 2];
     for k in 0..lanes.len {
-        let seconds = (distance + k as i64 * spacing) as f64 / 1e3;
         let v = lanes.row(k);
-        x = x.add(seconds);
-        xx = xx.add(seconds * seconds);
         y.add(v);
-        xy.add(Lane::all(seconds) * v);
+        xy.add(Lane::all(times.seconds(k)) * v);
     }
-    let n = lanes.len as f64;
-    let (x, xx) = (x.sum + x.c, xx.sum + xx.c);
+    let (n, x, xx) = (lanes.len as f64, times.x, times.xx);
     let (y, xy) = (y.totals(), xy.totals());
     let (x, n, variance) = (Lane::all(x), Lane::all(n), Lane::all(xx - x * x / n));
     let slope = (xy - x * y / n) / variance;
@@ -94,9 +131,8 @@ fn slopes_body(lanes: &Lanes<'_>, distance: i64, spacing: i64) -> (Lane, Lane) {
 }
 
 lanes::kernel! {
-    /// [`linear_regression`] of windows over samples `spacing` apart, whose first is `distance` after the time looked
-    /// from: slopes and values there. With the same times in all windows, what depends on time alone is summed once.
-    slopes = slopes_body, (lanes: &Lanes<'_>, distance: i64, spacing: i64) -> (Lane, Lane)
+    /// [`linear_regression`] of windows whose samples have these times: slopes, and values at the time looked from.
+    slopes = slopes_body, (lanes: &Lanes<'_>, times: &Times) -> (Lane, Lane)
 }
 
 /// At least two floats; else nothing, with a note where histograms were left out.
