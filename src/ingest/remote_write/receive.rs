@@ -200,6 +200,8 @@ struct Ingestion<'t> {
     memo: Option<&'t mut SeriesMemo>,
     /// The labels of the current series in the form the store looks them up by.
     packed: Vec<u8>,
+    /// What the current series is remembered by, where that is not a piece of the request.
+    key: Vec<u8>,
     series: usize,
     written: Written,
     /// The first thing that is wrong, and how many samples it and others like it concern.
@@ -224,6 +226,7 @@ impl<'t> Ingestion<'t> {
             limits,
             memo,
             packed: Vec::with_capacity(512),
+            key: Vec::with_capacity(512),
             series: 0,
             written: Written::default(),
             first_error: None,
@@ -332,8 +335,11 @@ impl<'t> Ingestion<'t> {
     /// The series of a row, `None` when the row is refused.
     #[inline]
     fn series_of(&mut self, row: &mut Row<'_>) -> Result<Option<SeriesRef>, WriteError> {
-        if !row.key.is_empty()
-            && let Some(series) = self.memo.as_deref_mut().and_then(|memo| memo.find(row.key))
+        if row.key.is_empty() && self.memo.is_some() {
+            remembered_key(row, &mut self.key);
+        }
+        if let Some(memo) = self.memo.as_deref_mut()
+            && let Some(series) = memo.find(if row.key.is_empty() { &self.key } else { row.key })
         {
             return Ok(Some(series));
         }
@@ -351,8 +357,8 @@ impl<'t> Ingestion<'t> {
     }
 
     fn learn(&mut self, row: &Row<'_>, series: SeriesRef) {
-        if let Some(memo) = self.memo.as_deref_mut().filter(|_| !row.key.is_empty()) {
-            memo.learn(row.key, series);
+        if let Some(memo) = self.memo.as_deref_mut() {
+            memo.learn(if row.key.is_empty() { &self.key } else { row.key }, series);
         }
     }
 
@@ -486,6 +492,18 @@ fn pack(row: &Row<'_>, packed: &mut Vec<u8>) -> bool {
         push_bytes(packed, value);
     }
     true
+}
+
+/// What a series is remembered by whose labels are not in one piece: the labels as they came. The first byte sets it apart
+/// from a piece of a 1.0 request, which begins with a tag.
+#[inline]
+fn remembered_key(row: &Row<'_>, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(0);
+    for (name, value) in &row.labels {
+        push_bytes(key, name);
+        push_bytes(key, value);
+    }
 }
 
 #[inline]

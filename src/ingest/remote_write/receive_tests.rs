@@ -85,6 +85,34 @@ fn samples_of_both_protocols_are_stored() {
 }
 
 #[test]
+fn a_receiver_that_remembers_series_never_mixes_them_up() {
+    let tsdb = Tsdb::in_memory();
+    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default());
+    // A name of ten letters begins, packed, with the byte that is the tag of a 1.0 label.
+    let series = [
+        vec![("__name__", "m"), ("abcdefghij", "x"), ("b", "1")],
+        vec![("__name__", "m"), ("abcdefghij", "x1"), ("b", "")],
+        vec![("__name__", "m"), ("abcdefghi", "jx"), ("b", "1")],
+        vec![("ABCDEFGHIJ", "x"), ("__name__", "m")],
+        vec![("__name__", "m")],
+    ];
+    for round in 0..12i64 {
+        let protocol = if round % 3 == 1 { Protocol::V1 } else { Protocol::V2 };
+        let mut rows: Vec<SampleRow> =
+            series.iter().enumerate().map(|(i, labels)| row(labels, round, (i as i64 * 100 + round) as f64)).collect();
+        rows.rotate_left(round as usize % series.len());
+        receiver.receive(headers(protocol), &encode(protocol, &rows)).unwrap();
+    }
+    let mut want: Vec<String> = Vec::new();
+    for (i, labels) in series.iter().enumerate() {
+        let samples = (0..12).map(|t| format!(" {t}={}", i * 100 + t)).collect::<String>();
+        want.push(format!("{}:{samples}", Labels::from_pairs(labels.iter().copied())));
+    }
+    want.sort();
+    assert_eq!(stored(&tsdb, "m"), want);
+}
+
+#[test]
 fn start_timestamps_come_with_the_second_protocol() {
     let tsdb = Tsdb::in_memory();
     let mut started = row(&[("__name__", "c_total")], 5000, 1.0);
