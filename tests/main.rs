@@ -14,6 +14,7 @@ mod docs;
 mod fault_simulator;
 mod fmt;
 mod kill_restart;
+mod large_answers;
 mod live_engine;
 mod mission_alerts;
 mod packs;

@@ -141,6 +141,8 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], load: &mut Loa
         }
     }
     let count = load.series.len();
+    let last = start + (options.samples as i64 - 1) * INTERVAL;
+    servers.iter().for_each(|s| wait_until_visible(client, s, count, last));
     let samples = (count * options.samples) as f64;
     println!(
         "\n## Remote write, {} data: {count} series x {} samples, {SERIES_PER_REQUEST} series x {PER_REQUEST} samples a request\n",
@@ -157,6 +159,21 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], load: &mut Loa
             server.resident_bytes() as f64 / 1e6
         );
     }
+}
+
+/// What was written is seen by queries at once or some seconds later (VictoriaMetrics): until then, what is timed would
+/// be answers about nothing.
+fn wait_until_visible(client: &Client, server: &Server, series: usize, at: i64) {
+    let parameters = [("query", "count({__name__!=\"\"})".to_owned()), ("time", (at / 1_000).to_string())];
+    for _ in 0..300 {
+        let answer = client.get(&format!("{}/api/v1/query", server.url), &parameters);
+        let body = answer.map(|a| String::from_utf8_lossy(&a.body).into_owned()).unwrap_or_default();
+        if body.contains(&format!("\"{series}\"")) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{}: not all of {series} series are there", server.kind.name());
 }
 
 fn compare(options: &Options, client: &Client, servers: &[Server], load: &Load, window: (i64, i64)) {

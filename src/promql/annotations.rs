@@ -265,11 +265,6 @@ impl Annotations {
         self.notes.len()
     }
 
-    /// The notes from number `from` on, for an evaluation that goes on elsewhere.
-    pub(crate) fn since(&self, from: usize) -> Vec<(Note, Span)> {
-        self.notes.get(from..).unwrap_or_default().to_vec()
-    }
-
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.notes.is_empty() && self.texts.is_empty()

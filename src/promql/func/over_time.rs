@@ -279,19 +279,47 @@ pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_by(sliding::by_rank);
-    quantile_of_sorted(q, values)
+    // Zeros of both signs are equal and keep their order; a selection would not keep it.
+    if values.len() <= FEW || values.iter().any(|v| v.to_bits() == (-0.0f64).to_bits()) {
+        values.sort_by(sliding::by_rank);
+        return quantile_of_sorted(q, values);
+    }
+    let place = Place::new(q, values.len());
+    let (_, lower, above) = values.select_nth_unstable_by(place.lower, sliding::by_rank);
+    let lower = *lower;
+    let upper = above.iter().copied().min_by(sliding::by_rank).filter(|_| place.upper > place.lower);
+    place.between(lower, upper.unwrap_or(lower))
+}
+
+/// So few values are sorted as quickly as any of them is found.
+const FEW: usize = 16;
+
+/// Where a quantile lies among ranked values: between two neighbours.
+struct Place {
+    lower: usize,
+    upper: usize,
+    weight: f64,
+}
+
+impl Place {
+    /// Of the `q`-quantile, 0..1, among so many.
+    fn new(q: f64, len: usize) -> Self {
+        let last = len.saturating_sub(1) as f64;
+        let rank = q * last;
+        let lower = rank.floor().max(0.0);
+        Place { lower: lower as usize, upper: (lower + 1.0).min(last) as usize, weight: rank - rank.floor() }
+    }
+
+    fn between(&self, lower: f64, upper: f64) -> f64 {
+        lower * (1.0 - self.weight) + upper * self.weight
+    }
 }
 
 /// The `q`-quantile, 0..1, of values in the order of [`sliding::by_rank`].
 pub(super) fn quantile_of_sorted(q: f64, values: &[f64]) -> f64 {
-    let last = values.len().saturating_sub(1) as f64;
-    let rank = q * last;
-    let lower = rank.floor().max(0.0);
-    let upper = (lower + 1.0).min(last);
-    let weight = rank - rank.floor();
-    let at = |i: f64| values.get(i as usize).copied().unwrap_or(f64::NAN);
-    at(lower) * (1.0 - weight) + at(upper) * weight
+    let place = Place::new(q, values.len());
+    let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
+    place.between(at(place.lower), at(place.upper))
 }
 
 /// `quantile_over_time(q, m)`

@@ -332,6 +332,17 @@ proptest! {
     }
 
     #[test]
+    fn a_selected_quantile_is_that_of_sorted_values(
+        values in prop::collection::vec(any_value(), 1..60),
+        q in prop_oneof![0.0..=1.0f64, Just(0.0), Just(0.5), Just(1.0)],
+    ) {
+        let mut sorted = values.clone();
+        sorted.sort_by(sliding::by_rank);
+        let got = quantile(q, &mut values.clone());
+        prop_assert_eq!(bits(got), bits(over_time::quantile_of_sorted(q, &sorted)));
+    }
+
+    #[test]
     fn quantiles_lie_between_the_extremes(mut values in prop::collection::vec(-1e6..1e6f64, 1..30), q in 0.0..=1.0f64) {
         let result = quantile(q, &mut values);
         prop_assert!(result >= values[0] - 1e-6 && result <= values[values.len() - 1] + 1e-6);

@@ -14,6 +14,7 @@ use super::super::limits::Helper;
 use super::super::steps::StepVector;
 use super::{Eval, Sink};
 use crate::clock::Stopwatch;
+use crate::model::Value;
 use crate::tsdb::Series;
 
 /// Makes the row of one series at a time.
@@ -145,7 +146,7 @@ fn hand_over(
                 Turn::Over => return Err(EvalError::Canceled),
             }
         };
-        chunk.hand_over(eval, board.part(wanted), sink)?;
+        chunk.hand_over(eval, board.part(wanted), board.steps, sink)?;
         board.give_back(chunk);
     }
     Ok(())
@@ -154,58 +155,83 @@ fn hand_over(
 /// Rows of some neighbouring series.
 #[derive(Default)]
 struct Chunk {
-    /// The first `len` count; the others are kept for their memory.
     made: Vec<Made>,
-    len: usize,
+    /// The rows themselves, as many as `made` and maybe more: those are kept for their memory. Of one step, there is but
+    /// one, and what it was is in `made`: a thread reads few bytes quickly that another has written.
+    rows: Vec<StepVector>,
+    /// What came up, before which of the rows.
+    notes: Vec<(usize, Note, Span)>,
     failed: Option<EvalError>,
     /// Samples read, and the most held at once.
     report: (u64, usize),
 }
 
-/// What was made of one series.
+/// A row.
 struct Made {
-    /// Its number in the chunk.
+    /// The number of its series in the chunk.
     series: usize,
-    /// Whether the name is dropped; nothing when there is no row.
-    dropped: Option<bool>,
-    row: StepVector,
-    /// What came up with it.
-    notes: Vec<(Note, Span)>,
+    /// Whether the name is dropped.
+    dropped: bool,
+    /// The value of a row of one step.
+    value: Option<Value>,
 }
 
 impl Chunk {
+    /// The place of a row.
+    fn row(&mut self, n: usize, steps: usize) -> Option<&mut StepVector> {
+        let place = if steps == 1 { 0 } else { n };
+        if self.rows.len() <= place {
+            self.rows.push(StepVector::empty(steps));
+        }
+        self.rows.get_mut(place)
+    }
+
     fn fill(&mut self, eval: &Eval<'_>, leaf: &mut impl Leaf, part: &[Arc<dyn Series>], steps: usize) {
-        self.len = 0;
+        self.made.clear();
         for (series, s) in part.iter().enumerate() {
-            if self.len == self.made.len() {
-                let row = StepVector::empty(steps);
-                self.made.push(Made { series, dropped: None, row, notes: Vec::new() });
-            }
-            let Some(made) = self.made.get_mut(self.len) else { break };
+            let n = self.made.len();
+            let Some(row) = self.row(n, steps) else { break };
             let known = eval.notes.borrow().len();
-            match leaf.row(&**s, &mut made.row) {
-                Ok(dropped) => (made.series, made.dropped) = (series, dropped),
+            match leaf.row(&**s, row) {
+                Ok(Some(dropped)) => {
+                    let value = if steps == 1 { row.value(0) } else { None };
+                    self.made.push(Made { series, dropped, value });
+                }
+                Ok(None) => {}
                 Err(e) => {
                     self.failed = Some(e);
                     break;
                 }
             }
-            made.notes = eval.notes.borrow().since(known);
-            if made.dropped.is_some() || !made.notes.is_empty() {
-                self.len += 1;
-            }
+            let said = eval.notes.borrow();
+            self.notes.extend(said.iter().skip(known).map(|(note, span)| (n, note.clone(), *span)));
         }
         self.report = eval.budget.report();
     }
 
-    fn hand_over(&mut self, eval: &Eval<'_>, part: &[Arc<dyn Series>], sink: Sink<'_>) -> Result<(), EvalError> {
+    fn hand_over(
+        &mut self,
+        eval: &Eval<'_>,
+        part: &[Arc<dyn Series>],
+        steps: usize,
+        sink: Sink<'_>,
+    ) -> Result<(), EvalError> {
         eval.budget.take_report(self.report)?;
-        for made in self.made.iter_mut().take(self.len) {
-            made.notes.drain(..).for_each(|(note, span)| eval.note(note, span));
-            if let (Some(dropped), Some(s)) = (made.dropped, part.get(made.series)) {
-                sink(s.labels(), dropped, &mut made.row)?;
+        let mut notes = std::mem::take(&mut self.notes).into_iter().peekable();
+        for n in 0..self.made.len() {
+            while let Some((_, note, span)) = notes.next_if(|(before, ..)| *before <= n) {
+                eval.note(note, span);
             }
+            let Some(made) = self.made.get_mut(n) else { break };
+            let (series, dropped, value) = (made.series, made.dropped, made.value.take());
+            let (Some(row), Some(s)) = (self.row(n, steps), part.get(series)) else { break };
+            if steps == 1 {
+                row.reset();
+                value.into_iter().for_each(|v| row.set_value(0, v));
+            }
+            sink(s.labels(), dropped, row)?;
         }
+        notes.for_each(|(_, note, span)| eval.note(note, span));
         self.failed.take().map_or(Ok(()), Err)
     }
 }

@@ -207,36 +207,44 @@ impl Rank<'_, '_> {
 
     fn quantiles(&self, groups: &Groups<'_>, members: &[Vec<usize>], sink: Sink<'_>) -> Result<(), EvalError> {
         let mut row = StepVector::empty(self.grid.len());
-        let mut values = Vec::new();
+        let mut columns: [Vec<f64>; STEPS_AT_ONCE] = Default::default();
         for (labels, rows) in groups.labels.iter().zip(members) {
             row.reset();
-            let mut dropped = false;
-            for step in 0..self.grid.len() {
-                self.eval.budget.tick()?;
-                values.clear();
-                for i in rows {
-                    match self.block.float(*i, step) {
-                        Some(v) => values.push(v),
-                        None if self.block.histogram(*i, step).is_some() => {
-                            self.eval.note(Note::HistogramIgnoredInAggregation("quantile"), self.span);
-                        }
-                        None => {}
-                    }
-                }
-                if !values.is_empty() {
-                    row.set(step, func::quantile(self.column.at(step), &mut values));
+            for first in (0..self.grid.len()).step_by(STEPS_AT_ONCE) {
+                self.eval.env.cancel.check()?;
+                self.gather(rows, first, &mut columns);
+                for (step, values) in (first..).zip(&mut columns).filter(|(_, values)| !values.is_empty()) {
+                    row.set(step, func::quantile(self.column.at(step), values));
                 }
             }
-            for i in rows {
-                dropped |= self.block.heads.get(*i).is_some_and(|h| h.dropped);
-            }
+            let dropped = rows.iter().any(|i| self.block.heads.get(*i).is_some_and(|h| h.dropped));
             if row.any() {
                 sink(labels, dropped, &mut row)?;
             }
         }
         Ok(())
     }
+
+    /// The floats of some rows at some neighbouring steps, which lie side by side in memory.
+    fn gather(&self, rows: &[usize], first: usize, columns: &mut [Vec<f64>; STEPS_AT_ONCE]) {
+        columns.iter_mut().for_each(Vec::clear);
+        let steps = first..self.grid.len().min(first + STEPS_AT_ONCE);
+        for i in rows {
+            for (step, values) in steps.clone().zip(columns.iter_mut()) {
+                match self.block.float(*i, step) {
+                    Some(v) => values.push(v),
+                    None if self.block.histogram(*i, step).is_some() => {
+                        self.eval.note(Note::HistogramIgnoredInAggregation("quantile"), self.span);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
 }
+
+/// Floats that a line of the processor's cache holds.
+const STEPS_AT_ONCE: usize = 8;
 
 /// `count_values`: a series for every value that occurs, with the number of series that have it.
 pub(super) fn count_values(
