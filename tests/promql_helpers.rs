@@ -31,7 +31,7 @@ fn storage() -> MemoryStorage {
         for k in 0..SAMPLES {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let dice = seed >> 40;
-            total = if dice % 97 == 0 { 0.1 } else { total + (dice % 1_000) as f64 * 0.1 };
+            total = if dice.is_multiple_of(97) { 0.1 } else { total + (dice % 1_000) as f64 * 0.1 };
             let value = match (i % 10, dice % 50) {
                 (3, 0..9) => continue,
                 (4, 1) => Value::Float(STALE_NAN),
