@@ -123,6 +123,11 @@ impl Helpers {
         Helpers(AtomicUsize::new(threads))
     }
 
+    /// As many threads as there are processors beside the caller's own.
+    pub fn of_this_machine() -> Self {
+        Helpers::new(std::thread::available_parallelism().map_or(0, |n| n.get() - 1))
+    }
+
     /// Takes one, when there is one.
     pub(crate) fn take(&self) -> Option<Helper<'_>> {
         let less = |free: usize| free.checked_sub(1);

@@ -64,13 +64,12 @@ impl Queries {
     /// A gate.
     pub fn new(options: QueryOptions) -> Self {
         let gate = Arc::new(Semaphore::new(options.concurrency.max(1)));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Queries {
             options,
             gate,
             default_step: 60_000.into(),
             asked: AskedQueries::default(),
-            helpers: Arc::new(Helpers::new(cores - 1)),
+            helpers: Arc::new(Helpers::of_this_machine()),
         }
     }
 

@@ -185,8 +185,14 @@ fn unpack_words(bytes: &[u8], width: usize, n: usize, mut put: impl FnMut(usize,
         put(i, (word >> (bit & 7)) & keep);
         bit += width;
     }
+    // Fewer than 8 bytes are left from where the next value begins.
+    let from = (whole * width) >> 3;
+    let mut rest = [0u8; 16];
+    rest.iter_mut().zip(bytes.get(from..).unwrap_or_default()).for_each(|(to, b)| *to = *b);
     for i in whole..n {
-        put(i, (padded(bytes, (i * width) >> 3) >> ((i * width) & 7)) as u64 & keep);
+        let bit = i * width;
+        let word = rest.get((bit >> 3) - from..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b));
+        put(i, (word >> (bit & 7)) & keep);
     }
 }
 

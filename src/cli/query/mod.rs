@@ -25,7 +25,7 @@ use crate::clock::Stopwatch;
 use crate::datasource::QueryError;
 use crate::model::{Labels, duration, number};
 use crate::promql::plan::NodeKind;
-use crate::promql::{CompileOptions, EvalEnv, Evaluated, Features, Plan, PromqlError, QueryValue, compile};
+use crate::promql::{CompileOptions, EvalEnv, Evaluated, Features, Helpers, Plan, PromqlError, QueryValue, compile};
 use crate::server::api::encode;
 use crate::server::json::Json;
 use crate::server::time::{parse_duration, parse_time, rfc3339};
@@ -196,7 +196,8 @@ impl Query {
         let when = self.when(source.now())?;
         let server = source.server();
         let querier = source.querier(when.bounds().1);
-        let env = EvalEnv { profile: self.explain, ..EvalEnv::default() };
+        let helpers = Some(Arc::new(Helpers::of_this_machine()));
+        let env = EvalEnv { profile: self.explain, helpers, ..EvalEnv::default() };
         let watch = Stopwatch::start();
         let evaluated = match when {
             When::At(t) => querier.instant(&plan, t, &env),
