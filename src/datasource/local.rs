@@ -25,4 +25,8 @@ impl Querier for LocalQuerier {
     fn range(&self, plan: &Plan, start: i64, end: i64, step: i64, env: &EvalEnv) -> Result<Evaluated, QueryError> {
         Ok(plan.range(&*self.0, start, end, step, env)?)
     }
+
+    fn waits(&self) -> bool {
+        false
+    }
 }

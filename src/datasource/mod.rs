@@ -41,4 +41,9 @@ pub trait Querier: Send + Sync {
     /// # Errors
     /// Why there is no answer.
     fn range(&self, plan: &Plan, start: i64, end: i64, step: i64, env: &EvalEnv) -> Result<Evaluated, QueryError>;
+
+    /// Whether answers come from elsewhere, so that a call waits: it needs a thread that may block.
+    fn waits(&self) -> bool {
+        true
+    }
 }

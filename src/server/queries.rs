@@ -108,29 +108,29 @@ impl Queries {
         self.asked.compiled(query, &CompileOptions { features: self.options.features })
     }
 
-    /// As [`Queries::run`], for work that is done again and again: when it was short the last time, it is done at once on
-    /// the thread that has read the request. Handing it to another thread and back can take longer than the work.
+    /// As [`Queries::run`], for work that is done again and again: when it was short the last time, and waits for nothing,
+    /// it is done at once on the thread that has read the request. Handing it to another thread and back can take longer
+    /// than the work.
     ///
     /// # Errors
     /// As [`Queries::run`].
     pub async fn run_known<T: Send + 'static>(
         &self,
-        cost: impl Fn(&Asked) -> &Cost + Send + 'static,
-        asked: Arc<Asked>,
+        work: Work,
         timeout: Option<i64>,
         query: impl Fn(EvalEnv) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        if cost(&asked).is_short()
+        if work.may_stay()
             && timeout.is_none_or(|ms| u128::try_from(ms).is_ok_and(|ms| ms > NO_LONGER_SHORT.as_millis()))
             && let Ok(_place) = self.gate.try_acquire()
         {
             let stop = CancelToken::with_timeout(NO_LONGER_SHORT);
-            let done = timed(cost(&asked), || query(self.env(stop.clone())));
+            let done = work.timed(|| query(self.env(stop.clone())));
             if stop.check().is_ok() || done.is_ok() {
                 return done;
             }
         }
-        self.run(timeout, move |env| timed(cost(&asked), || query(env))).await
+        self.run(timeout, move |env| work.timed(|| query(env))).await
     }
 
     /// Runs `query` on a thread that may block, when there is room. `timeout` (milliseconds) shortens the usual one. If
@@ -164,12 +164,28 @@ impl Queries {
     }
 }
 
-/// Does the work and notes what it cost.
-fn timed<T>(cost: &Cost, work: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
-    let watch = Stopwatch::start();
-    let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()));
-    cost.note(watch.elapsed());
-    done
+/// Work that is done again and again.
+pub struct Work {
+    /// The query.
+    pub asked: Arc<Asked>,
+    /// Which of its costs this is.
+    pub cost: fn(&Asked) -> &Cost,
+    /// Whether it waits for something, such as a remote datasource.
+    pub waits: bool,
+}
+
+impl Work {
+    fn may_stay(&self) -> bool {
+        !self.waits && (self.cost)(&self.asked).is_short()
+    }
+
+    /// Does the work and notes what it cost.
+    fn timed<T>(&self, work: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
+        let watch = Stopwatch::start();
+        let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()));
+        (self.cost)(&self.asked).note(watch.elapsed());
+        done
+    }
 }
 
 fn panicked() -> ApiError {
@@ -205,34 +221,36 @@ mod tests {
         assert_eq!(queries.run(None, |_| Ok(7)).await, Ok(7));
     }
 
+    fn work(asked: &Arc<Asked>, waits: bool) -> Work {
+        Work { asked: asked.clone(), cost: |a| &a.instant, waits }
+    }
+
     #[tokio::test]
     async fn short_work_stays_on_its_thread_until_it_is_not_short() {
         let queries = Queries::new(QueryOptions::default());
         let asked = queries.compiled("up").unwrap();
         let here = std::thread::current().id();
-        let elsewhere = |slow: bool| {
-            let run = queries.run_known(
-                |a| &a.instant,
-                asked.clone(),
-                None,
-                move |env| {
-                    while slow && std::thread::current().id() == here {
-                        env.cancel.check()?;
-                    }
-                    Ok(std::thread::current().id() != here)
-                },
-            );
+        let elsewhere = |slow: bool, waits: bool| {
+            let run = queries.run_known(work(&asked, waits), None, move |env| {
+                while slow && std::thread::current().id() == here {
+                    env.cancel.check()?;
+                }
+                Ok(std::thread::current().id() != here)
+            });
             async { run.await.unwrap() }
         };
         // Nothing is known at first.
-        assert!(elsewhere(false).await);
+        assert!(elsewhere(false, false).await);
         asked.instant.note(Duration::from_micros(9));
-        assert!(!elsewhere(false).await);
+        assert!(!elsewhere(false, false).await);
+        // What waits would hold up others.
+        asked.instant.note(Duration::from_micros(9));
+        assert!(elsewhere(false, true).await);
         // It gets slow: it is begun again elsewhere and stays there.
         asked.instant.note(Duration::from_micros(9));
-        assert!(elsewhere(true).await);
+        assert!(elsewhere(true, false).await);
         asked.instant.note(Duration::from_secs(1));
-        assert!(elsewhere(false).await);
+        assert!(elsewhere(false, false).await);
     }
 
     #[tokio::test]
@@ -240,9 +258,8 @@ mod tests {
         let queries = Queries::new(QueryOptions::default());
         let asked = queries.compiled("up").unwrap();
         for short in [false, true] {
-            asked.range.note(if short { Duration::from_micros(9) } else { Duration::from_secs(1) });
-            let outcome =
-                queries.run_known(|a| &a.range, asked.clone(), None, |_| -> Result<(), _> { panic!("x") }).await;
+            asked.instant.note(if short { Duration::from_micros(9) } else { Duration::from_secs(1) });
+            let outcome = queries.run_known(work(&asked, false), None, |_| -> Result<(), _> { panic!("x") }).await;
             assert_eq!(outcome, Err(panicked()));
             assert_eq!(queries.free(), queries.options().concurrency);
         }

@@ -15,6 +15,7 @@ use crate::server::app::App;
 use crate::server::asked::Asked;
 use crate::server::error::ApiError;
 use crate::server::json::Json;
+use crate::server::queries::Work;
 use crate::server::time::{MAX_TIME, MIN_TIME};
 
 use super::Params;
@@ -32,17 +33,13 @@ pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Resp
     let plan = asked.plan.clone();
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
+    let work = Work { asked, cost: |asked| &asked.instant, waits: querier.waits() };
     let answer = app
         .queries
-        .run_known(
-            |asked| &asked.instant,
-            asked,
-            timeout,
-            move |env| {
-                let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
-                Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
-            },
-        )
+        .run_known(work, timeout, move |env| {
+            let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
+            Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
+        })
         .await?;
     Ok(send(answer).await)
 }
@@ -70,25 +67,19 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
     let plan = asked.plan.clone();
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
+    let work = Work { asked, cost: |asked| &asked.range, waits: querier.waits() };
     let answer = app
         .queries
-        .run_known(
-            |asked| &asked.range,
-            asked,
-            timeout,
-            move |env| {
-                let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
-                    // The type is the query's fault, not the evaluation's.
-                    QueryError::Evaluation(EvalError::Execution(text))
-                        if text.starts_with("invalid expression type") =>
-                    {
-                        ApiError::parameter("query", text)
-                    }
-                    e => e.into(),
-                })?;
-                Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
-            },
-        )
+        .run_known(work, timeout, move |env| {
+            let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
+                // The type is the query's fault, not the evaluation's.
+                QueryError::Evaluation(EvalError::Execution(text)) if text.starts_with("invalid expression type") => {
+                    ApiError::parameter("query", text)
+                }
+                e => e.into(),
+            })?;
+            Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
+        })
         .await?;
     Ok(send(answer).await)
 }
