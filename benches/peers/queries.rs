@@ -143,6 +143,7 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], load: &mut Loa
     let count = load.series.len();
     let last = start + (options.samples as i64 - 1) * INTERVAL;
     servers.iter().for_each(|s| wait_until_visible(client, s, count, last));
+    std::thread::sleep(AT_REST);
     let samples = (count * options.samples) as f64;
     println!(
         "\n## Remote write, {} data: {count} series x {} samples, {SERIES_PER_REQUEST} series x {PER_REQUEST} samples a request\n",
@@ -160,6 +161,9 @@ fn ingest(options: &Options, client: &Client, servers: &[Server], load: &mut Loa
         );
     }
 }
+
+/// What is resident is looked at so long after the work: each server has its own time at which it gives memory back.
+const AT_REST: Duration = Duration::from_secs(5);
 
 /// What was written is seen by queries at once or some seconds later (VictoriaMetrics): until then, what is timed would
 /// be answers about nothing.
@@ -216,6 +220,7 @@ fn compare(options: &Options, client: &Client, servers: &[Server], load: &Load, 
         median(&mut over_vm.clone()),
         least(&over_vm)
     );
+    std::thread::sleep(AT_REST);
     println!("\n| server | resident MB after the queries |\n|---|---:|");
     for s in servers {
         println!("| {} | {:.0} |", s.kind.name(), s.resident_bytes() as f64 / 1e6);
