@@ -1,4 +1,5 @@
-//! Answers of many pieces: complete over a plain connection and a compressed one, and no trouble when the client leaves.
+//! Answers of many pieces: complete over a plain connection and a compressed one; and others are served when a client leaves
+//! in the middle.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -104,7 +105,7 @@ fn a_large_answer_is_complete_plain_and_compressed() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_costs_nothing() {
+fn clients_that_leave_in_the_middle_of_an_answer_are_forgotten() {
     let home = Home::new(&[("watchbell.yaml", "{}")]);
     let (server, start) = filled(&home);
     let path = format!("/api/v1/query_range?query=m&start={}&end={}&step=1", start / 1_000, start / 1_000 + 10_000);

@@ -178,7 +178,9 @@ fn helpers_change_nothing_but_the_time() {
     ] {
         let alone = told(&evaluate(query, &storage, &EvalEnv::default()));
         for threads in [1, 3] {
-            let together = told(&evaluate(query, &storage, &with_helpers(threads)));
+            // Where many series are read, a helper does read some.
+            let watched = Watched::new(&storage, Some(Flaw::WaitForAnother));
+            let together = told(&evaluate(query, &watched, &with_helpers(threads)));
             // Not `assert_eq`: these are megabytes.
             assert!(alone == together, "{query} with {threads} helpers");
         }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,10 +13,6 @@ use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOp
 
 use super::log::{self, LogFormat, LogLevel};
 use super::{duration_arg, fail};
-
-/// A thread for work that may block ends when it has had none for so long: what it has freed goes back with it. With the
-/// usual ten seconds, a large query's memory stays that long.
-const IDLE_THREAD: Duration = Duration::from_secs(2);
 
 /// Run the service.
 ///
@@ -120,8 +115,7 @@ impl Run {
             println!("SUCCESS: {} rule groups with {rules} rules", prepared.groups.len());
             return ExitCode::SUCCESS;
         }
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.enable_all().thread_keep_alive(IDLE_THREAD).build();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let result = match runtime {
             Ok(runtime) => runtime.block_on(serve(options, prepared)),
             Err(e) => return fail(&e),

@@ -36,7 +36,7 @@ pub(super) trait Task: Sync {
 
 /// So long a thread works alone before it knows what a series costs.
 const ALONE: Duration = Duration::from_micros(150);
-/// Less work than this is not worth a helper: to start one takes a tenth of it.
+/// For each helper so much work has to be left: starting one, and what it hands over, has a price.
 const WORTH_HELP: Duration = Duration::from_micros(400);
 /// Work that is handed over at once.
 const CHUNK: Duration = Duration::from_micros(100);
@@ -91,14 +91,12 @@ impl Share {
     fn of(taken: Duration, done: usize, left: usize) -> Option<Share> {
         let each = taken.as_nanos() / done.max(1) as u128;
         let ahead = each.saturating_mul(left as u128);
-        if taken < ALONE || ahead < WORTH_HELP.as_nanos() {
+        // The last series is this thread's.
+        if taken < ALONE || ahead < WORTH_HELP.as_nanos() || left < 2 {
             return None;
         }
-        let most = left.saturating_sub(1).min(MAX_HELPERS);
+        let most = (left - 1).min(MAX_HELPERS);
         let helpers = usize::try_from(ahead / WORTH_HELP.as_nanos()).unwrap_or(most).min(most);
-        if helpers == 0 {
-            return None;
-        }
         // Towards the end nobody is to wait long for the last chunk.
         let even = left / (4 * (helpers + 1));
         let chunk = usize::try_from(CHUNK.as_nanos() / each.max(1)).unwrap_or(CHUNK_SERIES);

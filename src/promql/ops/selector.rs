@@ -19,8 +19,7 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
         return smoothed(eval, s, &reading, sink);
     }
     if reading.len() == 1 && !s.tell_resets {
-        let mut row = StepVector::empty(1);
-        return at_one_time(eval, s, reading.start, &mut row, sink);
+        return at_one_time(eval, s, reading.start, sink);
     }
     let (mint, maxt) = (oldest(reading.start, eval), reading.last());
     let series = reader::select(eval, &s.matchers, mint, maxt)?;
@@ -96,13 +95,8 @@ fn oldest(t: i64, eval: &Eval<'_>) -> i64 {
     t.saturating_sub(eval.env.lookback_ms).saturating_add(1)
 }
 
-fn at_one_time(
-    eval: &Eval<'_>,
-    s: &SelectorNode,
-    t: i64,
-    row: &mut StepVector,
-    sink: Sink<'_>,
-) -> Result<(), EvalError> {
+fn at_one_time(eval: &Eval<'_>, s: &SelectorNode, t: i64, sink: Sink<'_>) -> Result<(), EvalError> {
+    let mut row = StepVector::empty(1);
     let mint = oldest(t, eval);
     for series in reader::select(eval, &s.matchers, mint, t)?.iter() {
         eval.budget.tick()?;
@@ -114,7 +108,7 @@ fn at_one_time(
             None => continue,
         }
         eval.count_read(1);
-        sink(series.labels(), false, row)?;
+        sink(series.labels(), false, &mut row)?;
     }
     Ok(())
 }
