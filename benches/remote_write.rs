@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use watchbell::clock::SystemClock;
 use watchbell::ingest::exposition::Format;
 use watchbell::ingest::remote_write::{Protocol, ReceiveLimits, Receiver, WriteHeaders, encode};
 use watchbell::ingest::scrape::ScrapeSettings;
@@ -79,7 +81,7 @@ fn remote_write(c: &mut Criterion) {
             b.iter_custom(|iterations| {
                 let mut total = std::time::Duration::ZERO;
                 for _ in 0..iterations {
-                    let receiver = Receiver::new(Tsdb::in_memory(), ReceiveLimits::default());
+                    let receiver = Receiver::new(Tsdb::in_memory(), ReceiveLimits::default(), Arc::new(SystemClock));
                     let headers = WriteHeaders { content_type: protocol.content_type(), content_encoding: "snappy" };
                     let (first, rest) = bodies.split_at(warm);
                     let write = |body: &Vec<u8>| black_box(receiver.receive(headers, body).unwrap());

@@ -29,6 +29,7 @@ mod receivers_email;
 mod receivers_http;
 mod reload;
 mod remote_datasource;
+mod remote_write_receive;
 mod remote_write_send;
 mod routing_peers;
 mod rule_files;

@@ -47,7 +47,9 @@ fn store(tsdb: &Tsdb, request: &Request) {
         content_type: request.header("content-type"),
         content_encoding: request.header("content-encoding"),
     };
-    Receiver::new(tsdb.clone(), ReceiveLimits::default()).receive(headers, &request.body).unwrap();
+    Receiver::new(tsdb.clone(), ReceiveLimits::default(), Arc::new(SystemClock))
+        .receive(headers, &request.body)
+        .unwrap();
 }
 
 fn stored(tsdb: &Tsdb) -> Vec<(String, Vec<i64>)> {

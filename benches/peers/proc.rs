@@ -69,7 +69,8 @@ pub fn start(kind: Kind, dir: &Path, rule_files: &[PathBuf], client: &Client) ->
             let mut c = Command::new(env!("CARGO_BIN_EXE_watchbell"));
             c.arg("run")
                 .arg(format!("--config.file={}", config(&home, rule_files, &own).display()))
-                .arg(format!("--web.listen-address={listen}"));
+                .arg(format!("--web.listen-address={listen}"))
+                .arg("--web.enable-remote-write-receiver");
             c
         }
     };

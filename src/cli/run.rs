@@ -35,8 +35,8 @@ pub struct Run {
     /// Allow reload and shutdown by HTTP.
     #[arg(long = "web.enable-lifecycle")]
     lifecycle: bool,
-    /// Accepted for Prometheus' sake: remote writes are always taken in.
-    #[arg(long = "web.enable-remote-write-receiver", hide = true)]
+    /// Take in remote writes at /api/v1/write.
+    #[arg(long = "web.enable-remote-write-receiver")]
     remote_write_receiver: bool,
     /// Data directory [default: the configuration's, else data].
     #[arg(long = "storage.tsdb.path", alias = "storage.path", value_name = "DIR")]
@@ -139,6 +139,7 @@ impl Run {
             listen_address: self.listen_address.clone(),
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
+            remote_write_receiver: self.remote_write_receiver,
             data_dir: self.data_dir.clone(),
             retention: self.retention,
             query: QueryOptions {
@@ -167,6 +168,7 @@ impl Run {
             flag("web.listen-address", self.listen_address.clone().unwrap_or_default()),
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
+            flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
             flag("storage.tsdb.path", path(&self.data_dir)),
             flag("storage.tsdb.retention.time", self.retention.map(duration::format).unwrap_or_default()),
             flag("query.lookback-delta", duration::format(self.query.lookback)),

@@ -56,6 +56,8 @@ pub struct Service {
     pub external_url: String,
     /// Whether `/-/reload` and `/-/quit` may be used.
     pub lifecycle: bool,
+    /// Whether remote writes are taken in.
+    pub remote_write_receiver: bool,
     /// How long samples are kept, milliseconds.
     pub retention: i64,
 }

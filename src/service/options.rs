@@ -28,6 +28,8 @@ pub struct ServiceOptions {
     pub external_url: Option<String>,
     /// `--web.enable-lifecycle`
     pub lifecycle: bool,
+    /// `--web.enable-remote-write-receiver`
+    pub remote_write_receiver: bool,
     /// `--storage.tsdb.path`; else the configuration's.
     pub data_dir: Option<PathBuf>,
     /// `--storage.tsdb.retention.time`, milliseconds; else the configuration's.
@@ -55,6 +57,7 @@ impl Default for ServiceOptions {
             listen_address: None,
             external_url: None,
             lifecycle: false,
+            remote_write_receiver: false,
             data_dir: None,
             retention: None,
             query: QueryOptions::default(),

@@ -18,6 +18,7 @@ use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::Options;
 use crate::engine::live::{Live, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeStore};
+use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::model::Diagnostic;
 use crate::net::NetError;
@@ -34,7 +35,7 @@ use super::courier::ConfiguredCourier;
 use super::options::ServiceOptions;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
-use super::send_metrics::SendMetrics;
+use super::send_metrics::{ReceiveMetrics, SendMetrics};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -160,7 +161,7 @@ impl Service {
             service: describe(&options, &prepared, &external_url, clock.now()),
             config: ArcSwap::from_pointee(view(&prepared, clock.now())),
             queries: Queries::new(options.query.clone()),
-            receiver: crate::ingest::remote_write::Receiver::new(parts.storage.clone(), Default::default()),
+            receiver: Receiver::new(parts.storage.clone(), ReceiveLimits::default(), clock.clone()),
             storage: parts.storage,
             querier,
             registry: Registry::new(),
@@ -174,6 +175,7 @@ impl Service {
         app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
         app.registry.register(courier.clone());
         app.registry.register(Arc::new(SendMetrics(writers.clone())));
+        app.registry.register(Arc::new(ReceiveMetrics(Arc::downgrade(&app))));
 
         let (end, ended) = watch::channel(false);
         let forwarder = courier.clone();
@@ -379,6 +381,7 @@ fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, n
         flags: options.flags.clone(),
         external_url: external_url.to_owned(),
         lifecycle: options.lifecycle,
+        remote_write_receiver: options.remote_write_receiver,
         retention: retention(options, prepared),
     }
 }

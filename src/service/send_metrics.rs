@@ -1,9 +1,10 @@
-//! What remote write sends, as metrics.
+//! What remote write sends, and what it takes in, as metrics.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::ingest::remote_write::send::{RemoteWriters, SendCounters};
+use crate::server::App;
 use crate::server::metrics::{Collect, Exposition, Kind};
 
 /// Writes what the endpoints of remote write count.
@@ -74,6 +75,21 @@ impl Collect for SendMetrics {
                 }
             });
         }
+    }
+}
+
+/// Writes how much the requests of remote write that are under way hold.
+pub struct ReceiveMetrics(pub Weak<App>);
+
+impl Collect for ReceiveMetrics {
+    fn collect(&self, out: &mut Exposition) {
+        let Some(app) = self.0.upgrade().filter(|app| app.service.remote_write_receiver) else { return };
+        let (held, turned_away) = app.receiver.load();
+        let (name, help) = ("watchbell_remote_write_receiver_held_bytes", "Bytes that remote writes under way hold.");
+        out.family(name, Kind::Gauge, help, |f| f.sample(&[], held as f64));
+        let name = "watchbell_remote_write_receiver_turned_away_total";
+        let help = "Remote writes answered 503 because those under way left no room.";
+        out.family(name, Kind::Counter, help, |f| f.sample(&[], turned_away as f64));
     }
 }
 

@@ -33,13 +33,18 @@ impl Home {
 
     /// Starts the server and waits until it is ready.
     pub fn start(&self) -> Server {
+        self.start_with(&["--web.enable-lifecycle", "--web.enable-remote-write-receiver"])
+    }
+
+    /// The same with other flags than usual.
+    pub fn start_with(&self, flags: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
         command
             .arg("run")
             .arg(format!("--config.file={}", self.path().join("watchbell.yaml").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
             .arg(format!("--storage.tsdb.path={}", self.path().join("data").display()))
-            .arg("--web.enable-lifecycle");
+            .args(flags);
         Server(Peer::start(&mut command, self.port, "/-/ready"))
     }
 }

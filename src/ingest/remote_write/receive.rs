@@ -4,14 +4,15 @@
 //! they came, and the batch is committed once. Labels are read only of series that the receiver does not remember, and
 //! made only of series that are new.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::Protocol;
+use super::admission::{Admission, Admitted};
 use super::memo::SeriesMemo;
 use super::row::{Row, SymbolError, Symbols};
+use crate::clock::Clock;
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::{Labels, METRIC_NAME, Value};
 use crate::tsdb::{AppendError, Appender, Metadata, MetricType, SeriesRef, Tsdb};
@@ -31,6 +32,8 @@ pub struct ReceiveLimits {
     pub label_name: usize,
     /// Bytes of a label's value.
     pub label_value: usize,
+    /// Bytes that all requests under way may hold together: bodies, messages, and samples on their way into the store.
+    pub in_flight: usize,
 }
 
 impl Default for ReceiveLimits {
@@ -42,6 +45,7 @@ impl Default for ReceiveLimits {
             labels: 256,
             label_name: 1 << 10,
             label_value: 64 << 10,
+            in_flight: 512 << 20,
         }
     }
 }
@@ -81,7 +85,7 @@ impl Written {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct WriteError {
-    /// The HTTP status: 400 makes senders drop the request, 500 makes them send it again.
+    /// The HTTP status: 400 makes senders drop the request, 500 and 503 make them send it again.
     pub status: u16,
     /// The first thing that is wrong.
     pub message: String,
@@ -95,24 +99,30 @@ impl WriteError {
     }
 }
 
-/// The buffer a thread keeps between requests, in bytes, at most.
-const KEPT_BUFFER: usize = 16 << 20;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+/// Buffers kept between requests, and the bytes each may have: enough that a steady stream of requests allocates nothing.
+const KEPT_BUFFERS: usize = 4;
+const KEPT_BYTES: usize = 16 << 20;
+/// What a decoded byte may take on its way: itself, and its part of the samples that wait for the commit.
+const HELD_PER_BYTE: usize = 3;
+/// Samples farther ahead than this are refused, as Prometheus does: one of them would shut its series until then.
+const MAX_AHEAD_MS: i64 = 10 * 60_000;
+const TOO_FAR_AHEAD: &str = "out of bounds: timestamp is too far in the future";
 
 /// Receives requests for one database.
 pub struct Receiver {
     tsdb: Tsdb,
     limits: ReceiveLimits,
+    clock: Arc<dyn Clock>,
     memo: Mutex<SeriesMemo>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    admission: Admission,
 }
 
 impl Receiver {
     /// A receiver that stores into `tsdb`.
-    pub fn new(tsdb: Tsdb, limits: ReceiveLimits) -> Self {
-        Receiver { tsdb, limits, memo: Mutex::default() }
+    pub fn new(tsdb: Tsdb, limits: ReceiveLimits, clock: Arc<dyn Clock>) -> Self {
+        let admission = Admission::new(limits.in_flight);
+        Receiver { tsdb, limits, clock, memo: Mutex::default(), buffers: Mutex::default(), admission }
     }
 
     /// Its limits.
@@ -120,12 +130,38 @@ impl Receiver {
         &self.limits
     }
 
+    /// Admits a request that is about to be read: what it holds is reserved on the way, and given back at its end.
+    pub fn admit(&self) -> Admitted {
+        self.admission.enter()
+    }
+
+    /// Bytes that requests under way hold, and how many requests were turned away for lack of room.
+    pub fn load(&self) -> (usize, u64) {
+        (self.admission.held(), self.admission.turned_away())
+    }
+
     /// Decodes a request and stores its samples.
     ///
     /// # Errors
     /// 415 for a content type or encoding that is not accepted, 413 for a body over the limits, 400 for a damaged
-    /// message and for samples that cannot be stored (the rest is), 500 when the store fails.
+    /// message and for samples that cannot be stored (the rest is, unless a 1.0 request has samples from the future: then
+    /// nothing is, as in Prometheus), 503 when requests under way leave no room, 500 when the store fails.
     pub fn receive(&self, headers: WriteHeaders<'_>, body: &[u8]) -> Result<Written, WriteError> {
+        let mut admitted = self.admit();
+        self.reserve(&mut admitted, body.len())?;
+        self.receive_admitted(headers, body, &mut admitted)
+    }
+
+    /// The same for a request whose body is reserved already.
+    ///
+    /// # Errors
+    /// As [`Receiver::receive`].
+    pub fn receive_admitted(
+        &self,
+        headers: WriteHeaders<'_>,
+        body: &[u8],
+        admitted: &mut Admitted,
+    ) -> Result<Written, WriteError> {
         let protocol = accepted_protocol(headers.content_type)?;
         let (encoding, limit) = (headers.content_encoding, self.limits.body);
         if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
@@ -136,59 +172,87 @@ impl Receiver {
         if body.len() > limit {
             return Err(WriteError::new(413, format!("body of {} bytes is over the limit of {limit}", body.len())));
         }
-        // Taken out while it is used, so that nothing is borrowed over the work.
-        let mut buffer = BUFFER.take();
-        let result = decompress(body, &self.limits, &mut buffer).and_then(|message| {
+        let len = decompressed_len(body, &self.limits)?;
+        self.reserve(admitted, len.saturating_mul(HELD_PER_BYTE))?;
+        // Taken out while it is used, so that nothing is locked over the work.
+        let mut buffer = self.buffers.lock().pop().unwrap_or_default();
+        let result = decompress(body, len, &mut buffer).and_then(|message| {
             // A request that comes while another one uses the memory does without.
             let mut memo = self.memo.try_lock();
-            Ingestion::new(&self.tsdb, &self.limits, memo.as_deref_mut()).run(protocol, message)
+            let bound = self.clock.now().saturating_add(MAX_AHEAD_MS);
+            Ingestion::new(&self.tsdb, &self.limits, memo.as_deref_mut(), bound).run(protocol, message)
         });
-        if buffer.capacity() <= KEPT_BUFFER {
-            BUFFER.set(buffer);
+        let mut buffers = self.buffers.lock();
+        if buffers.len() < KEPT_BUFFERS && buffer.capacity() <= KEPT_BYTES {
+            buffers.push(buffer);
         }
         result
     }
+
+    /// Reserves bytes for a request.
+    ///
+    /// # Errors
+    /// 503, which senders take as a wish to try again: requests under way leave no room.
+    pub fn reserve(&self, admitted: &mut Admitted, bytes: usize) -> Result<(), WriteError> {
+        if admitted.reserve(bytes) {
+            return Ok(());
+        }
+        let text = format!("remote writes under way hold all of the {} bytes they may hold", self.limits.in_flight);
+        Err(WriteError::new(503, text))
+    }
 }
 
-/// The protocol that a `Content-Type` names.
+/// The protocol that a `Content-Type` names; 1.0 when there is none. Judged and answered as Prometheus does.
 ///
 /// # Errors
 /// 415 when it is not one of remote write.
 pub fn accepted_protocol(content_type: &str) -> Result<Protocol, WriteError> {
+    if content_type.is_empty() {
+        return Ok(Protocol::V1);
+    }
     let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or("");
-    let unknown = || {
-        let text = format!(
-            "{content_type} protobuf message is not accepted by this server; only accepts prometheus.WriteRequest and \
-             io.prometheus.write.v2.Request"
-        );
-        WriteError::new(415, text)
-    };
-    if !media.is_empty() && !media.eq_ignore_ascii_case("application/x-protobuf") {
-        return Err(unknown());
+    if media != "application/x-protobuf" {
+        let text = format!("expected application/x-protobuf as the first (media) part, got {media} content-type");
+        return Err(WriteError::new(415, text));
     }
     for part in parts {
-        if let Some(message) = part.strip_prefix("proto=") {
-            return Protocol::parse(message).ok_or_else(unknown);
+        let Some((key, message)) = part.split_once('=') else {
+            let text = format!(
+                "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, got \
+                 {part} in {content_type} content-type"
+            );
+            return Err(WriteError::new(415, text));
+        };
+        if key == "proto" {
+            return Protocol::parse(message).ok_or_else(|| {
+                let text = format!(
+                    "got {content_type} content type; unknown remote write protobuf message {message}, supported: \
+                     prometheus.WriteRequest, io.prometheus.write.v2.Request"
+                );
+                WriteError::new(415, text)
+            });
         }
     }
     Ok(Protocol::V1)
 }
 
-fn decompress<'b>(body: &[u8], limits: &ReceiveLimits, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], WriteError> {
-    let damaged = |e: snap::Error| WriteError::new(400, format!("snappy: {e}"));
-    let len = snap::raw::decompress_len(body).map_err(damaged)?;
+/// How long the message in a body says it is, within the limits.
+fn decompressed_len(body: &[u8], limits: &ReceiveLimits) -> Result<usize, WriteError> {
+    let len = snap::raw::decompress_len(body).map_err(|e| WriteError::new(400, format!("snappy: {e}")))?;
     if len > limits.decompressed {
-        return Err(WriteError::new(
-            413,
-            format!("message of {len} bytes is over the limit of {}", limits.decompressed),
-        ));
+        let text = format!("message of {len} bytes is over the limit of {}", limits.decompressed);
+        return Err(WriteError::new(413, text));
     }
+    Ok(len)
+}
+
+fn decompress<'b>(body: &[u8], len: usize, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], WriteError> {
     if buffer.len() < len {
         buffer.resize(len, 0);
     }
     let out = buffer.get_mut(..len).unwrap_or_default();
-    snap::raw::Decoder::new().decompress(body, out).map_err(damaged)?;
+    snap::raw::Decoder::new().decompress(body, out).map_err(|e| WriteError::new(400, format!("snappy: {e}")))?;
     Ok(out)
 }
 
@@ -198,6 +262,10 @@ struct Ingestion<'t> {
     appender: Appender<'t>,
     limits: &'t ReceiveLimits,
     memo: Option<&'t mut SeriesMemo>,
+    /// Samples later than this are refused.
+    bound: i64,
+    /// Whether a sample from the future refuses the whole request.
+    all_or_nothing: bool,
     /// The labels of the current series in the form the store looks them up by.
     packed: Vec<u8>,
     /// What the current series is remembered by, where that is not a piece of the request.
@@ -219,12 +287,14 @@ struct MetadataFields<'a> {
 }
 
 impl<'t> Ingestion<'t> {
-    fn new(tsdb: &'t Tsdb, limits: &'t ReceiveLimits, memo: Option<&'t mut SeriesMemo>) -> Self {
+    fn new(tsdb: &'t Tsdb, limits: &'t ReceiveLimits, memo: Option<&'t mut SeriesMemo>, bound: i64) -> Self {
         Ingestion {
             tsdb,
             appender: tsdb.appender(),
             limits,
             memo,
+            bound,
+            all_or_nothing: false,
             packed: Vec::with_capacity(512),
             key: Vec::with_capacity(512),
             series: 0,
@@ -235,6 +305,7 @@ impl<'t> Ingestion<'t> {
     }
 
     fn run(mut self, protocol: Protocol, message: &[u8]) -> Result<Written, WriteError> {
+        self.all_or_nothing = protocol == Protocol::V1;
         match protocol {
             Protocol::V1 => self.v1(message),
             Protocol::V2 => self.v2(message),
@@ -372,6 +443,12 @@ impl<'t> Ingestion<'t> {
         t: i64,
         value: Value,
     ) -> Result<bool, WriteError> {
+        if t > self.bound {
+            if self.all_or_nothing {
+                return Err(WriteError::new(400, TOO_FAR_AHEAD));
+            }
+            return self.reject(TOO_FAR_AHEAD, row);
+        }
         let judged = match &value {
             Value::Float(v) if st == 0 => self.appender.append_ref(*series, t, *v),
             _ => self.appender.append_ref_with_st(*series, st, t, value.clone()),

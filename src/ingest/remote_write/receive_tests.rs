@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::{SystemClock, VirtualClock};
 use crate::ingest::remote_write::{encode, encode_v1};
 use crate::ingest::store::SampleRow;
 use crate::ingest::wire::WireWriter;
@@ -23,7 +24,7 @@ fn headers(protocol: Protocol) -> WriteHeaders<'static> {
 }
 
 fn receive(headers: WriteHeaders<'_>, body: &[u8], limits: &ReceiveLimits, tsdb: &Tsdb) -> Result<Written, WriteError> {
-    Receiver::new(tsdb.clone(), *limits).receive(headers, body)
+    Receiver::new(tsdb.clone(), *limits, Arc::new(SystemClock)).receive(headers, body)
 }
 
 fn write(tsdb: &Tsdb, protocol: Protocol, rows: &[SampleRow]) -> Result<Written, WriteError> {
@@ -87,7 +88,7 @@ fn samples_of_both_protocols_are_stored() {
 #[test]
 fn a_receiver_that_remembers_series_never_mixes_them_up() {
     let tsdb = Tsdb::in_memory();
-    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default());
+    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default(), Arc::new(SystemClock));
     // A name of ten letters begins, packed, with the byte that is the tag of a 1.0 label.
     let series = [
         vec![("__name__", "m"), ("abcdefghij", "x"), ("b", "1")],
@@ -143,7 +144,7 @@ fn what_cannot_be_stored_is_named_and_the_rest_is_stored() {
 #[test]
 fn remembered_series_survive_their_removal() {
     let tsdb = Tsdb::in_memory();
-    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default());
+    let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default(), Arc::new(SystemClock));
     let send = |t: i64| {
         let rows: Vec<SampleRow> =
             ["a", "b", "c"].iter().map(|x| row(&[("__name__", "m"), ("x", x)], t, t as f64)).collect();
@@ -282,5 +283,69 @@ proptest! {
             *b = byte;
         }
         let _ = write_raw(&Tsdb::in_memory(), &message);
+    }
+}
+
+#[test]
+fn samples_from_the_future_are_refused_as_prometheus_refuses_them() {
+    const MINUTE: i64 = 60_000;
+    let (a, b) = ([("__name__", "m"), ("i", "a")], [("__name__", "m"), ("i", "b")]);
+    for protocol in [Protocol::V1, Protocol::V2] {
+        let tsdb = Tsdb::in_memory();
+        let clock = Arc::new(VirtualClock::at(100 * MINUTE));
+        let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default(), clock.clone());
+        let write = |rows: &[SampleRow]| receiver.receive(headers(protocol), &encode(protocol, rows));
+        let mixed = [row(&a, 99 * MINUTE, 1.0), row(&a, 111 * MINUTE, 2.0), row(&b, 100 * MINUTE, 3.0)];
+        let refused = write(&mixed).unwrap_err();
+        assert_eq!(refused.status, 400);
+        assert!(refused.message.starts_with("out of bounds: timestamp is too far in the future"), "{refused}");
+        // 1.0 has no way to say what was stored, so nothing is; of a 2.0 request the rest is.
+        let kept: &[&str] = match protocol {
+            Protocol::V1 => &[],
+            Protocol::V2 => &[r#"{__name__="m", i="a"}: 5940000=1"#, r#"{__name__="m", i="b"}: 6000000=3"#],
+        };
+        let with_samples =
+            |all: Vec<String>| all.into_iter().filter(|l| l.contains('=') && !l.ends_with(':')).collect::<Vec<_>>();
+        assert_eq!(with_samples(stored(&tsdb, "m")), kept);
+        // The series is not shut until the clock caught up.
+        assert!(write(&[row(&a, 101 * MINUTE, 4.0), row(&b, 110 * MINUTE, 5.0)]).is_ok());
+    }
+}
+
+#[test]
+fn requests_that_find_no_room_are_told_to_come_again() {
+    let limits = ReceiveLimits { in_flight: 1000, ..ReceiveLimits::default() };
+    let receiver = Receiver::new(Tsdb::in_memory(), limits, Arc::new(SystemClock));
+    let body = encode(Protocol::V1, &[row(&[("__name__", "m")], 1, 1.0)]);
+    let mut other = receiver.admit();
+    receiver.reserve(&mut other, 990).unwrap();
+    assert_eq!(receiver.receive(headers(Protocol::V1), &body).unwrap_err().status, 503);
+    assert_eq!(receiver.load(), (990, 1));
+    drop(other);
+    receiver.receive(headers(Protocol::V1), &body).unwrap();
+    assert_eq!(receiver.load().0, 0);
+}
+
+#[test]
+fn content_types_are_judged_as_prometheus_judges_them() {
+    let v2 = "application/x-protobuf; proto=io.prometheus.write.v2.Request";
+    for (content_type, want) in [
+        ("", Ok(Protocol::V1)),
+        ("application/x-protobuf", Ok(Protocol::V1)),
+        ("application/x-protobuf;proto=prometheus.WriteRequest;q=1", Ok(Protocol::V1)),
+        (v2, Ok(Protocol::V2)),
+        ("text/plain", Err("expected application/x-protobuf as the first (media) part, got text/plain content-type")),
+        ("APPLICATION/X-PROTOBUF", Err("expected application/x-protobuf as the first")),
+        ("application/x-protobuf;proto=foo", Err("got application/x-protobuf;proto=foo content type; unknown remote")),
+        ("application/x-protobuf;x", Err("as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected")),
+    ] {
+        match (accepted_protocol(content_type), want) {
+            (Ok(got), Ok(want)) => assert_eq!(got, want),
+            (Err(got), Err(want)) => {
+                assert_eq!(got.status, 415);
+                assert!(got.message.starts_with(want), "{content_type}: {got}");
+            }
+            (got, want) => panic!("{content_type}: {got:?} for {want:?}"),
+        }
     }
 }

@@ -1,0 +1,79 @@
+//! How much memory the requests under way may hold together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A budget of bytes that requests share. Clones share it too.
+#[derive(Clone, Debug)]
+pub(super) struct Admission(Arc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    limit: usize,
+    held: AtomicUsize,
+    turned_away: AtomicU64,
+}
+
+impl Admission {
+    pub(super) fn new(limit: usize) -> Self {
+        Admission(Arc::new(Budget { limit, held: AtomicUsize::new(0), turned_away: AtomicU64::new(0) }))
+    }
+
+    /// A request, which holds nothing yet.
+    pub(super) fn enter(&self) -> Admitted {
+        Admitted { budget: self.0.clone(), bytes: 0 }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn turned_away(&self) -> u64 {
+        self.0.turned_away.load(Ordering::Relaxed)
+    }
+}
+
+/// What one request holds; given back when it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Admitted {
+    /// Takes more bytes; whether they were there to be taken.
+    pub(super) fn reserve(&mut self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
+        let taken = self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        if taken {
+            self.bytes += bytes;
+        } else {
+            self.budget.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_request_holds_another_cannot_have_until_it_ends() {
+        let admission = Admission::new(100);
+        let (mut one, mut two) = (admission.enter(), admission.enter());
+        assert!(one.reserve(40) && two.reserve(50) && one.reserve(10));
+        assert!(!two.reserve(1) && !one.reserve(usize::MAX));
+        assert_eq!((admission.held(), admission.turned_away()), (100, 2));
+        drop(one);
+        assert!(two.reserve(50));
+        drop(two);
+        assert_eq!(admission.held(), 0);
+    }
+}
