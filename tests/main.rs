@@ -27,6 +27,7 @@ mod promql_splices;
 mod query;
 mod receivers_email;
 mod receivers_http;
+mod redirects;
 mod reload;
 mod remote_datasource;
 mod remote_write_receive;

@@ -2,13 +2,15 @@
 //! configuration as it is.
 //!
 //! Everything is read strictly. An unknown key, a wrong type or a bad duration is an error with file, line and column, and
-//! all errors of a file are reported at once. Secrets are of type [`secret::Secret`], which does not print itself.
+//! all errors of a file are reported at once. Secrets are of type [`secret::Secret`], which does not print itself; what is
+//! shown of a file is its tree written anew.
 
 pub mod alerting;
 pub mod alertmanager;
 pub mod global;
 pub mod http;
 pub mod own;
+pub mod redact;
 pub mod relabel;
 pub mod remote;
 pub mod scrape;
@@ -77,7 +79,7 @@ pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// The file's text with secrets masked.
+    /// What the file says: no comments, secrets masked.
     pub masked: String,
 }
 
@@ -88,8 +90,9 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn load_str(file: &str, text: &str, env: Env) -> Result<Loaded, Vec<Diagnostic>> {
         let decoder = Decoder::new(file, text);
-        let mut config = match decoder.document() {
-            Some(node) => Config::decode(&node, &decoder),
+        let document = decoder.document();
+        let mut config = match &document {
+            Some(node) => Config::decode(node, &decoder),
             // An empty file is a configuration of defaults, as in Prometheus.
             None => (decoder.defect_count() == 0).then(Config::default),
         };
@@ -98,7 +101,7 @@ impl Config {
             config.resolve_paths(dir);
             config.global.external_labels.values_mut().for_each(|v| *v = global::expand(v, env));
         }
-        let masked = decoder.masked_source();
+        let masked = document.map(|node| decoder.shown(&node)).unwrap_or_default();
         let mut config = decoder.finish(config)?;
         let more = load_scrape_config_files(&config)?;
         config.scrape_configs.extend(more);

@@ -44,7 +44,7 @@ impl fmt::Display for HttpUrl {
 impl Decode for HttpUrl {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
         let Some(text) = node.text() else { return d.mismatch(node, "a URL") };
-        HttpUrl::parse(text).map_err(|e| d.error(node.position, e)).ok()
+        HttpUrl::parse(text).map_err(|e| d.error(node.position, untelling(text, e))).ok()
     }
 }
 
@@ -77,8 +77,7 @@ impl Decode for SecretUrl {
         if text != MASK
             && let Err(e) = check_http(text)
         {
-            let message = if e.contains(text) { "not a valid URL".to_owned() } else { e };
-            d.error(node.position, message);
+            d.error(node.position, if e.contains(text) { "not a valid URL".to_owned() } else { untelling(text, e) });
             return None;
         }
         d.note_secret(node);
@@ -110,6 +109,11 @@ impl Decode for TemplateUrl {
             _ => SecretUrl::decode(node, d).map(|url| TemplateUrl(url.0)),
         }
     }
+}
+
+/// A defect of a URL: where the URL has user information, which part of it is wrong would tell the password.
+fn untelling(url: &str, defect: String) -> String {
+    if url.contains('@') { "not a valid URL".to_owned() } else { defect }
 }
 
 fn check_http(url: &str) -> Result<(), String> {

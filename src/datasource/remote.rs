@@ -165,13 +165,11 @@ impl RemoteQuerier {
                 .request(Method::POST, url)
                 .map(|r| r.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(query)),
         };
-        let response = request
+        let request = request
             .map_err(transport)?
             .timeout(Duration::from_millis(self.settings.timeout.max(1).unsigned_abs()))
-            .header(ACCEPT_ENCODING, "gzip")
-            .send()
-            .await
-            .map_err(|e| transport(e.into()))?;
+            .header(ACCEPT_ENCODING, "gzip");
+        let response = self.client.send(request).await.map_err(transport)?;
         let status = response.status().as_u16();
         match read_body(response, self.settings.max_answer).await {
             Ok(body) => Ok((status, body)),

@@ -1,6 +1,7 @@
 //! HTTP out: one way to build clients, with TLS by rustls and ring, and one way to authenticate, for scrapes, remote
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
+mod redirect;
 mod secret;
 mod tls;
 
@@ -14,6 +15,7 @@ use reqwest::{Method, RequestBuilder};
 
 use crate::config::HttpClientConfig;
 
+pub use crate::config::redact::redact_url;
 pub use secret::Credential;
 pub use tls::{TlsSettings, TlsVersion};
 
@@ -214,15 +216,12 @@ impl HttpClient {
         if let Some(name) = settings.unsupported {
             return Err(NetError::Unsupported(name));
         }
-        let redirect = if settings.follow_redirects {
-            reqwest::redirect::Policy::limited(10)
-        } else {
-            reqwest::redirect::Policy::none()
-        };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("Watchbell/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect)
+            // Redirects are followed by `send`, which knows what must not go along.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
             // Bodies are decompressed by us, so that limits hold for what comes out.
             .no_gzip()
             .tls_backend_preconfigured(tls::client_config(&settings.tls, settings.enable_http2)?);
@@ -240,7 +239,7 @@ impl HttpClient {
         Ok(HttpClient { inner: builder.build()?, settings: settings.clone() })
     }
 
-    /// A request with authentication and the configured headers. Credentials kept in files are read anew each time, so
+    /// A request with authentication and the configured headers, for [`HttpClient::send`]. Credentials kept in files are read anew each time, so
     /// that they can be rotated.
     pub fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, NetError> {
         let parsed = url::Url::parse(url).map_err(|e| NetError::Url { url: redact_url(url), reason: e.to_string() })?;
@@ -306,23 +305,6 @@ pub fn gunzip(compressed: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
     if body.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(body) }
 }
 
-/// A URL without the password and name of a user, for messages.
-pub fn redact_url(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.has_host() => {
-            if parsed.password().is_some() && parsed.set_password(Some("xxxxx")).is_err() {
-                return "<url>".into();
-            }
-            parsed.into()
-        }
-        // What cannot be read may still hold a secret before an `@`.
-        _ => match url.rsplit_once('@') {
-            Some((_, host)) => format!("<redacted>@{host}"),
-            None => url.to_owned(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -343,7 +325,6 @@ mod tests {
         assert!(!format!("{request:?}").contains("hunter2"));
         let bad = client.request(Method::GET, "ht tp://me:hunter2@host/").unwrap_err();
         assert!(!bad.to_string().contains("hunter2"), "{bad}");
-        assert_eq!(redact_url("http://me:hunter2@host/x"), "http://me:xxxxx@host/x");
     }
 
     #[test]

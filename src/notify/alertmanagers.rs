@@ -158,10 +158,10 @@ async fn post(destination: &Destination, posted: &[Posted]) -> Result<(), String
     let body = serde_json::to_vec(posted).map_err(|e| e.to_string())?;
     let request = destination.client.request(reqwest::Method::POST, &destination.url).map_err(|e| e.to_string())?;
     let request = request.header("content-type", "application/json").body(body).timeout(destination.timeout);
-    match request.send().await {
+    match destination.client.send(request).await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => Err(format!("bad response status {}", response.status())),
-        Err(e) => Err(crate::net::NetError::from(e).to_string()),
+        Err(e) => Err(e.to_string()),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::alerting::schedule::Schedule;
 use crate::alerting::world::{StorageWorld, Surroundings};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Datasource;
+use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::Options;
 use crate::engine::live::{Live, Parts as EngineParts};
@@ -332,7 +332,7 @@ fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: &str) -> 
     let configured = Some(&prepared.config.watchbell.external_url).filter(|url| !url.is_empty());
     let url = options.external_url.as_ref().or(configured).cloned();
     let url = url.unwrap_or_else(|| format!("http://{}", listen_on(listen).replacen("0.0.0.0", "localhost", 1)));
-    url.trim_end_matches('/').to_owned()
+    redact::without_user(url.trim_end_matches('/'))
 }
 
 fn workers(options: &ServiceOptions) -> usize {
@@ -378,7 +378,11 @@ fn surroundings(
 fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, now: i64) -> server::Service {
     server::Service {
         started_at: now,
-        flags: options.flags.clone(),
+        flags: options
+            .flags
+            .iter()
+            .map(|(name, value)| (name.clone(), redact::redact_text(value).into_owned()))
+            .collect(),
         external_url: external_url.to_owned(),
         lifecycle: options.lifecycle,
         remote_write_receiver: options.remote_write_receiver,

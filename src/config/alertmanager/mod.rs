@@ -50,7 +50,7 @@ section! {
 pub struct Loaded {
     /// The configuration.
     pub config: AlertmanagerConfig,
-    /// The text with secrets masked.
+    /// What it says: no comments, secrets masked.
     pub masked: String,
 }
 
@@ -74,7 +74,7 @@ impl AlertmanagerConfig {
         if let Some(config) = &mut config {
             config.resolve_paths(Path::new(file).parent().unwrap_or(Path::new("")));
         }
-        let masked = decoder.masked_source();
+        let masked = decoder.shown(&root);
         decoder.finish(config).map(|config| Loaded { config, masked })
     }
 

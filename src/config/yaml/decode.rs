@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::locate::locate;
 use super::node::Node;
 use super::parse::{Documents, Limits, parse};
-use crate::config::secret::MASK;
+use super::print::print;
 use crate::model::{Diagnostic, Position};
 
 /// What a value of a file decodes into. A value that cannot be read reports why to the decoder and gives `None`.
@@ -86,27 +86,14 @@ impl<'a> Decoder<'a> {
         None
     }
 
-    /// Notes that a value is a secret, so that [`Decoder::masked_source`] hides it.
+    /// Notes that a value is a secret, so that [`Decoder::shown`] hides it.
     pub fn note_secret(&self, node: &Node) {
         self.secrets.borrow_mut().push(node.start..node.end);
     }
 
-    /// The file's text with every secret decoded from it replaced by `<secret>`.
-    pub fn masked_source(&self) -> String {
-        let mut spans = self.secrets.borrow().clone();
-        spans.sort_by_key(|s| s.start);
-        let mut out = String::with_capacity(self.source.len());
-        let mut at = 0;
-        for span in spans.into_iter().filter(|s| !s.is_empty()) {
-            // A secret behind an alias is noted once for every use.
-            let Some(before) = self.source.get(at..span.start) else { continue };
-            let secret = self.source.get(span.clone()).unwrap_or_default();
-            out.push_str(before);
-            out.push_str(MASK);
-            at = span.start + secret.trim_end().len();
-        }
-        out.push_str(self.source.get(at..).unwrap_or_default());
-        out
+    /// What a tree of the file says, for display: no comments, every secret decoded from it masked, URLs redacted.
+    pub fn shown(&self, root: &Node) -> String {
+        print(root, &self.secrets.borrow())
     }
 
     /// How many defects were reported so far.

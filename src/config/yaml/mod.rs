@@ -7,6 +7,7 @@ mod decode;
 mod locate;
 mod node;
 mod parse;
+mod print;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ mod values;
 pub use decode::{Decode, Decoder, MapReader, nearest};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
+pub use print::print;
 pub use values::{Duration, GoDuration, Sparse, parse_go_duration, to_json};

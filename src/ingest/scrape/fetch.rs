@@ -44,16 +44,14 @@ pub(super) async fn fetch(
 ) -> Result<Fetched, FetchError> {
     let net = |source: NetError| FetchError::Net { url: redact_url(&target.url), source };
     let timeout = std::time::Duration::from_millis(target.timeout.unsigned_abs());
-    let response = client
+    let request = client
         .request(Method::GET, &target.url)
         .map_err(net)?
         .timeout(timeout)
         .header(ACCEPT, accept_header(&settings.protocols))
         .header(ACCEPT_ENCODING, if settings.enable_compression { "gzip" } else { "identity" })
-        .header("X-Prometheus-Scrape-Timeout-Seconds", (target.timeout as f64 / 1000.0).to_string())
-        .send()
-        .await
-        .map_err(|e| net(e.into()))?;
+        .header("X-Prometheus-Scrape-Timeout-Seconds", (target.timeout as f64 / 1000.0).to_string());
+    let response = client.send(request).await.map_err(net)?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::Value as Json;
 
 use super::message::{Body, Request, resolve_all};
@@ -107,7 +107,11 @@ impl Link<'_> {
         let url = resolve_all(&request.url).map_err(retry)?;
         let mut builder = self.client.request(request.method.clone(), url.trim()).map_err(impossible)?;
         for (name, value) in &request.headers {
-            builder = builder.header(*name, resolve_all(value).map_err(retry)?);
+            let value = resolve_all(value).map_err(retry)?;
+            let mut value = HeaderValue::try_from(value).map_err(|e| give_up(format!("header {name}: {e}")))?;
+            // It may be a key.
+            value.set_sensitive(true);
+            builder = builder.header(*name, value);
         }
         builder = match &request.body {
             Body::Empty => builder,
@@ -129,12 +133,21 @@ impl Link<'_> {
                 builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
             }
         };
-        self.send(builder).await
+        let sent = if request.secrets.is_empty() {
+            self.client.send(builder).await
+        } else {
+            self.client.send_secret(builder).await
+        };
+        self.read(sent).await
     }
 
     /// Sends a prepared request and reads the answer.
     pub async fn send(&self, builder: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
-        let response = builder.send().await.map_err(|e| retry(NetError::from(e).to_string()))?;
+        self.read(self.client.send(builder).await).await
+    }
+
+    async fn read(&self, sent: Result<reqwest::Response, NetError>) -> Result<Reply, Outcome> {
+        let response = sent.map_err(|e| retry(e.to_string()))?;
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
         let retry_after = parse_retry_after(&header(RETRY_AFTER), self.clock.now());

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::config::redact::names_secret;
+use crate::config::secret::MASK;
 use crate::ingest::scrape::{PoolStatus, TargetStatus};
-use crate::model::duration;
+use crate::model::{Labels, duration};
 use crate::net::redact_url;
 use crate::server::app::App;
 use crate::server::error::ApiError;
@@ -35,7 +37,7 @@ pub async fn targets(State(app): State<Arc<App>>, params: Params) -> Response {
             let listed = pools.iter().filter(|_| dropped).flat_map(|p| p.dropped.iter().map(move |d| (p, d)));
             j.key("droppedTargets").array_of(listed, |j, (pool, discovered)| {
                 j.object(|j| {
-                    j.key("discoveredLabels").labels(discovered);
+                    j.key("discoveredLabels").labels(&shown(discovered));
                     j.key("scrapePool").string(&pool.scrape_pool);
                 });
             });
@@ -54,10 +56,19 @@ fn counts(j: &mut Json, pools: &[PoolStatus]) {
     });
 }
 
+/// A target's labels before relabelling, with parameters that carry secrets masked.
+fn shown(discovered: &Labels) -> Labels {
+    let secret = |name: &str| name.strip_prefix("__param_").is_some_and(names_secret);
+    if !discovered.iter().any(|(name, _)| secret(name)) {
+        return discovered.clone();
+    }
+    Labels::from_pairs(discovered.iter().map(|(name, value)| (name, if secret(name) { MASK } else { value })))
+}
+
 fn target(j: &mut Json, status: &TargetStatus) {
     let url = redact_url(&status.target.url);
     j.object(|j| {
-        j.key("discoveredLabels").labels(&status.target.discovered);
+        j.key("discoveredLabels").labels(&shown(&status.target.discovered));
         j.key("labels").labels(&status.target.labels);
         j.key("scrapePool").string(&status.scrape_pool);
         j.key("scrapeUrl").string(&url);

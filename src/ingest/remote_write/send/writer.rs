@@ -300,16 +300,15 @@ impl Shard {
 
     async fn try_send(&self, body: Vec<u8>) -> Result<(Verdict, String), NetError> {
         let protocol = self.settings.protocol;
-        let response = self
+        let request = self
             .client
             .request(Method::POST, &self.settings.url)?
             .timeout(Duration::from_millis(self.settings.remote_timeout.max(1).unsigned_abs()))
             .header(CONTENT_TYPE, protocol.content_type())
             .header(CONTENT_ENCODING, "snappy")
             .header("X-Prometheus-Remote-Write-Version", protocol.version())
-            .body(body)
-            .send()
-            .await?;
+            .body(body);
+        let response = self.client.send(request).await?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let outcome = verdict(status.as_u16(), retry_after.as_deref(), self.settings.queue.retry_on_http_429);
