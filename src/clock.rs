@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
+
 /// Tells the time of day, in milliseconds since the Unix epoch.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -27,28 +29,36 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time of day for someone who must not see it go back: runs with the monotonic clock, and leaps ahead when the
-/// operating system's clock is ahead (it was set, or the machine was asleep).
+/// How far the time of day may go back and is only waited for, milliseconds: a correction, not a step.
+pub const SLEW: i64 = 1000;
+
+/// The time of day as a running service lives by it: engine, scrapes, storage and API share one. Where the operating
+/// system's clock goes back by no more than [`SLEW`], time stands still until it has caught up; a larger step back is
+/// followed, as every step forward is.
 #[derive(Debug)]
-pub struct SteadyClock {
-    watch: Stopwatch,
-    // What the time of day was when the stopwatch stood at 0; only ever grows.
-    start: AtomicI64,
+pub struct WallClock {
+    // Held for one reading, so that who reads a moment earlier does not answer a moment later.
+    last: Mutex<i64>,
 }
 
-impl SteadyClock {
+impl WallClock {
     /// A clock that agrees with the operating system's now.
     pub fn start() -> Self {
-        SteadyClock { watch: Stopwatch::start(), start: AtomicI64::new(SystemClock.now()) }
+        WallClock { last: Mutex::new(SystemClock.now()) }
     }
 }
 
-impl Clock for SteadyClock {
+impl Clock for WallClock {
     fn now(&self) -> i64 {
-        let elapsed = i64::try_from(self.watch.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let start = SystemClock.now().saturating_sub(elapsed);
-        self.start.fetch_max(start, Ordering::SeqCst).max(start).saturating_add(elapsed)
+        let mut last = self.last.lock();
+        *last = settle(*last, SystemClock.now());
+        *last
     }
+}
+
+/// The time to go on with when a clock that said `last` says `now`.
+fn settle(last: i64, now: i64) -> i64 {
+    if now < last && last.saturating_sub(now) <= SLEW { last } else { now }
 }
 
 /// A clock that stands still until it is moved. Clones share one time.
@@ -64,6 +74,11 @@ impl VirtualClock {
     /// Moves the clock, never backwards.
     pub fn advance_to(&self, now: i64) {
         self.0.fetch_max(now, Ordering::SeqCst);
+    }
+
+    /// Sets the clock, back too: someone corrects it, or it leaps.
+    pub fn set(&self, now: i64) {
+        self.0.store(now, Ordering::SeqCst);
     }
 }
 
@@ -86,5 +101,17 @@ impl Stopwatch {
     /// Time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_steps_back_are_waited_for_and_larger_ones_followed() {
+        for (last, now, want) in [(5000, 5001, 5001), (5000, 4999, 5000), (5000, 4000, 5000), (5000, 3999, 3999)] {
+            assert_eq!(settle(last, now), want, "{last} -> {now}");
+        }
     }
 }

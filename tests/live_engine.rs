@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use watchbell::alerting::group::{Refused, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupSpec, Health, RuleSpec};
+use watchbell::clock::WallClock;
 use watchbell::engine::live::{Courier, Live, LiveSilenceError, Parts};
 use watchbell::engine::{Options, OutgoingAlert, Setup};
 use watchbell::model::Matcher;
@@ -56,7 +57,14 @@ fn start(world: Arc<dyn World>, store: Arc<dyn StateStore>, names: &[&str]) -> (
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (out, shown) = channel();
     let courier = Arc::new(Window { out: Mutex::new(out) });
-    let parts = Parts { world, store, courier, runtime: runtime.handle().clone(), workers: 1 };
+    let parts = Parts {
+        world,
+        store,
+        courier,
+        runtime: runtime.handle().clone(),
+        workers: 1,
+        clock: Arc::new(WallClock::start()),
+    };
     let live = Live::start(parts, Options::default(), quick(names)).unwrap();
     (live, shown, runtime)
 }

@@ -7,6 +7,7 @@ mod alertmanager_config;
 mod api_peers;
 mod architecture;
 mod check_config;
+mod clock_leaps;
 mod configuration;
 mod demo;
 mod deploy;

@@ -51,6 +51,19 @@ pub enum Transition {
 }
 
 impl Transition {
+    /// The same, to be changed.
+    pub(super) fn alert_mut(&mut self) -> &mut Alert {
+        match self {
+            Transition::Pending(a)
+            | Transition::Fired(a)
+            | Transition::Refreshed(a)
+            | Transition::Held(a)
+            | Transition::Resolved(a)
+            | Transition::Vanished(a)
+            | Transition::Forgotten(a) => a,
+        }
+    }
+
     /// The alert after the transition.
     pub fn alert(&self) -> &Alert {
         match self {

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod group;
+mod leap;
 pub mod machine;
 pub mod restore;
 pub mod rule;

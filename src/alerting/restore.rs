@@ -90,6 +90,11 @@ fn save_one(
     }
 }
 
+/// Writes an alert whose times a leap of the clock has changed.
+pub fn save_leapt(batch: &mut Batch, group: &GroupKey, rule: &RuleKey, alert: &Alert) {
+    batch.put(Table::RuleAlert, alert_key(group, rule, &alert.labels), &record(group, rule, alert), false);
+}
+
 /// Notes when a group with pending alerts was evaluated, so that an outage can be told from watching. May be lost by a
 /// crash: the outage then seems longer by an evaluation, which [`super::group`] tolerates.
 pub fn save_evaluated(batch: &mut Batch, group: &GroupKey, state: &GroupState, at: i64) {

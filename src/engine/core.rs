@@ -18,7 +18,7 @@ use super::outbox::{Outbox, Outgo};
 use super::{Effect, Event, Options, Setup, SilenceChange};
 
 /// How often expired silences and log entries are dropped, milliseconds.
-const HOUSEKEEPING: i64 = 15 * 60_000;
+pub(super) const HOUSEKEEPING: i64 = 15 * 60_000;
 
 /// How long the first evaluation after a start may take before the groups of its alerts no longer wait for it.
 const EVALUATION_ALLOWANCE: i64 = 1000;
@@ -56,6 +56,8 @@ pub(super) struct Slot {
     pub state: Arc<GroupState>,
     pub next_at: i64,
     pub in_flight: bool,
+    /// How far the clock has leapt since the evaluation under way began.
+    pub leapt: i64,
     pub iterations: u64,
     pub missed: u64,
     pub evaluations: u64,
@@ -103,8 +105,8 @@ pub struct Engine {
     pub(super) deadlines: Deadlines,
     pub(super) sent: Sent,
     pub(super) counters: Counters,
-    // The latest time heard of. Time never goes back here, whatever a clock says.
-    now: i64,
+    // The time heard of last.
+    pub(super) now: i64,
 }
 
 impl Engine {
@@ -141,6 +143,7 @@ impl Engine {
         for (group, rule, alerts) in restored.leftovers() {
             alerts.keys().for_each(|labels| restore::forget(&mut out.outgo.batch, &group, &rule, labels));
         }
+        engine.settle_stored_future(&mut out);
         engine.outbox.drop_unknown(&routing, &mut out.outgo.batch);
         engine.reconcile(now, &mut out);
         engine.await_first_evaluations();
@@ -164,7 +167,7 @@ impl Engine {
     /// Takes in an event at `now` and everything that is due by then.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Effect> {
         let mut out = Out::default();
-        let now = self.at(now);
+        let now = self.at(now, &mut out);
         match event {
             Event::Tick => {}
             Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, &mut out),
@@ -198,7 +201,8 @@ impl Engine {
     /// # Errors
     /// It was not accepted; nothing changed.
     pub fn set_silence(&mut self, new: NewSilence, now: i64) -> Result<(String, Vec<Effect>), SilenceError> {
-        let (mut out, now) = (Out::default(), self.at(now));
+        let mut out = Out::default();
+        let now = self.at(now, &mut out);
         let id = self.router.silences.set(new, now, &mut out.outgo.batch)?;
         Ok((id, self.finish(out)))
     }
@@ -208,14 +212,10 @@ impl Engine {
     /// # Errors
     /// There is none of that id, or it is over.
     pub fn expire_silence(&mut self, id: &str, now: i64) -> Result<Vec<Effect>, SilenceError> {
-        let (mut out, now) = (Out::default(), self.at(now));
+        let mut out = Out::default();
+        let now = self.at(now, &mut out);
         self.router.silences.expire(id, now, &mut out.outgo.batch)?;
         Ok(self.finish(out))
-    }
-
-    fn at(&mut self, now: i64) -> i64 {
-        self.now = self.now.max(now);
-        self.now
     }
 
     fn finish(&mut self, mut out: Out) -> Vec<Effect> {
@@ -255,7 +255,9 @@ impl Engine {
         let state = Arc::new(state);
         let (iterations, missed, evaluations, failures) = (0, 0, 0, 0);
         let in_flight = false;
-        let slot = Slot { spec, rule_keys, state, next_at, in_flight, iterations, missed, evaluations, failures };
+        let leapt = 0;
+        let slot =
+            Slot { spec, rule_keys, state, next_at, in_flight, leapt, iterations, missed, evaluations, failures };
         self.slots.insert(id, slot);
     }
 
@@ -275,11 +277,14 @@ impl Engine {
         out.evaluate.push(Evaluation { slot: id, spec: slot.spec.clone(), state: slot.state.clone(), at });
     }
 
-    fn on_evaluated(&mut self, evaluated: Evaluated, now: i64, out: &mut Out) {
-        let Evaluated { slot: id, at, state, transitions, samples, refused, failures } = evaluated;
+    fn on_evaluated(&mut self, mut evaluated: Evaluated, now: i64, out: &mut Out) {
+        let id = evaluated.slot;
         // A group that a reload replaced meanwhile goes on from the state before.
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.in_flight = false;
+        let by = std::mem::take(&mut slot.leapt);
+        let leapt = if by == 0 { Vec::new() } else { evaluated.leap(by, now) };
+        let Evaluated { at, state, transitions, samples, refused, failures, .. } = evaluated;
         slot.evaluations += slot.spec.rules.len() as u64;
         slot.failures += failures;
         let previous = slot.state.evaluated_at;
@@ -289,6 +294,11 @@ impl Engine {
         self.counters.evaluation_failures += failures;
         self.counters.samples += samples;
         self.counters.refused.add(refused);
+        for (index, alert) in &leapt {
+            if let Some(rule) = keys.get(*index) {
+                restore::save_leapt(&mut out.outgo.batch, &spec.key, rule, alert);
+            }
+        }
         restore::save(&mut out.outgo.batch, &spec.key, &keys, &transitions, at, previous);
         restore::save_evaluated(&mut out.outgo.batch, &spec.key, &state, at);
         for (index, transition) in &transitions {

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::alerting::Evaluation;
 use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
-use crate::clock::{Clock, SteadyClock, Stopwatch};
+use crate::clock::{Clock, Stopwatch};
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
@@ -52,6 +52,8 @@ pub struct Parts {
     pub runtime: tokio::runtime::Handle,
     /// How many evaluations usually run side by side.
     pub workers: usize,
+    /// The one clock of the service.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The engine has stopped.
@@ -83,7 +85,7 @@ enum Command {
 #[derive(Clone)]
 pub struct Live {
     engine: Arc<Mutex<Engine>>,
-    clock: Arc<SteadyClock>,
+    clock: Arc<dyn Clock>,
     commands: mpsc::Sender<Command>,
     failed_writes: Arc<AtomicU64>,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
@@ -95,7 +97,8 @@ impl Live {
     /// # Errors
     /// The store cannot be read, or no thread can be started.
     pub fn start(parts: Parts, options: Options, setup: Setup) -> Result<Live, StateError> {
-        let clock = Arc::new(SteadyClock::start());
+        let clock = parts.clock.clone();
+        let options = Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, ..options };
         let (engine, effects) = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();
@@ -214,7 +217,7 @@ impl Live {
 
 struct Driver {
     engine: Arc<Mutex<Engine>>,
-    clock: Arc<SteadyClock>,
+    clock: Arc<dyn Clock>,
     inbox: mpsc::Receiver<Command>,
     hands: LiveHands,
     deadline: Option<(Stopwatch, Duration)>,

@@ -12,6 +12,7 @@ mod core;
 mod deadlines;
 pub mod drive;
 mod external;
+mod leap;
 pub mod live;
 mod outbox;
 mod pool;
@@ -87,11 +88,14 @@ pub struct Options {
     pub schedule: Schedule,
     /// The least time between two sendings of an alert to external Alertmanagers, milliseconds.
     pub resend_delay: i64,
+    /// The driver lets the engine know the time at least this often, milliseconds: what a clock leaps over is told from
+    /// what merely passed by it.
+    pub heartbeat: i64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { schedule: Schedule::default(), resend_delay: 60_000 }
+        Options { schedule: Schedule::default(), resend_delay: 60_000, heartbeat: i64::MAX }
     }
 }
 

@@ -285,6 +285,22 @@ impl Outbox {
         Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider })
     }
 
+    /// The clock leapt by `by` milliseconds (back when negative) and says `now`. After a step back an attempt due in some
+    /// time is due in that time still; after a leap ahead it may be due at once.
+    pub(super) fn leap(&mut self, by: i64, now: i64, out: &mut Outgo) {
+        for (id, owed) in &mut self.owed {
+            if let Stage::Waiting { due } = &mut owed.stage
+                && by <= 0
+            {
+                *due = due.saturating_add(by).max(now);
+                out.retries.push((*due, *id));
+            }
+            let decided_at = &mut owed.notification.decided_at;
+            *decided_at = decided_at.saturating_add(by).min(now);
+        }
+        self.log.leap(by, now, &mut out.batch);
+    }
+
     /// Drops what is owed to integrations that are no longer configured: there is nowhere to send it.
     pub(super) fn drop_unknown(&mut self, config: &RoutingConfig, batch: &mut Batch) {
         let known = |i: &IntegrationId| {

@@ -60,16 +60,22 @@ impl NotificationLog {
     /// Notes what an integration has been told. The entry is kept for two repeat intervals, at most the retention.
     pub fn put(&mut self, key: LogKey, told: Told, repeat_interval: i64, batch: &mut Batch) {
         let keep = RETENTION.min(repeat_interval.saturating_mul(2).max(1));
-        let record = LogRecord {
-            group_key: key.group_key.clone(),
-            receiver: key.integration.receiver.clone(),
-            kind: key.integration.kind.clone(),
-            index: key.integration.index,
-            expires_at: told.at.saturating_add(keep),
-            told,
-        };
-        batch.put(Table::NotificationLog, record_key(&key), &record, true);
-        self.entries.insert(key, (record.told, record.expires_at));
+        let expires_at = told.at.saturating_add(keep);
+        save(&key, &told, expires_at, true, batch);
+        self.entries.insert(key, (told, expires_at));
+    }
+
+    /// The clock leapt by `by` milliseconds (back when negative) and says `now`. Repeat intervals go on from where they
+    /// stood: a leap is no reason to tell anything again, and none to be silent for longer.
+    pub fn leap(&mut self, by: i64, now: i64, batch: &mut Batch) {
+        for (key, (told, expires_at)) in &mut self.entries {
+            let at = told.at.saturating_add(by).min(now);
+            if at != told.at {
+                *expires_at = expires_at.saturating_add(at.saturating_sub(told.at));
+                told.at = at;
+                save(key, told, *expires_at, false, batch);
+            }
+        }
     }
 
     /// All entries, with when they expire.
@@ -88,6 +94,18 @@ impl NotificationLog {
             keep
         });
     }
+}
+
+fn save(key: &LogKey, told: &Told, expires_at: i64, durable: bool, batch: &mut Batch) {
+    let record = LogRecord {
+        group_key: key.group_key.clone(),
+        receiver: key.integration.receiver.clone(),
+        kind: key.integration.kind.clone(),
+        index: key.integration.index,
+        expires_at,
+        told: told.clone(),
+    };
+    batch.put(Table::NotificationLog, record_key(key), &record, durable);
 }
 
 fn record_key(key: &LogKey) -> Vec<u8> {

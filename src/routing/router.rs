@@ -1,5 +1,7 @@
 //! The dispatcher: alerts in, flushes out.
 
+mod leap;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::alerting::schedule::Schedule;
 use crate::alerting::world::{StorageWorld, Surroundings};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::Options;
@@ -127,7 +127,7 @@ impl Service {
         let address = listener.local_addr()?;
         let external_url = external_url(&options, &prepared, &listen);
         let handle = tokio::runtime::Handle::current();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
 
         let surroundings = surroundings(&options, &prepared, &parts.storage, &external_url)?;
         let querier = ArcSwap::from_pointee(surroundings.querier.clone());
@@ -147,13 +147,14 @@ impl Service {
             courier: courier.clone(),
             runtime: handle,
             workers: workers(&options),
+            clock: clock.clone(),
         };
         let schedule = match prepared.config.watchbell.datasource {
             Datasource::Local => Schedule::default(),
             // Nothing is shared, and a remote server is asked evenly.
             Datasource::Remote(_) => Schedule::Spread { tick: 1 },
         };
-        let engine_options = Options { schedule, resend_delay: options.resend_delay };
+        let engine_options = Options { schedule, resend_delay: options.resend_delay, ..Options::default() };
         let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::fetch::{Fetched, fetch};
 use super::run::{ScrapeState, TargetRun};
-use super::schedule::{aligned, next_scrape};
+use super::schedule::{aligned, awaited, following, next_scrape};
 use super::settings::ScrapeSettings;
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
@@ -20,6 +20,9 @@ use crate::ingest::discovery::{FileDiscovery, TargetGroup};
 use crate::ingest::store::{SampleStore, StoreCounts};
 use crate::model::Labels;
 use crate::net::HttpClient;
+
+/// The longest a target's loop sleeps without a look at the clock, which may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 
 /// Counters over all pools, under Prometheus' names without their prefix.
 #[derive(Debug, Default)]
@@ -343,9 +346,8 @@ impl TargetLoop {
         let hash = target.hash();
         let mut due = next_scrape(self.shared.clock.now(), target.interval, hash);
         loop {
-            let wait = due.saturating_sub(self.shared.clock.now()).max(0).unsigned_abs();
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                at = self.wait(due, target.interval, hash) => due = at,
                 () = self.stops() => break,
             }
             let at = aligned(due, self.shared.clock.now(), target.interval);
@@ -367,12 +369,26 @@ impl TargetLoop {
             let (back, counts) = digested.await.ok()?;
             run = back;
             self.shared.counters.count(&counts);
-            due = next_scrape(self.shared.clock.now().max(due), target.interval, hash);
+            due = following(due, self.shared.clock.now(), target.interval, hash);
         }
         if *self.stopped.borrow() == Stop::Gone {
             run.end(self.shared.clock.now());
         }
         Some(run)
+    }
+
+    /// Waits until the target is due; when that was, should the clock have been set meanwhile.
+    async fn wait(&self, mut due: i64, interval: i64, hash: u64) -> i64 {
+        loop {
+            let now = self.shared.clock.now();
+            due = awaited(due, now, interval, hash);
+            let left = Duration::from_millis(due.saturating_sub(now).max(0).unsigned_abs());
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            // The rest of a wait is not measured again: the clock may stand still for a moment, and a scrape is due.
+            if left <= LONGEST_SLEEP {
+                return due;
+            }
+        }
     }
 
     /// Returns when the loop has to end.

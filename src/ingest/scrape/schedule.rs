@@ -10,6 +10,19 @@ pub fn next_scrape(now: i64, interval: i64, hash: u64) -> i64 {
     if base > now { base } else { base + interval }
 }
 
+/// When a target is due again that was due at `due` and was scraped by `now`. A scrape that began a moment early is not
+/// repeated; a clock that was set back begins the schedule anew.
+pub fn following(due: i64, now: i64, interval: i64, hash: u64) -> i64 {
+    let early = due.saturating_sub(now) <= interval / 2;
+    next_scrape(if early { now.max(due) } else { now }, interval, hash)
+}
+
+/// When a target is due that was due at `due`, looked at while it waits: never further away than its interval, whatever
+/// the clock did.
+pub fn awaited(due: i64, now: i64, interval: i64, hash: u64) -> i64 {
+    if due.saturating_sub(now) > interval { next_scrape(now, interval, hash) } else { due }
+}
+
 /// How far a scrape's start may lie from its due time and still be stored under the due time, which compresses better:
 /// 1% of the interval, at most 2 ms, as in Prometheus.
 pub fn aligned(due: i64, started: i64, interval: i64) -> i64 {
@@ -34,6 +47,19 @@ mod tests {
             }
         }
         assert_eq!(next_scrape(-10, 100, 5), 5);
+    }
+
+    #[test]
+    fn a_clock_set_back_begins_the_schedule_anew() {
+        let due = next_scrape(1_000_000, 15_000, 7);
+        assert_eq!(following(due, due + 100, 15_000, 7), due + 15_000);
+        assert_eq!(following(due, due - 3, 15_000, 7), due + 15_000, "a moment early");
+        let back = due - 7_200_000 + 40;
+        assert_eq!(following(due, back, 15_000, 7), next_scrape(back, 15_000, 7));
+        assert_eq!(following(due, due + 7_200_040, 15_000, 7), due + 7_215_000);
+        assert_eq!(awaited(due, due - 15_000, 15_000, 7), due);
+        assert_eq!(awaited(due, back, 15_000, 7), next_scrape(back, 15_000, 7));
+        assert_eq!(awaited(due, due + 1, 15_000, 7), due);
     }
 
     #[test]

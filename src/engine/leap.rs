@@ -1,0 +1,97 @@
+//! Leaps of the clock while the engine runs: someone sets it, a time server corrects it, the machine was asleep.
+//!
+//! - A step back restarts schedules: evaluations find their slots anew, whatever was due in some time is due in that
+//!   time still, and what lies in a future that is not (an end, a log entry) happened now.
+//! - A leap forward is an outage of that length: what is due is done once, missed iterations are counted.
+//! - Neither counts towards a rule's `for`, `keep_firing_for` or a repeat interval. Silences and time intervals go by the
+//!   clock alone.
+
+use crate::alerting::restore;
+use crate::clock::SLEW;
+
+use super::core::{Engine, HOUSEKEEPING, Out};
+use super::deadlines::{Deadline, Deadlines};
+use super::external::Sent;
+
+/// A driver may be late by this much, milliseconds, before its lateness is taken for a leap.
+const LATE: i64 = 5_000;
+
+impl Engine {
+    /// The time to go on with when a driver says `now`.
+    pub(super) fn at(&mut self, now: i64, out: &mut Out) -> i64 {
+        if now < self.now.saturating_sub(SLEW) {
+            self.step_back(now, out);
+            self.now = now;
+        } else {
+            // A driver comes back in time for every deadline, and at its heartbeat: what is beyond both nobody watched.
+            let heard = self.now.saturating_add(self.options.heartbeat);
+            let expected = self.deadlines.next().map_or(heard, |due| due.max(self.now).min(heard));
+            let late = now.saturating_sub(expected);
+            if late > LATE {
+                self.leap_ahead(late, now, out);
+            }
+            self.now = self.now.max(now);
+        }
+        self.now
+    }
+
+    fn leap_ahead(&mut self, by: i64, now: i64, out: &mut Out) {
+        let ids: Vec<u64> = self.slots.keys().copied().collect();
+        for id in ids {
+            // One missed evaluation is no outage.
+            if self.slots.get(&id).is_some_and(|slot| by > slot.spec.interval) {
+                self.leap_slot(id, by, now, out);
+            }
+        }
+        self.outbox.leap(by, now, &mut out.outgo);
+    }
+
+    fn step_back(&mut self, now: i64, out: &mut Out) {
+        let by = now.saturating_sub(self.now);
+        self.deadlines = Deadlines::default();
+        self.deadlines.add(now.saturating_add(HOUSEKEEPING), Deadline::Housekeeping);
+        let ids: Vec<u64> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.leap_slot(id, by, now, out);
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.next_at = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, now);
+                self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
+            }
+        }
+        self.router.step_back(by, now, &mut out.outgo.batch);
+        self.outbox.leap(by, now, &mut out.outgo);
+        // External Alertmanagers are sent everything again, which changes nothing.
+        self.sent = Sent::default();
+    }
+
+    /// What was stored by a clock that was ahead of this one, made to fit: after a start.
+    pub(super) fn settle_stored_future(&mut self, out: &mut Out) {
+        let now = self.now;
+        let ids: Vec<u64> = self.slots.keys().copied().collect();
+        for id in ids {
+            let Some(slot) = self.slots.get(&id) else { continue };
+            let watched = slot.state.rules.iter().filter_map(|r| r.restored_from).max();
+            if let Some(ahead) = watched.map(|t| t.saturating_sub(now)).filter(|ahead| *ahead > 0) {
+                self.leap_slot(id, -ahead, now, out);
+            }
+        }
+        self.router.step_back(0, now, &mut out.outgo.batch);
+        self.outbox.leap(0, now, &mut out.outgo);
+    }
+
+    /// The alerts of one group after a leap; an evaluation under way is told when it ends.
+    fn leap_slot(&mut self, id: u64, by: i64, now: i64, out: &mut Out) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if slot.in_flight {
+            slot.leapt = slot.leapt.saturating_add(by);
+        }
+        let mut state = (*slot.state).clone();
+        for (index, alert) in state.leap(by, now) {
+            if let Some(rule) = slot.rule_keys.get(index) {
+                restore::save_leapt(&mut out.outgo.batch, &slot.spec.key, rule, &alert);
+            }
+        }
+        restore::save_evaluated(&mut out.outgo.batch, &slot.spec.key, &state, now);
+        slot.state = state.into();
+    }
+}

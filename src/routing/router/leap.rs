@@ -1,0 +1,48 @@
+//! What a step of the clock back means for routing.
+
+use crate::state::Batch;
+
+use super::Router;
+use crate::routing::alert::RoutedAlert;
+
+impl Router {
+    /// The clock was set back by `-by` milliseconds and says `now`. What is due in some time is due in that time still.
+    /// What ended by what was said of it has ended; an end that is only expected stays where it is.
+    pub fn step_back(&mut self, by: i64, now: i64, batch: &mut Batch) {
+        for group in self.groups.values_mut() {
+            let longest = if group.has_flushed { group.route.group_interval } else { group.route.group_wait };
+            let next = group.next_flush.saturating_add(by).max(now).min(now.saturating_add(longest));
+            if next != group.next_flush {
+                group.next_flush = next;
+                group.save(batch, false);
+            }
+            for (_, updated_at) in &mut group.leaving {
+                *updated_at = (*updated_at).min(now);
+            }
+            self.armed.push((group.next_flush, group.id));
+        }
+        self.armed.sort_unstable();
+        for alert in self.alerts.values_mut() {
+            if alert.step_back(now) {
+                alert.save(batch, false);
+            }
+        }
+    }
+}
+
+impl RoutedAlert {
+    /// Whether anything changed.
+    fn step_back(&mut self, now: i64) -> bool {
+        if self.updated_at <= now {
+            return false;
+        }
+        // An end that lay ahead when it was said is a promise of the alert's source, which keeps it by the same clock.
+        let ended = self.ends_at.is_some_and(|end| end <= self.updated_at);
+        if ended || self.ends_at.is_none() {
+            self.ends_at = self.ends_at.map(|end| end.min(now));
+            self.starts_at = self.starts_at.min(now);
+        }
+        self.updated_at = now;
+        true
+    }
+}
