@@ -9,6 +9,7 @@ mod architecture;
 mod check_config;
 mod clock_leaps;
 mod configuration;
+mod connections;
 mod demo;
 mod deploy;
 mod docs;

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::model::duration;
-use crate::server::QueryOptions;
+use crate::net::descriptors;
+use crate::server::{ConnectionLimits, QueryOptions};
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
 
 use super::log::{self, LogFormat, LogLevel};
@@ -38,6 +40,12 @@ pub struct Run {
     /// Take in remote writes at /api/v1/write.
     #[arg(long = "web.enable-remote-write-receiver")]
     remote_write_receiver: bool,
+    /// How many connections of clients may be open.
+    #[arg(long = "web.max-connections", value_name = "N", default_value_t = ConnectionLimits::default().most)]
+    max_connections: usize,
+    /// How long a request may take to come, and an idle connection is kept.
+    #[arg(long = "web.read-timeout", value_name = "DURATION", default_value = "5m", value_parser = duration_arg)]
+    read_timeout: i64,
     /// Data directory [default: the configuration's, else data].
     #[arg(long = "storage.tsdb.path", alias = "storage.path", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -98,6 +106,8 @@ impl Run {
     /// Runs until it is told to end.
     pub fn execute(&self) -> ExitCode {
         log::init(self.log_format, self.log_level);
+        // Before anything is opened: what may be open decides how much of it clients and scrapes get.
+        tracing::debug!(descriptors = descriptors::limit(), "descriptors");
         let options = match self.options() {
             Ok(options) => options,
             Err(e) => return fail(&e),
@@ -140,6 +150,11 @@ impl Run {
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
             remote_write_receiver: self.remote_write_receiver,
+            connections: ConnectionLimits {
+                most: self.max_connections,
+                read_timeout: Duration::from_millis(self.read_timeout.unsigned_abs()),
+                ..ConnectionLimits::default()
+            },
             data_dir: self.data_dir.clone(),
             retention: self.retention,
             query: QueryOptions {
@@ -169,6 +184,8 @@ impl Run {
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
+            flag("web.max-connections", self.max_connections.to_string()),
+            flag("web.read-timeout", duration::format(self.read_timeout)),
             flag("storage.tsdb.path", path(&self.data_dir)),
             flag("storage.tsdb.retention.time", self.retention.map(duration::format).unwrap_or_default()),
             flag("query.lookback-delta", duration::format(self.query.lookback)),
@@ -194,7 +211,8 @@ async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), Servic
     let parts = tokio::task::spawn_blocking(move || Parts::open(&dir, retention)).await;
     let parts = parts.map_err(std::io::Error::other)??;
     let service = Service::start(options, prepared, parts).await?;
-    service.run(end, reload).await
+    service.run(end, reload).await;
+    Ok(())
 }
 
 /// Completes when the process is asked to end.

@@ -1,6 +1,7 @@
 //! HTTP out: one way to build clients, with TLS by rustls and ring, and one way to authenticate, for scrapes, remote
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
+pub mod descriptors;
 mod redirect;
 mod secret;
 mod tls;

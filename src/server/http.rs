@@ -9,13 +9,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
+use super::connections::{self, ConnectionLimits};
 use super::{admin, alertmanager, api, pages, telemetry};
 
 /// The largest request body, bytes. Remote writes have their own limit.
@@ -60,31 +60,20 @@ async fn not_found() -> Response {
 }
 
 /// Serves until `end` completes, then lets requests under way finish for a few seconds.
-///
-/// # Errors
-/// The listener fails.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
+    limits: ConnectionLimits,
     end: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let (ending, mut ended) = tokio::sync::watch::channel(false);
-    let shutdown = async move {
-        end.await;
-        let _ = ending.send(true);
-    };
-    // An answer leaves when it is written: Nagle's algorithm would hold its last packet back.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let server = axum::serve(listener, routes(app)).with_graceful_shutdown(shutdown).into_future();
+) {
+    let (ending, ended) = tokio::sync::watch::channel(false);
     let late = async move {
-        // The sender goes away only after it has sent.
-        let _ = ended.wait_for(|e| *e).await;
+        end.await;
+        ending.send_replace(true);
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = server => served,
-        () = late => Ok(()),
+        () = connections::attend(listener, routes(app.clone()), app, limits, ended) => {}
+        () = late => {}
     }
 }

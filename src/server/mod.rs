@@ -5,6 +5,7 @@ pub mod alertmanager;
 pub mod api;
 pub mod app;
 pub mod asked;
+pub mod connections;
 pub mod error;
 pub mod http;
 pub mod json;
@@ -15,6 +16,7 @@ pub mod telemetry;
 pub mod time;
 
 pub use app::{App, ConfigView, Control, ControlRequest, Service};
+pub use connections::ConnectionLimits;
 pub use error::ApiError;
 pub use http::serve;
 pub use queries::{Queries, QueryOptions};

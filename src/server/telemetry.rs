@@ -15,6 +15,7 @@ use super::metrics::{Collect, CounterVec, Exposition, HistogramVec, Kind};
 pub struct HttpMetrics {
     requests: CounterVec,
     durations: HistogramVec,
+    cut: CounterVec,
 }
 
 const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 300.0];
@@ -33,7 +34,19 @@ impl Default for HttpMetrics {
                 &DURATIONS,
                 &["handler"],
             ),
+            cut: CounterVec::new(
+                "watchbell_http_connections_cut_total",
+                "Connections that were cut: for want of a request, of the rest of one, of a reader, or to make room.",
+                &["reason"],
+            ),
         }
+    }
+}
+
+impl HttpMetrics {
+    /// Counts a connection that was cut.
+    pub fn connection_cut(&self, reason: &str) {
+        self.cut.with(&[reason]).inc();
     }
 }
 
@@ -76,6 +89,7 @@ impl Collect for AppMetrics {
         );
         app.http.requests.expose(out);
         app.http.durations.expose(out);
+        app.http.cut.expose(out);
     }
 }
 

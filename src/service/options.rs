@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::promql::Features;
-use crate::server::QueryOptions;
+use crate::server::{ConnectionLimits, QueryOptions};
 
 use super::courier::Delivery;
 
@@ -30,6 +30,8 @@ pub struct ServiceOptions {
     pub lifecycle: bool,
     /// `--web.enable-remote-write-receiver`
     pub remote_write_receiver: bool,
+    /// `--web.max-connections`, `--web.read-timeout`
+    pub connections: ConnectionLimits,
     /// `--storage.tsdb.path`; else the configuration's.
     pub data_dir: Option<PathBuf>,
     /// `--storage.tsdb.retention.time`, milliseconds; else the configuration's.
@@ -58,6 +60,7 @@ impl Default for ServiceOptions {
             external_url: None,
             lifecycle: false,
             remote_write_receiver: false,
+            connections: ConnectionLimits::default(),
             data_dir: None,
             retention: None,
             query: QueryOptions::default(),

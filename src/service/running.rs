@@ -68,9 +68,9 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
-    /// The listener failed.
-    #[error("serving: {0}")]
-    Serve(#[from] std::io::Error),
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
 }
 
 /// Storage that a service goes on with: of its data directory, or what a demo has filled.
@@ -111,7 +111,7 @@ pub struct Service {
     writers: Arc<RemoteWriters>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -184,7 +184,7 @@ impl Service {
             tokio::spawn(async move { forwarder.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
         ];
-        let server = tokio::spawn(server::serve(listener, app.clone(), until(ended)));
+        let server = tokio::spawn(server::serve(listener, app.clone(), options.connections, until(ended)));
         let service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
         service.apply_ingest(&prepared);
         tracing::info!(address = %service.address, "server is ready to receive web requests");
@@ -201,27 +201,20 @@ impl Service {
         &self.app
     }
 
-    /// Runs until `end` completes, someone asks over the API, or the listener fails. `reload` yields when the
-    /// configuration is to be read again.
-    ///
-    /// # Errors
-    /// The listener failed.
-    pub async fn run(
-        mut self,
-        end: impl Future<Output = ()>,
-        mut reload: mpsc::Receiver<()>,
-    ) -> Result<(), ServiceError> {
+    /// Runs until `end` completes or someone asks over the API. `reload` yields when the configuration is to be read
+    /// again.
+    pub async fn run(mut self, end: impl Future<Output = ()>, mut reload: mpsc::Receiver<()>) {
         tokio::pin!(end);
-        let served = loop {
+        loop {
             tokio::select! {
-                () = &mut end => break Ok(()),
-                served = &mut self.server => break served.unwrap_or(Ok(())),
+                () = &mut end => break,
+                _ = &mut self.server => break,
                 Some(()) = reload.recv() => {
                     // What was wrong has been logged; the last good configuration stays in force.
                     let _ = self.reload().await;
                 }
                 Some(request) = self.requests.recv() => match request {
-                    ControlRequest::Quit => break Ok(()),
+                    ControlRequest::Quit => break,
                     ControlRequest::Reload(answer) => {
                         let result = self.reload().await;
                         // Whoever asked may have gone away.
@@ -229,9 +222,8 @@ impl Service {
                     }
                 },
             }
-        };
+        }
         self.stop().await;
-        Ok(served?)
     }
 
     /// Reads the configuration again and puts it in force; a bad one changes nothing.

@@ -38,9 +38,9 @@ pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Resu
         let service = Service::start(options, prepared, parts).await?;
         eprintln!("serving the fleet on http://{}; interrupt to end", service.address());
         let rows = tokio::spawn(go_on(Arc::new(stage)));
-        let result = service.run(end, reload).await;
+        service.run(end, reload).await;
         rows.abort();
-        result.map(|()| ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
     })
 }
 

@@ -1,13 +1,14 @@
 //! One scrape over HTTP: request, limits, decompression, format.
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
 
 use super::settings;
 use super::settings::{ScrapeSettings, accept_header};
 use super::target::Target;
 use crate::config::ScrapeProtocol;
 use crate::ingest::exposition::Format;
+use crate::net::descriptors;
 use crate::net::{BodyError, HttpClient, NetError, read_body, redact_url};
 
 /// The largest body that is read when the configuration sets no limit.
@@ -18,6 +19,8 @@ const MAX_BODY: u64 = 1 << 30;
 pub(super) enum FetchError {
     #[error("Get {url:?}: {source}")]
     Net { url: String, source: NetError },
+    #[error("too many open files: those that are left are kept for notifications and state")]
+    Descriptors,
     #[error("server returned HTTP status {0}")]
     Status(reqwest::StatusCode),
     #[error("{0}")]
@@ -44,13 +47,22 @@ pub(super) async fn fetch(
 ) -> Result<Fetched, FetchError> {
     let net = |source: NetError| FetchError::Net { url: redact_url(&target.url), source };
     let timeout = std::time::Duration::from_millis(target.timeout.unsigned_abs());
-    let request = client
+    // Descriptors are few: what is left when they are scarce is for pages.
+    let place = tokio::time::timeout(timeout, descriptors::scrapes().acquire()).await;
+    let _place = place.map_err(|_| net(NetError::Timeout))?;
+    if descriptors::scarce() {
+        return Err(FetchError::Descriptors);
+    }
+    let mut request = client
         .request(Method::GET, &target.url)
         .map_err(net)?
         .timeout(timeout)
         .header(ACCEPT, accept_header(&settings.protocols))
         .header(ACCEPT_ENCODING, if settings.enable_compression { "gzip" } else { "identity" })
         .header("X-Prometheus-Scrape-Timeout-Seconds", (target.timeout as f64 / 1000.0).to_string());
+    if descriptors::crowded() {
+        request = request.header(CONNECTION, "close");
+    }
     let response = client.send(request).await.map_err(net)?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(FetchError::Status(response.status()));
