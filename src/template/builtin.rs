@@ -221,7 +221,7 @@ pub(super) fn slice(_: &dyn Host, args: &[Value]) -> Out {
         (_, Some(s)) => Value::from(String::from_utf8_lossy(s.as_bytes().get(from..to).unwrap_or(&[])).into_owned()),
         (_, None) => {
             let items = item.as_list().and_then(|l| l.get(from..to)).unwrap_or(&[]).to_vec();
-            Value::List(Arc::new(List { items, type_name: item.type_name() }))
+            Value::List(Arc::new(List::new(items, item.type_name())))
         }
     })
 }

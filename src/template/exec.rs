@@ -12,7 +12,7 @@ use super::html::HtmlContext;
 use super::parse::Tree;
 use super::parse::ast::{Block, Branch, Node, Pipe};
 use super::print;
-use super::value::Value;
+use super::value::{LONGEST_TEXT, Value};
 
 /// What one execution may use up. Templates come from users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +23,17 @@ pub struct Limits {
     pub steps: usize,
     /// Templates inside templates.
     pub depth: usize,
+    /// Bytes of one text that a function makes.
+    pub text: usize,
+    /// Bytes that functions read and write, all together.
+    pub work: usize,
+    /// Lists and maps inside one another.
+    pub nesting: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { output: 1 << 20, steps: 1 << 20, depth: 50 }
+        Limits { output: 1 << 20, steps: 1 << 20, depth: 50, text: LONGEST_TEXT, work: 64 << 20, nesting: 100 }
     }
 }
 
@@ -47,7 +53,7 @@ pub(super) fn execute(
     host: &dyn Host,
     html: bool,
 ) -> Result<String, ExecError> {
-    let mut out = Output { text: String::new(), html: html.then(HtmlContext::default), steps: 0 };
+    let mut out = Output { text: String::new(), html: html.then(HtmlContext::default), steps: 0, work: 0 };
     let mut exec = Exec {
         set,
         host,
@@ -66,6 +72,7 @@ struct Output {
     text: String,
     html: Option<HtmlContext>,
     steps: usize,
+    work: usize,
 }
 
 /// The state of one template's execution.
@@ -101,6 +108,27 @@ impl<'a> Exec<'a> {
             return Err(self.error(format!("template takes more than {} steps", self.limits.steps)));
         }
         Ok(())
+    }
+
+    fn work(&mut self, bytes: usize) -> Done<()> {
+        self.out.work = self.out.work.saturating_add(bytes);
+        if self.out.work > self.limits.work {
+            return Err(self.error(format!("template reads and writes more than {} bytes", self.limits.work)));
+        }
+        Ok(())
+    }
+
+    /// Refuses a value that is too large: the output is not all that takes memory.
+    fn made(&mut self, value: Value) -> Done<Value> {
+        let bytes = value.made_of();
+        if bytes > self.limits.text && value.as_str().is_some() {
+            return Err(self.error(format!("text is longer than {} bytes", self.limits.text)));
+        }
+        if value.depth() > self.limits.nesting {
+            return Err(self.error(format!("lists are nested deeper than {}", self.limits.nesting)));
+        }
+        self.work(bytes)?;
+        Ok(value)
     }
 
     fn write(&mut self, text: &str) -> Done<()> {

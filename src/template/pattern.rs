@@ -1,7 +1,7 @@
 //! Regular expressions in templates.
 
 use super::func::Host;
-use super::value::{CallError, Value};
+use super::value::{CallError, LONGEST_TEXT, Value, too_long};
 
 /// A compiled expression; patterns come from templates, so their compiled size is bounded.
 fn compile(source: &str) -> Result<regex::Regex, CallError> {
@@ -30,5 +30,21 @@ pub(super) fn replace_all(_: &dyn Host, args: &[Value]) -> Result<Value, CallErr
         CallError::Failed(text) => CallError::Failed(format!("regexp: Compile(`{source}`): {text}")),
         other => other,
     })?;
-    Ok(Value::from(pattern.replace_all(text(args, 2), text(args, 1)).into_owned()))
+    let (replacement, text) = (text(args, 1), text(args, 2));
+    let references = replacement.bytes().filter(|b| *b == b'$').count();
+    let mut out = String::new();
+    let mut from = 0;
+    for found in pattern.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(text.get(from..whole.start()).unwrap_or(""));
+        // A group that is named many times makes much of a little.
+        let most = references.saturating_mul(whole.len()).saturating_add(replacement.len());
+        if out.len().saturating_add(most) > LONGEST_TEXT {
+            return Err(too_long());
+        }
+        found.expand(replacement, &mut out);
+        from = whole.end();
+    }
+    out.push_str(text.get(from..).unwrap_or(""));
+    Ok(Value::from(out))
 }

@@ -252,7 +252,7 @@ fn user_templates_override_the_defaults_and_each_other() {
 
 #[test]
 fn limits_end_what_would_not_end() {
-    let set = TemplateSet::new(&[]).with_limits(Limits { output: 1000, steps: 500, depth: 20 });
+    let set = TemplateSet::new(&[]).with_limits(Limits { output: 1000, steps: 500, depth: 20, ..Limits::default() });
     for (text, cause) in [
         ("{{ range 1000000000 }}x{{ end }}", "takes more than 500 steps"),
         ("{{ define \"r\" }}{{ template \"r\" }}{{ end }}{{ template \"r\" }}", "exceeded maximum template depth (20)"),
@@ -320,4 +320,47 @@ proptest::proptest! {
         let args = [Value::Int(-7), Value::str("a\u{645}"), Value::Float(1.5e-9), Value::Nil, Value::list(vec![Value::Bool(true)])];
         print::sprintf(&format, &args);
     }
+}
+
+/// What a hostile template of notifications says.
+fn refused(text: &str) -> String {
+    Templates::default().text(text, &data(), &NoHost).unwrap_err().to_string()
+}
+
+#[test]
+fn texts_inside_a_template_are_bounded_not_its_output_alone() {
+    let long = "{{ $a := printf \"%1000000d\" 1 }}";
+    for (text, why) in [
+        ("{{ $a := \"x\" }}{{ range 30 }}{{ $a = printf \"%s%s\" $a $a }}{{ end }}".to_owned(), "text is longer than"),
+        ("{{ $a := \"x\" }}{{ range 30 }}{{ $a = print $a $a }}{{ end }}".to_owned(), "text is longer than"),
+        (format!("{long}{{{{ $b := print {} }}}}", "$a ".repeat(1000)), "reads and writes more than"),
+        (format!("{long}{{{{ $b := printf \"%s\" (list {}) }}}}", "$a ".repeat(20)), "text is longer than"),
+        (format!("{long}{{{{ $b := join $a (stringSlice {}) }}}}", "\"\" ".repeat(1000)), "text is longer than"),
+        (format!("{long}{{{{ $b := reReplaceAll \" \" $a $a }}}}"), "text is longer than"),
+        (format!("{long}{{{{ $b := reReplaceAll \".*\" \"{}\" $a }}}}", "$0".repeat(1000)), "text is longer than"),
+        (format!("{long}{{{{ $b := toJson (list {}) }}}}", "$a ".repeat(20)), "text is longer than"),
+        (format!("{long}{{{{ range 10000 }}}}{{{{ $b := toUpper $a }}}}{{{{ end }}}}"), "reads and writes more than"),
+        (
+            format!("{long}{{{{ range 10000 }}}}{{{{ $b := match \"y\" $a }}}}{{{{ end }}}}"),
+            "reads and writes more than",
+        ),
+        (format!("{long}{{{{ $b := html (printf \"%q\" $a) | urlquery | urlquery }}}}"), "text is longer than"),
+    ] {
+        let error = refused(&text);
+        assert!(error.contains(why), "{}: {error}", text.chars().take(120).collect::<String>());
+    }
+    // A list of itself, deeper and deeper, or wider and wider.
+    let deep = refused("{{ $a := list 1 }}{{ range 100000 }}{{ $a = list $a }}{{ end }}");
+    assert!(deep.contains("lists are nested deeper than 100"), "{deep}");
+    for show in ["{{ $b := print $a }}", "{{ $b := toJson $a }}", "{{ $a }}"] {
+        let wide =
+            format!("{{{{ $a := list 1 }}}}{{{{ range 19 }}}}{{{{ $a = list $a $a $a $a $a }}}}{{{{ end }}}}{show}");
+        let error = refused(&wide);
+        assert!(error.contains("longer than"), "{error}");
+    }
+    assert!(
+        refused("{{ define \"a\" }}{{ template \"a\" . }}{{ end }}{{ template \"a\" . }}")
+            .contains("maximum template depth")
+    );
+    assert!(refused("{{ range 100000000 }}{{ end }}").contains("steps"));
 }

@@ -1,5 +1,6 @@
 //! The values templates compute with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Labels;
@@ -45,12 +46,35 @@ pub enum SafeKind {
     Url,
 }
 
+/// The longest text a function makes, bytes.
+pub const LONGEST_TEXT: usize = 1 << 20;
+
+/// What a function says that would make a longer one.
+pub(super) fn too_long() -> CallError {
+    CallError::failed(format!("text is longer than {LONGEST_TEXT} bytes"))
+}
+
 /// A list and the name of its Go type.
 pub struct List {
     /// Its elements.
     pub items: Vec<Value>,
     /// As `%T` prints it: `[]string`, `[]interface {}`.
     pub type_name: &'static str,
+    /// How deep lists and maps lie inside one another, itself included.
+    depth: usize,
+}
+
+impl List {
+    /// A list of a Go type.
+    pub fn new(items: Vec<Value>, type_name: &'static str) -> Self {
+        let depth = depth_of(items.iter());
+        List { items, type_name, depth }
+    }
+}
+
+/// The depth of a collection of values.
+fn depth_of<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
+    values.map(Value::depth).max().unwrap_or(0).saturating_add(1)
 }
 
 /// A map with string keys, seen from a template.
@@ -64,6 +88,10 @@ pub trait MapView: Send + Sync {
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+    /// How deep lists and maps lie inside one another, itself included.
+    fn depth(&self) -> usize {
+        1
     }
     /// What a missing key yields: the element type's zero value.
     fn zero(&self) -> Value;
@@ -156,17 +184,19 @@ impl Value {
     /// A list of strings (`[]string`).
     pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Self {
         let items = items.into_iter().map(Value::str).collect();
-        Value::List(Arc::new(List { items, type_name: "[]string" }))
+        Value::List(Arc::new(List::new(items, "[]string")))
     }
 
     /// A list of anything (`[]interface {}`).
     pub fn list(items: Vec<Value>) -> Self {
-        Value::List(Arc::new(List { items, type_name: "[]interface {}" }))
+        Value::List(Arc::new(List::new(items, "[]interface {}")))
     }
 
     /// A map of anything (`map[string]interface {}`); the last of several equal keys wins.
     pub fn map<K: AsRef<str>>(entries: impl IntoIterator<Item = (K, Value)>) -> Self {
-        Value::Map(Arc::new(AnyMap(entries.into_iter().map(|(k, v)| (Arc::from(k.as_ref()), v)).collect())))
+        let entries: BTreeMap<Arc<str>, Value> = entries.into_iter().map(|(k, v)| (Arc::from(k.as_ref()), v)).collect();
+        let depth = depth_of(entries.values());
+        Value::Map(Arc::new(AnyMap { entries, depth }))
     }
 
     /// A label set as `map[string]string`.
@@ -218,6 +248,26 @@ impl Value {
                 Shape::Map(m) => !m.is_empty(),
                 Shape::Int(i) => i != 0,
             },
+        }
+    }
+
+    /// How deep lists and maps lie inside one another.
+    pub fn depth(&self) -> usize {
+        match self {
+            Value::List(l) => l.depth,
+            Value::Map(m) => m.depth(),
+            _ => 0,
+        }
+    }
+
+    /// About how many bytes were written to make the value: what it refers to was there before.
+    pub fn made_of(&self) -> usize {
+        const ELEMENT: usize = 24;
+        match self {
+            Value::Str(s) | Value::Safe(_, s) => s.len(),
+            Value::List(l) => l.items.len().saturating_mul(ELEMENT),
+            Value::Map(m) => m.len().saturating_mul(2 * ELEMENT),
+            _ => 0,
         }
     }
 
@@ -286,17 +336,23 @@ impl std::fmt::Debug for Value {
 }
 
 /// `map[string]interface {}`.
-struct AnyMap(std::collections::BTreeMap<Arc<str>, Value>);
+struct AnyMap {
+    entries: BTreeMap<Arc<str>, Value>,
+    depth: usize,
+}
 
 impl MapView for AnyMap {
     fn get(&self, key: &str) -> Option<Value> {
-        self.0.get(key).cloned()
+        self.entries.get(key).cloned()
     }
     fn entries(&self) -> Vec<(Arc<str>, Value)> {
-        self.0.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.entries.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
     fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
+    }
+    fn depth(&self) -> usize {
+        self.depth
     }
     fn zero(&self) -> Value {
         Value::Nil

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::Labels;
-use crate::template::value::{CallError, Object, Shape, Value};
+use crate::template::value::{CallError, LONGEST_TEXT, Object, Shape, Value, too_long};
 use crate::template::{List, Time};
 
 /// The dot of a notification's templates.
@@ -170,7 +170,7 @@ impl Alerts {
             _ => false,
         };
         let items = self.0.iter().filter(has).cloned().collect();
-        Value::List(Arc::new(List { items, type_name: "[]template.Alert" }))
+        Value::List(Arc::new(List::new(items, "[]template.Alert")))
     }
 }
 
@@ -261,7 +261,7 @@ impl Object for Pairs {
         Shape::List(&self.0)
     }
     fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
-        let strings = |items| Value::List(Arc::new(List { items, type_name: "[]string" }));
+        let strings = |items| Value::List(Arc::new(List::new(items, "[]string")));
         match name {
             "Names" => Some(no_args(args, || strings(self.column("Name")))),
             "Values" => Some(no_args(args, || strings(self.column("Value")))),
@@ -295,8 +295,20 @@ impl Object for Pair {
 }
 
 /// Any value as JSON, as Go's encoder sees it.
-pub(super) fn to_json(value: &Value) -> Json {
-    match value {
+///
+/// # Errors
+/// It is longer than any text may be.
+pub(super) fn to_json(value: &Value) -> Result<Json, CallError> {
+    let mut left = LONGEST_TEXT;
+    json_of(value, &mut left)
+}
+
+/// The JSON of a value; takes what it costs from `left`. Lists that hold one list many times cost it every time.
+fn json_of(value: &Value, left: &mut usize) -> Result<Json, CallError> {
+    let cost = 1 + value.as_str().map_or(0, str::len);
+    *left = left.checked_sub(cost).ok_or_else(too_long)?;
+    let mut list = |items: &[Value]| items.iter().map(|v| json_of(v, left)).collect::<Result<Vec<Json>, _>>();
+    Ok(match value {
         Value::Nil | Value::Complex(..) => Json::Null,
         Value::Bool(b) => Json::Bool(*b),
         Value::Int(i) | Value::Duration(i) => Json::from(*i),
@@ -304,16 +316,19 @@ pub(super) fn to_json(value: &Value) -> Json {
         Value::Float(f) => number(*f),
         Value::Str(s) | Value::Safe(_, s) => Json::from(&**s),
         Value::Time(t) => Json::from(t.rfc3339()),
-        Value::List(l) => Json::Array(l.items.iter().map(to_json).collect()),
-        Value::Map(m) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v))),
+        Value::List(l) => Json::Array(list(&l.items)?),
+        Value::Map(m) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v)), left)?,
         Value::Object(o) => match (o.json(), o.shape()) {
-            (Some(json), _) => json,
-            (None, Shape::Struct(fields)) => object(fields.into_iter().map(|(k, v)| (k.to_owned(), v))),
-            (None, Shape::List(items)) => Json::Array(items.iter().map(to_json).collect()),
-            (None, Shape::Map(m)) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v))),
+            (Some(json), _) => {
+                *left = left.checked_sub(json.to_string().len()).ok_or_else(too_long)?;
+                json
+            }
+            (None, Shape::Struct(fields)) => object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)), left)?,
+            (None, Shape::List(items)) => Json::Array(list(items)?),
+            (None, Shape::Map(m)) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v)), left)?,
             (None, Shape::Int(i)) => Json::from(i),
         },
-    }
+    })
 }
 
 fn number(f: f64) -> Json {
@@ -321,6 +336,7 @@ fn number(f: f64) -> Json {
     if f.fract() == 0.0 && f.abs() < 1e15 { Json::from(f as i64) } else { Json::from(f) }
 }
 
-fn object(fields: impl Iterator<Item = (String, Value)>) -> Json {
-    Json::Object(fields.map(|(k, v)| (k, to_json(&v))).collect::<Map<_, _>>())
+fn object(fields: impl Iterator<Item = (String, Value)>, left: &mut usize) -> Result<Json, CallError> {
+    let fields = fields.map(|(k, v)| Ok((k, json_of(&v, left)?)));
+    Ok(Json::Object(fields.collect::<Result<Map<_, _>, CallError>>()?))
 }

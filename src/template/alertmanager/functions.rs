@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::template::func::{Function, Host, Param};
 use crate::template::prometheus::humanize;
-use crate::template::value::{CallError, SafeKind, Value};
+use crate::template::value::{CallError, LONGEST_TEXT, SafeKind, Value, too_long};
 use crate::template::{Time, escape, pattern};
 
 type Out = Result<Value, CallError>;
@@ -69,7 +69,12 @@ fn humanize_duration(_: &dyn Host, args: &[Value]) -> Out {
 fn join(_: &dyn Host, args: &[Value]) -> Out {
     let items = args.get(1).and_then(Value::as_list).unwrap_or(&[]);
     let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-    Ok(Value::from(items.join(text(args, 0))))
+    let separator = text(args, 0);
+    let length = items.iter().fold(0, |sum: usize, item| sum.saturating_add(item.len() + separator.len()));
+    if length > LONGEST_TEXT.saturating_add(separator.len()) {
+        return Err(too_long());
+    }
+    Ok(Value::from(items.join(separator)))
 }
 
 fn since(host: &dyn Host, args: &[Value]) -> Out {
@@ -86,7 +91,7 @@ fn zone(_: &dyn Host, args: &[Value]) -> Out {
 
 /// JSON as Go writes it: `<`, `>` and `&` are escaped, so that it may stand in HTML.
 fn to_json(_: &dyn Host, args: &[Value]) -> Out {
-    let json = super::data::to_json(args.first().unwrap_or(&Value::Nil)).to_string();
+    let json = super::data::to_json(args.first().unwrap_or(&Value::Nil))?.to_string();
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {

@@ -250,13 +250,17 @@ impl<'a> Exec<'a> {
                 v => self.error(format!("error calling call: non-function {what} of type {}", v.type_name())),
             });
         }
-        (function.body)(self.host, &values).map_err(|e| {
-            self.at = Some((word.pos, command));
-            match e {
-                CallError::Failed(text) => self.error(format!("error calling {name}: {text}")),
-                other => self.error(format!("error calling {name}: {other:?}")),
+        let argument = self.at.replace((word.pos, command));
+        self.work(values.iter().filter_map(Value::as_str).map(str::len).sum())?;
+        match (function.body)(self.host, &values) {
+            Ok(value) => {
+                let value = self.made(value)?;
+                self.at = argument;
+                Ok(value)
             }
-        })
+            Err(CallError::Failed(text)) => Err(self.error(format!("error calling {name}: {text}"))),
+            Err(other) => Err(self.error(format!("error calling {name}: {other:?}"))),
+        }
     }
 
     /// Evaluates an argument as a type.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Parts, number, parts, quote_with, stringer};
-use crate::template::value::Value;
+use crate::template::value::{LONGEST_TEXT, Value};
 
 /// The widest field and the longest precision accepted, as in Go.
 const MAX_NUMBER: usize = 1_000_000;
@@ -236,6 +236,10 @@ impl Spec {
 
 /// Appends a value as a verb says.
 pub(super) fn push_value(out: &mut String, spec: &Spec, verb: char, value: &Value) {
+    if out.len() > LONGEST_TEXT {
+        // Whoever asked refuses it; lists that hold one list many times would not end.
+        return;
+    }
     if verb == 'T' {
         return spec.pad(out, value.type_name());
     }

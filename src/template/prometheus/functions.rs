@@ -62,7 +62,7 @@ fn query(host: &dyn Host, args: &[Value]) -> Out {
 }
 
 fn samples(items: Vec<Value>) -> Value {
-    Value::List(Arc::new(List { items, type_name: Param::Samples.name() }))
+    Value::List(Arc::new(List::new(items, Param::Samples.name())))
 }
 
 fn first(_: &dyn Host, args: &[Value]) -> Out {
