@@ -10,6 +10,7 @@ mod check_config;
 mod clock_leaps;
 mod configuration;
 mod connections;
+mod damaged_storage;
 mod demo;
 mod deploy;
 mod docs;

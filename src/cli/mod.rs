@@ -11,6 +11,7 @@ pub mod run;
 mod terminal;
 pub mod test_promql;
 pub mod test_rules;
+pub mod tsdb_verify;
 mod watch;
 
 use std::io::Write;
@@ -39,6 +40,9 @@ enum Command {
     #[command(subcommand)]
     Test(Test),
     Fmt(fmt::Fmt),
+    /// Look after a database.
+    #[command(subcommand)]
+    Tsdb(TsdbCommand),
     Health(health::Health),
     /// Print a shell's completion script.
     Completions {
@@ -84,6 +88,11 @@ impl Check {
 }
 
 #[derive(Debug, Subcommand)]
+enum TsdbCommand {
+    Verify(tsdb_verify::TsdbVerify),
+}
+
+#[derive(Debug, Subcommand)]
 enum Test {
     Rules(test_rules::TestRules),
     /// Run Prometheus' PromQL test scripts.
@@ -104,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
         Command::Test(Test::Rules(tests)) => tests.execute(),
         Command::Fmt(fmt) => fmt.execute(),
+        Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where writing fails.

@@ -56,6 +56,8 @@ pub struct SampleBuf {
     pub float_st: Vec<i64>,
     /// Start timestamps (0: unknown) of the histogram samples: empty, or as long as `hists`.
     pub hist_st: Vec<i64>,
+    /// The file of which a part could not be read: samples may be missing. `None` when all is here.
+    pub damaged: Option<Arc<str>>,
 }
 
 impl SampleBuf {
@@ -66,6 +68,7 @@ impl SampleBuf {
         self.hists.clear();
         self.float_st.clear();
         self.hist_st.clear();
+        self.damaged = None;
     }
 
     /// Keeps the first `floats` float samples and the first `histograms` histograms.

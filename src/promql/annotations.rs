@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::model::number::format_float_g;
 
@@ -98,6 +99,8 @@ pub enum Note {
     FractionNan(String),
     /// Mismatched custom buckets were reconciled in `addition`, `subtraction` or `aggregation`.
     MismatchedCustomBuckets(&'static str),
+    /// Samples are missing because a file of the storage is damaged: its name.
+    DamagedStorage(Arc<str>),
 }
 
 impl Note {
@@ -198,6 +201,7 @@ impl fmt::Display for Note {
             MismatchedCustomBuckets(what) => {
                 write!(f, "mismatched custom buckets were reconciled during {what}")
             }
+            DamagedStorage(file) => write!(f, "samples are missing, part of the storage is damaged: {file}"),
         }
     }
 }

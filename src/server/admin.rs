@@ -14,9 +14,14 @@ pub async fn healthy() -> &'static str {
     "Watchbell is Healthy.\n"
 }
 
-/// `GET /-/ready`: the server listens only when it is.
-pub async fn ready() -> &'static str {
-    "Watchbell is Ready.\n"
+/// `GET /-/ready`: the server listens only when it is. It is not when what it takes in does not last.
+pub async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.storage.trouble() {
+        None => "Watchbell is Ready.\n".into_response(),
+        Some(trouble) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("Watchbell is not ready: {trouble}\n")).into_response()
+        }
+    }
 }
 
 fn forbidden() -> Response {

@@ -202,6 +202,9 @@ fn alerts(app: &App, out: &mut Exposition) {
     });
 }
 
+/// Damaged blocks that are named at most.
+const MAX_DAMAGED: usize = 100;
+
 fn storage(app: &App, out: &mut Exposition) {
     let s = app.storage.stats();
     let time = |t: Option<i64>| t.unwrap_or(0) as f64;
@@ -217,6 +220,12 @@ fn storage(app: &App, out: &mut Exposition) {
             "The number of bytes that are currently used for local storage by all blocks.",
             s.block_bytes as f64,
         ),
+        ("watchbell_tsdb_blocks_damaged", "Blocks in which something was found damaged.", s.damaged_blocks as f64),
+        (
+            "watchbell_tsdb_writable",
+            "Whether samples are written to the log and maintenance succeeds.",
+            f64::from(u8::from(app.storage.trouble().is_none())),
+        ),
         ("watchbell_tsdb_wal_storage_size_bytes", "Size of the write log directory.", s.wal_bytes as f64),
         ("watchbell_tsdb_head_chunks_storage_size_bytes", "Bytes of chunks in memory.", s.head_chunk_bytes as f64),
     ] {
@@ -227,6 +236,12 @@ fn storage(app: &App, out: &mut Exposition) {
         ("watchbell_tsdb_head_series_removed_total", "Total number of series removed in the head.", s.series_removed),
         ("watchbell_tsdb_wal_corruptions_total", "Total number of write log corruptions.", s.wal_corruptions),
         ("watchbell_tsdb_wal_writes_failed_total", "Total number of write log writes that failed.", s.wal_failures),
+        ("watchbell_tsdb_maintenance_failures_total", "Failed steps of maintenance.", s.maintenance_failures),
+        (
+            "watchbell_tsdb_damaged_chunks_left_out_total",
+            "Damaged chunks that merged blocks go without.",
+            s.damaged_chunks,
+        ),
         ("watchbell_tsdb_checkpoint_creations_total", "Total number of checkpoints.", s.checkpoints),
         ("watchbell_tsdb_compactions_total", "Total number of blocks written.", s.flushes),
     ] {
@@ -236,6 +251,12 @@ fn storage(app: &App, out: &mut Exposition) {
         f.sample(&[("type", "float")], s.floats_appended as f64);
         f.sample(&[("type", "histogram")], s.histograms_appended as f64);
     });
+    let damaged = app.storage.damaged_blocks();
+    if !damaged.is_empty() {
+        out.family("watchbell_tsdb_block_damaged", Kind::Gauge, "Blocks in which something was found damaged.", |f| {
+            damaged.iter().take(MAX_DAMAGED).for_each(|block| f.sample(&[("block", block)], 1.0));
+        });
+    }
     out.family("watchbell_tsdb_samples_rejected_total", Kind::Counter, "Samples refused, by reason.", |f| {
         for (reason, count) in s.rejected.by_reason() {
             f.sample(&[("reason", reason)], count as f64);

@@ -39,6 +39,8 @@ use super::send_metrics::{ReceiveMetrics, SendMetrics};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
+/// Damaged places that are logged when storage is opened.
+const MAX_DAMAGES_TOLD: usize = 20;
 /// How often the database is maintained.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
@@ -88,8 +90,12 @@ impl Parts {
     /// It cannot be opened.
     pub fn open(dir: &Path, retention: i64) -> Result<Parts, ServiceError> {
         let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention })?;
-        for damage in &recovery.damages {
-            tracing::warn!(damage = ?damage, "storage was damaged; everything before is kept");
+        for damage in recovery.damages.iter().take(MAX_DAMAGES_TOLD) {
+            tracing::error!(damage = %damage, "storage is damaged; everything else is kept");
+        }
+        let more = recovery.damages.len().saturating_sub(MAX_DAMAGES_TOLD);
+        if more > 0 {
+            tracing::error!(more, "storage is damaged in more places; `watchbell tsdb verify` names them");
         }
         tracing::info!(
             series = recovery.series,
@@ -420,9 +426,7 @@ async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
             _ = interval.tick() => {}
         }
         let (storage, now) = (app.storage.clone(), app.clock.now());
-        let done = tokio::task::spawn_blocking(move || storage.maintain(now)).await;
-        if let Ok(Err(e)) = done {
-            tracing::error!(error = %e, "storage maintenance failed");
-        }
+        // Failures are told by the storage, once each.
+        let _ = tokio::task::spawn_blocking(move || storage.maintain(now)).await;
     }
 }

@@ -242,7 +242,7 @@ impl Inner {
         }
         self.counters.floats.add(done.appended - histograms);
         self.counters.histograms.add(histograms);
-        writer.flush_log(&self.counters)?;
+        self.flush_log(&mut writer)?;
         Ok(done)
     }
 

@@ -1,36 +1,41 @@
 //! Blocks: immutable files of sealed chunks, mapped into memory.
 //!
 //! ```text
-//! magic    "WBBLOCK1"
+//! magic    "WBBLOCK2"
 //! regions  the chunks of each series, one behind the other
 //! table    one entry a series, ascending by id: id u32, crc32 u32 of the region, offset u64, length u32, samples u32,
 //!          mint i64, maxt i64
-//! labels   deflated: (varint size, packed labels) in the order of the table
-//! footer   offsets and checksums, see `Footer`
+//! labels   groups of series, in the order of the table, see `block_labels`
+//! sums     a checksum of each chunk, see `sums`
+//! footer   offsets and checksums, see `Footer`; twice
 //! ```
 //!
 //! A block stands alone: with its labels it can be read without log or checkpoint. A region's checksum is verified when
-//! the region is first read.
+//! the region is first read. When it does not fit, those of its chunks tell which of them are damaged: the others are
+//! read. Blocks of the first version ("WBBLOCK1": labels in one piece, no sums, one footer) are read as well; a damaged
+//! region of theirs is lost as a whole.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use memmap2::Mmap;
 
 use crate::model::{Labels, SampleBuf, Value};
 
-use super::bits::{Reader, put_uvarint};
-use super::chunk;
+use super::bits::Reader;
 use super::query::StorageError;
-use super::{SeriesRef, TsdbError};
+use super::sums::{self, Readable, RegionSums};
+use super::{SeriesRef, TsdbError, block_labels, chunk};
 
-pub(super) const MAGIC: &[u8; 8] = b"WBBLOCK1";
+pub(super) const MAGIC: &[u8; 8] = b"WBBLOCK2";
+const MAGIC_1: &[u8; 8] = b"WBBLOCK1";
 const ENTRY: usize = 40;
-const FOOTER: usize = 72;
+const FOOTER: usize = 84;
+const FOOTER_1: usize = 72;
 
 /// The end of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,6 +50,9 @@ pub(super) struct Footer {
     pub(super) labels_crc: u32,
     /// Not 0: merged of so many blocks, and replaces all within its span that have lower numbers.
     pub(super) parts: u32,
+    /// 0 in a block without them.
+    pub(super) sums: u64,
+    pub(super) sums_crc: u32,
 }
 
 impl Footer {
@@ -57,19 +65,33 @@ impl Footer {
         out.extend_from_slice(&self.table_crc.to_le_bytes());
         out.extend_from_slice(&self.labels_crc.to_le_bytes());
         out.extend_from_slice(&self.parts.to_le_bytes());
+        out.extend_from_slice(&self.sums.to_le_bytes());
+        out.extend_from_slice(&self.sums_crc.to_le_bytes());
         out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
         out.extend_from_slice(MAGIC);
         out
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (checked, rest) = bytes.split_at_checked(FOOTER - 12)?;
+    /// Reads the footer at the end of a file, and gives where it begins. Of the two the file ends with one is enough.
+    fn read(file: &[u8]) -> Option<(Self, usize)> {
+        let at = |back: usize| file.len().checked_sub(back);
+        let parse = |from: Option<usize>, len: usize, magic| {
+            let from = from?;
+            Self::parse(file.get(from..from + len)?, magic).map(|footer| (footer, from))
+        };
+        parse(at(2 * FOOTER), FOOTER, MAGIC)
+            .or_else(|| parse(at(FOOTER), FOOTER, MAGIC).map(|(footer, from)| (footer, from.saturating_sub(FOOTER))))
+            .or_else(|| parse(at(FOOTER_1), FOOTER_1, MAGIC_1))
+    }
+
+    fn parse(bytes: &[u8], magic: &[u8; 8]) -> Option<Self> {
+        let (checked, rest) = bytes.split_at_checked(bytes.len().checked_sub(12)?)?;
         let mut r = Reader::new(rest);
-        if r.u32()? != crc32fast::hash(checked) || r.rest() != MAGIC {
+        if r.u32()? != crc32fast::hash(checked) || r.rest() != magic {
             return None;
         }
         let mut r = Reader::new(checked);
-        Some(Footer {
+        let first = Footer {
             table: r.u64()?,
             series: r.u64()?,
             labels: r.u64()?,
@@ -79,7 +101,13 @@ impl Footer {
             table_crc: r.u32()?,
             labels_crc: r.u32()?,
             parts: r.u32()?,
-        })
+            sums: 0,
+            sums_crc: 0,
+        };
+        if magic == MAGIC_1 {
+            return Some(first);
+        }
+        Some(Footer { sums: r.u64()?, sums_crc: r.u32()?, ..first })
     }
 }
 
@@ -128,10 +156,16 @@ pub(super) struct BlockName {
     pub(super) number: u64,
 }
 
+impl std::fmt::Display for BlockName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Times before 1970 have a sign, which the separator must not be taken for.
+        write!(f, "{}_{}_{:08}", self.start, self.end, self.number)
+    }
+}
+
 impl BlockName {
     pub(super) fn path(&self, dir: &Path) -> PathBuf {
-        // Times before 1970 have a sign, which the separator must not be taken for.
-        dir.join(format!("{}_{}_{:08}.block", self.start, self.end, self.number))
+        dir.join(format!("{self}.block"))
     }
 
     pub(super) fn parse(path: &Path) -> Option<Self> {
@@ -153,8 +187,16 @@ pub(super) struct Block {
     pub(super) path: PathBuf,
     pub(super) footer: Footer,
     map: Mmap,
+    /// Where the first footer begins.
+    end: usize,
+    /// The table, where the one in the file is damaged.
+    rebuilt: Option<Box<[u8]>>,
+    /// Whether the checksums of the chunks are there, and as they were written.
+    has_sums: bool,
     /// A bit for each region whose checksum was found right.
     verified: Box<[AtomicU64]>,
+    /// Something in it was found damaged.
+    damaged: AtomicBool,
 }
 
 impl Block {
@@ -174,20 +216,68 @@ impl Block {
         let file = File::open(path)?;
         // SAFETY: blocks are written under another name and never changed after; deleting one leaves the mapping whole.
         let map = unsafe { Mmap::map(&file)? };
-        let footer = map
-            .len()
-            .checked_sub(FOOTER)
-            .and_then(|at| map.get(at..))
-            .and_then(Footer::parse)
-            .ok_or_else(|| damaged("its end is cut off or damaged"))?;
+        let (footer, end) = Footer::read(&map).ok_or_else(|| damaged("its end is cut off or damaged"))?;
         let series = usize::try_from(footer.series).map_err(|_| damaged("its footer is damaged"))?;
         let verified = (0..series.div_ceil(64).min(map.len())).map(|_| AtomicU64::new(0)).collect();
-        let block = Block { name, path: path.to_owned(), footer, map, verified };
-        let table = block.table().filter(|t| t.len() / ENTRY == series && t.len() % ENTRY == 0);
-        if table.map(crc32fast::hash) != Some(footer.table_crc) {
+        let (rebuilt, has_sums, damage) = (None, false, AtomicBool::new(false));
+        let mut block =
+            Block { name, path: path.to_owned(), footer, map, end, rebuilt, has_sums, verified, damaged: damage };
+        block.has_sums = block.sums().map(crc32fast::hash) == Some(footer.sums_crc);
+        let whole = |t: &&[u8]| series.checked_mul(ENTRY) == Some(t.len());
+        if block.table().filter(whole).map(crc32fast::hash) == Some(footer.table_crc) {
+            return Ok(block);
+        }
+        let sums = block.sums().filter(|_| block.has_sums);
+        let table = sums.map(|s| sums::rebuild_table(&block.map, MAGIC.len() as u64, s));
+        block.rebuilt = table.filter(|t| whole(&t.as_slice())).map(Vec::into_boxed_slice);
+        if block.rebuilt.is_none() {
             return Err(damaged("its table is damaged"));
         }
         Ok(block)
+    }
+
+    /// What is wrong with a block that was opened nevertheless; its labels and regions are not looked at.
+    pub(super) fn defects(&self) -> Vec<&'static str> {
+        let mut defects = Vec::new();
+        let is_2 = self.footer.sums != 0;
+        if is_2 && self.map.get(self.end..self.end + FOOTER) != self.map.get(self.end + FOOTER..) {
+            defects.push("one of its footers is damaged");
+        }
+        if self.rebuilt.is_some() {
+            defects.push("its table is damaged, and made anew from its checksums");
+        }
+        if is_2 && !self.has_sums {
+            defects.push("its checksums of chunks are damaged");
+        }
+        if !self.map.starts_with(MAGIC) && !self.map.starts_with(MAGIC_1) {
+            defects.push("its beginning is damaged");
+        }
+        defects
+    }
+
+    /// Whether anything in it was found damaged.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Notes damage, which is logged once a block.
+    #[cold]
+    pub(super) fn note_damage(&self, what: &str) {
+        if !self.damaged.swap(true, Ordering::Relaxed) {
+            let block = self.path.display();
+            tracing::error!(%block, what, "a block is damaged; queries over it go without what cannot be read");
+        }
+    }
+
+    fn note_damaged_chunks(&self, id: SeriesRef) {
+        if !self.is_damaged() {
+            self.note_damage(&format!("chunks of series {}", id.0));
+        }
+    }
+
+    /// Its file's name.
+    pub(super) fn file_name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -199,7 +289,21 @@ impl Block {
     }
 
     fn table(&self) -> Option<&[u8]> {
-        self.slice(self.footer.table, self.footer.labels)
+        match &self.rebuilt {
+            Some(table) => Some(table),
+            None => self.slice(self.footer.table, self.footer.labels),
+        }
+    }
+
+    fn sums(&self) -> Option<&[u8]> {
+        let from = usize::try_from(self.footer.sums).ok().filter(|at| *at > 0)?;
+        self.map.get(from..self.end)
+    }
+
+    /// The checksums of the region at position `i`, if the block has them.
+    fn sums_of(&self, i: usize, entry: &Entry) -> Option<RegionSums<'_>> {
+        let sums = self.sums().filter(|_| self.has_sums)?;
+        sums::regions(sums).nth(i).filter(|s| s.id == entry.id)
     }
 
     fn entry(&self, i: usize) -> Option<Entry> {
@@ -236,93 +340,115 @@ impl Block {
         None
     }
 
-    /// A region's bytes, checked.
-    fn region(&self, i: usize, entry: &Entry) -> Result<&[u8], StorageError> {
-        let damaged = || StorageError::Corrupt(format!("{}: the chunks of series {}", self.path.display(), entry.id.0));
-        let bytes = self.slice(entry.offset, entry.offset.saturating_add(u64::from(entry.len))).ok_or_else(damaged)?;
-        let Some(word) = self.verified.get(i / 64) else { return Err(damaged()) };
+    /// A region's bytes, as they are in the file.
+    fn raw_region(&self, entry: &Entry) -> Option<&[u8]> {
+        self.slice(entry.offset, entry.offset.checked_add(u64::from(entry.len))?)
+    }
+
+    /// A region's bytes, checked; `None` when they are damaged.
+    #[inline]
+    fn region(&self, i: usize, entry: &Entry) -> Option<&[u8]> {
+        let bytes = self.raw_region(entry)?;
+        let word = self.verified.get(i / 64)?;
         let bit = 1 << (i % 64);
         if word.load(Ordering::Relaxed) & bit == 0 {
             if crc32fast::hash(bytes) != entry.crc {
-                return Err(damaged());
+                return None;
             }
             word.fetch_or(bit, Ordering::Relaxed);
         }
-        Ok(bytes)
+        Some(bytes)
     }
 
-    /// The region of a series, if it has samples in the interval.
-    fn region_in(&self, id: SeriesRef, mint: i64, maxt: i64) -> Result<Option<&[u8]>, StorageError> {
+    /// What is readable of a damaged region: its good chunks, one behind the other.
+    #[cold]
+    fn salvage(&self, i: usize, entry: &Entry) -> (Vec<u8>, Readable) {
+        let (mut good, mut readable) = (Vec::new(), Readable::default());
+        let Some((region, sums)) = self.raw_region(entry).zip(self.sums_of(i, entry)) else {
+            return (good, Readable { damaged: 1, ..readable });
+        };
+        for (chunk, is_good) in sums.chunks(region) {
+            readable.add(chunk, is_good);
+            if is_good {
+                good.extend_from_slice(chunk);
+            }
+        }
+        (good, readable)
+    }
+
+    /// Where a series is in the table, if it has samples in the interval.
+    fn find_in(&self, id: SeriesRef, mint: i64, maxt: i64) -> Option<(usize, Entry)> {
         if self.footer.maxt < mint || self.footer.mint > maxt {
-            return Ok(None);
+            return None;
         }
-        let Some(i) = self.find(id) else { return Ok(None) };
-        match self.entry(i) {
-            Some(e) if e.maxt >= mint && e.mint <= maxt => self.region(i, &e).map(Some),
-            _ => Ok(None),
-        }
+        let i = self.find(id)?;
+        self.entry(i).filter(|e| e.maxt >= mint && e.mint <= maxt).map(|e| (i, e))
     }
 
-    /// The region of the series at position `i`, whatever its times.
-    pub(super) fn region_at(&self, i: usize) -> Result<Option<(Entry, &[u8])>, StorageError> {
-        self.entry(i).map(|e| Ok((e, self.region(i, &e)?))).transpose()
+    /// The readable chunks of the series at position `i`, whatever their times, and what is readable of its region where
+    /// not all is, which is noted.
+    pub(super) fn region_at(&self, i: usize) -> Option<(Entry, Cow<'_, [u8]>, Option<Readable>)> {
+        self.look_at(i).inspect(|(entry, _, damage)| {
+            if damage.is_some() {
+                self.note_damaged_chunks(entry.id);
+            }
+        })
     }
 
-    /// Appends the samples of a series with `mint <= t <= maxt`.
-    pub(super) fn read(
-        &self,
-        id: SeriesRef,
-        mint: i64,
-        maxt: i64,
-        st: bool,
-        out: &mut SampleBuf,
-    ) -> Result<(), StorageError> {
-        let Some(region) = self.region_in(id, mint, maxt)? else { return Ok(()) };
-        chunk::read_all(region, mint, maxt, st, out).ok_or_else(|| self.undecodable(id))
+    /// The same, not noted.
+    pub(super) fn look_at(&self, i: usize) -> Option<(Entry, Cow<'_, [u8]>, Option<Readable>)> {
+        let entry = self.entry(i)?;
+        if let Some(bytes) = self.region(i, &entry) {
+            return Some((entry, Cow::Borrowed(bytes), None));
+        }
+        let (good, readable) = self.salvage(i, &entry);
+        let (mint, maxt) = readable.span.unwrap_or((entry.mint, entry.maxt));
+        Some((Entry { samples: readable.samples, mint, maxt, ..entry }, Cow::Owned(good), Some(readable)))
+    }
+
+    /// Appends the samples of a series with `mint <= t <= maxt`. Those of damaged chunks are left out, which is told in the
+    /// buffer.
+    pub(super) fn read(&self, id: SeriesRef, mint: i64, maxt: i64, st: bool, out: &mut SampleBuf) {
+        let Some((i, entry)) = self.find_in(id, mint, maxt) else { return };
+        let (floats, histograms) = (out.ts.len(), out.hists.len());
+        if let Some(region) = self.region(i, &entry)
+            && chunk::read_all(region, mint, maxt, st, out).is_some()
+        {
+            return;
+        }
+        out.truncate(floats, histograms);
+        out.damaged = Some(self.file_name().into());
+        self.note_damaged_chunks(id);
+        let (good, _) = self.salvage(i, &entry);
+        if chunk::read_all(&good, mint, maxt, st, out).is_none() {
+            out.truncate(floats, histograms);
+        }
     }
 
     /// The newest sample of a series with `mint <= t <= maxt`.
+    ///
+    /// # Errors
+    /// The series has damaged chunks: the newest sample that is left may be found by reading all.
     pub(super) fn latest(&self, id: SeriesRef, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
-        let Some(region) = self.region_in(id, mint, maxt)? else { return Ok(None) };
-        chunk::latest(region, mint, maxt).ok_or_else(|| self.undecodable(id))
+        let Some((i, entry)) = self.find_in(id, mint, maxt) else { return Ok(None) };
+        self.region(i, &entry).and_then(|region| chunk::latest(region, mint, maxt)).ok_or_else(|| {
+            self.note_damaged_chunks(id);
+            StorageError::Corrupt(format!("{}: the chunks of series {}", self.path.display(), id.0))
+        })
     }
 
-    fn undecodable(&self, id: SeriesRef) -> StorageError {
-        StorageError::Corrupt(format!("{}: a chunk of series {} cannot be decoded", self.path.display(), id.0))
-    }
-
-    /// The labels of all series, in the order of the table.
-    pub(super) fn labels(&self) -> Result<Vec<Labels>, StorageError> {
-        let damaged = || StorageError::Corrupt(format!("{}: its labels are damaged", self.path.display()));
-        let end = (self.map.len() - FOOTER) as u64;
-        let packed = self.slice(self.footer.labels, end).ok_or_else(damaged)?;
-        if crc32fast::hash(packed) != self.footer.labels_crc {
-            return Err(damaged());
+    /// The labels of all series, in the order of the table; `None` for those that are damaged.
+    pub(super) fn labels(&self) -> Vec<Option<Labels>> {
+        let series = usize::try_from(self.footer.series).unwrap_or(0).min(self.map.len());
+        match self.footer.sums {
+            0 => {
+                let packed = self.slice(self.footer.labels, self.end as u64).unwrap_or(&[]);
+                let good = crc32fast::hash(packed) == self.footer.labels_crc;
+                block_labels::unpack_whole(packed, series, good)
+            }
+            sums => block_labels::unpack(self.slice(self.footer.labels, sums).unwrap_or(&[]), series),
         }
-        let mut raw = Vec::new();
-        flate2::read::DeflateDecoder::new(packed).read_to_end(&mut raw)?;
-        let mut r = Reader::new(&raw);
-        (0..self.footer.series)
-            .map(|_| {
-                let size = r.size()?;
-                Labels::from_bytes(r.take(size)?)
-            })
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(damaged)
     }
-}
-
-/// Deflates labels, in the order of the table.
-pub(super) fn pack_labels<'a>(labels: impl Iterator<Item = &'a Labels>) -> std::io::Result<Vec<u8>> {
-    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut size = Vec::new();
-    for l in labels {
-        size.clear();
-        put_uvarint(&mut size, l.as_bytes().len() as u64);
-        std::io::Write::write_all(&mut out, &size)?;
-        std::io::Write::write_all(&mut out, l.as_bytes())?;
-    }
-    out.finish()
 }
 
 /// The blocks of a database, by start of their span, then number: of each series, ascending in time.

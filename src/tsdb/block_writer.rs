@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::model::Labels;
 
-use super::block::{Block, BlockName, Entry, Footer, MAGIC, pack_labels, unreadable};
+use super::block::{Block, BlockName, Entry, Footer, MAGIC, unreadable};
 use super::files::write_atomically;
-use super::{SeriesRef, TsdbError};
+use super::{SeriesRef, TsdbError, block_labels, sums};
 
 /// The region of one series, made while a block is written.
 #[derive(Debug, Default)]
@@ -43,6 +43,7 @@ struct Parts<'a> {
     offset: u64,
     table: Vec<u8>,
     labels: Vec<Labels>,
+    sums: Vec<u8>,
     footer: Footer,
 }
 
@@ -53,6 +54,7 @@ impl Parts<'_> {
         let Region { samples, mint, maxt, .. } = *region;
         Entry { id, crc, offset: self.offset, len, samples, mint, maxt }.put(&mut self.table);
         self.labels.push(labels.clone());
+        sums::put(&mut self.sums, id, &region.bytes);
         self.out.write_all(&region.bytes)?;
         self.offset += u64::from(len);
         let f = &mut self.footer;
@@ -63,13 +65,18 @@ impl Parts<'_> {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        let labels = pack_labels(self.labels.iter())?;
+        let labels = block_labels::pack(&self.labels)?;
         self.footer.table = self.offset;
         self.footer.labels = self.offset + self.table.len() as u64;
         self.footer.table_crc = crc32fast::hash(&self.table);
         self.footer.labels_crc = crc32fast::hash(&labels);
+        self.footer.sums = self.footer.labels + labels.len() as u64;
+        self.footer.sums_crc = crc32fast::hash(&self.sums);
         self.out.write_all(&self.table)?;
         self.out.write_all(&labels)?;
+        self.out.write_all(&self.sums)?;
+        // Twice: without it nothing of a block can be read.
+        self.out.write_all(&self.footer.to_bytes())?;
         self.out.write_all(&self.footer.to_bytes())
     }
 }
@@ -88,7 +95,7 @@ pub(super) fn write_block(
         out.write_all(MAGIC)?;
         let offset = MAGIC.len() as u64;
         let footer = Footer { parts, ..Footer::default() };
-        let mut block = Parts { out, offset, table: Vec::new(), labels: Vec::new(), footer };
+        let mut block = Parts { out, offset, table: Vec::new(), labels: Vec::new(), sums: Vec::new(), footer };
         loop {
             block.add(series.0, &series.1, &region)?;
             region.clear();
@@ -105,30 +112,44 @@ fn failed(name: BlockName, source: io::Error) -> TsdbError {
     TsdbError::Io { what: format!("cannot write block {} to {}", name.start, name.end), source }
 }
 
-/// Merges blocks, given in the order of the set, into one.
+/// Merges blocks, given in the order of the set, into one. Damaged chunks are left out; `labels_of` knows the labels of
+/// series where a block's own are damaged. With the number of chunks that were left out.
 pub(super) fn merge_blocks(
     dir: &Path,
     name: BlockName,
     blocks: &[Arc<Block>],
-) -> Result<Option<Arc<Block>>, TsdbError> {
-    let corrupt = |e: super::StorageError| io::Error::other(e.to_string());
-    let labels: Vec<Vec<Labels>> =
-        blocks.iter().map(|b| b.labels()).collect::<Result<_, _>>().map_err(|e| failed(name, corrupt(e)))?;
+    labels_of: impl Fn(SeriesRef) -> Option<Labels>,
+) -> Result<(Option<Arc<Block>>, u64), TsdbError> {
+    let mut left_out = 0;
+    let labels: Vec<Vec<Option<Labels>>> = blocks.iter().map(|b| b.labels()).collect();
     let mut at = vec![0usize; blocks.len()];
-    write_block(dir, name, blocks.len() as u32, |region| {
-        let mut heads = Vec::with_capacity(blocks.len());
-        for (block, i) in blocks.iter().zip(&at) {
-            heads.push(block.region_at(*i).map_err(corrupt)?);
-        }
-        let Some(id) = heads.iter().flatten().map(|(e, _)| e.id).min() else { return Ok(None) };
-        let mut found = None;
-        for ((head, i), labels) in heads.iter().zip(&mut at).zip(&labels) {
-            if let Some((e, bytes)) = head.filter(|(e, _)| e.id == id) {
-                region.push(bytes, e.samples, e.mint, e.maxt);
-                found = found.or_else(|| labels.get(*i).cloned());
-                *i += 1;
+    let merged = write_block(dir, name, blocks.len() as u32, |region| {
+        loop {
+            let mut heads = Vec::with_capacity(blocks.len());
+            for (block, i) in blocks.iter().zip(&at) {
+                heads.push(block.region_at(*i));
             }
+            let Some(id) = heads.iter().flatten().map(|(e, ..)| e.id).min() else { return Ok(None) };
+            let mut found = None;
+            for (((head, i), labels), block) in heads.iter().zip(&mut at).zip(&labels).zip(blocks) {
+                if let Some((e, bytes, damage)) = head.as_ref().filter(|(e, ..)| e.id == id) {
+                    left_out += damage.map_or(0, |d| u64::from(d.damaged));
+                    if !bytes.is_empty() {
+                        region.push(bytes, e.samples, e.mint, e.maxt);
+                    }
+                    found = found.or_else(|| labels.get(*i).cloned().flatten());
+                    if labels.get(*i).is_some_and(Option::is_none) {
+                        block.note_damage("its labels");
+                    }
+                    *i += 1;
+                }
+            }
+            // Without a readable chunk, or when nobody knows its labels, a series is left out.
+            if let Some(labels) = found.or_else(|| labels_of(id)).filter(|_| !region.bytes.is_empty()) {
+                return Ok(Some((id, labels)));
+            }
+            region.clear();
         }
-        Ok(found.map(|labels| (id, labels)))
-    })
+    })?;
+    Ok((merged, left_out))
 }

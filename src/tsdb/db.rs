@@ -12,8 +12,10 @@ use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 use super::block::BlockSet;
 use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
 use super::files::{Files, numbered};
+use super::health::Health;
 use super::index::Index;
 use super::maintain::Housekeeping;
+use super::manifest::Manifest;
 use super::metadata::{Metadata, MetadataStore};
 use super::query::{Queryable, Series, SharedSeries, StorageError};
 use super::recovery::{Recovery, Restore};
@@ -54,6 +56,7 @@ pub(super) struct Inner {
     pub(super) disk: Option<Disk>,
     pub(super) counters: Counters,
     pub(super) selections: Selections,
+    pub(super) health: Health,
     metadata: MetadataStore,
     options: TsdbOptions,
     /// Samples before this are rejected: retention would drop them at once.
@@ -100,9 +103,8 @@ impl Writer {
     }
 
     /// Writes the log's batch.
-    pub(super) fn flush_log(&mut self, counters: &Counters) -> Result<(), TsdbError> {
-        let Some(wal) = &mut self.wal else { return Ok(()) };
-        wal.write().inspect_err(|_| counters.wal_failures.add(1))
+    fn flush_log(&mut self) -> Result<(), TsdbError> {
+        self.wal.as_mut().map_or(Ok(()), Wal::write)
     }
 }
 
@@ -116,6 +118,7 @@ impl Inner {
             disk: None,
             counters: Counters::default(),
             selections: Selections::default(),
+            health: Health::default(),
             metadata: MetadataStore::default(),
             options,
             min_valid: AtomicI64::new(i64::MIN),
@@ -125,6 +128,17 @@ impl Inner {
     #[inline]
     pub(super) fn min_valid(&self) -> i64 {
         self.min_valid.load(Ordering::Relaxed)
+    }
+
+    /// Writes the log's batch. What is not written is in memory only, until the next checkpoint.
+    pub(super) fn flush_log(&self, writer: &mut Writer) -> Result<(), TsdbError> {
+        let written = writer.flush_log();
+        self.health.wrote(&written);
+        if let (Err(_), Some(disk)) = (&written, &self.disk) {
+            self.counters.wal_failures.add(1);
+            disk.unlogged.store(true, Ordering::SeqCst);
+        }
+        written
     }
 
     /// Moves the retention's bound to where it is at `now`.
@@ -147,7 +161,11 @@ impl Tsdb {
         let mut inner = Inner::new(options, blocks, restored.index);
         inner.writer.get_mut().wal = Some(wal);
         inner.housekeeping.get_mut().next_block = next_block;
-        inner.disk = Some(Disk { files, unlogged: AtomicBool::new(false), _lock: lock });
+        // The first maintenance replaces what is damaged by a checkpoint.
+        let damaged = !restored.recovery.is_clean();
+        let names = inner.blocks.load().iter().map(|b| b.name).collect();
+        Manifest::now(&files, names)?.write(&files.manifest())?;
+        inner.disk = Some(Disk { files, unlogged: AtomicBool::new(damaged), _lock: lock });
         inner.counters.wal_corruptions.add(restored.recovery.damages.len() as u64);
         Ok((Tsdb(Arc::new(inner)), restored.recovery))
     }
@@ -203,6 +221,17 @@ impl Tsdb {
         result
     }
 
+    /// What is wrong with the storage now, if anything is: what was committed is not on disk, or maintenance fails. For
+    /// readiness.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.health.trouble()
+    }
+
+    /// The files of the blocks in which something was found damaged.
+    pub fn damaged_blocks(&self) -> Vec<String> {
+        self.0.blocks.load().iter().filter(|b| b.is_damaged()).map(|b| b.file_name().into_owned()).collect()
+    }
+
     /// Records what is known of a metric.
     pub fn set_metadata(&self, metric: &str, metadata: Metadata) {
         self.0.metadata.set(metric, metadata);
@@ -223,8 +252,11 @@ impl Tsdb {
         let mut found = Vec::new();
         for matchers in sets {
             for s in self.select_shared(matchers, mint, maxt)?.iter() {
-                if s.latest(mint, maxt)?.is_some() {
-                    found.push(s.labels().clone());
+                // A series that is damaged there had samples there.
+                match s.latest(mint, maxt) {
+                    Ok(None) => {}
+                    Ok(Some(_)) | Err(StorageError::Corrupt(_)) => found.push(s.labels().clone()),
+                    Err(e) => return Err(e),
                 }
             }
         }
@@ -246,6 +278,8 @@ impl Tsdb {
             rejected: c.rejected(),
             wal_corruptions: c.wal_corruptions.get(),
             wal_failures: c.wal_failures.get(),
+            maintenance_failures: c.maintenance_failures.get(),
+            damaged_chunks: c.damaged_chunks.get(),
             flushes: c.flushes.get(),
             checkpoints: c.checkpoints.get(),
             blocks_deleted: c.blocks_deleted.get(),
@@ -263,6 +297,7 @@ impl Tsdb {
         stats.mint = stats.head_mint;
         for block in self.0.blocks.load().iter() {
             stats.blocks += 1;
+            stats.damaged_blocks += u64::from(block.is_damaged());
             stats.block_bytes += block.bytes();
             stats.block_samples += block.footer.samples;
             stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));

@@ -4,7 +4,8 @@
 //! lock                      held while a process has the database open
 //! wal/00000012              segments of the log
 //! checkpoint/00000012       replaces all segments before the one of its number
-//! blocks/START-END-SEQ.block  samples of a span of time
+//! blocks/START_END_SEQ.block  samples of a span of time; SEQ.damaged: set aside, as nothing of it can be read
+//! manifest                  which of these there should be
 //! ```
 //!
 //! A commit writes to the log: what it wrote outlives the process (`kill -9`), as the page cache does. Segments are
@@ -29,11 +30,17 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// The files of the database in a directory.
+    pub(super) fn of(root: &Path) -> Self {
+        Files { root: root.to_owned() }
+    }
+
     /// Makes what is missing, and removes what a crash left half written.
     pub(super) fn create(root: &Path) -> Result<Self, TsdbError> {
-        let files = Files { root: root.to_owned() };
-        for dir in [files.wal(), files.checkpoints(), files.blocks()] {
-            fs::create_dir_all(&dir).map_err(because("cannot create", &dir))?;
+        let files = Files::of(root);
+        fs::create_dir_all(root).map_err(because("cannot create", root))?;
+        files.create_directories()?;
+        for dir in [files.root.clone(), files.wal(), files.checkpoints(), files.blocks()] {
             for path in list(&dir)? {
                 if path.extension().is_some_and(|e| e == "tmp") {
                     fs::remove_file(&path).map_err(because("cannot remove", &path))?;
@@ -41,6 +48,27 @@ impl Files {
             }
         }
         Ok(files)
+    }
+
+    /// Makes the directories that are missing. The database's own is not made again: where it is gone somebody took it away.
+    pub(super) fn create_directories(&self) -> Result<(), TsdbError> {
+        for dir in [self.wal(), self.checkpoints(), self.blocks()] {
+            if !dir.is_dir() {
+                fs::create_dir(&dir).map_err(because("cannot create", &dir))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the manifest is.
+    pub(super) fn manifest(&self) -> PathBuf {
+        self.root.join("manifest")
+    }
+
+    /// Whether a process has the database open.
+    pub(super) fn in_use(&self) -> bool {
+        let lock = File::open(self.root.join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
     /// Takes the lock that keeps a second process out.
@@ -110,16 +138,28 @@ pub(super) fn write_atomically<R>(
     write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<R>,
 ) -> Result<R, TsdbError> {
     let tmp = path.with_extension("tmp");
-    let failed = because("cannot write", path);
-    let file = File::create(&tmp).map_err(&failed)?;
-    let mut out = std::io::BufWriter::with_capacity(1 << 18, file);
-    let result = write(&mut out).map_err(&failed)?;
-    out.flush().map_err(&failed)?;
-    out.get_ref().sync_all().map_err(&failed)?;
-    fs::rename(&tmp, path).map_err(&failed)?;
+    let result = write_and_rename(&tmp, path, write).map_err(because("cannot write", path));
+    if result.is_err() {
+        // What is half written takes room that may be what is lacking. Without success the next start removes it.
+        let _ = fs::remove_file(&tmp);
+    }
+    let result = result?;
     if let Some(dir) = path.parent() {
         sync_dir(dir)?;
     }
+    Ok(result)
+}
+
+fn write_and_rename<R>(
+    tmp: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<R>,
+) -> std::io::Result<R> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 18, File::create(tmp)?);
+    let result = write(&mut out)?;
+    out.flush()?;
+    out.get_ref().sync_all()?;
+    fs::rename(tmp, path)?;
     Ok(result)
 }
 

@@ -7,7 +7,8 @@ use super::block::{Block, BlockName};
 use super::block_writer::{Region, merge_blocks, write_block};
 use super::chunk::WINDOW_MS;
 use super::db::{Disk, Inner, Tsdb};
-use super::files::{because, delete_before};
+use super::files::{because, delete_before, list};
+use super::manifest::Manifest;
 use super::series::MemSeries;
 use super::{TsdbError, checkpoint};
 
@@ -39,22 +40,29 @@ impl Tsdb {
         let inner = self.inner();
         let mut housekeeping = inner.housekeeping.lock();
         inner.raise_min_valid(now);
-        if let Some(disk) = &inner.disk {
-            let flushed = inner.flush(disk, &mut housekeeping, now)?;
-            inner.merge(disk, &mut housekeeping, now)?;
-            inner.delete_old_blocks()?;
-            inner.blocks.load().iter().for_each(|b| b.let_go());
-            inner.remove_idle_series();
-            if flushed || disk.unlogged.load(Ordering::Relaxed) || disk.wal_bytes()? > MAX_WAL_BYTES {
-                inner.checkpoint(disk)?;
-            } else {
-                inner.sync_log(disk)?;
-            }
-        } else {
+        let Some(disk) = &inner.disk else {
             inner.drop_old_chunks();
             inner.remove_idle_series();
+            return Ok(());
+        };
+        // What one step cannot do does not keep the others from being done. What frees room comes first.
+        let mut steps = Steps::of(inner);
+        steps.take(disk.files.create_directories());
+        steps.take(inner.delete_old_blocks(disk));
+        let flushed = steps.take(inner.flush(disk, &mut housekeeping, now)).unwrap_or(true);
+        steps.take(inner.merge(disk, &mut housekeeping, now));
+        inner.blocks.load().iter().for_each(|b| b.let_go());
+        inner.remove_idle_series();
+        let wal_bytes = steps.take(disk.wal_bytes()).unwrap_or(0);
+        if flushed || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > MAX_WAL_BYTES {
+            steps.take(inner.checkpoint(disk));
+        } else {
+            steps.take(inner.sync_log(disk));
         }
-        Ok(())
+        steps.take(inner.write_manifest(disk, &[]));
+        let done = steps.end();
+        inner.health.maintained(&done);
+        done
     }
 
     /// Ends use of the database: what is in memory becomes durable, and the next start is quick.
@@ -65,6 +73,30 @@ impl Tsdb {
             Some(disk) => inner.checkpoint(disk),
             None => Ok(()),
         }
+    }
+}
+
+/// The steps of a maintenance: each is tried, the first error is told.
+struct Steps<'a> {
+    inner: &'a Inner,
+    failed: Option<TsdbError>,
+}
+
+impl<'a> Steps<'a> {
+    fn of(inner: &'a Inner) -> Self {
+        Steps { inner, failed: None }
+    }
+
+    fn take<T>(&mut self, step: Result<T, TsdbError>) -> Option<T> {
+        step.map_err(|e| {
+            self.inner.counters.maintenance_failures.add(1);
+            self.failed.get_or_insert(e);
+        })
+        .ok()
+    }
+
+    fn end(self) -> Result<(), TsdbError> {
+        self.failed.map_or(Ok(()), Err)
     }
 }
 
@@ -161,6 +193,7 @@ impl Inner {
     fn merge(&self, disk: &Disk, housekeeping: &mut Housekeeping, now: i64) -> Result<(), TsdbError> {
         let blocks = self.blocks.load().to_vec();
         let day = |b: &Arc<Block>| b.name.start.div_euclid(DAY_MS);
+        let mut failed = None;
         for group in blocks.chunk_by(|a, b| day(a) == day(b)) {
             let Some(first) = group.first() else { continue };
             let start = day(first) * DAY_MS;
@@ -172,31 +205,79 @@ impl Inner {
             }
             let name = BlockName { start, end: start + DAY_MS, number: housekeeping.next_block };
             housekeeping.next_block += 1;
-            let merged = merge_blocks(&disk.files.blocks(), name, group)?;
-            let names: Vec<BlockName> = group.iter().map(|b| b.name).collect();
-            self.blocks.change(merged.into_iter().collect(), &names);
-            self.delete_files(group)?;
+            // The failure of one day is not that of the others.
+            failed = self.merge_group(disk, name, group).err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
-    fn delete_files(&self, blocks: &[Arc<Block>]) -> Result<(), TsdbError> {
+    fn merge_group(&self, disk: &Disk, name: BlockName, group: &[Arc<Block>]) -> Result<(), TsdbError> {
+        let labels_of = |id| self.index.read().get(id).map(|s| s.labels.clone());
+        let (merged, left_out) = merge_blocks(&disk.files.blocks(), name, group, labels_of)?;
+        if left_out > 0 {
+            self.counters.damaged_chunks.add(left_out);
+            tracing::error!(block = %name, chunks = left_out, "damaged chunks were left out of a merged block");
+        }
+        let names: Vec<BlockName> = group.iter().map(|b| b.name).collect();
+        self.blocks.change(merged.into_iter().collect(), &names);
+        self.delete_files(disk, group)
+    }
+
+    /// Deletes blocks that are no longer in the set. Of those that are damaged the file is set aside: somebody may want to
+    /// look at it.
+    fn delete_files(&self, disk: &Disk, blocks: &[Arc<Block>]) -> Result<(), TsdbError> {
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.write_manifest(disk, blocks)?;
+        let mut failed = None;
         for b in blocks {
-            std::fs::remove_file(&b.path).map_err(because("cannot remove", &b.path))?;
-            self.counters.blocks_deleted.add(1);
+            let gone = match b.is_damaged() {
+                true => std::fs::rename(&b.path, b.path.with_extension("damaged")),
+                false => std::fs::remove_file(&b.path),
+            };
+            match gone {
+                Ok(()) => self.counters.blocks_deleted.add(1),
+                // Somebody deleted it, which readers do not notice while it is mapped.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => failed = Some(because("cannot remove", &b.path)(e)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes down what files there are, those in `gone` left out; nothing when it is written down already.
+    fn write_manifest(&self, disk: &Disk, gone: &[Arc<Block>]) -> Result<(), TsdbError> {
+        let left = |b: &&Arc<Block>| gone.iter().all(|g| g.name != b.name);
+        let names = self.blocks.load().iter().filter(left).map(|b| b.name).collect();
+        let (path, manifest) = (disk.files.manifest(), Manifest::now(&disk.files, names)?);
+        if Manifest::read(&path).ok().flatten().as_ref() == Some(&manifest) {
+            return Ok(());
+        }
+        manifest.write(&path)
+    }
+
+    /// Deletes the files that were set aside and are beyond the retention.
+    fn delete_set_aside(&self, disk: &Disk) -> Result<(), TsdbError> {
+        let cutoff = self.min_valid();
+        for path in list(&disk.files.blocks())?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "damaged")) {
+            if BlockName::parse(&path.with_extension("block")).is_some_and(|name| name.end < cutoff) {
+                std::fs::remove_file(&path).map_err(because("cannot remove", &path))?;
+            }
         }
         Ok(())
     }
 
     /// Deletes the blocks of which every sample is beyond the retention.
-    fn delete_old_blocks(&self) -> Result<(), TsdbError> {
+    fn delete_old_blocks(&self, disk: &Disk) -> Result<(), TsdbError> {
+        self.delete_set_aside(disk)?;
         let cutoff = self.min_valid();
         let old: Vec<Arc<Block>> = self.blocks.load().iter().filter(|b| b.footer.maxt < cutoff).cloned().collect();
         let names: Vec<BlockName> = old.iter().map(|b| b.name).collect();
         if !old.is_empty() {
             self.blocks.change(Vec::new(), &names);
         }
-        self.delete_files(&old)
+        self.delete_files(disk, &old)
     }
 
     /// Without files, retention drops chunks from memory.
@@ -248,6 +329,7 @@ impl Inner {
         let dir = disk.files.checkpoints();
         checkpoint::write(&dir, segment, next_id, sequence, all.iter().map(|s| &**s))?;
         self.counters.checkpoints.add(1);
+        self.write_manifest(disk, &[])?;
         delete_before(&dir, segment)?;
         delete_before(&disk.files.wal(), segment)
     }

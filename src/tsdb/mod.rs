@@ -19,6 +19,7 @@
 mod appender;
 mod bits;
 mod block;
+mod block_labels;
 mod block_writer;
 mod checkpoint;
 mod chunk;
@@ -27,10 +28,12 @@ mod db;
 mod disk_tests;
 mod files;
 mod floats;
+mod health;
 mod histogram_chunk;
 mod index;
 mod log;
 mod maintain;
+mod manifest;
 pub mod metadata;
 mod pfor;
 mod postings;
@@ -39,9 +42,11 @@ mod recovery;
 mod selection;
 mod series;
 pub mod stats;
+mod sums;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod wal;
 mod xor;
 

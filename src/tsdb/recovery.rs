@@ -1,5 +1,6 @@
-//! Opening a database: blocks, then the checkpoint, then the log behind it. What is damaged is cut off or passed over,
-//! and reported; everything else is kept.
+//! Opening a database: the checkpoint, then blocks, then the log behind the checkpoint. What is damaged is cut off or passed
+//! over, what is missing is noticed by the manifest and by numbers that should follow each other; both are reported, and
+//! everything else is kept.
 
 use std::fmt;
 use std::fs::File;
@@ -15,6 +16,7 @@ use super::chunk::ChunkEncoder;
 use super::files::{Files, because, list, numbered};
 use super::index::Index;
 use super::log::{MAGIC, Record, Records, Torn};
+use super::manifest::Manifest;
 use super::series::MemSeries;
 use super::wal::{self, LoggedSample, Wal};
 use super::{SeriesRef, TsdbError, checkpoint};
@@ -34,9 +36,18 @@ pub struct Damage {
     pub samples: Option<u64>,
 }
 
+impl Damage {
+    fn of(file: &str, what: impl Into<String>) -> Self {
+        Damage { file: file.to_owned(), offset: 0, what: what.into(), bytes: 0, samples: None }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} at byte {}, {} bytes passed over", self.file, self.what, self.offset, self.bytes)?;
+        write!(f, "{}: {}", self.file, self.what)?;
+        if self.bytes > 0 {
+            write!(f, " at byte {}, {} bytes passed over", self.offset, self.bytes)?;
+        }
         match self.samples {
             Some(n) => write!(f, ", {n} samples lost"),
             None => f.write_str(", samples lost not known"),
@@ -53,7 +64,7 @@ pub struct Recovery {
     pub samples: u64,
     /// Blocks opened.
     pub blocks: u64,
-    /// What could not be read. Everything before each place is kept.
+    /// What could not be read, or is not there. Everything else is kept.
     pub damages: Vec<Damage>,
 }
 
@@ -88,19 +99,41 @@ impl Restore {
             next_id: 0,
             sequence: 0,
         };
-        let first = restore.read_checkpoint(files)?;
-        restore.read_blocks(files)?;
-        let last = restore.read_log(files, first)?;
+        let manifest = restore.read_manifest(files);
+        let first = restore.read_checkpoint(files, &manifest)?;
+        restore.read_blocks(files, &manifest)?;
+        let last = restore.read_log(files, first, &manifest)?;
         restore.index.reserve_ids(restore.next_id);
         restore.recovery.series = restore.index.all().len() as u64;
         let wal = Wal::create(files.wal(), last + 1, restore.sequence)?;
         Ok((restore, wal))
     }
 
+    fn read_manifest(&mut self, files: &Files) -> Manifest {
+        Manifest::read(&files.manifest())
+            .unwrap_or_else(|what| {
+                let text = format!("the list of files is damaged: {what}; files that are gone are not noticed");
+                self.recovery.damages.push(Damage { samples: Some(0), ..Damage::of("manifest", text) });
+                None
+            })
+            .unwrap_or_default()
+    }
+
+    fn missing(&mut self, file: String, what: &str) {
+        self.recovery.damages.push(Damage::of(&file, format!("is gone: {what}")));
+    }
+
     /// Reads the newest checkpoint; the first segment that is not in it.
-    fn read_checkpoint(&mut self, files: &Files) -> Result<u64, TsdbError> {
+    fn read_checkpoint(&mut self, files: &Files, manifest: &Manifest) -> Result<u64, TsdbError> {
         let mut all = numbered(&files.checkpoints())?;
-        let Some((segment, path)) = all.pop() else { return Ok(0) };
+        let found = all.pop();
+        if let Some(n) = manifest.checkpoint.filter(|n| found.as_ref().is_none_or(|(m, _)| m < n)) {
+            self.missing(
+                format!("checkpoint/{n:08}"),
+                "series and samples that are in no block and no segment behind it",
+            );
+        }
+        let Some((segment, path)) = found else { return Ok(0) };
         let map = map(&path)?;
         let mut records = Records::new(&map);
         for record in records.by_ref() {
@@ -118,8 +151,8 @@ impl Restore {
                 );
             }
         }
-        if let Some(torn) = records.torn {
-            self.torn(&path, &torn, map.len());
+        for torn in &records.torn {
+            self.torn(&path, torn);
         }
         Ok(segment)
     }
@@ -140,18 +173,28 @@ impl Restore {
         Some(())
     }
 
-    fn read_blocks(&mut self, files: &Files) -> Result<(), TsdbError> {
+    fn read_blocks(&mut self, files: &Files, manifest: &Manifest) -> Result<(), TsdbError> {
+        for name in manifest.blocks.iter().filter(|n| !n.path(&files.blocks()).exists()) {
+            self.missing(format!("blocks/{name}.block"), "the samples of a span of time");
+        }
         let mut opened = Vec::new();
         for path in list(&files.blocks())?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "block")) {
             match Block::open(&path) {
-                Ok(block) => opened.push(Arc::new(block)),
+                Ok(block) => {
+                    for what in block.defects() {
+                        block.note_damage(what);
+                        let damage = Damage { samples: Some(0), ..Damage::of(&name(&path), what) };
+                        self.recovery.damages.push(damage);
+                    }
+                    opened.push(Arc::new(block));
+                }
                 Err(e) => {
                     // Out of the way, not deleted: somebody may want to look at it.
                     let aside = path.with_extension("damaged");
                     std::fs::rename(&path, &aside).map_err(because("cannot rename", &path))?;
                     let bytes = std::fs::metadata(&aside).map_or(0, |m| m.len());
-                    let damage = Damage { file: name(&path), offset: 0, what: e.to_string(), bytes, samples: None };
-                    self.recovery.damages.push(damage);
+                    let what = format!("{e}; set aside as {}", name(&aside));
+                    self.recovery.damages.push(Damage { bytes, ..Damage::of(&name(&path), what) });
                 }
             }
         }
@@ -187,8 +230,16 @@ impl Restore {
             self.next_id = self.next_id.max(entry.id.0.saturating_add(1));
             if self.index.get(entry.id).is_none() {
                 // The checkpoint lacks a series: the block knows its labels.
-                let all = labels.get_or_insert_with(|| block.labels().unwrap_or_default());
-                let Some(labels) = all.get(i).cloned() else { continue };
+                let all = labels.get_or_insert_with(|| block.labels());
+                let Some(labels) = all.get(i).cloned().flatten() else {
+                    block.note_damage("its labels");
+                    self.unreadable(
+                        &block.path,
+                        "labels of series that nothing else knows",
+                        Some(entry.samples.into()),
+                    );
+                    continue;
+                };
                 self.insert(entry.id, labels);
             }
             let Some(series) = self.index.get(entry.id) else { continue };
@@ -198,44 +249,70 @@ impl Restore {
     }
 
     /// Reads the segments from number `first` on; the number of the last one.
-    fn read_log(&mut self, files: &Files, first: u64) -> Result<u64, TsdbError> {
-        let mut last = first;
+    fn read_log(&mut self, files: &Files, first: u64, manifest: &Manifest) -> Result<u64, TsdbError> {
         let segments = numbered(&files.wal())?;
-        let newest = segments.last().map(|(n, _)| *n);
-        // Set while samples may be missing before the next record.
+        let newest = segments.last().map_or(0, |(n, _)| *n);
+        // Without a checkpoint the log begins at its beginning.
+        let mut expected = if first > 0 { first } else { manifest.checkpoint.unwrap_or(1) };
+        // Where samples may be missing before the next record.
         let mut damage: Option<usize> = None;
-        for (n, path) in segments {
-            last = last.max(n);
-            if n < first {
-                continue;
-            }
+        for (n, path) in segments.into_iter().filter(|(n, _)| *n >= first) {
+            damage = self.missing_segments(expected..n).or(damage);
+            expected = expected.max(n + 1);
             let map = map(&path)?;
-            if map.is_empty() && Some(n) == newest {
-                // A crash came right after it was created.
-                truncate(&path, 0)?;
-                continue;
-            }
             let mut records = Records::new(&map);
-            for record in records.by_ref() {
-                if let Some(at) = damage.take() {
-                    let lost = record.sequence.saturating_sub(self.sequence);
-                    if let Some(d) = self.recovery.damages.get_mut(at) {
-                        d.samples = Some(lost);
-                    }
+            let mut known = 0;
+            while let Some(record) = records.next() {
+                for torn in records.torn.iter().skip(known) {
+                    damage = Some(self.recovery.damages.len());
+                    self.torn(&path, torn);
                 }
-                self.sequence = record.sequence + u64::from(record.samples);
+                known = records.torn.len();
+                self.account_for(&path, &record, damage.take());
                 self.replay(&path, &record);
             }
-            if let Some(torn) = records.torn {
+            for torn in records.torn.iter().skip(known) {
                 damage = Some(self.recovery.damages.len());
-                self.torn(&path, &torn, map.len());
-                if Some(n) == newest {
-                    drop(map);
-                    truncate(&path, torn.offset)?;
-                }
+                self.torn(&path, torn);
+            }
+            let good = records.good_until();
+            if n == newest && (good < map.len() || map.is_empty()) {
+                drop(map);
+                // Cut off, so that it is told once.
+                truncate(&path, good)?;
             }
         }
-        Ok(last)
+        self.missing_segments(expected..manifest.segment.saturating_add(1));
+        Ok(newest.max(first).max(manifest.segment))
+    }
+
+    /// Reports segments that are not there; where.
+    fn missing_segments(&mut self, gone: std::ops::Range<u64>) -> Option<usize> {
+        let at = self.recovery.damages.len();
+        match gone.end.saturating_sub(gone.start) {
+            0 => return None,
+            1 => self.missing(format!("wal/{:08}", gone.start), "the samples logged in it"),
+            n => {
+                let text = format!("and so are the {} segments behind it: the samples logged in them", n - 1);
+                self.missing(format!("wal/{:08}", gone.start), &text);
+            }
+        }
+        Some(at)
+    }
+
+    /// Finds out by a record's sequence how many samples are missing before it, because of the damage noted at `at` or
+    /// without a trace.
+    fn account_for(&mut self, path: &Path, record: &Record<'_>, at: Option<usize>) {
+        let before = std::mem::replace(&mut self.sequence, record.sequence.saturating_add(record.samples.into()));
+        let lost = record.sequence.saturating_sub(before);
+        match at.and_then(|at| self.recovery.damages.get_mut(at)) {
+            Some(damage) => damage.samples = Some(lost),
+            // When the beginning of the log is gone it is not known how many there were.
+            None if lost > 0 && before > 0 => {
+                self.unreadable(path, "records are missing before one of its", Some(lost));
+            }
+            None => {}
+        }
     }
 
     fn replay(&mut self, path: &Path, record: &Record<'_>) {
@@ -300,14 +377,10 @@ impl Restore {
         true
     }
 
-    fn torn(&mut self, path: &Path, torn: &Torn, len: usize) {
-        self.recovery.damages.push(Damage {
-            file: name(path),
-            offset: torn.offset as u64,
-            what: torn.what.to_owned(),
-            bytes: len.saturating_sub(torn.offset) as u64,
-            samples: torn.samples,
-        });
+    fn torn(&mut self, path: &Path, torn: &Torn) {
+        let (offset, bytes) = (torn.offset as u64, torn.end.saturating_sub(torn.offset) as u64);
+        let samples = torn.samples;
+        self.recovery.damages.push(Damage { offset, bytes, samples, ..Damage::of(&name(path), torn.what) });
     }
 
     fn unreadable(&mut self, path: &Path, what: &str, samples: Option<u64>) {
@@ -316,7 +389,7 @@ impl Restore {
             d.samples = d.samples.zip(samples).map(|(a, b)| a + b);
             return;
         }
-        self.recovery.damages.push(Damage { file, offset: 0, what: what.to_owned(), bytes: 0, samples });
+        self.recovery.damages.push(Damage { samples, ..Damage::of(&file, what) });
     }
 }
 

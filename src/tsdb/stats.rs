@@ -27,6 +27,8 @@ pub(super) struct Counters {
     pub(super) series_removed: Counter,
     pub(super) wal_failures: Counter,
     pub(super) wal_corruptions: Counter,
+    pub(super) maintenance_failures: Counter,
+    pub(super) damaged_chunks: Counter,
     pub(super) flushes: Counter,
     pub(super) checkpoints: Counter,
     pub(super) blocks_deleted: Counter,
@@ -132,6 +134,12 @@ pub struct TsdbStats {
     pub wal_corruptions: u64,
     /// Failed writes of the log.
     pub wal_failures: u64,
+    /// Failed steps of maintenance.
+    pub maintenance_failures: u64,
+    /// Blocks in which something was found damaged.
+    pub damaged_blocks: u64,
+    /// Chunks left out of merged blocks, because they were damaged.
+    pub damaged_chunks: u64,
     /// Float samples appended since the start.
     pub floats_appended: u64,
     /// Histograms appended since the start.

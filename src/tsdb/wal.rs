@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::model::Value;
 
 use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
-use super::files::{because, numbered_path};
+use super::files::{because, numbered, numbered_path};
 use super::histogram_chunk::{put_histogram, read_histogram};
 use super::log::{MAGIC, Record};
 use super::{SeriesRef, TsdbError};
@@ -35,6 +35,8 @@ pub(super) struct Wal {
     dir: PathBuf,
     segment: u64,
     file: File,
+    /// What the file's name led to when it was made.
+    inode: u64,
     /// Bytes of the open segment that hold whole records.
     written: u64,
     /// Samples logged, ever.
@@ -49,11 +51,12 @@ pub(super) struct Wal {
 impl Wal {
     /// Starts segment number `segment`.
     pub(super) fn create(dir: PathBuf, segment: u64, sequence: u64) -> Result<Self, TsdbError> {
-        let file = start_segment(&dir, segment)?;
+        let (file, inode) = start_segment(&dir, segment)?;
         Ok(Wal {
             dir,
             segment,
             file,
+            inode,
             written: MAGIC.len() as u64,
             sequence,
             series: Vec::new(),
@@ -116,10 +119,12 @@ impl Wal {
         if self.frame.is_empty() {
             return Ok(());
         }
-        if let Err(e) = self.file.write_all(&self.frame) {
+        if let Err(e) = self.in_place().and_then(|()| self.file.write_all(&self.frame)) {
             // A torn record would hide all behind it: cut it off, or leave it at the end of its segment.
-            if self.file.set_len(self.written).and_then(|()| seek(&mut self.file, self.written)).is_err() {
-                self.rotate()?;
+            if self.file.set_len(self.written).and_then(|()| seek(&mut self.file, self.written)).is_err()
+                || e.kind() == std::io::ErrorKind::NotFound
+            {
+                self.start_over()?;
             }
             return Err(because("cannot write to", &self.path())(e));
         }
@@ -136,6 +141,37 @@ impl Wal {
         Ok(())
     }
 
+    /// Fails when the segment is no longer what its name leads to, or when its directory no longer takes files: somebody
+    /// deleted, moved or locked it, and what is written into the open file would be lost, or the next segment.
+    fn in_place(&self) -> std::io::Result<()> {
+        if std::fs::metadata(&self.dir)?.permissions().readonly() {
+            let text = "the directory is read-only";
+            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, text));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let named = std::fs::metadata(self.path())?;
+            if named.ino() != self.inode {
+                return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the file was replaced"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the next segment behind one that failed.
+    fn start_over(&mut self) -> Result<(), TsdbError> {
+        let segment = numbered(&self.dir)?.last().map_or(0, |(n, _)| *n).max(self.segment) + 1;
+        self.open_segment(segment)
+    }
+
+    fn open_segment(&mut self, segment: u64) -> Result<(), TsdbError> {
+        (self.file, self.inode) = start_segment(&self.dir, segment)?;
+        self.segment = segment;
+        self.written = MAGIC.len() as u64;
+        Ok(())
+    }
+
     /// Makes all that was written durable.
     fn sync(&self) -> Result<(), TsdbError> {
         self.file.sync_data().map_err(because("cannot sync", &self.path()))
@@ -144,15 +180,13 @@ impl Wal {
     /// Closes the segment and starts the next, whose number is given back.
     pub(super) fn rotate(&mut self) -> Result<u64, TsdbError> {
         self.sync()?;
-        self.file = start_segment(&self.dir, self.segment + 1)?;
-        self.segment += 1;
-        self.written = MAGIC.len() as u64;
+        self.open_segment(self.segment + 1)?;
         Ok(self.segment)
     }
 
     /// The open segment, to be synced while commits go on.
     pub(super) fn handle(&self) -> Result<File, TsdbError> {
-        self.file.try_clone().map_err(because("cannot sync", &self.path()))
+        self.in_place().and_then(|()| self.file.try_clone()).map_err(because("cannot sync", &self.path()))
     }
 
     fn path(&self) -> PathBuf {
@@ -164,12 +198,20 @@ fn seek(file: &mut File, to: u64) -> std::io::Result<()> {
     std::io::Seek::seek(file, std::io::SeekFrom::Start(to)).map(|_| ())
 }
 
-fn start_segment(dir: &std::path::Path, segment: u64) -> Result<File, TsdbError> {
+/// Makes a segment, which has its beginning when it gets its name: an empty one is one that was emptied. With the number
+/// by which the system knows the file.
+fn start_segment(dir: &std::path::Path, segment: u64) -> Result<(File, u64), TsdbError> {
     let path = numbered_path(dir, segment);
     let failed = because("cannot create", &path);
-    let mut file = File::options().write(true).create_new(true).open(&path).map_err(&failed)?;
+    let tmp = path.with_extension("tmp");
+    let mut file = File::options().write(true).create(true).truncate(true).open(&tmp).map_err(&failed)?;
     file.write_all(MAGIC).map_err(&failed)?;
-    Ok(file)
+    std::fs::rename(&tmp, &path).map_err(&failed)?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().map_err(&failed)?);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Ok((file, inode))
 }
 
 /// Reads the series of a record.

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::super::annotations::Note;
 use super::super::block::Block;
 use super::super::error::EvalError;
 use super::super::plan::InfoNode;
@@ -79,6 +80,9 @@ fn fetch(
     for series in reader::select(eval, matchers, mint, maxt)?.iter() {
         buf.clear();
         series.read(mint, maxt, false, &mut buf)?;
+        if let Some(file) = buf.damaged.take() {
+            eval.note(Note::DamagedStorage(file), eval.node(node.input).span);
+        }
         eval.count_read(buf.len());
         if buf.hists.iter().any(|(_, h)| !is_stale(h.sum)) {
             return Err(EvalError::execution("info sample should be float"));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::annotations::Note;
 use super::super::ast::Dur;
 use super::super::error::EvalError;
 use super::super::func::{RangeMode, Window};
@@ -162,6 +163,9 @@ pub(super) fn read_all(
     eval.budget.tick()?;
     buf.clear();
     series.read(mint, maxt, start_timestamps, buf)?;
+    if let Some(file) = buf.damaged.take() {
+        eval.note(Note::DamagedStorage(file), s.span);
+    }
     if s.tell_resets && !buf.hists.is_empty() {
         tell_resets(buf);
     }

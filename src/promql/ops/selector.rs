@@ -10,7 +10,7 @@ use super::{Eval, Sink, crew};
 use crate::model::histogram::CounterResetHint;
 use crate::model::sample::is_stale;
 use crate::model::{Labels, SampleBuf, Value};
-use crate::tsdb::Series;
+use crate::tsdb::{Series, StorageError};
 
 /// Streams a selector's series.
 pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
@@ -101,7 +101,11 @@ fn at_one_time(eval: &Eval<'_>, s: &SelectorNode, t: i64, sink: Sink<'_>) -> Res
     for series in reader::select(eval, &s.matchers, mint, t)?.iter() {
         eval.budget.tick()?;
         row.reset();
-        match series.latest(mint, t)? {
+        let latest = match series.latest(mint, t) {
+            Err(StorageError::Corrupt(_)) => latest_readable(eval, s, &**series, (mint, t))?,
+            latest => latest?,
+        };
+        match latest {
             Some((_, value)) if value.is_stale() => continue,
             Some((_, Value::Float(v))) => row.set(0, v),
             Some((_, Value::Histogram(h))) => row.set_histogram(0, h),
@@ -111,6 +115,21 @@ fn at_one_time(eval: &Eval<'_>, s: &SelectorNode, t: i64, sink: Sink<'_>) -> Res
         sink(series.labels(), false, &mut row)?;
     }
     Ok(())
+}
+
+/// The newest sample of a series whose storage is damaged, found by reading all that is left; which is told.
+#[cold]
+fn latest_readable(
+    eval: &Eval<'_>,
+    s: &SelectorNode,
+    series: &dyn Series,
+    reach: (i64, i64),
+) -> Result<Option<(i64, Value)>, EvalError> {
+    let mut buf = SampleBuf::default();
+    reader::read_all(eval, s, series, reach, false, &mut buf)?;
+    let float = buf.ts.last().zip(buf.vs.last()).map(|(t, v)| (*t, Value::Float(*v)));
+    let histogram = buf.hists.pop().map(|(t, h)| (t, Value::Histogram(h)));
+    Ok(float.into_iter().chain(histogram).max_by_key(|(t, _)| *t))
 }
 
 /// A sample's place in its column.
