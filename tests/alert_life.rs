@@ -172,7 +172,7 @@ fn a_silence_holds_pages_back_and_not_the_resolve_of_what_was_told() {
     replay.play_until(100 * S).unwrap();
     let matchers = vec![Matcher::equal("severity", "critical")];
     let silence = NewSilence { matchers, starts_at: 0, ends_at: 7200 * S, ..NewSilence::default() };
-    replay.happen(Event::SilenceChanged(SilenceChange::Set(silence))).unwrap();
+    replay.happen(Event::SilenceChanged(0, SilenceChange::Set(silence))).unwrap();
     stage.set("Down", &[]);
     stage.set("Slow", &["b"]);
     replay.play_until(3600 * S).unwrap();

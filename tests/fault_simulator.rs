@@ -131,7 +131,8 @@ impl Simulation {
 
     fn start(&mut self) {
         let state = self.disk.flushed.load().unwrap();
-        let (engine, effects) = Engine::start(Options::default(), the_setup(), &state, self.now).unwrap();
+        let mut engine = Engine::start(Options::default(), the_setup(), &state, self.now).unwrap();
+        let effects = engine.begin();
         self.engine = Some(engine);
         self.effects = effects.into();
     }
@@ -168,7 +169,7 @@ impl Simulation {
         let ends_at = self.now + M + self.dice.below(40) as i64 * M;
         let matchers = vec![Matcher::equal("instance", instance)];
         let new = NewSilence { matchers, starts_at: self.now, ends_at, ..NewSilence::default() };
-        self.happen(Event::SilenceChanged(SilenceChange::Set(new)));
+        self.happen(Event::SilenceChanged(0, SilenceChange::Set(new)));
     }
 
     fn happen(&mut self, event: Event) {
@@ -193,12 +194,12 @@ impl Simulation {
                 }
                 Effect::Evaluate(evaluation) => self.evaluate(*evaluation),
                 Effect::Deliver(notification) => self.deliver(*notification),
-                Effect::Append(_) | Effect::SendToAlertmanagers(_) => {}
+                Effect::Append(_) | Effect::Answer(..) | Effect::SendToAlertmanagers(_) => {}
             }
         }
         if wrote {
             let state = self.disk.flushed.load().unwrap();
-            let (next, _) = Engine::start(Options::default(), the_setup(), &state, self.now).unwrap();
+            let next = Engine::start(Options::default(), the_setup(), &state, self.now).unwrap();
             let (next, this) = (remembered(&next), remembered(self.engine.as_ref().unwrap()));
             assert_eq!(next, this, "seed {}: a restart would change alerts", self.seed);
         }

@@ -1,7 +1,7 @@
 //! The live driver in real time: threads, a disk, and deliveries that hang or panic.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use watchbell::alerting::group::{Refused, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupSpec, Health, RuleSpec};
 use watchbell::clock::WallClock;
-use watchbell::engine::live::{Courier, Live, LiveSilenceError, Parts};
+use watchbell::engine::live::{Courier, Live, LiveError, LiveSilenceError, Parts};
 use watchbell::engine::{Options, OutgoingAlert, Setup};
 use watchbell::model::Matcher;
 use watchbell::notify::{Notification, Outcome};
 use watchbell::routing::{NewSilence, RouteSpec, RoutingConfig, SilenceError};
-use watchbell::state::{MemoryStore, SledStore, StateStore};
+use watchbell::state::{Batch, MemoryStore, SledStore, Snapshot, StateError, StateStore, Table};
 
 use crate::stage::{Stage, group, routing, rule, setup};
 
@@ -231,6 +231,52 @@ fn silences_are_answered_when_they_are_stored() {
     assert_eq!(store.load().unwrap().len(), 1);
     runtime.block_on(live.expire_silence(id.clone())).unwrap();
     let again = runtime.block_on(live.expire_silence(id.clone()));
-    assert_eq!(again, Err(LiveSilenceError::Refused(SilenceError::AlreadyExpired(id))));
+    let over =
+        |e: &LiveSilenceError| matches!(e, LiveSilenceError::Refused(SilenceError::AlreadyExpired(i)) if *i == id);
+    assert!(again.as_ref().is_err_and(over), "{again:?}");
+    live.stop(GRACE);
+}
+
+/// A store that is full until it is told otherwise.
+#[derive(Default)]
+struct Full {
+    records: MemoryStore,
+    has_room: AtomicBool,
+}
+
+impl StateStore for Full {
+    fn load(&self) -> Result<Snapshot, StateError> {
+        self.records.load()
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), StateError> {
+        match self.has_room.load(Ordering::SeqCst) {
+            true => self.records.apply(batch),
+            false => Err(StateError::Store("no space left on device".into())),
+        }
+    }
+}
+
+#[test]
+fn who_asks_for_something_learns_that_it_was_not_stored_and_pages_go_out_all_the_same() {
+    let (stage, store) = (Arc::new(Stage::default()), Arc::new(Full::default()));
+    stage.set("Down", &["a"]);
+    let (live, shown, runtime) = start(stage, store.clone(), &["Down"]);
+    assert_eq!(next(&shown, Outcome::Delivered), "+a");
+    let new = |value: &str| NewSilence {
+        matchers: vec![Matcher::equal("a", value)],
+        starts_at: live.now(),
+        ends_at: live.now() + 3_600_000,
+        ..NewSilence::default()
+    };
+    let refused = runtime.block_on(live.set_silence(new("b")));
+    assert!(matches!(refused, Err(LiveSilenceError::Failed(LiveError::NotStored(_)))), "{refused:?}");
+    let refused = runtime.block_on(live.receive_alerts(vec![]));
+    assert!(matches!(refused, Err(LiveError::NotStored(_))), "what came before is not stored: {refused:?}");
+    store.has_room.store(true, Ordering::SeqCst);
+    runtime.block_on(live.set_silence(new("c"))).unwrap();
+    let silences = store.load().unwrap().read::<serde_json::Value>(Table::Silence).unwrap();
+    assert_eq!(silences.len(), 2, "what was not stored is stored with what follows");
+    assert!(live.failed_writes() > 0);
     live.stop(GRACE);
 }

@@ -8,14 +8,14 @@ use crate::alerting::restore::{self, Restored};
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Alert, AlertState, Evaluated, Evaluation, GroupSpec, GroupState, RuleKey, Transition};
-use crate::notify::{Notification, Outcome};
-use crate::routing::{Flush, GroupId, NewSilence, ReceivedAlert, RoutedAlert, Router, RoutingConfig, SilenceError};
+use crate::notify::Outcome;
+use crate::routing::{Flush, GroupId, ReceivedAlert, RoutedAlert, Router, RoutingConfig};
 use crate::state::{Batch, Snapshot, StateError};
 
 use super::deadlines::{Deadline, Deadlines};
 use super::external::{self, OutgoingAlert, Sent};
 use super::outbox::{Outbox, Outgo};
-use super::{Effect, Event, Options, Setup, SilenceChange};
+use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket};
 
 /// How often expired silences and log entries are dropped, milliseconds.
 pub(super) const HOUSEKEEPING: i64 = 15 * 60_000;
@@ -68,6 +68,7 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub outgo: Outgo,
+    pub answers: Vec<(Ticket, SilenceAnswer)>,
     pub append: Vec<RuleSample>,
     pub evaluate: Vec<Evaluation>,
     pub external: Vec<OutgoingAlert>,
@@ -76,11 +77,12 @@ pub(super) struct Out {
 impl Out {
     /// What must be stored comes first.
     fn into_effects(self) -> Vec<Effect> {
-        let Out { outgo, append, evaluate, external } = self;
+        let Out { outgo, answers, append, evaluate, external } = self;
         let mut effects = Vec::with_capacity(1 + evaluate.len() + outgo.deliver.len());
         if !outgo.batch.is_empty() {
             effects.push(Effect::Persist(outgo.batch));
         }
+        effects.extend(answers.into_iter().map(|(ticket, answer)| Effect::Answer(ticket, answer)));
         if !append.is_empty() {
             effects.push(Effect::Append(append));
         }
@@ -107,20 +109,17 @@ pub struct Engine {
     pub(super) counters: Counters,
     // The time heard of last.
     pub(super) now: i64,
+    // What follows from the start alone. It goes out with the first turn.
+    at_start: Out,
 }
 
 impl Engine {
-    /// An engine that goes on from what was stored, and the effects that follow from the restart alone: what was owed is
-    /// delivered, alerts whose rules are gone resolve.
+    /// An engine that goes on from what was stored. What follows from the restart alone comes with the first turn: what
+    /// was owed is delivered, alerts whose rules are gone resolve.
     ///
     /// # Errors
     /// The state cannot be read.
-    pub fn start(
-        options: Options,
-        setup: Setup,
-        state: &Snapshot,
-        now: i64,
-    ) -> Result<(Engine, Vec<Effect>), StateError> {
+    pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Result<Engine, StateError> {
         let mut out = Out::default();
         let routing = setup.routing.clone().unwrap_or_default();
         let mut restored = Restored::load(state)?;
@@ -134,6 +133,7 @@ impl Engine {
             sent: Sent::default(),
             counters: Counters::default(),
             now,
+            at_start: Out::default(),
             setup,
         };
         for spec in engine.setup.groups.clone() {
@@ -148,8 +148,9 @@ impl Engine {
         engine.reconcile(now, &mut out);
         engine.await_first_evaluations();
         engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
-        let effects = engine.finish(out);
-        Ok((engine, effects))
+        engine.set_deadlines(&mut out.outgo);
+        engine.at_start = out;
+        Ok(engine)
     }
 
     /// Alerts that were firing when the process ended may be over. Nobody is told of them before their rules have been
@@ -164,6 +165,12 @@ impl Engine {
         }
     }
 
+    /// What follows from the start alone; nothing when it was asked for before.
+    pub fn begin(&mut self) -> Vec<Effect> {
+        let out = std::mem::take(&mut self.at_start);
+        self.finish(out)
+    }
+
     /// Takes in an event at `now` and everything that is due by then.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Effect> {
         let mut out = Out::default();
@@ -172,12 +179,9 @@ impl Engine {
             Event::Tick => {}
             Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, &mut out),
             Event::AlertsReceived(alerts) => self.on_received(alerts, now, &mut out),
-            Event::SilenceChanged(SilenceChange::Set(new)) => {
-                // Who wants to know why it was not accepted asks `set_silence`.
-                let _ = self.router.silences.set(new, now, &mut out.outgo.batch);
-            }
-            Event::SilenceChanged(SilenceChange::Expire(id)) => {
-                let _ = self.router.silences.expire(&id, now, &mut out.outgo.batch);
+            Event::SilenceChanged(ticket, change) => {
+                let answer = self.change_silence(change, now, &mut out);
+                out.answers.push((ticket, answer));
             }
             Event::Delivered { id, outcome } => self.on_delivered(id, outcome, now, &mut out),
             Event::Reloaded(setup) => self.reload(*setup, now, &mut out),
@@ -196,35 +200,27 @@ impl Engine {
         self.deadlines.next()
     }
 
-    /// Makes or changes a silence; returns its id.
-    ///
-    /// # Errors
-    /// It was not accepted; nothing changed.
-    pub fn set_silence(&mut self, new: NewSilence, now: i64) -> Result<(String, Vec<Effect>), SilenceError> {
-        let mut out = Out::default();
-        let now = self.at(now, &mut out);
-        let id = self.router.silences.set(new, now, &mut out.outgo.batch)?;
-        Ok((id, self.finish(out)))
+    fn change_silence(&mut self, change: SilenceChange, now: i64, out: &mut Out) -> SilenceAnswer {
+        match change {
+            SilenceChange::Set(new) => self.router.silences.set(new, now, &mut out.outgo.batch),
+            SilenceChange::Expire(id) => {
+                self.router.silences.expire(&id, now, &mut out.outgo.batch)?;
+                Ok(id)
+            }
+        }
     }
 
-    /// Ends a silence.
-    ///
-    /// # Errors
-    /// There is none of that id, or it is over.
-    pub fn expire_silence(&mut self, id: &str, now: i64) -> Result<Vec<Effect>, SilenceError> {
-        let mut out = Out::default();
-        let now = self.at(now, &mut out);
-        self.router.silences.expire(id, now, &mut out.outgo.batch)?;
-        Ok(self.finish(out))
-    }
-
-    fn finish(&mut self, mut out: Out) -> Vec<Effect> {
+    fn set_deadlines(&mut self, outgo: &mut Outgo) {
         for (at, group) in self.router.take_armed() {
             self.deadlines.add(at, Deadline::Flush(group));
         }
-        for (at, id) in std::mem::take(&mut out.outgo.retries) {
+        for (at, id) in std::mem::take(&mut outgo.retries) {
             self.deadlines.add(at, Deadline::Retry(id));
         }
+    }
+
+    fn finish(&mut self, mut out: Out) -> Vec<Effect> {
+        self.set_deadlines(&mut out.outgo);
         self.counters.attempts += out.outgo.deliver.len() as u64;
         out.into_effects()
     }
@@ -402,13 +398,5 @@ impl Engine {
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
         self.outbox.log.collect_garbage(now, |key| keys.contains(key), batch);
         self.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
-    }
-
-    /// The notifications that are in an effect list, for drivers that want to see them before they leave.
-    pub fn notifications(effects: &[Effect]) -> impl Iterator<Item = &Notification> {
-        effects.iter().filter_map(|e| match e {
-            Effect::Deliver(n) => Some(&**n),
-            _ => None,
-        })
     }
 }

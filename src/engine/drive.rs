@@ -12,12 +12,16 @@ use crate::clock::VirtualClock;
 use crate::notify::{Notification, Outcome};
 use crate::state::{Batch, Snapshot, StateError, StateStore};
 
-use super::{Effect, Engine, Event, Options, OutgoingAlert, Setup};
+use super::{Effect, Engine, Event, Options, OutgoingAlert, Setup, SilenceAnswer, Ticket};
 
 /// What performs effects. Outcomes come back to the engine as events, at once or later.
 pub trait Hands {
-    /// Applies a batch to the state store. Only after it returns does anything that follows leave the process.
-    fn persist(&mut self, batch: Batch);
+    /// Applies a batch to the state store, and what it has not taken before. Only after this returns does anything that
+    /// follows leave the process. A turn calls it once, also when there is nothing new to store.
+    ///
+    /// # Errors
+    /// The store has not taken all of it. What follows leaves all the same: a failing disk keeps no page back.
+    fn persist(&mut self, batch: Batch) -> Result<(), StateError>;
     /// Writes samples.
     fn append(&mut self, samples: Vec<RuleSample>);
     /// Evaluates, or has someone evaluate.
@@ -28,6 +32,16 @@ pub trait Hands {
     fn send(&mut self, alerts: Vec<OutgoingAlert>);
 }
 
+/// What became of a turn, for those who asked for it.
+#[derive(Debug)]
+#[must_use = "who asked for something is to be told whether it was stored"]
+pub struct Turned {
+    /// Whether the store has all that the engine knows.
+    pub stored: Result<(), StateError>,
+    /// What the engine answered, in the order in which it was asked.
+    pub answers: Vec<(Ticket, SilenceAnswer)>,
+}
+
 /// One turn: the engine takes in `events` at `now`, and `hands` perform the effects. What the events make durable goes to
 /// the store as one batch, before anything else. `engine` gives access and is let go before effects are performed, so
 /// that whoever looks at the engine is not held up by a disk.
@@ -36,18 +50,18 @@ pub fn turn<E: DerefMut<Target = Engine>>(
     now: i64,
     events: impl IntoIterator<Item = Event>,
     hands: &mut dyn Hands,
-) {
-    let mut effects = Vec::new();
+) -> Turned {
     let mut engine = engine();
+    let mut effects = engine.begin();
     for event in events {
         effects.extend(engine.handle(now, event));
     }
     drop(engine);
-    perform(effects, hands);
+    perform(effects, hands)
 }
 
 /// Performs effects: all that is to be stored first, in one batch, then the rest in order.
-pub fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) {
+fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) -> Turned {
     let mut batch = Batch::default();
     let mut rest = Vec::with_capacity(effects.len());
     for effect in effects {
@@ -56,18 +70,19 @@ pub fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) {
             other => rest.push(other),
         }
     }
-    if !batch.is_empty() {
-        hands.persist(batch);
-    }
+    let mut turned = Turned { stored: hands.persist(batch), answers: Vec::new() };
     for effect in rest {
         match effect {
-            Effect::Persist(batch) => hands.persist(batch),
+            // All of them are in the batch above.
+            Effect::Persist(_) => {}
+            Effect::Answer(ticket, answer) => turned.answers.push((ticket, answer)),
             Effect::Append(samples) => hands.append(samples),
             Effect::Evaluate(evaluation) => hands.evaluate(*evaluation),
             Effect::Deliver(notification) => hands.deliver(*notification),
             Effect::SendToAlertmanagers(alerts) => hands.send(alerts),
         }
     }
+    turned
 }
 
 /// What a replay shows its audience: everything a person could want to follow.
@@ -92,7 +107,6 @@ struct ReplayHands<'a, A> {
     store: Arc<dyn StateStore>,
     audience: &'a mut A,
     events: VecDeque<Event>,
-    failure: Option<StateError>,
 }
 
 impl<'a, A: Audience> Replay<'a, A> {
@@ -109,10 +123,10 @@ impl<'a, A: Audience> Replay<'a, A> {
         audience: &'a mut A,
     ) -> Result<Self, StateError> {
         let state: Snapshot = store.load()?;
-        let (engine, effects) = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock))?;
-        let mut hands = ReplayHands { world, store, audience, events: VecDeque::new(), failure: None };
-        perform(effects, &mut hands);
+        let engine = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock))?;
+        let hands = ReplayHands { world, store, audience, events: VecDeque::new() };
         let mut replay = Replay { engine, clock, hands };
+        replay.turn([])?;
         replay.settle()?;
         Ok(replay)
     }
@@ -140,14 +154,15 @@ impl<'a, A: Audience> Replay<'a, A> {
     }
 
     fn settle(&mut self) -> Result<(), StateError> {
-        let now = crate::clock::Clock::now(&self.clock);
         while let Some(event) = self.hands.events.pop_front() {
-            turn(|| &mut self.engine, now, [event], &mut self.hands);
-            if let Some(failure) = self.hands.failure.take() {
-                return Err(failure);
-            }
+            self.turn([event])?;
         }
         Ok(())
+    }
+
+    fn turn<const N: usize>(&mut self, events: [Event; N]) -> Result<(), StateError> {
+        let now = crate::clock::Clock::now(&self.clock);
+        turn(|| &mut self.engine, now, events, &mut self.hands).stored
     }
 
     /// The engine, to look at.
@@ -162,10 +177,8 @@ impl<'a, A: Audience> Replay<'a, A> {
 }
 
 impl<A: Audience> Hands for ReplayHands<'_, A> {
-    fn persist(&mut self, batch: Batch) {
-        if let Err(e) = self.store.apply(&batch) {
-            self.failure = Some(e);
-        }
+    fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
+        if batch.is_empty() { Ok(()) } else { self.store.apply(&batch) }
     }
 
     fn append(&mut self, samples: Vec<RuleSample>) {

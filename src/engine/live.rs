@@ -20,9 +20,9 @@ use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
 
-use super::drive::{Hands, perform, turn};
+use super::drive::{Hands, Turned, turn};
 use super::pool::Pool;
-use super::{Engine, Event, Options, OutgoingAlert, Setup};
+use super::{Backlog, Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket};
 
 /// Most deliveries under way to one integration.
 const DELIVERIES_AT_ONCE: usize = 16;
@@ -56,30 +56,37 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The engine has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine has stopped")]
-pub struct Stopped;
+/// Why something did not come about, or may not outlive the process.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+    /// It is in force, but a crash would lose it: the store did not take it. It is tried again.
+    #[error("in force, but not stored: {0}")]
+    NotStored(#[from] StateError),
+}
 
 /// Why a silence was not set or ended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LiveSilenceError {
     /// It was not accepted.
     #[error(transparent)]
     Refused(#[from] SilenceError),
-    /// The engine has stopped.
+    /// It was accepted, or never seen.
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Failed(#[from] LiveError),
 }
-
-type Call = Box<dyn FnOnce(&mut Engine, i64) -> Vec<super::Effect> + Send>;
 
 enum Command {
     // With whom to tell when its effects have been performed.
-    Event(Box<Event>, Option<oneshot::Sender<()>>),
-    Call(Call, oneshot::Sender<()>),
+    Event(Box<Event>, Option<Told>),
+    Silence(SilenceChange, Asked),
     Stop(Duration),
 }
+
+type Told = oneshot::Sender<Result<(), StateError>>;
+type Asked = oneshot::Sender<Result<String, LiveSilenceError>>;
 
 /// A running engine. Clones share it.
 #[derive(Clone)]
@@ -99,13 +106,13 @@ impl Live {
     pub fn start(parts: Parts, options: Options, setup: Setup) -> Result<Live, StateError> {
         let clock = parts.clock.clone();
         let options = Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, ..options };
-        let (engine, effects) = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
+        let engine = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();
         let failed_writes = Arc::new(AtomicU64::new(0));
         let hands = LiveHands {
             pool: Pool::new(parts.workers),
-            unstored: Batch::default(),
+            unstored: Backlog::default(),
             failed_writes: failed_writes.clone(),
             evaluating: 0,
             delivering: 0,
@@ -116,11 +123,7 @@ impl Live {
             parts,
         };
         let mut driver = Driver { engine: engine.clone(), clock: clock.clone(), inbox, hands, deadline: None };
-        let body = move || {
-            perform(effects, &mut driver.hands);
-            driver.run();
-        };
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(body);
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || driver.run());
         let thread = thread.map_err(|e| StateError::Store(format!("cannot start the engine's thread: {e}")))?;
         Ok(Live { engine, clock, commands, failed_writes, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -143,64 +146,45 @@ impl Live {
     /// Takes in posted alerts; returns when they are stored.
     ///
     /// # Errors
-    /// The engine has stopped.
-    pub async fn receive_alerts(&self, alerts: Vec<ReceivedAlert>) -> Result<(), Stopped> {
+    /// The engine has stopped, or they could not be stored.
+    pub async fn receive_alerts(&self, alerts: Vec<ReceivedAlert>) -> Result<(), LiveError> {
         self.happen(Event::AlertsReceived(alerts)).await
     }
 
     /// Puts another configuration in force; returns when it is.
     ///
     /// # Errors
-    /// The engine has stopped.
-    pub async fn reload(&self, setup: Setup) -> Result<(), Stopped> {
+    /// The engine has stopped, or what follows from the change could not be stored.
+    pub async fn reload(&self, setup: Setup) -> Result<(), LiveError> {
         self.happen(Event::Reloaded(Box::new(setup))).await
     }
 
-    async fn happen(&self, event: Event) -> Result<(), Stopped> {
+    async fn happen(&self, event: Event) -> Result<(), LiveError> {
         let (done, performed) = oneshot::channel();
-        self.commands.send(Command::Event(Box::new(event), Some(done))).map_err(|_| Stopped)?;
-        performed.await.map_err(|_| Stopped)
+        self.commands.send(Command::Event(Box::new(event), Some(done))).map_err(|_| LiveError::Stopped)?;
+        performed.await.map_err(|_| LiveError::Stopped)?.map_err(LiveError::NotStored)
     }
 
     /// Makes or changes a silence; returns its id when it is stored.
     ///
     /// # Errors
-    /// It was not accepted.
+    /// It was not accepted, or could not be stored.
     pub async fn set_silence(&self, new: NewSilence) -> Result<String, LiveSilenceError> {
-        self.call(move |engine, now| match engine.set_silence(new, now) {
-            Ok((id, effects)) => (Ok(id), effects),
-            Err(e) => (Err(e.into()), Vec::new()),
-        })
-        .await?
+        self.change_silence(SilenceChange::Set(new)).await
     }
 
     /// Ends a silence; returns when that is stored.
     ///
     /// # Errors
-    /// There is no such silence, or it is over.
+    /// There is no such silence, it is over, or its end could not be stored.
     pub async fn expire_silence(&self, id: String) -> Result<(), LiveSilenceError> {
-        self.call(move |engine, now| match engine.expire_silence(&id, now) {
-            Ok(effects) => (Ok(()), effects),
-            Err(e) => (Err(e.into()), Vec::new()),
-        })
-        .await?
+        self.change_silence(SilenceChange::Expire(id)).await.map(|_| ())
     }
 
-    async fn call<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&mut Engine, i64) -> (T, Vec<super::Effect>) + Send + 'static,
-    ) -> Result<T, Stopped> {
+    async fn change_silence(&self, change: SilenceChange) -> Result<String, LiveSilenceError> {
         let (answer, answered) = oneshot::channel();
-        let (done, performed) = oneshot::channel();
-        let call: Call = Box::new(move |engine, now| {
-            let (value, effects) = change(engine, now);
-            // Whoever asked may have gone away.
-            let _ = answer.send(value);
-            effects
-        });
-        self.commands.send(Command::Call(call, done)).map_err(|_| Stopped)?;
-        performed.await.map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        self.commands.send(Command::Silence(change, answer)).map_err(|_| LiveError::Stopped)?;
+        answered.await.map_err(|_| LiveError::Stopped)?
     }
 
     /// Stops: no evaluation and no delivery begins any more; those under way have `grace` to end, so that what was
@@ -223,8 +207,34 @@ struct Driver {
     deadline: Option<(Stopwatch, Duration)>,
 }
 
+/// What goes into one turn, and who waits for it. The place in `asked` is the ticket.
+#[derive(Default)]
+struct Waiting {
+    events: Vec<Event>,
+    told: Vec<Told>,
+    asked: Vec<Asked>,
+}
+
+impl Waiting {
+    fn answer(self, turned: Turned) {
+        let Turned { stored, answers } = turned;
+        // Whoever asked may have gone away.
+        for told in self.told {
+            let _ = told.send(stored.clone());
+        }
+        for (asked, (_, answer)) in self.asked.into_iter().zip(answers) {
+            let answer = answer.map_err(LiveSilenceError::Refused);
+            let _ = asked.send(answer.and_then(|id| match &stored {
+                Ok(()) => Ok(id),
+                Err(e) => Err(LiveError::NotStored(e.clone()).into()),
+            }));
+        }
+    }
+}
+
 impl Driver {
     fn run(&mut self) {
+        self.take_in(None);
         loop {
             let command = match self.inbox.recv_timeout(self.sleep()) {
                 Ok(command) => Some(command),
@@ -237,7 +247,8 @@ impl Driver {
                 break;
             }
         }
-        self.hands.persist(Batch::default());
+        // What could not be stored has one more chance; the failure is told there.
+        let _ = self.hands.persist(Batch::default());
     }
 
     fn sleep(&self) -> Duration {
@@ -255,22 +266,18 @@ impl Driver {
 
     /// Takes in what waits, as one turn.
     fn take_in(&mut self, first: Option<Command>) {
-        let mut events = Vec::new();
-        let mut told = Vec::new();
+        let mut waiting = Waiting::default();
         let mut next = first;
         while let Some(command) = next {
             match command {
                 Command::Event(event, done) => {
                     self.hands.note_end(&event);
-                    events.push(*event);
-                    told.extend(done);
+                    waiting.events.push(*event);
+                    waiting.told.extend(done);
                 }
-                Command::Call(call, done) => {
-                    // What was asked for later must not overtake what happened before.
-                    self.turn(std::mem::take(&mut events));
-                    let effects = call(&mut self.engine.lock(), self.clock.now());
-                    perform(effects, &mut self.hands);
-                    told.push(done);
+                Command::Silence(change, answer) => {
+                    waiting.events.push(Event::SilenceChanged(waiting.asked.len() as Ticket, change));
+                    waiting.asked.push(answer);
                 }
                 Command::Stop(grace) => {
                     self.hands.stopping = true;
@@ -278,26 +285,25 @@ impl Driver {
                 }
             }
             next = match self.inbox.try_recv() {
-                Ok(command) if events.len() < EVENTS_A_TURN => Some(command),
+                Ok(command) if waiting.events.len() < EVENTS_A_TURN => Some(command),
                 Ok(command) => {
-                    self.turn(std::mem::take(&mut events));
+                    self.turn(std::mem::take(&mut waiting));
                     Some(command)
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
             };
         }
         if !self.hands.stopping {
-            events.push(Event::Tick);
+            waiting.events.push(Event::Tick);
         }
-        self.turn(events);
-        for done in told {
-            let _ = done.send(());
-        }
+        self.turn(waiting);
     }
 
-    fn turn(&mut self, events: Vec<Event>) {
-        turn(|| self.engine.lock(), self.clock.now(), events, &mut self.hands);
+    fn turn(&mut self, mut waiting: Waiting) {
+        let events = std::mem::take(&mut waiting.events);
+        let turned = turn(|| self.engine.lock(), self.clock.now(), events, &mut self.hands);
         self.hands.tick = None;
+        waiting.answer(turned);
     }
 }
 
@@ -305,8 +311,7 @@ struct LiveHands {
     parts: Parts,
     pool: Pool,
     commands: mpsc::Sender<Command>,
-    // What a failing disk has not taken yet.
-    unstored: Batch,
+    unstored: Backlog,
     failed_writes: Arc<AtomicU64>,
     evaluating: usize,
     delivering: usize,
@@ -344,20 +349,13 @@ impl LiveHands {
 }
 
 impl Hands for LiveHands {
-    /// A disk that fails must not keep a page from going out: what could not be stored is kept and tried again with the
-    /// next batch, and the failure is logged and counted.
-    fn persist(&mut self, batch: Batch) {
-        self.unstored.merge(batch);
-        if self.unstored.is_empty() {
-            return;
+    fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
+        let stored = self.unstored.write(&*self.parts.store, batch);
+        if let Err(e) = &stored {
+            self.failed_writes.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(error = %e, records = self.unstored.len(), "state was not stored");
         }
-        match self.parts.store.apply(&self.unstored) {
-            Ok(()) => self.unstored = Batch::default(),
-            Err(e) => {
-                self.failed_writes.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(error = %e, records = self.unstored.len(), "state was not stored");
-            }
-        }
+        stored
     }
 
     fn append(&mut self, samples: Vec<RuleSample>) {

@@ -8,6 +8,7 @@
 //!   one engine, with a real or a virtual clock.
 //! - *One heap of deadlines*: evaluations, flushes, retries and housekeeping. No timer or task belongs to a group.
 
+mod backlog;
 mod core;
 mod deadlines;
 pub mod drive;
@@ -22,6 +23,7 @@ pub mod view;
 use std::sync::Arc;
 
 pub use self::core::{Counters, Engine};
+pub use backlog::Backlog;
 pub use external::OutgoingAlert;
 pub use outbox::OwedView;
 pub use view::{AlertGroupView, GroupView, RoutedAlertView};
@@ -31,7 +33,7 @@ use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluated, Evaluation, GroupSpec};
 use crate::model::Labels;
 use crate::notify::{Notification, Outcome};
-use crate::routing::{NewSilence, ReceivedAlert, RoutingConfig};
+use crate::routing::{NewSilence, ReceivedAlert, RoutingConfig, SilenceError};
 use crate::state::Batch;
 
 /// Something that happened.
@@ -43,8 +45,8 @@ pub enum Event {
     Evaluated(Box<Evaluated>),
     /// Alerts were posted.
     AlertsReceived(Vec<ReceivedAlert>),
-    /// Someone made, changed or ended a silence.
-    SilenceChanged(SilenceChange),
+    /// Someone wants to make, change or end a silence. [`Effect::Answer`] says whether it was accepted.
+    SilenceChanged(Ticket, SilenceChange),
     /// An attempt to deliver a notification ended.
     Delivered {
         /// The notification's id.
@@ -56,7 +58,13 @@ pub enum Event {
     Reloaded(Box<Setup>),
 }
 
-/// A change of a silence. Use [`Engine::set_silence`] and [`Engine::expire_silence`] to learn whether it was accepted.
+/// By which whoever asked finds the answer. The engine only hands it back.
+pub type Ticket = u64;
+
+/// The id of the silence that was made, changed or ended, or why nothing was changed.
+pub type SilenceAnswer = Result<String, SilenceError>;
+
+/// A change of a silence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SilenceChange {
     /// Make or change.
@@ -70,6 +78,8 @@ pub enum SilenceChange {
 pub enum Effect {
     /// Apply to the state store, flushed when durable, before anything that follows.
     Persist(Batch),
+    /// Tell whoever asked, once what they asked for is stored.
+    Answer(Ticket, SilenceAnswer),
     /// Write samples (staleness markers of rules that are gone).
     Append(Vec<RuleSample>),
     /// Evaluate a group and hand back [`Event::Evaluated`]. Groups are evaluated side by side; the order among them does

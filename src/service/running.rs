@@ -16,7 +16,7 @@ use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::Options;
-use crate::engine::live::{Live, Parts as EngineParts};
+use crate::engine::live::{Live, LiveError, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeStore};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
@@ -262,8 +262,12 @@ impl Service {
         self.courier.forwarder.set_destinations(destinations);
         self.courier.put_in_force(receivers);
         self.apply_ingest(&prepared);
-        if self.app.engine.reload(prepared.setup(external_url)).await.is_err() {
-            tracing::warn!("the engine has stopped; the configuration was not put in force");
+        match self.app.engine.reload(prepared.setup(external_url)).await {
+            Err(LiveError::Stopped) => {
+                tracing::warn!("the engine has stopped; the configuration was not put in force");
+            }
+            // It is in force, and what follows from it is stored as soon as the store takes it; the store's failure is told.
+            Ok(()) | Err(LiveError::NotStored(_)) => {}
         }
         self.app.config.store(Arc::new(view(&prepared, self.app.clock.now())));
         Ok(())

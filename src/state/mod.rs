@@ -19,7 +19,7 @@ pub use sled_store::SledStore;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Why state could not be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
     /// The store could not be opened, read or written.
     #[error("state store: {0}")]

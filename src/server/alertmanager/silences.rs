@@ -142,7 +142,7 @@ fn refusal(e: LiveSilenceError) -> Refusal {
         LiveSilenceError::Refused(SilenceError::NotFound) => StatusCode::NOT_FOUND,
         LiveSilenceError::Refused(SilenceError::AlreadyExpired(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         LiveSilenceError::Refused(SilenceError::Invalid(_)) => StatusCode::BAD_REQUEST,
-        LiveSilenceError::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
+        LiveSilenceError::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     Refusal(code, e.to_string())
 }
