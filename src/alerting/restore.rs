@@ -124,12 +124,12 @@ impl Restored {
     /// A record does not decode.
     pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
         let mut restored = Restored::default();
-        for (_, r) in snapshot.read::<AlertRecord>(Table::RuleAlert)? {
+        for (_, r) in snapshot.read::<AlertRecord>(Table::RuleAlert) {
             let alert = alert(&r);
             let table = restored.alerts.entry((r.group, r.rule)).or_default();
             table.insert(alert.labels.clone(), alert);
         }
-        for (_, r) in snapshot.read::<GroupRecord>(Table::RuleGroup)? {
+        for (_, r) in snapshot.read::<GroupRecord>(Table::RuleGroup) {
             restored.evaluated.insert(r.group, r.evaluated_at);
         }
         Ok(restored)

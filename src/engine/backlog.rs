@@ -74,7 +74,7 @@ mod tests {
         disk.full.store(false, Ordering::Relaxed);
         assert!(backlog.write(&disk, one("b", 3)).is_ok());
         assert!(backlog.is_empty());
-        let stored = disk.load().unwrap().read::<u32>(Table::Meta).unwrap();
+        let stored = disk.load().unwrap().read::<u32>(Table::Meta);
         assert_eq!(stored, [(b"a".to_vec(), 2), (b"b".to_vec(), 3)]);
     }
 }

@@ -100,7 +100,7 @@ impl Outbox {
     /// Reads what was stored. What is owed is to be tried at once.
     pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut Outgo) -> Result<Self, StateError> {
         let mut outbox = Outbox { log: NotificationLog::load(snapshot)?, ..Outbox::default() };
-        for (key, record) in snapshot.read::<OwedRecord>(Table::Owed)? {
+        for (key, record) in snapshot.read::<OwedRecord>(Table::Owed) {
             let owed = record.restore(now);
             let id = owed.notification.id;
             // A record whose key does not name it was not written by this code; it is not kept.
@@ -112,7 +112,7 @@ impl Outbox {
             outbox.by_key.insert(owed.key(), id);
             outbox.owed.insert(id, owed);
         }
-        let stored = snapshot.read::<serde_json::Value>(Table::Meta)?;
+        let stored = snapshot.read::<serde_json::Value>(Table::Meta);
         let next = stored.into_iter().find(|(key, _)| key == NEXT_ID.as_bytes()).and_then(|(_, v)| v.as_u64());
         outbox.next_id = next.unwrap_or(0).max(outbox.owed.keys().next_back().map_or(0, |id| id + 1));
         Ok(outbox)

@@ -44,7 +44,7 @@ impl NotificationLog {
     /// # Errors
     /// A record does not decode.
     pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
-        let rows = snapshot.read::<LogRecord>(Table::NotificationLog)?;
+        let rows = snapshot.read::<LogRecord>(Table::NotificationLog);
         let entry = |(_, r): (Vec<u8>, LogRecord)| {
             let integration = IntegrationId { receiver: r.receiver, kind: r.kind, index: r.index };
             (LogKey { group_key: r.group_key, integration }, (r.told, r.expires_at))

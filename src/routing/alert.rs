@@ -62,7 +62,7 @@ impl RoutedAlert {
     }
 
     pub(super) fn load(snapshot: &Snapshot) -> Result<Vec<Self>, StateError> {
-        Ok(snapshot.read(Table::RoutedAlert)?.into_iter().map(|(_, alert)| alert).collect())
+        Ok(snapshot.read(Table::RoutedAlert).into_iter().map(|(_, alert)| alert).collect())
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) struct Timers(FxHashMap<Vec<u8>, TimerRecord>);
 
 impl Timers {
     pub(super) fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
-        Ok(Timers(snapshot.read(Table::AggregationGroup)?.into_iter().collect()))
+        Ok(Timers(snapshot.read(Table::AggregationGroup).into_iter().collect()))
     }
 
     pub(super) fn remember(&mut self, group: &AggregationGroup) {

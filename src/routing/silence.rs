@@ -123,8 +123,7 @@ impl Silences {
     /// A record does not decode.
     pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
         let mut silences = Silences::default();
-        for (_, record) in snapshot.read::<SilenceRecord>(Table::Silence)? {
-            let silence = record.restore().map_err(|detail| StateError::BadRecord { table: Table::Silence, detail })?;
+        for (_, silence) in snapshot.read_as(Table::Silence, SilenceRecord::restore) {
             silences.by_id.insert(silence.id.clone(), silence);
         }
         silences.made = silences.by_id.len() as u64;

@@ -27,7 +27,7 @@ use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::metrics::{Process, Registry};
 use crate::server::telemetry::{AppMetrics, HttpMetrics};
 use crate::server::{self, App, ConfigView, Control, ControlRequest, Queries};
-use crate::state::{SledStore, StateError, StateStore};
+use crate::state::{DiskStore, StateError, StateStore};
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
 use super::alertmanagers;
@@ -103,7 +103,7 @@ impl Parts {
             blocks = recovery.blocks,
             "storage opened"
         );
-        Ok(Parts { storage, store: Arc::new(SledStore::open(&dir.join("state"))?) })
+        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?) })
     }
 }
 

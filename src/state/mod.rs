@@ -4,16 +4,23 @@
 //! whole or not at all. A durable batch is on disk when [`StateStore::apply`] returns: that is what "persist before
 //! deliver" stands on. A batch that is not durable may be lost by a crash, which its owner has made harmless.
 
+mod disk;
+#[cfg(test)]
+mod disk_tests;
+mod frames;
 mod memory;
+mod rescue;
 mod sled_store;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use disk::DiskStore;
 pub use memory::MemoryStore;
-pub use sled_store::SledStore;
 
 /// The version of the tables and records. A store of a newer version is refused, an older one would be migrated here.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -29,14 +36,6 @@ pub enum StateError {
     Newer {
         /// The version found.
         found: u32,
-    },
-    /// A record is not what was written.
-    #[error("state store: bad record in {table:?}: {detail}")]
-    BadRecord {
-        /// Where it stood.
-        table: Table,
-        /// What is wrong with it.
-        detail: String,
     },
 }
 
@@ -105,6 +104,10 @@ impl Batch {
         self.durable |= durable;
     }
 
+    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        self.changes.insert((table, key.to_vec()), value.map(<[u8]>::to_vec));
+    }
+
     /// Takes in the changes of a later batch.
     pub fn merge(&mut self, later: Batch) {
         self.durable |= later.durable;
@@ -133,24 +136,54 @@ impl Batch {
 }
 
 /// Everything the store held when it was opened.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     records: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    // How many records did not decode so far; those who hold a clone see it, too.
+    unreadable: Arc<AtomicU64>,
 }
 
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records
+    }
+}
+
+/// How many records that do not decode are named in the log, of each table.
+const NAMED: u64 = 10;
+
 impl Snapshot {
-    /// The records of one table in order of key, decoded.
-    ///
-    /// # Errors
-    /// [`StateError::BadRecord`] for the first record that does not decode.
-    pub fn read<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<(Vec<u8>, T)>, StateError> {
-        let from = (table, Vec::new());
-        let rows = self.records.range(from..).take_while(|((t, _), _)| *t == table);
-        rows.map(|((_, key), value)| match serde_json::from_slice(value) {
-            Ok(record) => Ok((key.clone(), record)),
-            Err(e) => Err(StateError::BadRecord { table, detail: e.to_string() }),
-        })
-        .collect()
+    /// The records of one table in order of key, decoded. One that does not decode costs that record: it is named in the
+    /// log, counted and left where it is.
+    pub fn read<T: DeserializeOwned>(&self, table: Table) -> Vec<(Vec<u8>, T)> {
+        self.read_as(table, Ok)
+    }
+
+    /// The same, made into something that not every record can be.
+    pub fn read_as<T: DeserializeOwned, U>(
+        &self,
+        table: Table,
+        restore: impl Fn(T) -> Result<U, String>,
+    ) -> Vec<(Vec<u8>, U)> {
+        let decode = |value: &[u8]| restore(serde_json::from_slice(value).map_err(|e| e.to_string())?);
+        let (mut read, mut bad) = (Vec::new(), 0);
+        for ((_, key), value) in self.records.range((table, Vec::new())..).take_while(|((t, _), _)| *t == table) {
+            match decode(value) {
+                Ok(record) => read.push((key.clone(), record)),
+                Err(e) => {
+                    bad += 1;
+                    if bad <= NAMED {
+                        let key = key.escape_ascii();
+                        tracing::error!(table = ?table, key = %key, error = %e, "a record of state does not decode");
+                    }
+                }
+            }
+        }
+        if bad > 0 {
+            tracing::error!(table = ?table, records = bad, "records of state that do not decode are left out");
+            self.unreadable.fetch_add(bad, Ordering::Relaxed);
+        }
+        read
     }
 
     /// The number of records in all tables.
@@ -161,6 +194,18 @@ impl Snapshot {
     /// Whether nothing was stored.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    fn unreadable(&self) -> Arc<AtomicU64> {
+        self.unreadable.clone()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&(Table, Vec<u8>), &Vec<u8>)> {
+        self.records.iter()
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Vec<u8>> {
+        self.records.get(&(table, key.to_vec()))
     }
 
     fn insert(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
@@ -177,6 +222,34 @@ impl Snapshot {
             }
         }
     }
+
+    /// What must change in `old` to make it this.
+    fn difference<'a>(&'a self, old: &'a Snapshot) -> impl Iterator<Item = (&'a (Table, Vec<u8>), Option<&'a [u8]>)> {
+        let changed = self.records.iter().filter(|(key, value)| old.records.get(*key) != Some(value));
+        let gone = old.records.keys().filter(|key| !self.records.contains_key(*key));
+        changed.map(|(key, value)| (key, Some(value.as_slice()))).chain(gone.map(|key| (key, None)))
+    }
+
+    /// The records of both, the newer one's where both have one.
+    fn under(mut self, newer: Snapshot) -> Snapshot {
+        self.records.extend(newer.records);
+        self
+    }
+}
+
+/// How a store is, beside what its batches return.
+#[derive(Clone, Debug, Default)]
+pub struct StoreHealth {
+    /// What was found damaged since the process started, and where it is set aside.
+    pub damage: Option<String>,
+    /// How many damaged databases lie in the data directory, for someone to look at and delete.
+    pub set_aside: usize,
+    /// How many records the rescue copy gave back since the process started.
+    pub rescued: u64,
+    /// How many records did not decode.
+    pub unreadable: Arc<AtomicU64>,
+    /// Why the rescue copy is not being written.
+    pub rescue_failure: Option<String>,
 }
 
 /// Keeps records across restarts.
@@ -192,6 +265,19 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// The store cannot be written; nothing of the batch counts as applied.
     fn apply(&self, batch: &Batch) -> Result<(), StateError>;
+
+    /// Returns when everything that was applied is on disk, durable or not.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn settle(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// How the store is.
+    fn health(&self) -> StoreHealth {
+        StoreHealth::default()
+    }
 }
 
 #[cfg(test)]
@@ -209,7 +295,7 @@ mod tests {
     }
 
     fn contents(store: &dyn StateStore) -> Vec<(Vec<u8>, Row)> {
-        store.load().unwrap().read(Table::Silence).unwrap()
+        store.load().unwrap().read(Table::Silence)
     }
 
     fn holds_what_was_applied(store: &dyn StateStore) {
@@ -229,8 +315,8 @@ mod tests {
     fn both_stores_hold_what_was_applied() {
         holds_what_was_applied(&MemoryStore::default());
         let dir = tempfile::tempdir().unwrap();
-        holds_what_was_applied(&SledStore::open(dir.path()).unwrap());
-        let again = SledStore::open(dir.path()).unwrap();
+        holds_what_was_applied(&DiskStore::open(dir.path()).unwrap());
+        let again = DiskStore::open(dir.path()).unwrap();
         assert_eq!(contents(&again).len(), 2, "and after it is opened again");
     }
 
@@ -252,22 +338,24 @@ mod tests {
     #[test]
     fn a_store_of_a_newer_schema_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let store = SledStore::open(dir.path()).unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
         let mut batch = Batch::default();
         batch.put(Table::Meta, sled_store::SCHEMA_KEY, &(SCHEMA_VERSION + 1), true);
         store.apply(&batch).unwrap();
         drop(store);
-        let refused = SledStore::open(dir.path()).map(|_| ()).unwrap_err();
+        let refused = DiskStore::open(dir.path()).map(|_| ()).unwrap_err();
         assert!(matches!(refused, StateError::Newer { found } if found == SCHEMA_VERSION + 1), "{refused}");
     }
 
     #[test]
-    fn a_record_of_another_shape_is_reported_with_its_table() {
+    fn a_record_that_does_not_decode_costs_that_record() {
         let store = MemoryStore::default();
         let mut batch = Batch::default();
         batch.put(Table::Silence, "a", &"not a row", true);
+        batch.put(Table::Silence, "b", &row("b", 1), true);
         store.apply(&batch).unwrap();
-        let error = store.load().unwrap().read::<Row>(Table::Silence).unwrap_err();
-        assert!(error.to_string().contains("Silence"), "{error}");
+        let snapshot = store.load().unwrap();
+        assert_eq!(snapshot.read::<Row>(Table::Silence), [(b"b".to_vec(), row("b", 1))]);
+        assert_eq!(snapshot.unreadable().load(Ordering::Relaxed), 1);
     }
 }

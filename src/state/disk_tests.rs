@@ -1,0 +1,136 @@
+//! Damage of every kind to every file of a store: it opens, and nothing that was acknowledged is lost.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::disk::DiskStore;
+use super::{Batch, Snapshot, StateStore, Table};
+
+/// A sequence of numbers that looks random (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % below.max(1) as u64) as usize
+    }
+}
+
+/// A store of some hundred records, some of them large, a few changed and deleted, opened twice.
+fn fill(dir: &Path) -> BTreeMap<Vec<u8>, String> {
+    let mut model = BTreeMap::new();
+    let mut dice = Dice(1);
+    for round in 0..2 {
+        let store = DiskStore::open(dir).unwrap();
+        for number in 0..60 {
+            let mut batch = Batch::default();
+            for _ in 0..4 {
+                let key = format!("key {}", dice.roll(150)).into_bytes();
+                let durable = dice.roll(3) > 0;
+                if dice.roll(5) == 0 {
+                    batch.delete(Table::RoutedAlert, key.clone(), durable);
+                    model.remove(&key);
+                } else {
+                    let value = format!("{round} {number} {}", "v".repeat(dice.roll(400)));
+                    batch.put(Table::RoutedAlert, key.clone(), &value, durable);
+                    model.insert(key, value);
+                }
+            }
+            store.apply(&batch).unwrap();
+        }
+        store.settle().unwrap();
+    }
+    model
+}
+
+fn records(snapshot: &Snapshot) -> BTreeMap<Vec<u8>, String> {
+    snapshot.read::<String>(Table::RoutedAlert).into_iter().collect()
+}
+
+fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() { files(&path, out) } else { out.push(path) }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy_tree(&path, &target) } else { assert!(fs::copy(&path, &target).is_ok()) }
+    }
+}
+
+/// Opens a damaged copy, looks, writes, closes and opens again.
+fn survives(dir: &Path, model: &BTreeMap<Vec<u8>, String>, what: &str) -> bool {
+    let store = DiskStore::open(dir).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let found = records(&store.load().unwrap());
+    assert!(found == *model, "{what}: {} records of {}", found.len(), model.len());
+    let health = store.health();
+    assert_eq!(health.damage.is_some(), health.set_aside > 0, "{what}: {health:?}");
+    let mut batch = Batch::default();
+    batch.put(Table::RoutedAlert, "afterwards", &"written", true);
+    store.apply(&batch).unwrap();
+    drop(store);
+    let again = DiskStore::open(dir).unwrap_or_else(|e| panic!("{what}, again: {e}"));
+    assert_eq!(again.health().damage, None, "{what}: it is whole again");
+    assert_eq!(records(&again.load().unwrap()).len(), model.len() + 1, "{what}, again");
+    health.set_aside > 0
+}
+
+/// Damages one file of a copy of a store.
+fn damage(dice: &mut Dice, path: &Path, how: usize) -> String {
+    let mut bytes = fs::read(path).unwrap();
+    // What sled's file holds is at its beginning; the rest is room.
+    let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    let what = match how {
+        0 if !bytes.is_empty() => {
+            let bit = dice.roll(used.max(1) * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            format!("bit {bit} flipped")
+        }
+        1 => {
+            bytes.truncate(dice.roll(used));
+            format!("cut to {}", bytes.len())
+        }
+        2 => {
+            bytes.clear();
+            "emptied".into()
+        }
+        _ => {
+            fs::remove_file(path).unwrap();
+            return format!("{} deleted", path.display());
+        }
+    };
+    fs::write(path, bytes).unwrap();
+    format!("{} {what}", path.display())
+}
+
+#[test]
+fn no_damage_to_one_file_costs_what_was_acknowledged() {
+    let whole = tempfile::tempdir().unwrap();
+    let model = fill(whole.path());
+    let mut names = Vec::new();
+    files(whole.path(), &mut names);
+    assert!(names.len() >= 5, "{names:?}");
+    let seeds: u64 = std::env::var("WATCHBELL_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let mut set_aside = 0;
+    for seed in 0..seeds {
+        let mut dice = Dice(seed);
+        let file = &names[seed as usize % names.len()];
+        let how = [0, 0, 0, 1, 2, 3][(seed as usize / names.len()) % 6];
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(whole.path(), dir.path());
+        let path = dir.path().join(file.strip_prefix(whole.path()).unwrap());
+        let what = format!("seed {seed}: {}", damage(&mut dice, &path, how));
+        set_aside += usize::from(survives(dir.path(), &model, &what));
+    }
+    assert!(set_aside > 0, "some damage is seen");
+}
