@@ -229,7 +229,7 @@ fn restart<'a>(
 #[test]
 fn what_was_firing_is_evaluated_again_before_anyone_is_told() {
     for (why, still_up, want) in [
-        ("killed in group_wait, down for an hour, still up", true, vec![" 3676 pager +a FirstNotification"]),
+        ("killed in group_wait, down for an hour, still up", true, vec![" 3675 pager +a FirstNotification"]),
         ("killed in group_wait, over meanwhile", false, vec![]),
     ] {
         let (stage, mut diary, store) = (Stage::default(), Diary::default(), Arc::new(MemoryStore::default()));

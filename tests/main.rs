@@ -35,6 +35,7 @@ mod reload;
 mod remote_datasource;
 mod remote_write_receive;
 mod remote_write_send;
+mod restart;
 mod routing_peers;
 mod rule_files;
 mod rule_unit_tests;

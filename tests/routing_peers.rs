@@ -243,7 +243,7 @@ fn our_groups(config: RoutingConfig, alerts: &[Labels]) -> Groups {
         router.receive(alert, 0, &mut Batch::default());
     }
     let ids: Vec<_> = router.groups().map(|g| g.id).collect();
-    let groups = ids.into_iter().map(|id| router.look(id, 0).unwrap());
+    let groups = ids.into_iter().map(|id| router.look(id, 0, &mut Batch::default()).unwrap());
     groups
         .map(|flush| {
             let alerts = flush.alerts.iter().map(|a| format!("{:016x}", a.alert.labels.fingerprint())).collect();

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod group;
+pub mod identity;
 mod leap;
 pub mod machine;
 pub mod restore;
@@ -17,6 +18,7 @@ pub mod world;
 
 pub use alert::{Alert, AlertState, AlertTable};
 pub use group::{Evaluated, Evaluation, GroupState, Health, RuleState};
+pub use identity::RulePlace;
 pub use machine::{Instance, Transition};
 pub use rule::{GroupKey, GroupSpec, RuleKey, RuleKind, RuleSpec};
 pub use world::{Renderer, StorageWorld, Surroundings};

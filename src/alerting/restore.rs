@@ -1,11 +1,11 @@
 //! The records by which alerts outlive the process: one for each alert of a rule, one for each group that was evaluated
 //! while an alert was pending.
 //!
-//! After a restart a rule goes on from exactly the alerts it had. Nothing fires or ends by the restart itself; the next
-//! evaluation decides. Time in which the process was down does not count towards a rule's `for`: a pending alert keeps
+//! After a restart a rule goes on from exactly the alerts it had, wherever it stands now (see [`super::identity`]).
+//! Nothing fires or ends by the restart itself; the next evaluation decides. Time in which the process was down does not count towards a rule's `for`: a pending alert keeps
 //! its `active_at` and waits for what was left of `for` (Prometheus shifts `activeAt` instead, to the same effect).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::state::{Batch, Snapshot, StateError, Table};
 
 use super::alert::{Alert, AlertState, AlertTable};
 use super::group::{GroupState, RuleState};
+use super::identity::{RulePlace, heirs, moved};
 use super::machine::Transition;
 use super::rule::{GroupKey, GroupSpec, RuleKey};
 use super::series;
@@ -28,6 +29,8 @@ const REFRESH_EVERY: i64 = 60_000;
 struct AlertRecord {
     group: GroupKey,
     rule: RuleKey,
+    #[serde(default)]
+    expr: u64,
     labels: Labels,
     annotations: Labels,
     state: AlertState,
@@ -53,46 +56,37 @@ struct GroupRecord {
 /// Writes what an evaluation at `at` changed. `previous` is the evaluation before it.
 pub fn save(
     batch: &mut Batch,
-    group: &GroupKey,
-    rules: &[RuleKey],
+    rules: &[RulePlace],
     transitions: &[(usize, Transition)],
     at: i64,
     previous: Option<i64>,
 ) {
     for (index, transition) in transitions {
-        if let Some(rule) = rules.get(*index) {
-            save_one(batch, group, rule, transition, at, previous);
+        if let Some(place) = rules.get(*index) {
+            save_one(batch, place, transition, at, previous);
         }
     }
 }
 
-fn save_one(
-    batch: &mut Batch,
-    group: &GroupKey,
-    rule: &RuleKey,
-    transition: &Transition,
-    at: i64,
-    previous: Option<i64>,
-) {
+fn save_one(batch: &mut Batch, place: &RulePlace, transition: &Transition, at: i64, previous: Option<i64>) {
     let alert = transition.alert();
-    let key = alert_key(group, rule, &alert.labels);
     match transition {
-        Transition::Vanished(_) | Transition::Forgotten(_) => batch.delete(Table::RuleAlert, key, true),
+        Transition::Vanished(_) | Transition::Forgotten(_) => forget(batch, place, &alert.labels),
         Transition::Refreshed(_) => {
             let slot = |t: i64| t.div_euclid(REFRESH_EVERY);
             if previous.is_none_or(|p| slot(p) != slot(at)) {
-                batch.put(Table::RuleAlert, key, &record(group, rule, alert), false);
+                batch.put(Table::RuleAlert, alert_key(place, &alert.labels), &record(place, alert), false);
             }
         }
         Transition::Pending(_) | Transition::Fired(_) | Transition::Resolved(_) | Transition::Held(_) => {
-            batch.put(Table::RuleAlert, key, &record(group, rule, alert), true);
+            batch.put(Table::RuleAlert, alert_key(place, &alert.labels), &record(place, alert), true);
         }
     }
 }
 
 /// Writes an alert whose times a leap of the clock has changed.
-pub fn save_leapt(batch: &mut Batch, group: &GroupKey, rule: &RuleKey, alert: &Alert) {
-    batch.put(Table::RuleAlert, alert_key(group, rule, &alert.labels), &record(group, rule, alert), false);
+pub fn save_leapt(batch: &mut Batch, place: &RulePlace, alert: &Alert) {
+    batch.put(Table::RuleAlert, alert_key(place, &alert.labels), &record(place, alert), false);
 }
 
 /// Notes when a group with pending alerts was evaluated, so that an outage can be told from watching. May be lost by a
@@ -105,15 +99,32 @@ pub fn save_evaluated(batch: &mut Batch, group: &GroupKey, state: &GroupState, a
     }
 }
 
+/// Removes the record of a group that is gone.
+pub fn forget_group(batch: &mut Batch, group: &GroupKey) {
+    batch.delete(Table::RuleGroup, group_key(group), false);
+}
+
 /// Removes the record of an alert whose rule is gone.
-pub fn forget(batch: &mut Batch, group: &GroupKey, rule: &RuleKey, labels: &Labels) {
-    batch.delete(Table::RuleAlert, alert_key(group, rule, labels), true);
+pub fn forget(batch: &mut Batch, place: &RulePlace, labels: &Labels) {
+    batch.delete(Table::RuleAlert, alert_key(place, labels), true);
+}
+
+/// Removes the records of all alerts of a rule at a place.
+pub fn forget_all(batch: &mut Batch, place: &RulePlace, alerts: &AlertTable) {
+    alerts.keys().for_each(|labels| forget(batch, place, labels));
+}
+
+/// Writes all alerts of a rule that goes on at another place.
+pub fn save_all(batch: &mut Batch, place: &RulePlace, alerts: &AlertTable) {
+    for alert in alerts.values() {
+        batch.put(Table::RuleAlert, alert_key(place, &alert.labels), &record(place, alert), true);
+    }
 }
 
 /// Alerts as they were when the process ended, by rule.
 #[derive(Debug, Default)]
 pub struct Restored {
-    alerts: HashMap<(GroupKey, RuleKey), AlertTable>,
+    rules: BTreeMap<(GroupKey, RuleKey), (u64, AlertTable)>,
     evaluated: HashMap<GroupKey, i64>,
 }
 
@@ -125,8 +136,9 @@ impl Restored {
     pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
         let mut restored = Restored::default();
         for (_, r) in snapshot.read::<AlertRecord>(Table::RuleAlert) {
-            let alert = alert(&r);
-            let table = restored.alerts.entry((r.group, r.rule)).or_default();
+            let (alert, expr) = (alert(&r), r.expr);
+            let (known, table) = restored.rules.entry((r.group, r.rule)).or_default();
+            *known = (*known).max(expr);
             table.insert(alert.labels.clone(), alert);
         }
         for (_, r) in snapshot.read::<GroupRecord>(Table::RuleGroup) {
@@ -135,33 +147,63 @@ impl Restored {
         Ok(restored)
     }
 
-    /// Takes out the state a group starts with.
-    pub fn take(&mut self, spec: &GroupSpec) -> GroupState {
-        let mut state = GroupState::new(spec.rules.len());
-        let evaluated = self.evaluated.get(&spec.key).copied();
-        for (rule, key) in state.rules.iter_mut().zip(spec.rule_keys()) {
-            let Some(alerts) = self.alerts.remove(&(spec.key.clone(), key)) else { continue };
-            // The series were last written by the process before; if they end now, they are to be marked.
-            let active = alerts.values().filter(|a| a.is_active());
-            rule.written = Arc::new(active.flat_map(series::alert_series).collect());
-            rule.restored_from = evaluated.or_else(|| alerts.values().map(|a| a.active_at).max());
-            rule.alerts = Arc::new(alerts);
+    /// The states that groups start with. Alerts of rules that stand elsewhere now are stored anew, those of rules that
+    /// are gone are removed from the store.
+    pub fn take_over(self, specs: &[Arc<GroupSpec>], batch: &mut Batch) -> Vec<GroupState> {
+        let (mut old, mut tables) = (Vec::new(), Vec::new());
+        for ((group, rule), (expr, table)) in self.rules {
+            old.push(RulePlace { group, rule, expr });
+            tables.push(Some(table));
         }
-        state
-    }
-
-    /// What no rule has taken: alerts of rules that are gone.
-    pub fn leftovers(self) -> impl Iterator<Item = (GroupKey, RuleKey, AlertTable)> {
-        let mut left: Vec<_> = self.alerts.into_iter().collect();
-        left.sort_by(|(a, _), (b, _)| a.cmp(b));
-        left.into_iter().map(|((group, rule), table)| (group, rule, table))
+        let new: Vec<RulePlace> = specs.iter().flat_map(|spec| spec.places()).collect();
+        let heirs = heirs(&old, &new);
+        let moved = moved(&old, &new, &heirs);
+        // What is removed comes first: a rule may stand where another one stood.
+        for (place, table) in moved.left.iter().filter_map(|i| Some((old.get(*i)?, tables.get(*i)?.as_ref()?))) {
+            forget_all(batch, place, table);
+        }
+        let mut places = new.iter().zip(heirs).enumerate();
+        let mut states = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let mut state = GroupState::new(spec.rules.len());
+            for (rule, (index, (place, heir))) in state.rules.iter_mut().zip(&mut places) {
+                let Some(from) = heir.and_then(|i| old.get(i)) else { continue };
+                let Some(table) = heir.and_then(|i| tables.get_mut(i)).and_then(Option::take) else { continue };
+                if moved.came.contains(&index) {
+                    save_all(batch, place, &table);
+                }
+                *rule = restored(table, self.evaluated.get(&from.group).copied());
+            }
+            if let Some(at) = state.rules.iter().filter_map(|r| r.restored_from).max()
+                && !self.evaluated.contains_key(&spec.key)
+            {
+                save_evaluated(batch, &spec.key, &state, at);
+            }
+            states.push(state);
+        }
+        let kept: HashSet<&GroupKey> = specs.iter().map(|spec| &spec.key).collect();
+        self.evaluated.keys().filter(|key| !kept.contains(key)).for_each(|key| forget_group(batch, key));
+        states
     }
 }
 
-fn record(group: &GroupKey, rule: &RuleKey, alert: &Alert) -> AlertRecord {
+/// A rule that goes on with its alerts after a restart.
+fn restored(alerts: AlertTable, evaluated: Option<i64>) -> RuleState {
+    // The series were last written by the process before; if they end now, they are to be marked.
+    let active = alerts.values().filter(|a| a.is_active());
+    RuleState {
+        written: Arc::new(active.flat_map(series::alert_series).collect()),
+        restored_from: evaluated.or_else(|| alerts.values().map(|a| a.active_at).max()),
+        alerts: Arc::new(alerts),
+        ..RuleState::default()
+    }
+}
+
+fn record(place: &RulePlace, alert: &Alert) -> AlertRecord {
     AlertRecord {
-        group: group.clone(),
-        rule: rule.clone(),
+        group: place.group.clone(),
+        rule: place.rule.clone(),
+        expr: place.expr,
         labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),
         state: alert.state,
@@ -189,15 +231,16 @@ fn alert(r: &AlertRecord) -> Alert {
 }
 
 /// A number by which routing remembers which alert of which rule holds an alert firing.
-pub fn holder(group: &GroupKey, rule: &RuleKey, labels: &Labels) -> u64 {
-    twox_hash::XxHash64::oneshot(0, &alert_key(group, rule, labels))
+pub fn holder(place: &RulePlace, labels: &Labels) -> u64 {
+    twox_hash::XxHash64::oneshot(0, &alert_key(place, labels))
 }
 
 fn group_key(group: &GroupKey) -> Vec<u8> {
     [group.file.as_bytes(), group.name.as_bytes()].join(&0xff)
 }
 
-fn alert_key(group: &GroupKey, rule: &RuleKey, labels: &Labels) -> Vec<u8> {
+fn alert_key(place: &RulePlace, labels: &Labels) -> Vec<u8> {
+    let RulePlace { group, rule, .. } = place;
     let mut key = group_key(group);
     let rule_labels = rule.labels.iter().flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()]);
     let parts = [rule.kind.as_bytes(), rule.name.as_bytes()].into_iter().chain(rule_labels);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alerting::group::Refused;
-use crate::alerting::restore::{self, Restored};
+use crate::alerting::restore;
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
-use crate::alerting::{Alert, AlertState, Evaluated, Evaluation, GroupSpec, GroupState, RuleKey, Transition};
+use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RulePlace, Transition};
 use crate::notify::Outcome;
-use crate::routing::{Flush, GroupId, ReceivedAlert, RoutedAlert, Router, RoutingConfig};
-use crate::state::{Batch, Snapshot, StateError};
+use crate::routing::{Flush, GroupId, ReceivedAlert, RoutedAlert, Router, RoutingConfig, Stored};
+use crate::state::Batch;
 
 use super::deadlines::{Deadline, Deadlines};
 use super::external::{self, OutgoingAlert, Sent};
@@ -19,9 +19,6 @@ use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket}
 
 /// How often expired silences and log entries are dropped, milliseconds.
 pub(super) const HOUSEKEEPING: i64 = 15 * 60_000;
-
-/// How long the first evaluation after a start may take before the groups of its alerts no longer wait for it.
-const EVALUATION_ALLOWANCE: i64 = 1000;
 
 /// Counts since the engine was made, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +49,11 @@ pub struct Counters {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub spec: Arc<GroupSpec>,
-    pub rule_keys: Arc<[RuleKey]>,
+    pub places: Arc<[RulePlace]>,
     pub state: Arc<GroupState>,
     pub next_at: i64,
+    /// Until it is first evaluated after a start: until when those who tell of its alerts wait for that.
+    pub awaited: Option<i64>,
     pub in_flight: bool,
     /// How far the clock has leapt since the evaluation under way began.
     pub leapt: i64,
@@ -110,61 +109,10 @@ pub struct Engine {
     // The time heard of last.
     pub(super) now: i64,
     // What follows from the start alone. It goes out with the first turn.
-    at_start: Out,
+    pub(super) at_start: Out,
 }
 
 impl Engine {
-    /// An engine that goes on from what was stored. What follows from the restart alone comes with the first turn: what
-    /// was owed is delivered, alerts whose rules are gone resolve.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Result<Engine, StateError> {
-        let mut out = Out::default();
-        let routing = setup.routing.clone().unwrap_or_default();
-        let mut restored = Restored::load(state)?;
-        let mut engine = Engine {
-            router: Router::restore(routing.clone(), state, now, &mut out.outgo.batch)?,
-            outbox: Outbox::load(state, now, &mut out.outgo)?,
-            options,
-            slots: BTreeMap::new(),
-            next_slot: 0,
-            deadlines: Deadlines::default(),
-            sent: Sent::default(),
-            counters: Counters::default(),
-            now,
-            at_start: Out::default(),
-            setup,
-        };
-        for spec in engine.setup.groups.clone() {
-            let state = restored.take(&spec);
-            engine.add_slot(spec, state, now);
-        }
-        for (group, rule, alerts) in restored.leftovers() {
-            alerts.keys().for_each(|labels| restore::forget(&mut out.outgo.batch, &group, &rule, labels));
-        }
-        engine.settle_stored_future(&mut out);
-        engine.outbox.drop_unknown(&routing, &mut out.outgo.batch);
-        engine.reconcile(now, &mut out);
-        engine.await_first_evaluations();
-        engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
-        engine.set_deadlines(&mut out.outgo);
-        engine.at_start = out;
-        Ok(engine)
-    }
-
-    /// Alerts that were firing when the process ended may be over. Nobody is told of them before their rules have been
-    /// evaluated again (what was decided before the end is owed and does not wait).
-    fn await_first_evaluations(&mut self) {
-        let fires = |state: &GroupState| {
-            state.rules.iter().flat_map(|r| r.alerts.values()).any(|a| a.state == AlertState::Firing)
-        };
-        let firing = self.slots.values().filter(|slot| fires(&slot.state));
-        if let Some(last) = firing.map(|slot| slot.next_at).max() {
-            self.router.hold_back(last + EVALUATION_ALLOWANCE);
-        }
-    }
-
     /// What follows from the start alone; nothing when it was asked for before.
     pub fn begin(&mut self) -> Vec<Effect> {
         let out = std::mem::take(&mut self.at_start);
@@ -210,7 +158,7 @@ impl Engine {
         }
     }
 
-    fn set_deadlines(&mut self, outgo: &mut Outgo) {
+    pub(super) fn set_deadlines(&mut self, outgo: &mut Outgo) {
         for (at, group) in self.router.take_armed() {
             self.deadlines.add(at, Deadline::Flush(group));
         }
@@ -242,19 +190,22 @@ impl Engine {
     }
 
     /// Adds a group and sets its first evaluation.
-    pub(super) fn add_slot(&mut self, spec: Arc<GroupSpec>, state: GroupState, now: i64) {
+    pub(super) fn add_slot(&mut self, spec: Arc<GroupSpec>, state: GroupState, next_at: i64) -> u64 {
         let id = self.next_slot;
         self.next_slot += 1;
-        let next_at = self.options.schedule.first_slot(spec.hash(), spec.interval, now);
         self.deadlines.add(next_at, Deadline::Evaluate(id));
-        let rule_keys = spec.rule_keys().into();
-        let state = Arc::new(state);
+        let (places, state) = (spec.places().into(), Arc::new(state));
         let (iterations, missed, evaluations, failures) = (0, 0, 0, 0);
-        let in_flight = false;
-        let leapt = 0;
+        let (in_flight, awaited, leapt) = (false, None, 0);
         let slot =
-            Slot { spec, rule_keys, state, next_at, in_flight, leapt, iterations, missed, evaluations, failures };
+            Slot { spec, places, state, next_at, awaited, in_flight, leapt, iterations, missed, evaluations, failures };
         self.slots.insert(id, slot);
+        id
+    }
+
+    /// The first time after `now` at which a group is evaluated.
+    pub(super) fn first_evaluation(&self, spec: &GroupSpec, now: i64) -> i64 {
+        self.options.schedule.first_slot(spec.hash(), spec.interval, now)
     }
 
     /// A group's time has come. One that is still being evaluated misses the iteration; it delays nobody else.
@@ -285,20 +236,24 @@ impl Engine {
         slot.failures += failures;
         let previous = slot.state.evaluated_at;
         slot.state = Arc::new(state);
-        let (spec, keys, state) = (slot.spec.clone(), slot.rule_keys.clone(), slot.state.clone());
+        let first_word = slot.awaited.take().is_some();
+        let (spec, places, state) = (slot.spec.clone(), slot.places.clone(), slot.state.clone());
         self.counters.evaluations += spec.rules.len() as u64;
         self.counters.evaluation_failures += failures;
         self.counters.samples += samples;
         self.counters.refused.add(refused);
         for (index, alert) in &leapt {
-            if let Some(rule) = keys.get(*index) {
-                restore::save_leapt(&mut out.outgo.batch, &spec.key, rule, alert);
+            if let Some(place) = places.get(*index) {
+                restore::save_leapt(&mut out.outgo.batch, place, alert);
             }
         }
-        restore::save(&mut out.outgo.batch, &spec.key, &keys, &transitions, at, previous);
+        restore::save(&mut out.outgo.batch, &places, &transitions, at, previous);
         restore::save_evaluated(&mut out.outgo.batch, &spec.key, &state, at);
         for (index, transition) in &transitions {
-            self.route(&spec, &keys, *index, transition, now, &mut out.outgo.batch);
+            self.route(&spec, &places, *index, transition, now, &mut out.outgo.batch);
+        }
+        if first_word {
+            self.spoken(&state, now);
         }
         if self.setup.external_alertmanagers {
             let terms = external::Terms {
@@ -314,7 +269,7 @@ impl Engine {
     fn route(
         &mut self,
         spec: &GroupSpec,
-        keys: &[RuleKey],
+        places: &[RulePlace],
         index: usize,
         transition: &Transition,
         now: i64,
@@ -324,9 +279,9 @@ impl Engine {
             return;
         }
         let alert = transition.alert();
-        let (Some(rule), Some(key)) = (spec.rules.get(index), keys.get(index)) else { return };
+        let (Some(rule), Some(place)) = (spec.rules.get(index), places.get(index)) else { return };
         let Some(routed) = self.routed(alert, &rule.expr, now) else { return };
-        let holder = restore::holder(&spec.key, key, &alert.labels);
+        let holder = restore::holder(place, &alert.labels);
         match transition {
             Transition::Fired(_) | Transition::Refreshed(_) | Transition::Held(_) => {
                 self.router.hold(holder, routed, now, batch);
@@ -347,6 +302,8 @@ impl Engine {
             updated_at: now,
             generator_url: external::generator_url(&self.setup.external_url, expr),
             holders: Vec::new(),
+            over: false,
+            stored: Stored::default(),
         })
     }
 
@@ -370,7 +327,7 @@ impl Engine {
         let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outgo) else { return };
         for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
             if concluded.reconsider {
-                if let Some(flush) = self.router.look(group, now) {
+                if let Some(flush) = self.router.look(group, now, &mut out.outgo.batch) {
                     self.decide(&flush, now, out);
                 }
             } else if self.outbox.all_know(&concluded.group_key, &concluded.receiver, self.router.config()) {

@@ -87,8 +87,8 @@ impl Engine {
         }
         let mut state = (*slot.state).clone();
         for (index, alert) in state.leap(by, now) {
-            if let Some(rule) = slot.rule_keys.get(index) {
-                restore::save_leapt(&mut out.outgo.batch, &slot.spec.key, rule, &alert);
+            if let Some(place) = slot.places.get(index) {
+                restore::save_leapt(&mut out.outgo.batch, place, &alert);
             }
         }
         restore::save_evaluated(&mut out.outgo.batch, &slot.spec.key, &state, now);

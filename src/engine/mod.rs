@@ -18,6 +18,7 @@ pub mod live;
 mod outbox;
 mod pool;
 mod reload;
+mod startup;
 pub mod view;
 
 use std::sync::Arc;

@@ -1,53 +1,84 @@
-//! Another configuration while the engine runs. Unchanged groups keep everything; of a changed group, rules that stay
-//! (by name and labels) keep their alerts and series; what is gone resolves and is marked stale.
+//! Another configuration while the engine runs. Unchanged groups keep everything. Rules that stay, by name and labels and
+//! wherever they stand now, keep their alerts and series; what is gone resolves and is marked stale.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::alerting::restore;
+use crate::alerting::identity::{heirs, moved};
 use crate::alerting::rule::GroupKey;
 use crate::alerting::series::RuleSample;
-use crate::alerting::{Alert, AlertState, GroupSpec, GroupState, RuleKey, RuleState};
+use crate::alerting::{AlertState, GroupSpec, GroupState, RulePlace, RuleState, restore};
 use crate::model::Labels;
 use crate::routing::RoutedAlert;
-use crate::state::Batch;
 
 use super::Setup;
 use super::core::{Engine, Out, Slot};
 
-/// Rules of a group that are free to be taken over, by identity.
-type Heirlooms = HashMap<RuleKey, RuleState>;
+/// The groups that a reload ends or changes, and what of their rules is free to be taken over.
+struct Estate {
+    slots: Vec<(u64, Slot)>,
+    places: Vec<RulePlace>,
+    /// Of each rule the index of its slot, and its state until it is taken.
+    rules: Vec<(usize, Option<RuleState>)>,
+}
+
+impl Estate {
+    fn of(mut slots: Vec<(u64, Slot)>) -> Self {
+        slots.sort_by_key(|(id, _)| *id);
+        let (mut places, mut rules) = (Vec::new(), Vec::new());
+        for (index, (_, slot)) in slots.iter().enumerate() {
+            places.extend(slot.places.iter().cloned());
+            rules.extend(slot.state.rules.iter().map(|rule| (index, Some(rule.clone()))));
+        }
+        Estate { slots, places, rules }
+    }
+
+    fn slot(&self, key: &GroupKey) -> Option<&Slot> {
+        self.slots.iter().map(|(_, slot)| slot).find(|slot| slot.spec.key == *key)
+    }
+
+    /// Takes a rule's state, and whether its group is still waited for.
+    fn take(&mut self, index: usize) -> Option<(RuleState, bool)> {
+        let (slot, rule) = self.rules.get_mut(index)?;
+        let awaited = self.slots.get(*slot).is_some_and(|(_, slot)| slot.awaited.is_some());
+        Some((rule.take()?, awaited))
+    }
+
+    /// The series that nobody took over, by the index of the slot they were written in.
+    fn orphans(&self) -> Vec<(usize, Labels)> {
+        let of_rule = |(slot, rule): &(usize, Option<RuleState>)| {
+            let written = rule.iter().flat_map(|r| r.written.iter().cloned()).collect::<Vec<_>>();
+            let slot = *slot;
+            written.into_iter().map(move |labels| (slot, labels))
+        };
+        let of_group = |(index, (_, slot)): (usize, &(u64, Slot))| {
+            let orphans = slot.state.orphans.clone();
+            orphans.into_iter().map(move |labels| (index, labels))
+        };
+        self.rules.iter().flat_map(of_rule).chain(self.slots.iter().enumerate().flat_map(of_group)).collect()
+    }
+}
 
 impl Engine {
     pub(super) fn reload(&mut self, setup: Setup, now: i64, out: &mut Out) {
         let slots = std::mem::take(&mut self.slots);
         let mut old: HashMap<GroupKey, (u64, Slot)> =
             slots.into_iter().map(|(id, slot)| (slot.spec.key.clone(), (id, slot))).collect();
+        let mut coming: Vec<Arc<GroupSpec>> = Vec::new();
         for spec in &setup.groups {
             match old.remove(&spec.key) {
                 Some((id, slot)) if *slot.spec == **spec => {
                     self.slots.insert(id, slot);
                 }
-                Some((id, slot)) => {
-                    self.sent.forget(id);
-                    let state = inherit(spec, &slot, &mut out.outgo.batch);
-                    self.add_slot(spec.clone(), state, now);
+                changed => {
+                    old.extend(changed.map(|(id, slot)| (spec.key.clone(), (id, slot))));
+                    coming.push(spec.clone());
                 }
-                None => self.add_slot(spec.clone(), GroupState::new(spec.rules.len()), now),
             }
         }
-        let mut gone: Vec<(u64, Slot)> = old.into_values().collect();
-        gone.sort_by_key(|(id, _)| *id);
-        for (id, slot) in gone {
-            self.sent.forget(id);
-            for (key, rule) in slot.rule_keys.iter().zip(&slot.state.rules) {
-                forget(&slot.spec.key, key, rule, &mut out.outgo.batch);
-                let t = now - slot.spec.query_offset;
-                out.append.extend(rule.written.iter().map(|l| RuleSample::stale(l.clone(), t)));
-            }
-        }
+        self.replace(Estate::of(old.into_values().collect()), &coming, now, out);
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
         self.outbox.drop_unknown(&routing, &mut out.outgo.batch);
@@ -55,65 +86,132 @@ impl Engine {
         self.reconcile(now, out);
     }
 
-    /// Makes routing hold exactly the alerts that rules fire. After a restart or a reload the two may disagree: a rule is
-    /// gone, or alerts leave with other labels.
-    pub(super) fn reconcile(&mut self, now: i64, out: &mut Out) {
-        let mut wanted: FxHashMap<u64, RoutedAlert> = FxHashMap::default();
-        if self.setup.routing.is_some() {
-            for slot in self.slots.values() {
-                for ((key, rule), state) in slot.rule_keys.iter().zip(&slot.spec.rules).zip(&slot.state.rules) {
-                    let firing = state.alerts.values().filter(|a| a.state == AlertState::Firing);
-                    for alert in firing {
-                        let holder = restore::holder(&slot.spec.key, key, &alert.labels);
-                        wanted.extend(self.routed(alert, &rule.expr, now).map(|routed| (holder, routed)));
-                    }
+    /// Puts groups in place of others.
+    fn replace(&mut self, mut estate: Estate, coming: &[Arc<GroupSpec>], now: i64, out: &mut Out) {
+        estate.slots.iter().for_each(|(id, _)| self.sent.forget(*id));
+        let batch = &mut out.outgo.batch;
+        let new: Vec<RulePlace> = coming.iter().flat_map(|spec| spec.places()).collect();
+        let heirs = heirs(&estate.places, &new);
+        let moved = moved(&estate.places, &new, &heirs);
+        // What is removed comes first: a rule may stand where another one stood.
+        for (place, (_, rule)) in
+            moved.left.iter().filter_map(|i| Some((estate.places.get(*i)?, estate.rules.get(*i)?)))
+        {
+            rule.iter().for_each(|rule| restore::forget_all(batch, place, &rule.alerts));
+        }
+        let mut places = new.iter().zip(heirs).enumerate();
+        let mut added = Vec::with_capacity(coming.len());
+        for spec in coming {
+            let mut state = GroupState::new(spec.rules.len());
+            let mut awaited = false;
+            for (rule, (index, (place, heir))) in state.rules.iter_mut().zip(&mut places) {
+                let Some((inherited, waits)) = heir.and_then(|i| estate.take(i)) else { continue };
+                if moved.came.contains(&index) {
+                    restore::save_all(batch, place, &inherited.alerts);
                 }
+                awaited |= waits;
+                *rule = inherited;
+            }
+            let before = estate.slot(&spec.key);
+            state.evaluated_at = before.and_then(|slot| slot.state.evaluated_at);
+            if let Some(at) = state.rules.iter().filter_map(|r| r.evaluated_at.or(r.restored_from)).max() {
+                restore::save_evaluated(batch, &spec.key, &state, at);
+            }
+            // An evaluation that is due right now is not lost by the reload.
+            let due = before.filter(|slot| slot.next_at <= now && slot.spec.interval == spec.interval);
+            let next_at = due.map_or_else(|| self.first_evaluation(spec, now), |slot| slot.next_at);
+            let id = self.add_slot(spec.clone(), state, next_at);
+            if awaited {
+                self.await_first_word(id);
+            }
+            added.push(id);
+        }
+        self.end_series(&estate, &added, now, out);
+        for (_, slot) in estate.slots.iter().filter(|(_, slot)| coming.iter().all(|spec| spec.key != slot.spec.key)) {
+            restore::forget_group(&mut out.outgo.batch, &slot.spec.key);
+        }
+    }
+
+    /// Series that no rule goes on writing are marked stale: by their group at its next evaluation, which may yet write
+    /// them, or at once if it is gone.
+    fn end_series(&mut self, estate: &Estate, added: &[u64], now: i64, out: &mut Out) {
+        let mut orphans = estate.orphans();
+        if orphans.is_empty() {
+            return;
+        }
+        let alive: FxHashSet<&Labels> =
+            self.slots.values().flat_map(|slot| &slot.state.rules).flat_map(|rule| rule.written.iter()).collect();
+        orphans.retain(|(_, labels)| !alive.contains(labels));
+        let mut heirs: FxHashMap<GroupKey, u64> = FxHashMap::default();
+        for id in added {
+            heirs.extend(self.slots.get(id).map(|slot| (slot.spec.key.clone(), *id)));
+        }
+        for (index, labels) in orphans {
+            let Some((_, old)) = estate.slots.get(index) else { continue };
+            match heirs.get(&old.spec.key).and_then(|id| self.slots.get_mut(id)) {
+                Some(slot) => Arc::make_mut(&mut slot.state).orphans.push(labels),
+                None => out.append.push(RuleSample::stale(labels, now - old.spec.query_offset)),
             }
         }
+    }
+
+    /// Makes routing hold exactly the alerts that rules fire. After a restart or a reload the two may disagree: a rule is
+    /// gone or stands elsewhere, or alerts leave with other labels. Whoever holds an alert comes before who lets go, so
+    /// that one that only changes hands never ends.
+    pub(super) fn reconcile(&mut self, now: i64, out: &mut Out) {
+        let wanted = self.wanted(now);
         let held = |a: &RoutedAlert| a.holders.iter().map(|h| (*h, a.labels.clone())).collect::<Vec<_>>();
-        let mut held: Vec<(u64, Labels)> = self.router.alerts().flat_map(held).collect();
-        held.sort();
-        for (holder, labels) in held {
-            if wanted.get(&holder).is_some_and(|w| w.labels == labels) {
-                wanted.remove(&holder);
-            } else if let Some(alert) = self.router.alert(&labels).cloned() {
-                let ended = RoutedAlert { ends_at: Some(now), updated_at: now, ..alert };
-                self.router.release(holder, ended, now, &mut out.outgo.batch);
+        let held: FxHashSet<(u64, Labels)> = self.router.alerts().flat_map(held).collect();
+        let mut spoken: FxHashSet<&Labels> = FxHashSet::default();
+        for Wanted { holder, alert, awaited } in &wanted {
+            if !held.contains(&(*holder, alert.labels.clone())) {
+                self.router.hold(*holder, alert.clone(), now, &mut out.outgo.batch);
+            }
+            if awaited.is_none() {
+                spoken.insert(&alert.labels);
             }
         }
-        let mut missing: Vec<(u64, RoutedAlert)> = wanted.into_iter().collect();
-        missing.sort_by_key(|(holder, _)| *holder);
-        for (holder, alert) in missing {
-            self.router.hold(holder, alert, now, &mut out.outgo.batch);
+        let stays: FxHashSet<(u64, &Labels)> = wanted.iter().map(|w| (w.holder, &w.alert.labels)).collect();
+        let mut leaves: Vec<&(u64, Labels)> = held.iter().filter(|(h, l)| !stays.contains(&(*h, l))).collect();
+        leaves.sort();
+        for (holder, labels) in leaves {
+            if let Some(alert) = self.router.alert(labels).cloned() {
+                let ended = RoutedAlert { ends_at: Some(now), updated_at: now, ..alert };
+                self.router.release(*holder, ended, now, &mut out.outgo.batch);
+            }
         }
+        for Wanted { alert, awaited, .. } in wanted.iter().filter(|w| !spoken.contains(&w.alert.labels)) {
+            if let Some(until) = awaited {
+                self.router.await_word(&alert.labels, *until);
+            }
+        }
+    }
+
+    /// The alerts that rules fire, in the order of their holders.
+    fn wanted(&self, now: i64) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        if self.setup.routing.is_none() {
+            return wanted;
+        }
+        for slot in self.slots.values() {
+            for ((place, rule), state) in slot.places.iter().zip(&slot.spec.rules).zip(&slot.state.rules) {
+                let firing = state.alerts.values().filter(|a| a.state == AlertState::Firing);
+                wanted.extend(firing.filter_map(|alert| {
+                    let holder = restore::holder(place, &alert.labels);
+                    let awaited = slot.awaited;
+                    self.routed(alert, &rule.expr, now).map(|alert| Wanted { holder, alert, awaited })
+                }));
+            }
+        }
+        wanted.sort_by_key(|w| w.holder);
+        wanted
     }
 }
 
-/// The state a changed group begins with.
-fn inherit(spec: &Arc<GroupSpec>, slot: &Slot, batch: &mut Batch) -> GroupState {
-    let old_rules = slot.rule_keys.iter().cloned().zip(slot.state.rules.iter().cloned());
-    let mut heirlooms: Heirlooms = old_rules.collect();
-    let mut state = GroupState::new(spec.rules.len());
-    state.evaluated_at = slot.state.evaluated_at;
-    state.orphans.clone_from(&slot.state.orphans);
-    for (rule, key) in state.rules.iter_mut().zip(spec.rule_keys()) {
-        if let Some(old) = heirlooms.remove(&key) {
-            *rule = old;
-        }
-    }
-    let mut gone: Vec<(RuleKey, RuleState)> = heirlooms.into_iter().collect();
-    gone.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (key, rule) in gone {
-        forget(&spec.key, &key, &rule, batch);
-        state.orphans.extend(rule.written.iter().cloned());
-    }
-    state
-}
-
-fn forget(group: &GroupKey, key: &RuleKey, rule: &RuleState, batch: &mut Batch) {
-    let mut alerts: Vec<&Alert> = rule.alerts.values().collect();
-    alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
-    for alert in alerts {
-        restore::forget(batch, group, key, &alert.labels);
-    }
+/// An alert that a rule fires.
+struct Wanted {
+    holder: u64,
+    alert: RoutedAlert,
+    /// Until when the rule's first word since the start is waited for.
+    awaited: Option<i64>,
 }

@@ -28,6 +28,24 @@ pub struct RoutedAlert {
     /// the last of them lets go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<u64>,
+    /// A group that told its receivers, or would have, has seen it end because its poster fell silent: it is over for good.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub over: bool,
+    /// What the store knows of a posted alert.
+    #[serde(skip)]
+    pub stored: Stored,
+}
+
+/// What the store knows of an alert that is posted again and again: it is not written with every post.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    ends_at: i64,
+    updated_at: i64,
+    outdated: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl RoutedAlert {
@@ -53,8 +71,52 @@ impl RoutedAlert {
         later
     }
 
-    pub(super) fn save(&self, batch: &mut Batch, durable: bool) {
+    /// Whether its end has passed, or will, only because its poster does not speak again: nobody has said that it is
+    /// over, and nobody was told.
+    pub(super) fn ends_by_silence(&self) -> bool {
+        self.holders.is_empty() && !self.over && self.ends_at.is_some_and(|end| end > self.updated_at)
+    }
+
+    /// After a start the poster gets the time to speak again that it gave itself: the span from its last post to the end
+    /// it stated, before which it means to post again (Prometheus: four times its resend delay or evaluation interval),
+    /// but not more than `resolve_timeout`. Whether that moved the end.
+    pub(super) fn wait_for_poster(&mut self, now: i64, resolve_timeout: i64) -> bool {
+        let Some(end) = self.ends_at.filter(|_| self.ends_by_silence()) else { return false };
+        let until = now + (end - self.updated_at).min(resolve_timeout);
+        if end >= until {
+            return false;
+        }
+        // Nobody asked for this end: whatever is posted next replaces it.
+        (self.ends_at, self.timeout) = (Some(until), true);
+        true
+    }
+
+    /// Whether a restart at `now` or later would find this alert as it is, but for an eighth of the time until its end.
+    fn is_stored(&self, now: i64, resolve_timeout: i64) -> bool {
+        let Some(end) = self.ends_at else { return true };
+        let lead = (self.stored.ends_at - self.stored.updated_at).clamp(0, resolve_timeout);
+        self.stored.ends_at.max(now + lead) >= end - (end - now) / 8
+    }
+
+    /// Whether this post is to be stored, `known` being what was known before. What a post says anew is written once a
+    /// minute; its end, when a restart would otherwise not know it well enough.
+    pub(super) fn is_worth_storing(&mut self, known: &RoutedAlert, now: i64, resolve_timeout: i64) -> bool {
+        self.stored = known.stored;
+        let said = |a: &RoutedAlert| (a.starts_at, a.timeout, a.annotations.clone(), a.generator_url.clone());
+        self.stored.outdated |= said(self) != said(known) || self.ends_at.is_some() != known.ends_at.is_some();
+        let minute = |t: i64| t.div_euclid(60_000);
+        let news = self.stored.outdated && minute(self.stored.updated_at) != minute(now);
+        news || !self.is_stored(now, resolve_timeout)
+    }
+
+    pub(super) fn save(&mut self, batch: &mut Batch, durable: bool) {
         batch.put(Table::RoutedAlert, self.labels.as_bytes(), self, durable);
+        self.note_stored();
+    }
+
+    fn note_stored(&mut self) {
+        let ends_at = self.ends_at.unwrap_or(self.updated_at);
+        self.stored = Stored { ends_at, updated_at: self.updated_at, outdated: false };
     }
 
     pub(super) fn delete(labels: &Labels, batch: &mut Batch) {
@@ -62,7 +124,9 @@ impl RoutedAlert {
     }
 
     pub(super) fn load(snapshot: &Snapshot) -> Result<Vec<Self>, StateError> {
-        Ok(snapshot.read(Table::RoutedAlert).into_iter().map(|(_, alert)| alert).collect())
+        let mut alerts: Vec<Self> = snapshot.read(Table::RoutedAlert).into_iter().map(|(_, alert)| alert).collect();
+        alerts.iter_mut().for_each(Self::note_stored);
+        Ok(alerts)
     }
 }
 
@@ -103,6 +167,8 @@ impl ReceivedAlert {
             updated_at: now,
             generator_url: self.generator_url,
             holders: Vec::new(),
+            over: false,
+            stored: Stored::default(),
         })
     }
 }

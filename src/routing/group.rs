@@ -33,6 +33,8 @@ pub struct AggregationGroup {
     pub has_flushed: bool,
     /// When it will be flushed next, milliseconds.
     pub next_flush: i64,
+    /// When it should have been flushed, while it waits for the sources of all its alerts to speak.
+    pub postponed: Option<i64>,
     /// The resolved alerts of the last flush, with their `updated_at` then: they leave when every receiver knows.
     pub leaving: Vec<(Labels, i64)>,
 }
@@ -114,12 +116,13 @@ impl AggregationGroup {
             has_flushed: false,
             next_flush: now + route.group_wait,
             leaving: Vec::new(),
+            postponed: None,
             route,
         }
     }
 
     fn timer(&self) -> TimerRecord {
-        TimerRecord { has_flushed: self.has_flushed, next_flush: self.next_flush }
+        TimerRecord { has_flushed: self.has_flushed, next_flush: self.postponed.unwrap_or(self.next_flush) }
     }
 
     fn record_key(&self) -> Vec<u8> {

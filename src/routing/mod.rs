@@ -14,7 +14,7 @@ pub mod silence;
 pub mod time_interval;
 pub mod tree;
 
-pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert};
+pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 pub use group::{Flush, FlushedAlert, GroupId};
 pub use router::Router;

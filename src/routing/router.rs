@@ -31,6 +31,8 @@ pub struct Router {
     timers: Timers,
     next_group: GroupId,
     armed: Vec<(i64, GroupId)>,
+    // Alerts whose sources have not spoken since the start, and until when that is waited for.
+    awaited: FxHashMap<Labels, i64>,
     /// The silences.
     pub silences: Silences,
 }
@@ -57,12 +59,14 @@ impl Router {
             timers: Timers::default(),
             next_group: 0,
             armed: Vec::new(),
+            awaited: FxHashMap::default(),
             silences: Silences::default(),
         }
     }
 
     /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
-    /// until its group has told of it, so all of them join.
+    /// until its group has told of it, so all of them join. A posted alert ends no sooner than its poster had time to
+    /// speak again.
     ///
     /// # Errors
     /// A record does not decode.
@@ -75,7 +79,13 @@ impl Router {
         let mut router = Router::new(config);
         router.silences = Silences::load(state)?;
         router.timers = Timers::load(state)?;
-        let alerts = RoutedAlert::load(state)?;
+        let mut alerts = RoutedAlert::load(state)?;
+        let resolve_timeout = router.resolve_timeout();
+        for alert in &mut alerts {
+            if alert.wait_for_poster(now, resolve_timeout) {
+                router.awaited.extend(alert.ends_at.map(|until| (alert.labels.clone(), until)));
+            }
+        }
         router.rejoin(alerts, now, batch);
         Ok(router)
     }
@@ -124,6 +134,7 @@ impl Router {
 
     /// A rule of ours fires an alert, or goes on firing it with other annotations.
     pub fn hold(&mut self, holder: u64, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
+        self.heard(&alert.labels, now);
         let known = self.alerts.get(&alert.labels).filter(|k| !k.is_resolved(now));
         alert.ends_at = None;
         if let Some(known) = known {
@@ -154,24 +165,31 @@ impl Router {
                 alert.annotations = known.annotations.clone();
             }
         }
+        if alert.holders.is_empty() {
+            self.heard(&alert.labels, now);
+        }
         self.put(alert, Save::Durably, now, batch);
     }
 
     /// Someone posted an alert.
     pub fn receive(&mut self, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
-        let mut durable = true;
+        self.heard(&alert.labels, now);
+        let mut save = Save::Durably;
         if let Some(known) = self.alerts.get(&alert.labels) {
-            durable = known.is_resolved(now) != alert.is_resolved(now);
             alert = match known.holders.is_empty() {
                 true => known.merge_into(alert, now),
                 // What a rule of ours holds, nobody else can end.
                 false => RoutedAlert { ends_at: None, holders: known.holders.clone(), ..alert },
             };
+            if known.is_resolved(now) == alert.is_resolved(now) {
+                let worth = alert.is_worth_storing(known, now, self.resolve_timeout());
+                save = if worth { Save::Eventually } else { Save::No };
+            }
         }
-        self.put(alert, if durable { Save::Durably } else { Save::Eventually }, now, batch);
+        self.put(alert, save, now, batch);
     }
 
-    fn put(&mut self, alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
+    fn put(&mut self, mut alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
         if save != Save::No {
             alert.save(batch, save == Save::Durably);
         }
@@ -182,6 +200,42 @@ impl Router {
         self.alerts.insert(alert.labels.clone(), alert);
     }
 
+    /// The source of an alert has not spoken since the start: what depends on it alone waits, but not after `until`.
+    pub fn await_word(&mut self, alert: &Labels, until: i64) {
+        if self.alerts.contains_key(alert) {
+            self.awaited.insert(alert.clone(), until);
+        }
+    }
+
+    /// The source of an alert has spoken: groups that waited for it flush.
+    pub fn heard(&mut self, alert: &Labels, now: i64) {
+        if self.awaited.remove(alert).is_none() {
+            return;
+        }
+        for id in self.groups_with(alert) {
+            self.resume(id, now);
+        }
+    }
+
+    /// A group need not wait for the sources of its alerts any longer.
+    fn resume(&mut self, id: GroupId, now: i64) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && group.postponed.take().is_some()
+        {
+            group.next_flush = now;
+            self.armed.push((now, id));
+        }
+    }
+
+    /// Until when a group waits because none of the sources of its alerts has spoken.
+    fn awaits(&self, group: &AggregationGroup, now: i64) -> Option<i64> {
+        if self.awaited.is_empty() {
+            return None;
+        }
+        let until = |labels: &Labels| self.awaited.get(labels).copied().filter(|until| *until > now);
+        group.members.iter().map(until).reduce(|a, b| Some(a?.min(b?))).flatten()
+    }
+
     /// Puts an alert into its group at every route it ends at.
     fn join(&mut self, alert: &RoutedAlert, now: i64, batch: &mut Batch) {
         for index in self.tree.matching(&alert.labels) {
@@ -189,6 +243,11 @@ impl Router {
             let id = self.group_for(index, &route, &alert.labels, now, batch);
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.members.insert(alert.labels.clone());
+            // One whose source has spoken is told in time, whoever else it is waited for.
+            if group.postponed.is_some() && !self.awaited.contains_key(&alert.labels) {
+                self.resume(id, now);
+                continue;
+            }
             // An alert that has fired for longer than a new group waits need not wait for company again.
             if !group.has_flushed && alert.starts_at + route.group_wait < now && group.next_flush > now {
                 group.next_flush = now;
@@ -222,23 +281,24 @@ impl Router {
         id
     }
 
-    /// Flushes nothing before `until`.
-    pub fn hold_back(&mut self, until: i64) {
-        let early = self.groups.values_mut().filter(|g| g.next_flush < until);
-        for group in early {
-            group.next_flush = until;
-            self.armed.push((until, group.id));
-        }
-    }
-
     /// Flush times set since the last call, to be called back at with [`Router::flush`].
     pub fn take_armed(&mut self) -> Vec<(i64, GroupId)> {
         std::mem::take(&mut self.armed)
     }
 
-    /// Flushes a group if its time has come, and sets the time of the next flush.
+    /// Flushes a group if its time has come, and sets the time of the next flush. One of whose alerts no source has spoken
+    /// since the start waits.
     pub fn flush(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
-        let group = self.groups.get_mut(&id).filter(|g| g.next_flush <= now)?;
+        let group = self.groups.get(&id).filter(|g| g.next_flush <= now)?;
+        let awaits = self.awaits(group, now);
+        let group = self.groups.get_mut(&id)?;
+        if let Some(until) = awaits {
+            group.postponed.get_or_insert(group.next_flush);
+            group.next_flush = until;
+            self.armed.push((until, id));
+            return None;
+        }
+        group.postponed = None;
         group.has_flushed = true;
         group.next_flush = now + group.route.group_interval;
         // Losing this by a crash means a flush too early, which decides to say nothing new.
@@ -249,12 +309,22 @@ impl Router {
         for (labels, updated_at) in &mut group.leaving {
             *updated_at = self.alerts.get(labels).map_or(0, |a| a.updated_at);
         }
-        self.look(id, now)
+        self.look(id, now, batch)
     }
 
-    /// What a group would say at `now`.
-    pub fn look(&self, id: GroupId, now: i64) -> Option<Flush> {
+    /// What a group would say at `now`. Who is said to have resolved because its poster fell silent has, for good: that
+    /// is stored with what is said.
+    pub fn look(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
         let group = self.groups.get(&id)?;
+        for labels in &group.members {
+            if let Some(alert) = self.alerts.get_mut(labels)
+                && alert.is_resolved(now)
+                && alert.ends_by_silence()
+            {
+                alert.over = true;
+                alert.save(batch, true);
+            }
+        }
         let one = |labels: &Labels| {
             let alert = self.alerts.get(labels)?.clone();
             let muted = self.silences.is_silenced(labels, now)
@@ -299,11 +369,17 @@ impl Router {
     }
 
     fn is_grouped(&self, labels: &Labels) -> bool {
-        self.tree.matching(labels).into_iter().any(|index| {
-            let group_labels = self.tree.route(index).map(|r| r.group_labels(labels)).unwrap_or_default();
-            let group = self.by_labels.get(&(index, group_labels)).and_then(|id| self.groups.get(id));
-            group.is_some_and(|g| g.members.contains(labels))
-        })
+        !self.groups_with(labels).is_empty()
+    }
+
+    /// The groups that have an alert.
+    fn groups_with(&self, labels: &Labels) -> Vec<GroupId> {
+        let in_group = |index| {
+            let group_labels = self.tree.route(index)?.group_labels(labels);
+            let id = self.by_labels.get(&(index, group_labels))?;
+            self.groups.get(id).filter(|g| g.members.contains(labels)).map(|g| g.id)
+        };
+        self.tree.matching(labels).into_iter().filter_map(in_group).collect()
     }
 
     fn remove_group(&mut self, id: GroupId, batch: &mut Batch) {
@@ -374,6 +450,7 @@ impl Router {
     /// Drops silences whose retention is over, and resolved alerts that no group has.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
         self.silences.collect_garbage(now, batch);
+        self.awaited.retain(|_, until| *until > now);
         let dead = |a: &&RoutedAlert| a.is_resolved(now) && !self.is_grouped(&a.labels);
         let dead: Vec<Labels> = self.alerts.values().filter(dead).map(|a| a.labels.clone()).collect();
         for labels in dead {

@@ -172,6 +172,14 @@ fn series_of_removed_rules_are_marked_unless_another_rule_writes_them() {
     assert!(out.state.orphans.is_empty());
 }
 
+/// The state of a group as a start finds it.
+fn restore(store: &MemoryStore, spec: &Arc<GroupSpec>) -> GroupState {
+    let mut batch = Batch::default();
+    let mut states = Restored::load(&store.load().unwrap()).unwrap().take_over(std::slice::from_ref(spec), &mut batch);
+    store.apply(&batch).unwrap();
+    states.remove(0)
+}
+
 /// Evaluates, writes the records, throws the state away and restores it.
 fn evaluate_and_restart(
     spec: &Arc<GroupSpec>,
@@ -182,10 +190,10 @@ fn evaluate_and_restart(
 ) -> GroupState {
     let out = evaluate(spec, state, at, world);
     let mut batch = Batch::default();
-    save(&mut batch, &spec.key, &spec.rule_keys(), &out.transitions, at, None);
+    save(&mut batch, &spec.places(), &out.transitions, at, None);
     save_evaluated(&mut batch, &spec.key, &out.state, at);
     store.apply(&batch).unwrap();
-    Restored::load(&store.load().unwrap()).unwrap().take(spec)
+    restore(store, spec)
 }
 
 fn only_alert(state: &GroupState) -> (AlertState, i64) {
@@ -220,7 +228,7 @@ fn a_firing_alert_survives_and_resolves_at_the_first_evaluation_that_lacks_it() 
     let state = evaluate(&spec, state, 3_600_000, &world);
     assert!(state.transitions.is_empty(), "still firing: nothing to tell");
     world.answer("up == 0", &[]);
-    let state = Restored::load(&store.load().unwrap()).unwrap().take(&spec);
+    let state = restore(&store, &spec);
     let out = evaluate(&spec, state, 7_200_000, &world);
     assert!(matches!(&out.transitions[..], [(0, Transition::Resolved(a))] if a.fired_at == Some(0)));
     let ends = world.take_written().into_iter().filter(|l| l.contains("stale")).count();
@@ -228,14 +236,36 @@ fn a_firing_alert_survives_and_resolves_at_the_first_evaluation_that_lacks_it() 
 }
 
 #[test]
-fn alerts_of_rules_that_are_gone_are_left_over() {
-    let spec1 = spec(vec![alerting("Down", "up == 0", 0)]);
+fn nothing_is_left_in_the_store_of_rules_and_groups_that_are_gone() {
+    let spec1 = spec(vec![alerting("Down", "up == 0", STEP)]);
     let (world, store) = (Told::default(), MemoryStore::default());
     world.answer("up == 0", &[("up", "a", 1.0)]);
     evaluate_and_restart(&spec1, GroupState::new(1), 0, &world, &store);
-    let mut restored = Restored::load(&store.load().unwrap()).unwrap();
-    let other = restored.take(&spec(vec![alerting("Other", "up == 0", 0)]));
-    assert!(other.rules[0].alerts.is_empty());
-    let left: Vec<_> = restored.leftovers().map(|(_, rule, table)| (rule.name.to_string(), table.len())).collect();
-    assert_eq!(left, [("Down".to_owned(), 1)]);
+    assert_eq!(store.load().unwrap().len(), 2, "an alert, and when its group was evaluated");
+    let mut other = (*spec(vec![alerting("Other", "up == 0", 0)])).clone();
+    other.key.name = "other".into();
+    assert!(restore(&store, &Arc::new(other)).rules[0].alerts.is_empty());
+    assert!(store.load().unwrap().is_empty());
+}
+
+#[test]
+fn a_rule_that_stands_elsewhere_after_a_restart_goes_on() {
+    let spec1 = spec(vec![alerting("Down", "up == 0", 4 * STEP)]);
+    let (world, store) = (Told::default(), MemoryStore::default());
+    world.answer("up == 0", &[("up", "a", 1.0)]);
+    evaluate_and_restart(&spec1, GroupState::new(1), 0, &world, &store);
+    let mut state = GroupState::new(2);
+    for tick in 1..=6 {
+        let mut moved = (*spec(vec![alerting("Other", "x", 0), alerting("Down", "up == 0", 4 * STEP)])).clone();
+        // Another path at every start.
+        moved.key.file = format!("/copy/{tick}.yml").into();
+        let moved = Arc::new(moved);
+        state = restore(&store, &moved);
+        let alert = state.rules[1].alerts.values().next().unwrap().clone();
+        let fires = if tick <= 4 { AlertState::Pending } else { AlertState::Firing };
+        assert_eq!((alert.state, alert.active_at), (fires, 0), "at {tick}");
+        state = evaluate_and_restart(&moved, state, tick * STEP, &world, &store);
+    }
+    assert!(state.rules[0].alerts.is_empty());
+    assert_eq!(store.load().unwrap().len(), 1, "the alert; of groups nothing, for nothing is pending any more");
 }

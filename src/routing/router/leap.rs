@@ -22,6 +22,7 @@ impl Router {
             self.armed.push((group.next_flush, group.id));
         }
         self.armed.sort_unstable();
+        self.awaited.values_mut().for_each(|until| *until = until.saturating_add(by));
         for alert in self.alerts.values_mut() {
             if alert.step_back(now) {
                 alert.save(batch, false);
@@ -33,16 +34,16 @@ impl Router {
 impl RoutedAlert {
     /// Whether anything changed.
     fn step_back(&mut self, now: i64) -> bool {
-        if self.updated_at <= now {
+        if self.updated_at <= now && !(self.over && self.ends_at.is_some_and(|end| end > now)) {
             return false;
         }
         // An end that lay ahead when it was said is a promise of the alert's source, which keeps it by the same clock.
-        let ended = self.ends_at.is_some_and(|end| end <= self.updated_at);
+        let ended = self.over || self.ends_at.is_some_and(|end| end <= self.updated_at);
         if ended || self.ends_at.is_none() {
             self.ends_at = self.ends_at.map(|end| end.min(now));
             self.starts_at = self.starts_at.min(now);
         }
-        self.updated_at = now;
+        self.updated_at = self.updated_at.min(now);
         true
     }
 }

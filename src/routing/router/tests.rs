@@ -107,7 +107,7 @@ fn silences_and_intervals_are_looked_at_when_a_group_flushes() {
     let new = NewSilence { matchers: vec![Matcher::equal("alertname", "A")], ends_at: 50_000, ..NewSilence::default() };
     router.silences.set(new, 10, &mut batch).unwrap();
     for (now, muted) in [(30_000, true), (50_000, false)] {
-        let flushes: Vec<Flush> = ids.iter().map(|id| router.look(*id, now).unwrap()).collect();
+        let flushes: Vec<Flush> = ids.iter().map(|id| router.look(*id, now, &mut batch).unwrap()).collect();
         assert!(flushes.iter().all(|f| f.alerts[0].muted == muted), "at {now}");
         let mute_routes: Vec<_> = flushes.iter().map(|f| (&*f.route.receiver, f.route_muted)).collect();
         assert_eq!(mute_routes, [("pager", false), ("night", true)]);
