@@ -243,6 +243,11 @@ fn storage(app: &App, out: &mut Exposition) {
             s.damaged_chunks,
         ),
         ("watchbell_tsdb_checkpoint_creations_total", "Total number of checkpoints.", s.checkpoints),
+        (
+            "watchbell_tsdb_samples_set_aside_total",
+            "Samples set aside because they lay in the future.",
+            s.samples_set_aside,
+        ),
         ("watchbell_tsdb_compactions_total", "Total number of blocks written.", s.flushes),
     ] {
         out.single(name, Kind::Counter, help, value as f64);

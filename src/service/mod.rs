@@ -4,6 +4,7 @@
 //! parts; [`Service::run`] keeps them going until someone ends the process, and puts new configurations in force.
 
 mod alertmanagers;
+mod clock_watch;
 mod courier;
 mod options;
 pub mod packs;

@@ -31,6 +31,7 @@ use crate::state::{DiskStore, StateError, StateStore};
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
 use super::alertmanagers;
+use super::clock_watch::{self, ClockSteps};
 use super::courier::ConfiguredCourier;
 use super::options::ServiceOptions;
 use super::prepare::Prepared;
@@ -184,11 +185,15 @@ impl Service {
         app.registry.register(Arc::new(SendMetrics(writers.clone())));
         app.registry.register(Arc::new(ReceiveMetrics(Arc::downgrade(&app))));
 
+        let steps = Arc::new(ClockSteps::default());
+        app.registry.register(steps.clone());
+
         let (end, ended) = watch::channel(false);
         let forwarder = courier.clone();
         let tasks = vec![
             tokio::spawn(async move { forwarder.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
+            tokio::spawn(clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone())),
         ];
         let server = tokio::spawn(server::serve(listener, app.clone(), options.connections, until(ended)));
         let service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };

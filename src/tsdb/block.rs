@@ -437,6 +437,15 @@ impl Block {
         })
     }
 
+    /// Time of the newest sample of a series up to `maxt`; `None` when there is none, or it cannot be read.
+    pub(super) fn newest(&self, id: SeriesRef, maxt: i64) -> Option<i64> {
+        let entry = self.entry(self.find(id)?)?;
+        if entry.maxt <= maxt {
+            return Some(entry.maxt);
+        }
+        self.latest(id, i64::MIN, maxt).ok().flatten().map(|(t, _)| t)
+    }
+
     /// The labels of all series, in the order of the table; `None` for those that are damaged.
     pub(super) fn labels(&self) -> Vec<Option<Labels>> {
         let series = usize::try_from(self.footer.series).unwrap_or(0).min(self.map.len());

@@ -61,6 +61,8 @@ pub(super) struct Inner {
     options: TsdbOptions,
     /// Samples before this are rejected: retention would drop them at once.
     min_valid: AtomicI64,
+    /// The clock is not trusted: the bound does not rise.
+    retention_held: AtomicBool,
 }
 
 /// What a database with files has besides.
@@ -122,6 +124,7 @@ impl Inner {
             metadata: MetadataStore::default(),
             options,
             min_valid: AtomicI64::new(i64::MIN),
+            retention_held: AtomicBool::new(false),
         }
     }
 
@@ -141,9 +144,17 @@ impl Inner {
         written
     }
 
-    /// Moves the retention's bound to where it is at `now`.
-    pub(super) fn raise_min_valid(&self, now: i64) {
-        self.min_valid.fetch_max(now.saturating_sub(self.options.retention_ms), Ordering::Relaxed);
+    /// Moves the retention's bound to where it is at `now`: it counts from the newest sample that is not in the future.
+    /// What comes in under a clock that is ahead deletes nothing, and neither does a time in which nothing came in.
+    pub(super) fn set_min_valid(&self, now: i64) {
+        let past = |t: &i64| *t <= now;
+        let head = self.index.read().iter().map(|s| s.newest()).filter(past).max();
+        let newest = self.blocks.load().iter().map(|b| b.footer.maxt).filter(past).chain(head).max();
+        let Some(newest) = newest.filter(|t| *t > i64::MIN) else { return };
+        let bound = newest.saturating_sub(self.options.retention_ms);
+        if bound < self.min_valid() || !self.retention_held.load(Ordering::Relaxed) {
+            self.min_valid.store(bound, Ordering::Relaxed);
+        }
     }
 }
 
@@ -232,6 +243,11 @@ impl Tsdb {
         self.0.blocks.load().iter().filter(|b| b.is_damaged()).map(|b| b.file_name().into_owned()).collect()
     }
 
+    /// Whether retention stands still, because the clock may be ahead of the time: nothing is deleted by it meanwhile.
+    pub fn hold_retention(&self, hold: bool) {
+        self.0.retention_held.store(hold, Ordering::Relaxed);
+    }
+
     /// Records what is known of a metric.
     pub fn set_metadata(&self, metric: &str, metadata: Metadata) {
         self.0.metadata.set(metric, metadata);
@@ -283,6 +299,7 @@ impl Tsdb {
             flushes: c.flushes.get(),
             checkpoints: c.checkpoints.get(),
             blocks_deleted: c.blocks_deleted.get(),
+            samples_set_aside: c.set_aside.get(),
             ..TsdbStats::default()
         };
         for (_, values) in index.names() {

@@ -6,6 +6,7 @@
 //! checkpoint/00000012       replaces all segments before the one of its number
 //! blocks/START_END_SEQ.block  samples of a span of time; SEQ.damaged: set aside, as nothing of it can be read
 //! manifest                  which of these there should be
+//! ahead/START_END_SEQ.block   samples that a clock let in that was ahead
 //! ```
 //!
 //! A commit writes to the log: what it wrote outlives the process (`kill -9`), as the page cache does. Segments are
@@ -93,6 +94,11 @@ impl Files {
 
     pub(super) fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoint")
+    }
+
+    /// Where samples of the future are set aside.
+    pub(super) fn ahead(&self) -> PathBuf {
+        self.root.join("ahead")
     }
 
     pub(super) fn blocks(&self) -> PathBuf {

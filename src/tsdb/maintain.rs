@@ -25,7 +25,7 @@ const MAX_WAL_BYTES: u64 = 256 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Housekeeping {
     /// Windows before this were flushed; `None` before the first flush.
-    flushed: Option<i64>,
+    pub(super) flushed: Option<i64>,
     /// The number of the next block.
     pub(super) next_block: u64,
 }
@@ -39,7 +39,7 @@ impl Tsdb {
     pub fn maintain(&self, now: i64) -> Result<(), TsdbError> {
         let inner = self.inner();
         let mut housekeeping = inner.housekeeping.lock();
-        inner.raise_min_valid(now);
+        inner.set_min_valid(now);
         let Some(disk) = &inner.disk else {
             inner.drop_old_chunks();
             inner.remove_idle_series();
@@ -104,7 +104,7 @@ impl<'a> Steps<'a> {
 impl Tsdb {
     /// Removes series as maintenance does, without the checkpoint that may follow.
     pub(super) fn remove_series_for_test(&self, now: i64) {
-        self.inner().raise_min_valid(now);
+        self.inner().set_min_valid(now);
         self.inner().remove_idle_series();
         self.inner().remove_idle_series();
     }
@@ -128,7 +128,7 @@ impl Inner {
         let cutoff = now.saturating_sub(LATE_MS).div_euclid(WINDOW_MS).saturating_mul(WINDOW_MS);
         let all = self.all_series();
         let bytes = || all.iter().map(|s| s.with(|state| state.chunk_bytes())).sum::<u64>();
-        if housekeeping.flushed.is_some_and(|before| before >= cutoff) && bytes() <= MAX_HEAD_BYTES {
+        if housekeeping.flushed == Some(cutoff) && bytes() <= MAX_HEAD_BYTES {
             return Ok(false);
         }
         let mut encoder = super::chunk::ChunkEncoder::default();
@@ -247,7 +247,7 @@ impl Inner {
     }
 
     /// Writes down what files there are, those in `gone` left out; nothing when it is written down already.
-    fn write_manifest(&self, disk: &Disk, gone: &[Arc<Block>]) -> Result<(), TsdbError> {
+    pub(super) fn write_manifest(&self, disk: &Disk, gone: &[Arc<Block>]) -> Result<(), TsdbError> {
         let left = |b: &&Arc<Block>| gone.iter().all(|g| g.name != b.name);
         let names = self.blocks.load().iter().filter(left).map(|b| b.name).collect();
         let (path, manifest) = (disk.files.manifest(), Manifest::now(&disk.files, names)?);
@@ -294,7 +294,9 @@ impl Inner {
     /// Removes series that had no sample within the retention, when that is so for the second time in a row: a writer
     /// that just looked one up gets to commit.
     fn remove_idle_series(&self) {
-        let cutoff = self.min_valid();
+        // What a block still holds can still be asked for.
+        let oldest = self.blocks.load().iter().map(|b| b.footer.mint).min();
+        let cutoff = oldest.map_or(self.min_valid(), |t| t.min(self.min_valid()));
         let idle = |s: &&Arc<MemSeries>| s.newest() < cutoff && s.mark_idle();
         let gone: Vec<u32> = self.index.read().iter().filter(idle).map(|s| s.id.0).collect();
         if gone.is_empty() {
@@ -322,6 +324,11 @@ impl Inner {
             let Some(wal) = &mut writer.wal else { return Ok(()) };
             (wal.rotate()?, wal.sequence)
         };
+        self.write_checkpoint(disk, segment, sequence)
+    }
+
+    /// Writes the checkpoint that replaces the log before a segment.
+    pub(super) fn write_checkpoint(&self, disk: &Disk, segment: u64, sequence: u64) -> Result<(), TsdbError> {
         let (next_id, all) = {
             let index = self.index.read();
             (index.next_id(), index.iter().cloned().collect::<Vec<_>>())

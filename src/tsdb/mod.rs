@@ -16,6 +16,7 @@
 //! Isolation: nothing of a batch is seen before its commit; a read that runs beside a commit sees of each series a
 //! prefix of what the commit adds, never a torn sample or a sample out of order.
 
+mod ahead;
 mod appender;
 mod bits;
 mod block;
@@ -50,6 +51,7 @@ pub mod verify;
 mod wal;
 mod xor;
 
+pub use ahead::SetAside;
 pub use appender::{AppendError, Appender, Committed};
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use metadata::{Metadata, MetricType};

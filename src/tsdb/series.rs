@@ -158,6 +158,11 @@ impl MemSeries {
         Ok(None)
     }
 
+    /// Time of the newest sample in blocks up to `maxt`.
+    pub(super) fn newest_flushed(&self, maxt: i64) -> Option<i64> {
+        self.blocks.load().iter().rev().find_map(|b| b.newest(self.id, maxt))
+    }
+
     fn damaged(&self) -> StorageError {
         StorageError::Corrupt(format!("a chunk of {}", self.labels))
     }

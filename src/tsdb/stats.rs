@@ -32,6 +32,7 @@ pub(super) struct Counters {
     pub(super) flushes: Counter,
     pub(super) checkpoints: Counter,
     pub(super) blocks_deleted: Counter,
+    pub(super) set_aside: Counter,
     rejected: [Counter; Rejected::REASONS],
 }
 
@@ -152,6 +153,8 @@ pub struct TsdbStats {
     pub checkpoints: u64,
     /// Blocks deleted since the start, by retention or because they were merged.
     pub blocks_deleted: u64,
+    /// Samples set aside since the start, because they lay in the future.
+    pub samples_set_aside: u64,
 }
 
 /// What most series have in common: where cardinality comes from.

@@ -62,7 +62,7 @@ fn what_does_not_fit_is_rejected_with_its_reason_counted() {
         (9_999, 1.0, Err(AppendError::OutOfOrder)),
         (10_000, 2.0, Err(AppendError::Duplicate)),
         (10_000, 1.0, Ok(id)),
-        (9_499, 1.0, Err(AppendError::TooOld)),
+        (8_999, 1.0, Err(AppendError::TooOld)),
         (i64::MAX, 1.0, Err(AppendError::OutOfBounds)),
         (10_001, 1.0, Ok(id)),
     ] {

@@ -156,6 +156,7 @@ fn remembered_series_survive_their_removal() {
     assert_eq!(stored(&tsdb, "m")[1], r#"{__name__="m", x="b"}: 1=1 2=2 3=3"#);
     // Far in the future everything is past its retention and removed, the memory's references with it.
     let later = 100 * crate::tsdb::DEFAULT_RETENTION_MS;
+    write(&tsdb, Protocol::V1, &[row(&[("__name__", "other")], later, 1.0)]).unwrap();
     for round in 0..3 {
         tsdb.maintain(later + round).unwrap();
     }

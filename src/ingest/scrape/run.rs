@@ -53,6 +53,9 @@ pub struct ScrapeState {
     pub metadata: Arc<BTreeMap<String, Metadata>>,
 }
 
+/// How far samples may be ahead of their scrape, milliseconds, as in Prometheus.
+const MAX_AHEAD: i64 = 10 * 60_000;
+
 /// Scrapes one target as answers come in. Knows neither network nor clock.
 pub(super) struct TargetRun {
     pub target: Arc<Target>,
@@ -163,7 +166,13 @@ impl TargetRun {
     fn write(&mut self, found: Digest, gone: Vec<(EntryId, Labels)>, report: Option<Report>, at: i64) -> StoreCounts {
         let mut entries = Vec::with_capacity(found.samples.len() + gone.len());
         let mut rows = Vec::with_capacity(entries.capacity() + self.report.len());
+        let mut ahead = 0;
         for s in found.samples {
+            // What a target claims of the future would keep its series from being written until then.
+            if s.t > at.saturating_add(MAX_AHEAD) {
+                ahead += 1;
+                continue;
+            }
             let Some(entry) = self.cache.get(s.entry) else { continue };
             let Some(labels) = entry.labels.clone() else { continue };
             entries.push(s.entry);
@@ -179,7 +188,8 @@ impl TargetRun {
             rows.push(SampleRow { value: Value::Float(v), ..marker(labels.clone(), *series) });
         }
         rows.extend(self.forsaken(&rows).into_iter().map(|labels| marker(labels, None)));
-        let counts = self.store.store(&mut rows);
+        let mut counts = self.store.store(&mut rows);
+        counts.out_of_bounds += ahead;
         for (id, row) in entries.iter().zip(&rows) {
             if let Some(entry) = self.cache.get_mut(*id) {
                 entry.series = row.series;
