@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use watchbell::clock::{Clock, SystemClock};
 use watchbell::config::QueryMethod;
 use watchbell::datasource::{LocalQuerier, Querier, QueryError, RemoteQuerier, RemoteSettings};
 use watchbell::ingest::remote_write::Protocol;
-use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeStore};
+use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use watchbell::ingest::store::{SampleRow, SampleStore};
 use watchbell::model::histogram::{CounterResetHint, Span};
 use watchbell::model::{FloatHistogram, Labels, Value};
 use watchbell::net::{Auth, HttpSettings};
 use watchbell::promql::{self, CompileOptions, EvalEnv, Plan, QueryValue};
-use watchbell::tsdb::Tsdb;
+use watchbell::tsdb::{Tsdb, TsdbOptions};
 
 use crate::support::peers::{self, wait_for};
 
@@ -117,23 +118,23 @@ struct Compared {
 fn send(write_url: String, protocol: Protocol, histograms: bool) -> Compared {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let end = SystemClock.now() / STEP * STEP;
-    let tsdb = Tsdb::in_memory();
-    let writers = Arc::new(RemoteWriters::new(Arc::new(SystemClock), runtime.handle().clone()));
+    let dir = tempfile::tempdir().unwrap();
+    let (tsdb, _) = Tsdb::open(dir.path(), TsdbOptions::default()).unwrap();
+    let writers = RemoteWriters::new(tsdb.clone(), Arc::new(SystemClock), runtime.handle().clone());
     let mut settings = RemoteWriteSettings::new(write_url);
     settings.protocol = protocol;
     settings.send_native_histograms = histograms;
     settings.queue.batch_send_deadline = 50;
     settings.queue.max_samples_per_send = 100;
     assert!(writers.apply(vec![settings]).is_empty());
-    let store = TeeStore { store: Arc::new(tsdb.clone()), writers: writers.clone() };
     let mut rows = samples(end, histograms);
     let all = rows.len();
-    assert_eq!(store.store(&mut rows).appended, all);
+    assert_eq!(tsdb.store(&mut rows).appended, all);
     let (_, _, counters) = writers.counters().remove(0);
     let sent = || counters.samples.load(Ordering::Relaxed) + counters.histograms.load(Ordering::Relaxed);
     wait_for("remote write", || (sent() == all as u64).then_some(()));
     assert_eq!(counters.failed.load(Ordering::Relaxed), 0);
-    runtime.block_on(writers.shutdown());
+    runtime.block_on(writers.shutdown(Duration::from_secs(60)));
     Compared { runtime, local: LocalQuerier::new(Arc::new(tsdb)), end }
 }
 

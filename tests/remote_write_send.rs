@@ -1,37 +1,55 @@
-//! Remote write towards endpoints that fail, refuse and limit: nothing is lost that need not be, nothing is sent twice,
-//! memory stays bounded.
+//! Remote write towards endpoints that fail, refuse and limit: nothing is lost that need not be, not with the process
+//! either, and memory stays bounded.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use watchbell::clock::SystemClock;
+use watchbell::clock::{Clock, SystemClock};
 use watchbell::config::relabel::RelabelRegex;
 use watchbell::config::{RelabelAction, RelabelConfig};
 use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, SendCounters};
-use watchbell::ingest::remote_write::{ReceiveLimits, Receiver, WriteHeaders};
-use watchbell::ingest::store::SampleRow;
+use watchbell::ingest::remote_write::{Protocol, ReceiveLimits, Receiver, WriteHeaders, encode};
+use watchbell::ingest::store::{SampleRow, SampleStore};
 use watchbell::model::{Labels, Matcher, SampleBuf, Value};
-use watchbell::tsdb::{Queryable, Tsdb};
+use watchbell::tsdb::{Queryable, Tsdb, TsdbOptions};
 
 use crate::support::http::{Request, answer, serve};
-use crate::support::peers::wait_for;
+use crate::support::peers::{self, wait_for};
+use crate::support::service::Home;
 
 struct Sending {
-    runtime: tokio::runtime::Runtime,
     writers: RemoteWriters,
     counters: Arc<SendCounters>,
+    storage: Tsdb,
+    runtime: tokio::runtime::Runtime,
+    _dir: tempfile::TempDir,
+}
+
+impl Sending {
+    /// Stores rows, which is what makes them sent.
+    fn push(&self, rows: &[SampleRow]) {
+        assert_eq!(self.storage.store(&mut rows.to_vec()).appended, rows.len());
+    }
+
+    fn shutdown(&self) {
+        self.runtime.block_on(self.writers.shutdown(Duration::from_secs(60)));
+    }
 }
 
 fn start(address: &str, change: impl FnOnce(&mut RemoteWriteSettings)) -> Sending {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let writers = RemoteWriters::new(Arc::new(SystemClock), runtime.handle().clone());
+    let dir = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { retention_ms: i64::MAX };
+    let (storage, _) = Tsdb::open(dir.path(), options).unwrap();
+    let writers = RemoteWriters::new(storage.clone(), Arc::new(SystemClock), runtime.handle().clone());
     let mut settings = RemoteWriteSettings::new(format!("http://{address}/api/v1/write"));
     settings.queue.batch_send_deadline = 20;
     settings.queue.max_shards = 1;
     change(&mut settings);
     assert!(writers.apply(vec![settings]).is_empty());
     let (_, _, counters) = writers.counters().remove(0);
-    Sending { runtime, writers, counters }
+    Sending { writers, counters, storage, runtime, _dir: dir }
 }
 
 fn rows(n: i64) -> Vec<SampleRow> {
@@ -84,7 +102,7 @@ fn passing_troubles_delay_samples_and_keep_their_order() {
         s.queue.retry_on_http_429 = true;
         s.queue.max_samples_per_send = 3;
     });
-    sending.writers.push(&rows(10));
+    sending.push(&rows(10));
     wait_for("delivery", || (count(&sending.counters.samples) == 10).then_some(()));
     assert_eq!(stored(&tsdb), [(r#"m{pod="p"}"#.to_owned(), (1..=10).collect())]);
     assert_eq!((count(&sending.counters.retried), count(&sending.counters.failed)), (9, 0));
@@ -94,27 +112,111 @@ fn passing_troubles_delay_samples_and_keep_their_order() {
 fn refused_samples_are_dropped_and_counted() {
     let address = serve(false, |_| Some(answer(400, &[], "out of order sample")));
     let sending = start(&address, |_| {});
-    sending.writers.push(&rows(5));
+    sending.push(&rows(5));
     wait_for("the refusal", || (count(&sending.counters.failed) == 5).then_some(()));
     assert_eq!(count(&sending.counters.retried), 0);
 }
 
 #[test]
-fn a_full_queue_loses_its_oldest_samples() {
-    let address = serve(false, |_| Some(answer(500, &[], "down")));
+fn what_does_not_fit_into_the_queue_waits_in_the_log() {
+    let (tsdb, open) = (Tsdb::in_memory(), Arc::new(AtomicBool::new(false)));
+    let (received, is_open) = (tsdb.clone(), open.clone());
+    let address = serve(false, move |request| {
+        if !is_open.load(Ordering::SeqCst) {
+            return Some(answer(500, &[], "down"));
+        }
+        store(&received, &request);
+        Some(answer(204, &[], ""))
+    });
     let sending = start(&address, |s| {
         s.queue.capacity = 100;
         s.queue.max_samples_per_send = 100;
-        s.queue.max_backoff = 60_000;
-        s.queue.min_backoff = 60_000;
+        (s.queue.min_backoff, s.queue.max_backoff) = (1, 10);
     });
-    // The first batch waits to be tried again while the queue fills up behind it.
-    sending.writers.push(&rows(100));
+    let all = rows(1000);
+    all.chunks(50).for_each(|some| sending.push(some));
     wait_for("the first try", || (count(&sending.counters.retried) > 0).then_some(()));
-    sending.writers.push(&rows(250));
-    assert_eq!(count(&sending.counters.dropped), 150);
-    let (_, _, counters) = sending.writers.counters().remove(0);
-    assert_eq!(count(&counters.pending), 100);
+    let queued = || sending.writers.counters().remove(0).2.pending.load(Ordering::Relaxed);
+    wait_for("a full queue", || (queued() == 100).then_some(()));
+    assert_eq!(count(&sending.counters.behind), 1);
+    open.store(true, Ordering::SeqCst);
+    wait_for("delivery", || (count(&sending.counters.samples) == 1000).then_some(()));
+    assert_eq!(stored(&tsdb), [(r#"m{pod="p"}"#.to_owned(), (1..=1000).collect())]);
+    assert_eq!((count(&sending.counters.dropped), count(&sending.counters.behind)), (0, 0));
+}
+
+#[test]
+fn an_endpoint_whose_settings_change_goes_on_where_it_was() {
+    let (tsdb, refused) = (Tsdb::in_memory(), Arc::new(AtomicUsize::new(0)));
+    let (received, tries) = (tsdb.clone(), refused.clone());
+    let address = serve(false, move |request| {
+        if request.header("x-scope-orgid") != "b" {
+            tries.fetch_add(1, Ordering::SeqCst);
+            return Some(answer(503, &[], "not you"));
+        }
+        store(&received, &request);
+        Some(answer(204, &[], ""))
+    });
+    let sending = start(&address, |_| {});
+    sending.push(&rows(5));
+    wait_for("a try", || (refused.load(Ordering::SeqCst) > 0).then_some(()));
+    let mut settings = RemoteWriteSettings::new(format!("http://{address}/api/v1/write"));
+    settings.queue.batch_send_deadline = 20;
+    settings.http.headers = vec![("X-Scope-OrgID".into(), "b".into())];
+    assert!(sending.writers.apply(vec![settings]).is_empty());
+    wait_for("delivery", || (stored(&tsdb) == [(r#"m{pod="p"}"#.to_owned(), (1..=5).collect())]).then_some(()));
+}
+
+#[test]
+fn a_batch_goes_at_its_deadline_though_samples_keep_coming() {
+    let address = serve(false, |_| Some(answer(204, &[], "")));
+    let sending = start(&address, |s| s.queue.max_samples_per_send = 1_000_000);
+    let mut t = 0;
+    let labels = Labels::from_pairs([("__name__", "m")]);
+    while count(&sending.counters.samples) == 0 {
+        // More come all the time: nothing waits for the endpoint to be left alone.
+        t += 1;
+        sending.push(&[SampleRow { labels: labels.clone(), series: None, t, st: 0, value: Value::Float(0.0) }]);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_was_waiting_when_the_process_was_killed_is_sent_after_the_next_start() {
+    let (tsdb, open) = (Tsdb::in_memory(), Arc::new(AtomicBool::new(false)));
+    let (received, is_open) = (tsdb.clone(), open.clone());
+    let tries = Arc::new(AtomicUsize::new(0));
+    let tried = tries.clone();
+    let address = serve(false, move |request| {
+        if !is_open.load(Ordering::SeqCst) {
+            tried.fetch_add(1, Ordering::SeqCst);
+            return Some(answer(503, &[], "down"));
+        }
+        store(&received, &request);
+        Some(answer(204, &[], ""))
+    });
+    let config = format!(
+        "remote_write:\n  - url: http://{address}/api/v1/write\n    queue_config: {{batch_send_deadline: 50ms}}\n"
+    );
+    let home = Home::new(&[("watchbell.yaml", &config)]);
+    let now = SystemClock.now();
+    let row = |t| {
+        let labels = Labels::from_pairs([("__name__", "m"), ("pod", "p")]);
+        SampleRow { labels, series: None, t, st: 0, value: Value::Float(1.0) }
+    };
+    let times: Vec<i64> = (0..3).map(|i| now - 3000 + i * 1000).collect();
+    let server = home.start();
+    for t in &times {
+        let body = encode(Protocol::V1, &[row(*t)]);
+        let (status, text) = peers::post(server.0.port, "/api/v1/write", "application/x-protobuf", &body).unwrap();
+        assert_eq!(status, 204, "{text}");
+    }
+    wait_for("a try", || (tries.load(Ordering::SeqCst) > 0).then_some(()));
+    server.signal("KILL");
+    drop(server);
+    open.store(true, Ordering::SeqCst);
+    let _server = home.start();
+    wait_for("delivery", || (stored(&tsdb) == [(r#"m{pod="p"}"#.to_owned(), times.clone())]).then_some(()));
 }
 
 #[test]
@@ -139,8 +241,8 @@ fn series_are_relabelled_and_get_external_labels() {
     });
     let mut all = rows(2);
     all.push(SampleRow { labels: Labels::from_pairs([("__name__", "dropped")]), ..rows(1).remove(0) });
-    sending.writers.push(&all);
-    sending.runtime.block_on(sending.writers.shutdown());
+    sending.push(&all);
+    sending.shutdown();
     assert_eq!(stored(&tsdb), [(r#"m{cluster="الرياض", pod="p"}"#.to_owned(), vec![1, 2])]);
     assert_eq!((count(&sending.counters.samples), count(&sending.counters.dropped)), (2, 1));
     let seen = seen.lock().unwrap();

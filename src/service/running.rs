@@ -17,7 +17,7 @@ use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::Options;
 use crate::engine::live::{Live, LiveError, Parts as EngineParts};
-use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, TeeStore};
+use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::model::Diagnostic;
@@ -144,9 +144,8 @@ impl Service {
         let courier = Arc::new(ConfiguredCourier::new(options.delivery, &external_url, capacity, clock.clone()));
         courier.put_in_force(courier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         courier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
-        let writers = Arc::new(RemoteWriters::new(clock.clone(), handle.clone()));
-        let store = TeeStore { store: Arc::new(parts.storage.clone()), writers: writers.clone() };
-        let scrapes = Arc::new(ScrapeManager::new(Arc::new(store), clock.clone(), handle.clone()));
+        let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
+        let scrapes = Arc::new(ScrapeManager::new(Arc::new(parts.storage.clone()), clock.clone(), handle.clone()));
 
         let engine_parts = EngineParts {
             world: world.clone(),
@@ -316,11 +315,8 @@ impl Service {
             app.engine.stop(GRACE);
             app.storage.close()
         });
-        let flushed = tokio::time::timeout(GRACE, self.writers.shutdown());
-        let (stopped, flushed) = tokio::join!(stopped, flushed);
-        if flushed.is_err() {
-            tracing::warn!("remote write could not send everything in time");
-        }
+        // What is not sent in time is sent after the next start.
+        let (stopped, ()) = tokio::join!(stopped, self.writers.shutdown(GRACE));
         if let Ok(Err(e)) = stopped {
             tracing::error!(error = %e, "storage was not closed cleanly");
         }

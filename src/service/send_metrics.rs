@@ -12,8 +12,11 @@ pub struct SendMetrics(pub Arc<RemoteWriters>);
 
 type Figure = (&'static str, Kind, &'static str, fn(&SendCounters) -> &AtomicU64);
 
+/// Those that are counted in milliseconds.
+const SECONDS: &str = "_seconds";
+
 /// Prometheus' families, under our prefix.
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 12] = [
     ("watchbell_remote_storage_samples_total", Kind::Counter, "Total number of samples sent to remote storage.", |c| {
         &c.samples
     }),
@@ -59,6 +62,25 @@ const FIGURES: [Figure; 8] = [
         "The number of shards used for parallel sending to the remote storage.",
         |c| &c.shards,
     ),
+    (
+        "watchbell_remote_storage_highest_timestamp_in_seconds",
+        Kind::Gauge,
+        "Highest timestamp that has come into the remote storage, in seconds since epoch.",
+        |c| &c.highest,
+    ),
+    (
+        "watchbell_remote_storage_queue_highest_sent_timestamp_seconds",
+        Kind::Gauge,
+        "Timestamp, in seconds since epoch, of the highest sample that was sent.",
+        |c| &c.highest_sent,
+    ),
+    (
+        "watchbell_remote_storage_log_behind_bytes",
+        Kind::Gauge,
+        "Bytes of the log from the oldest sample on that has not arrived.",
+        |c| &c.behind_bytes,
+    ),
+    ("watchbell_remote_storage_behind", Kind::Gauge, "Whether samples do not arrive as they come.", |c| &c.behind),
 ];
 
 impl Collect for SendMetrics {
@@ -71,7 +93,8 @@ impl Collect for SendMetrics {
             out.family(name, kind, help, |f| {
                 for (remote, url, counters) in &endpoints {
                     let labels = [("remote_name", remote.as_str()), ("url", url.as_str())];
-                    f.sample(&labels, figure(counters).load(Ordering::Relaxed) as f64);
+                    let scale = if name.ends_with(SECONDS) { 1000.0 } else { 1.0 };
+                    f.sample(&labels, figure(counters).load(Ordering::Relaxed) as f64 / scale);
                 }
             });
         }
@@ -99,10 +122,13 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::ingest::remote_write::send::RemoteWriteSettings;
     use crate::server::metrics::Format;
+    use crate::tsdb::{Tsdb, TsdbOptions};
 
     #[tokio::test]
     async fn every_endpoint_has_its_counters_and_no_secret_is_among_them() {
-        let writers = Arc::new(RemoteWriters::new(Arc::new(SystemClock), tokio::runtime::Handle::current()));
+        let dir = tempfile::tempdir().unwrap();
+        let (storage, _) = Tsdb::open(dir.path(), TsdbOptions::default()).unwrap();
+        let writers = Arc::new(RemoteWriters::new(storage, Arc::new(SystemClock), tokio::runtime::Handle::current()));
         let text = |writers: &Arc<RemoteWriters>| {
             let mut out = Exposition::new(Format::accepted("text/plain"));
             SendMetrics(writers.clone()).collect(&mut out);

@@ -12,6 +12,7 @@ use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 use super::block::BlockSet;
 use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
 use super::files::{Files, numbered};
+use super::follow::{LogEnd, Places, read_places};
 use super::health::Health;
 use super::index::Index;
 use super::maintain::Housekeeping;
@@ -70,13 +71,17 @@ pub(super) struct Disk {
     pub(super) files: Files,
     /// There are samples in memory that are not in the log.
     pub(super) unlogged: AtomicBool,
+    pub(super) log_end: Arc<LogEnd>,
+    pub(super) places: Places,
     _lock: std::fs::File,
 }
 
 impl Disk {
-    /// Bytes of the log's segments.
+    /// Bytes of the log behind the checkpoint. What is kept for followers does not count.
     pub(super) fn wal_bytes(&self) -> Result<u64, TsdbError> {
-        bytes_in(&self.files.wal())
+        let first = numbered(&self.files.checkpoints())?.last().map_or(0, |(n, _)| *n);
+        let log = numbered(&self.files.wal())?;
+        Ok(log.iter().filter(|(n, _)| *n >= first).filter_map(|(_, p)| p.metadata().ok()).map(|m| m.len()).sum())
     }
 }
 
@@ -170,13 +175,14 @@ impl Tsdb {
         let (restored, wal) = Restore::run(&files, blocks.clone())?;
         let next_block = blocks.load().iter().map(|b| b.name.number + 1).max().unwrap_or(0);
         let mut inner = Inner::new(options, blocks, restored.index);
+        let (log_end, places) = (wal.end(), read_places(&files)?);
         inner.writer.get_mut().wal = Some(wal);
         inner.housekeeping.get_mut().next_block = next_block;
         // The first maintenance replaces what is damaged by a checkpoint.
         let damaged = !restored.recovery.is_clean();
         let names = inner.blocks.load().iter().map(|b| b.name).collect();
         Manifest::now(&files, names)?.write(&files.manifest())?;
-        inner.disk = Some(Disk { files, unlogged: AtomicBool::new(damaged), _lock: lock });
+        inner.disk = Some(Disk { files, unlogged: AtomicBool::new(damaged), log_end, places, _lock: lock });
         inner.counters.wal_corruptions.add(restored.recovery.damages.len() as u64);
         Ok((Tsdb(Arc::new(inner)), restored.recovery))
     }

@@ -5,6 +5,7 @@
 //! wal/00000012              segments of the log
 //! checkpoint/00000012       replaces all segments before the one of its number
 //! blocks/START_END_SEQ.block  samples of a span of time; SEQ.damaged: set aside, as nothing of it can be read
+//! followers/NAME            how far a follower of the log has got
 //! manifest                  which of these there should be
 //! ahead/START_END_SEQ.block   samples that a clock let in that was ahead
 //! ```
@@ -59,6 +60,11 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// Where followers of the log keep how far they have got.
+    pub(super) fn followers(&self) -> PathBuf {
+        self.root.join("followers")
     }
 
     /// Where the manifest is.

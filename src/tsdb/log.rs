@@ -124,8 +124,13 @@ fn head(bytes: &[u8]) -> Option<Head> {
     Some((r.u32()? as usize, r.u32()?, r.u8()?, r.u64()?, r.u32()?))
 }
 
+/// How long the payload is of a record that begins with `bytes`; `None` when that cannot be.
+pub(super) fn payload_len(bytes: &[u8]) -> Option<usize> {
+    head(bytes).map(|(len, ..)| len).filter(|len| *len <= MAX_PAYLOAD)
+}
+
 /// The record at the front of `bytes`, or what is there instead, and how many samples it held where that is known.
-fn record(bytes: &[u8]) -> Result<Record<'_>, (&'static str, Option<u64>)> {
+pub(super) fn record(bytes: &[u8]) -> Result<Record<'_>, (&'static str, Option<u64>)> {
     let (len, crc, kind, sequence, samples) = head(bytes).ok_or(("a record's head is cut short", None))?;
     if len > MAX_PAYLOAD {
         return Err(("a record's length is damaged", None));

@@ -338,6 +338,6 @@ impl Inner {
         self.counters.checkpoints.add(1);
         self.write_manifest(disk, &[])?;
         delete_before(&dir, segment)?;
-        delete_before(&disk.files.wal(), segment)
+        self.delete_segments_before(segment)
     }
 }

@@ -29,6 +29,7 @@ mod db;
 mod disk_tests;
 mod files;
 mod floats;
+pub mod follow;
 mod health;
 mod histogram_chunk;
 mod index;

@@ -15,6 +15,7 @@ use crate::model::Value;
 
 use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
 use super::files::{because, numbered, numbered_path};
+use super::follow::LogEnd;
 use super::histogram_chunk::{put_histogram, read_histogram};
 use super::log::{MAGIC, Record};
 use super::{SeriesRef, TsdbError};
@@ -46,12 +47,16 @@ pub(super) struct Wal {
     count: u32,
     previous: (u32, i64),
     frame: Vec<u8>,
+    /// Tells followers.
+    end: Arc<LogEnd>,
 }
 
 impl Wal {
     /// Starts segment number `segment`.
     pub(super) fn create(dir: PathBuf, segment: u64, sequence: u64) -> Result<Self, TsdbError> {
         let (file, inode) = start_segment(&dir, segment)?;
+        let end = Arc::new(LogEnd::default());
+        end.set(segment, MAGIC.len() as u64);
         Ok(Wal {
             dir,
             segment,
@@ -64,7 +69,13 @@ impl Wal {
             count: 0,
             previous: (0, 0),
             frame: Vec::new(),
+            end,
         })
+    }
+
+    /// Where the log ends, as it goes on.
+    pub(super) fn end(&self) -> Arc<LogEnd> {
+        self.end.clone()
     }
 
     /// Adds a series to the batch.
@@ -135,6 +146,7 @@ impl Wal {
             self.frame = Vec::new();
             self.samples = Vec::new();
         }
+        self.end.set(self.segment, self.written);
         if self.written >= SEGMENT_BYTES {
             self.rotate()?;
         }
@@ -169,6 +181,7 @@ impl Wal {
         (self.file, self.inode) = start_segment(&self.dir, segment)?;
         self.segment = segment;
         self.written = MAGIC.len() as u64;
+        self.end.set(segment, self.written);
         Ok(())
     }
 

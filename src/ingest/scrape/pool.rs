@@ -48,7 +48,8 @@ impl ScrapeCounters {
         add(&self.duplicate, counts.duplicate);
         add(&self.out_of_bounds, counts.out_of_bounds);
         if let Some(failure) = &counts.failure {
-            tracing::error!(error = failure, "Scrape could not be stored");
+            // Each target says so for itself, and the storage once for all.
+            tracing::debug!(error = failure, "scrape could not be stored");
         }
     }
 }

@@ -137,7 +137,8 @@ impl TargetRun {
         let counts = self.write(found, gone, Some(report), at);
         let mut state = self.state.lock();
         state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
-        state.last_error = outcome.err().unwrap_or_default();
+        let not_stored = counts.failure.as_ref().map(|e| format!("the scrape could not be stored: {e}"));
+        state.last_error = outcome.err().or(not_stored).unwrap_or_default();
         (state.last_scrape, state.last_duration) = (at, seconds);
         state.metadata = self.cache.metadata().clone();
         counts

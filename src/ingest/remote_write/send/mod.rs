@@ -1,7 +1,8 @@
-//! Sending to `remote_write` endpoints: bounded queues in memory, shards that keep the order of each series, batches,
-//! and retries.
+//! Sending to `remote_write` endpoints what the database logs: bounded queues in memory, shards that keep the order of each
+//! series, batches, retries. How far samples have arrived is written down: a restart sends the others, some of them twice.
 
 mod delivery;
+mod feed;
 mod queue;
 mod writer;
 
@@ -12,7 +13,7 @@ use crate::model::Labels;
 use crate::net::HttpSettings;
 
 pub use delivery::{Backoff, Verdict, verdict};
-pub use writer::{RemoteWriters, SendCounters, TeeStore};
+pub use writer::{RemoteWriters, SendCounters, StartError};
 
 /// Prometheus' `queue_config`; milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]

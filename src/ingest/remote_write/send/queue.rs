@@ -1,74 +1,137 @@
-//! A shard's queue: bounded, and when it is full the oldest samples give way.
+//! A shard's queue: bounded, and who fills it waits while it is full.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
+use crate::clock::Stopwatch;
 use crate::ingest::store::SampleRow;
+use crate::tsdb::follow::LogPosition;
+
+/// A row, and where it is in the log.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub row: SampleRow,
+    /// Before the record it is from: from there on it would be read again.
+    pub position: LogPosition,
+}
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    rows: Mutex<State>,
-    arrived: Notify,
+    state: Mutex<State>,
+    came: Notify,
+    room: Condvar,
     capacity: usize,
     batch: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rows: VecDeque<SampleRow>,
+    /// Each with the time it came.
+    rows: VecDeque<(Stopwatch, Queued)>,
+    /// The first row of the batch that was handed out, until it has arrived.
+    in_flight: Option<LogPosition>,
     closed: bool,
 }
 
 impl Queue {
     pub fn new(capacity: usize, batch: usize) -> Self {
         let batch = batch.max(1);
-        Queue { rows: Mutex::default(), arrived: Notify::new(), capacity: capacity.max(batch), batch }
+        let (state, came, room) = (Mutex::default(), Notify::new(), Condvar::new());
+        Queue { state, came, room, capacity: capacity.max(batch), batch }
     }
 
-    /// Takes rows in; how many older ones had to go for them.
-    pub fn push(&self, rows: impl Iterator<Item = SampleRow>) -> usize {
-        let mut state = self.rows.lock();
-        state.rows.extend(rows);
-        let excess = state.rows.len().saturating_sub(self.capacity);
-        state.rows.drain(..excess);
+    /// Takes the first of `rows` in as far as there is room, and waits for room as long as `patience` when there is none.
+    pub fn fill(&self, rows: &mut VecDeque<Queued>, patience: Duration) {
+        let mut state = self.state.lock();
+        if state.rows.len() >= self.capacity && !state.closed {
+            self.room.wait_for(&mut state, patience);
+        }
+        let room = self.capacity.saturating_sub(state.rows.len()).min(rows.len());
+        let now = Stopwatch::start();
+        state.rows.extend(rows.drain(..room).map(|row| (now, row)));
         drop(state);
-        self.arrived.notify_one();
-        excess
+        self.came.notify_one();
     }
 
+    /// Rows that wait; those under way are not among them.
     pub fn len(&self) -> usize {
-        self.rows.lock().rows.len()
+        self.state.lock().rows.len()
+    }
+
+    /// Whether who fills it has to wait.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.capacity
+    }
+
+    /// Where the oldest row is that has not arrived yet.
+    pub fn oldest(&self) -> Option<LogPosition> {
+        let state = self.state.lock();
+        state.in_flight.or_else(|| state.rows.front().map(|(_, queued)| queued.position))
+    }
+
+    /// The batch that was handed out last has arrived, or never will.
+    pub fn arrived(&self) {
+        self.state.lock().in_flight = None;
     }
 
     /// No more rows will come: what is there is handed out, then the end.
     pub fn close(&self) {
-        self.rows.lock().closed = true;
-        self.arrived.notify_one();
+        self.state.lock().closed = true;
+        self.came.notify_one();
+        self.room.notify_all();
     }
 
-    /// The next batch: a full one, or what there is once `deadline` is over; `None` at the end.
+    /// The next batch: a full one, or what there is once its first row has waited for `deadline`; `None` at the end.
     pub async fn next_batch(&self, deadline: Duration) -> Option<Vec<SampleRow>> {
-        let mut overdue = false;
         loop {
-            {
-                let mut state = self.rows.lock();
-                let ready = state.rows.len();
-                if ready >= self.batch || (ready > 0 && (overdue || state.closed)) {
-                    return Some(state.rows.drain(..ready.min(self.batch)).collect());
+            let waited = {
+                let mut state = self.state.lock();
+                let (ready, first) = (state.rows.len(), state.rows.front().map(|(came, _)| came.elapsed()));
+                let overdue = first.is_some_and(|waited| waited >= deadline);
+                if ready >= self.batch || overdue || (ready > 0 && state.closed) {
+                    state.in_flight = state.rows.front().map(|(_, queued)| queued.position);
+                    let batch = state.rows.drain(..ready.min(self.batch)).map(|(_, queued)| queued.row).collect();
+                    self.room.notify_all();
+                    return Some(batch);
                 }
                 if state.closed {
                     return None;
                 }
-                overdue = false;
-            }
-            let waiting = self.len() > 0;
+                first
+            };
             tokio::select! {
-                () = self.arrived.notified() => {}
-                () = tokio::time::sleep(deadline), if waiting => overdue = true,
+                () = self.came.notified() => {}
+                () = tokio::time::sleep(deadline.saturating_sub(waited.unwrap_or_default())), if waited.is_some() => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Labels, Value};
+
+    #[tokio::test]
+    async fn a_batch_goes_when_its_first_row_has_waited_though_more_come() {
+        let queue = Queue::new(1_000_000, 1_000_000);
+        let row = SampleRow { labels: Labels::empty(), series: None, t: 0, st: 0, value: Value::Float(0.0) };
+        let one = || VecDeque::from([Queued { row: row.clone(), position: LogPosition::default() }]);
+        queue.fill(&mut one(), Duration::ZERO);
+        let batch = queue.next_batch(Duration::from_millis(20));
+        tokio::pin!(batch);
+        // Each row that comes wakes the one who waits; that must not begin the wait anew.
+        let taken = loop {
+            tokio::select! {
+                biased;
+                taken = &mut batch => break taken,
+                () = tokio::task::yield_now() => queue.fill(&mut one(), Duration::ZERO),
+            }
+        };
+        assert!(taken.is_some_and(|rows| rows.len() > 1));
+        assert!(queue.oldest().is_some(), "it has not arrived yet");
     }
 }

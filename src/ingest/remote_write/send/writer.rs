@@ -1,32 +1,31 @@
-//! The endpoints of a configuration, and the store that tells them of every sample.
+//! The endpoints of a configuration, and the shards that send.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::RemoteWriteSettings;
 use super::delivery::{Backoff, Verdict, verdict};
+use super::feed::{Progress, feed};
 use super::queue::Queue;
 use crate::clock::Clock;
 use crate::ingest::relabel;
 use crate::ingest::remote_write::encode;
-use crate::ingest::store::{SampleRow, SampleStore, StoreCounts};
+use crate::ingest::store::SampleRow;
 use crate::model::{Labels, Value};
 use crate::net::{HttpClient, NetError, redact_url};
-use crate::tsdb::Metadata;
+use crate::tsdb::{Tsdb, TsdbError};
 
 /// Shards of an endpoint unless its limits say otherwise.
 const SHARDS: usize = 4;
-/// How long queues may go on sending when the process ends.
-const FLUSH_DEADLINE: Duration = Duration::from_secs(60);
 /// Relabelled series a shard remembers.
 const REMEMBERED: usize = 100_000;
 
@@ -41,7 +40,7 @@ pub struct SendCounters {
     pub failed: AtomicU64,
     /// `samples_retried_total`
     pub retried: AtomicU64,
-    /// `samples_dropped_total`: by relabelling, age, a full queue or the end of the process.
+    /// `samples_dropped_total`: by relabelling or age, or because the log no longer has them.
     pub dropped: AtomicU64,
     /// `bytes_total`: compressed.
     pub bytes: AtomicU64,
@@ -49,71 +48,109 @@ pub struct SendCounters {
     pub pending: AtomicU64,
     /// `shards`
     pub shards: AtomicU64,
+    /// `highest_timestamp_in_seconds`, in milliseconds: of the samples read from the log.
+    pub highest: AtomicU64,
+    /// `queue_highest_sent_timestamp_seconds`, in milliseconds.
+    pub highest_sent: AtomicU64,
+    /// Bytes of the log from the oldest sample that has not arrived on.
+    pub behind_bytes: AtomicU64,
+    /// 1 while samples do not arrive as they come.
+    pub behind: AtomicU64,
 }
 
-fn add(counter: &AtomicU64, n: usize) {
+pub(super) fn add(counter: &AtomicU64, n: usize) {
     counter.fetch_add(n as u64, Ordering::Relaxed);
 }
 
 struct Writer {
     settings: Arc<RemoteWriteSettings>,
-    queues: Vec<Arc<Queue>>,
-    counters: Arc<SendCounters>,
+    /// The name under which it follows the log.
+    follower: String,
+    progress: Arc<Progress>,
     give_up: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Writer {
-    fn push(&self, rows: &[SampleRow]) {
-        let shards = self.queues.len() as u64;
-        for (i, queue) in (0u64..).zip(&self.queues) {
-            let mine = rows.iter().filter(|row| shards == 1 || row.labels.hash64() % shards == i);
-            add(&self.counters.dropped, queue.push(mine.cloned()));
-        }
+    /// Ends once what is in the log has been sent.
+    fn end(&self) {
+        self.progress.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends now. What was not sent stays in the log.
+    fn give_up(&self) {
+        self.progress.given_up.store(true, Ordering::Relaxed);
+        self.progress.queues.iter().for_each(|q| q.close());
+        self.give_up.send_replace(true);
     }
 }
 
-/// The endpoints in force. Cheap to tell of samples when there is none.
+/// The endpoints in force. Each follows the database's log, so that nothing needs to be told to it, and what was not sent
+/// when the process ends is sent after the next start.
 pub struct RemoteWriters {
-    writers: RwLock<Vec<Writer>>,
-    ending: Mutex<Vec<JoinHandle<()>>>,
+    writers: Mutex<Vec<Writer>>,
+    ending: Mutex<Vec<Writer>>,
+    storage: Tsdb,
     clock: Arc<dyn Clock>,
     handle: Handle,
 }
 
+/// Why an endpoint was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its client cannot be built.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The log cannot be followed.
+    #[error(transparent)]
+    Log(#[from] TsdbError),
+    /// Its thread cannot be started.
+    #[error("remote write: {0}")]
+    Thread(std::io::Error),
+    /// The database has no log.
+    #[error("remote write sends what is in the log of the data directory, and there is none")]
+    NoLog,
+}
+
 impl RemoteWriters {
-    /// No endpoints; shards run on `handle`.
-    pub fn new(clock: Arc<dyn Clock>, handle: Handle) -> Self {
-        RemoteWriters { writers: RwLock::default(), ending: Mutex::default(), clock, handle }
+    /// No endpoints; they will send what `storage` logs, on `handle`.
+    pub fn new(storage: Tsdb, clock: Arc<dyn Clock>, handle: Handle) -> Self {
+        RemoteWriters { writers: Mutex::default(), ending: Mutex::default(), storage, clock, handle }
     }
 
-    /// Takes a configuration into force: unchanged endpoints go on, others end (once their queues are sent) or start.
+    /// Takes a configuration into force: unchanged endpoints go on, others end (once what is in the log is sent) or start.
+    /// One whose settings changed goes on where it was.
     ///
     /// # Errors
     /// Endpoints that cannot be started; the others are in force.
-    pub fn apply(&self, configuration: Vec<RemoteWriteSettings>) -> Vec<NetError> {
-        let mut writers = self.writers.write();
+    pub fn apply(&self, configuration: Vec<RemoteWriteSettings>) -> Vec<StartError> {
+        let mut writers = self.writers.lock();
         let mut old = std::mem::take(&mut *writers);
+        let names = follower_names(&configuration);
+        for gone in old.iter().filter(|w| !configuration.contains(&w.settings)) {
+            // Its heir reads again what it leaves behind.
+            if names.contains(&gone.follower) { gone.give_up() } else { gone.end() }
+        }
         let mut errors = Vec::new();
-        for settings in configuration {
-            match old.iter().position(|w| *w.settings == settings) {
+        for (settings, name) in configuration.into_iter().zip(&names) {
+            match old.iter().position(|w| *w.settings == settings && w.follower == *name) {
                 Some(i) => writers.push(old.swap_remove(i)),
-                None => match self.start(settings) {
+                None => match self.start(settings, name) {
                     Ok(writer) => writers.push(writer),
                     Err(e) => errors.push(e),
                 },
             }
         }
-        drop(writers);
-        for writer in old {
-            writer.queues.iter().for_each(|q| q.close());
-            self.ending.lock().extend(writer.tasks);
-        }
+        let mut ending = self.ending.lock();
+        ending.retain(|w| w.tasks.iter().any(|t| !t.is_finished()));
+        ending.extend(old);
+        errors.extend(self.storage.keep_followers(&names).err().map(StartError::from));
         errors
     }
 
-    fn start(&self, settings: RemoteWriteSettings) -> Result<Writer, NetError> {
+    fn start(&self, settings: RemoteWriteSettings, name: &str) -> Result<Writer, StartError> {
         let client = HttpClient::new(&settings.http)?;
+        let follower = self.storage.follow(name)?.ok_or(StartError::NoLog)?;
         let q = &settings.queue;
         let shards = SHARDS.min(q.max_shards).max(q.min_shards).max(1);
         let queues: Vec<_> = (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
@@ -121,85 +158,84 @@ impl RemoteWriters {
         counters.shards.store(shards as u64, Ordering::Relaxed);
         let (give_up, gave_up) = watch::channel(false);
         let settings = Arc::new(settings);
-        let tasks = queues.iter().map(|queue| {
+        let told = (settings.name.clone(), redact_url(&settings.url));
+        let progress = Arc::new(Progress::new(told, queues.clone(), counters, &follower));
+        let tasks = queues.into_iter().map(|queue| {
             let shard = Shard {
                 settings: settings.clone(),
                 client: client.clone(),
-                queue: queue.clone(),
-                counters: counters.clone(),
+                queue,
+                progress: progress.clone(),
                 gave_up: gave_up.clone(),
                 clock: self.clock.clone(),
                 relabelled: HashMap::new(),
             };
             self.handle.spawn(shard.run())
         });
-        let tasks = tasks.collect();
-        Ok(Writer { settings, queues, counters, give_up, tasks })
-    }
-
-    /// Queues rows for every endpoint. Never waits: a queue that is full loses its oldest samples, and counts them.
-    pub fn push(&self, rows: &[SampleRow]) {
-        for writer in &*self.writers.read() {
-            writer.push(rows);
-        }
+        let mut tasks: Vec<_> = tasks.collect();
+        // A thread of its own: it waits, and reads files.
+        let (fed, (done, is_done)) = (progress.clone(), oneshot::channel());
+        let run = move || {
+            feed(follower, &fed);
+            // Nobody may wait for it.
+            let _ = done.send(());
+        };
+        std::thread::Builder::new().name("remote-write".into()).spawn(run).map_err(StartError::Thread)?;
+        tasks.push(self.handle.spawn(async move { _ = is_done.await }));
+        Ok(Writer { settings, follower: name.to_owned(), progress, give_up, tasks })
     }
 
     /// Name, redacted URL and counters of each endpoint.
     pub fn counters(&self) -> Vec<(String, String, Arc<SendCounters>)> {
         let one = |w: &Writer| {
-            let pending: usize = w.queues.iter().map(|q| q.len()).sum();
-            w.counters.pending.store(pending as u64, Ordering::Relaxed);
-            (w.settings.name.clone(), redact_url(&w.settings.url), w.counters.clone())
+            let (counters, pending) =
+                (w.progress.counters.clone(), w.progress.queues.iter().map(|q| q.len()).sum::<usize>());
+            counters.pending.store(pending as u64, Ordering::Relaxed);
+            counters.behind_bytes.store(w.progress.behind_bytes(), Ordering::Relaxed);
+            (w.progress.name.clone(), w.progress.url.clone(), counters)
         };
-        self.writers.read().iter().map(one).collect()
+        self.writers.lock().iter().map(one).collect()
     }
 
-    /// Sends what is queued, for at most a minute, and ends.
-    pub async fn shutdown(&self) {
-        let writers = std::mem::take(&mut *self.writers.write());
-        let mut tasks = std::mem::take(&mut *self.ending.lock());
-        let mut give_up = Vec::new();
-        for writer in writers {
-            writer.queues.iter().for_each(|q| q.close());
-            tasks.extend(writer.tasks);
-            give_up.push(writer.give_up);
-        }
-        let all = futures::future::join_all(tasks);
-        tokio::pin!(all);
-        if tokio::time::timeout(FLUSH_DEADLINE, &mut all).await.is_err() {
-            give_up.iter().for_each(|g| {
-                g.send_replace(true);
-            });
-            all.await;
+    /// Sends what is in the log, for at most `patience`, and ends. What was not sent is sent after the next start.
+    pub async fn shutdown(&self, patience: Duration) {
+        let mut all = std::mem::take(&mut *self.writers.lock());
+        all.append(&mut *self.ending.lock());
+        all.iter().for_each(Writer::end);
+        let tasks: Vec<_> = all.iter_mut().flat_map(|w| std::mem::take(&mut w.tasks)).collect();
+        let ended = futures::future::join_all(tasks);
+        tokio::pin!(ended);
+        if tokio::time::timeout(patience, &mut ended).await.is_err() {
+            all.iter().for_each(Writer::give_up);
+            ended.await;
         }
     }
 }
 
-/// Stores samples and tells the endpoints of them.
-pub struct TeeStore {
-    /// Where samples are stored.
-    pub store: Arc<dyn SampleStore>,
-    /// Who is told of them.
-    pub writers: Arc<RemoteWriters>,
+impl Drop for RemoteWriters {
+    fn drop(&mut self) {
+        self.writers.lock().iter().chain(&*self.ending.lock()).for_each(Writer::give_up);
+    }
 }
 
-impl SampleStore for TeeStore {
-    fn store(&self, rows: &mut [SampleRow]) -> StoreCounts {
-        let counts = self.store.store(rows);
-        self.writers.push(rows);
-        counts
+/// Names under which endpoints follow the log: the same after a restart, whatever else changes in their settings, and no
+/// secret in them.
+fn follower_names(configuration: &[RemoteWriteSettings]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for settings in configuration {
+        let of = if settings.name.is_empty() { &settings.url } else { &settings.name };
+        let hash = twox_hash::XxHash64::oneshot(0, of.as_bytes());
+        let twins = names.iter().filter(|n| n.starts_with(&format!("{hash:016x}"))).count();
+        names.push(if twins == 0 { format!("{hash:016x}") } else { format!("{hash:016x}-{twins}") });
     }
-
-    fn describe(&self, metric: &str, metadata: &Metadata) {
-        self.store.describe(metric, metadata);
-    }
+    names
 }
 
 struct Shard {
     settings: Arc<RemoteWriteSettings>,
     client: HttpClient,
     queue: Arc<Queue>,
-    counters: Arc<SendCounters>,
+    progress: Arc<Progress>,
     gave_up: watch::Receiver<bool>,
     clock: Arc<dyn Clock>,
     /// What series are sent as; `None` when relabelling drops them.
@@ -210,12 +246,16 @@ impl Shard {
     async fn run(mut self) {
         let deadline = Duration::from_millis(self.settings.queue.batch_send_deadline.max(1).unsigned_abs());
         while let Some(batch) = self.queue.next_batch(deadline).await {
-            let taken = batch.len();
+            let (taken, newest) = (batch.len(), batch.iter().map(|row| row.t).max().unwrap_or(0));
             let rows: Vec<SampleRow> = batch.into_iter().filter_map(|row| self.prepared(row)).collect();
-            add(&self.counters.dropped, taken - rows.len());
-            if !rows.is_empty() {
-                self.deliver(&rows).await;
+            add(&self.progress.counters.dropped, taken - rows.len());
+            if !rows.is_empty() && !self.deliver(&rows).await {
+                // What is left is not taken for arrived: the next start sends it.
+                return;
             }
+            self.queue.arrived();
+            self.progress.counters.highest_sent.fetch_max(newest.max(0).unsigned_abs(), Ordering::Relaxed);
+            self.progress.confirm();
         }
     }
 
@@ -241,50 +281,49 @@ impl Shard {
         limit > 0 && self.clock.now().saturating_sub(row.t) > limit
     }
 
-    async fn deliver(&mut self, rows: &[SampleRow]) {
+    /// Sends rows until they have arrived or never will; `false` when it was given up before.
+    async fn deliver(&mut self, rows: &[SampleRow]) -> bool {
         let body = encode(self.settings.protocol, rows);
+        let (counters, mut gave_up) = (self.progress.counters.clone(), self.gave_up.clone());
         let mut backoff = Backoff::new(self.settings.queue.min_backoff, self.settings.queue.max_backoff);
         loop {
-            let (outcome, reason) = self.send(body.clone()).await;
+            let (outcome, reason) = tokio::select! {
+                sent = self.send(body.clone()) => sent,
+                _ = gave_up.wait_for(|g| *g) => return false,
+            };
             match outcome {
                 Verdict::Sent => {
                     let histograms = rows.iter().filter(|r| matches!(r.value, Value::Histogram(_))).count();
-                    add(&self.counters.histograms, histograms);
-                    add(&self.counters.samples, rows.len() - histograms);
-                    add(&self.counters.bytes, body.len());
-                    return;
+                    add(&counters.histograms, histograms);
+                    add(&counters.samples, rows.len() - histograms);
+                    add(&counters.bytes, body.len());
+                    self.progress.caught_up();
+                    return true;
                 }
                 Verdict::Drop => {
-                    add(&self.counters.failed, rows.len());
-                    tracing::error!(
-                        remote = self.settings.name,
-                        url = redact_url(&self.settings.url),
-                        reason,
-                        samples = rows.len(),
-                        "Remote write refused samples"
-                    );
-                    return;
+                    add(&counters.failed, rows.len());
+                    self.progress.refused(&reason, rows.len());
+                    return true;
                 }
                 Verdict::Retry { after } => {
                     let pause = Duration::from_millis(backoff.pause(after).unsigned_abs());
-                    add(&self.counters.retried, rows.len());
-                    tracing::warn!(
-                        remote = self.settings.name,
-                        url = redact_url(&self.settings.url),
+                    add(&counters.retried, rows.len());
+                    let (remote, url) = (&self.progress.name, &self.progress.url);
+                    tracing::debug!(
+                        remote,
+                        url,
                         reason,
                         pause_ms = pause.as_millis() as u64,
-                        "Remote write failed, retrying"
+                        "remote write tries again"
                     );
+                    self.progress.fall_behind(&reason);
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        _ = self.gave_up.wait_for(|g| *g) => {
-                            add(&self.counters.dropped, rows.len());
-                            return;
-                        }
+                        _ = gave_up.wait_for(|g| *g) => return false,
                     }
                     if rows.iter().all(|row| self.too_old(row)) {
-                        add(&self.counters.dropped, rows.len());
-                        return;
+                        add(&counters.dropped, rows.len());
+                        return true;
                     }
                 }
             }
