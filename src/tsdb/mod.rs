@@ -9,9 +9,10 @@
 //! - [`Appender`] judges samples when they are added and stores the batch when it is committed.
 //! - `tail`, `chunk`, `floats`, `pfor`, `xor`, `histogram_chunk`: samples, open and compressed.
 //! - `index`, `postings`, `selection`: from matchers to series, kept between evaluations.
-//! - `wal`, `log`, `checkpoint`, `block`, `block_writer`, `files`: what is on disk. `maintain` moves data there and drops
-//!   what is old, `recovery` reads it back.
-//! - [`metadata`], [`stats`]: what is known of metrics and of the database itself.
+//! - `wal`, `log`, `checkpoint`, `block`, `block_writer`, `sums`, `files`, `manifest`: what is on disk.
+//!   `maintain` moves data there and drops what is old, `recovery` reads it back.
+//! - [`follow`]: readers of the log that go on where they were; [`verify`]: a look at the files.
+//! - [`metadata`], [`stats`], `health`: what is known of metrics and of the database itself.
 //!
 //! Isolation: nothing of a batch is seen before its commit; a read that runs beside a commit sees of each series a
 //! prefix of what the commit adds, never a torn sample or a sample out of order.
@@ -24,6 +25,8 @@ mod block_labels;
 mod block_writer;
 mod checkpoint;
 mod chunk;
+#[cfg(test)]
+mod damage_tests;
 mod db;
 #[cfg(test)]
 mod disk_tests;
