@@ -196,6 +196,33 @@ fn a_posted_alert_ends_when_its_source_said() {
 }
 
 #[test]
+fn a_posted_alert_does_not_end_by_a_leap_before_its_poster_had_time_to_speak() {
+    for back in [true, false] {
+        let (stage, mut diary) = (Stage::default(), Diary::default());
+        let begin = 10 * H;
+        let mut play = Play::begin(&stage, &mut diary, 0, memory(), begin);
+        let labels = Labels::from_pairs([("alertname", "Posted"), ("instance", "p"), ("severity", "critical")]);
+        let post = |now: i64| {
+            let alert = ReceivedAlert { labels: labels.clone(), ends_at: Some(now + 4 * M), ..Default::default() };
+            Event::AlertsReceived(vec![alert])
+        };
+        play.replay.happen(post(begin)).unwrap();
+        play.until(begin + M);
+        play.leap(begin + 2 * H);
+        play.until(begin + 2 * H + 3 * S);
+        let rest = if back { begin + M + 3 * S } else { begin + 2 * H + 3 * S };
+        play.leap(rest);
+        play.until(rest + M);
+        play.replay.happen(post(rest + M)).unwrap();
+        play.until(rest + 4 * M);
+        assert_eq!(play.replay.audience().told.len(), 1, "it is posted again and has not ended: {back}");
+        play.until(rest + 12 * M);
+        let told: Vec<String> = play.diary().told.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(told, ["+p", "-p"], "it ends when nobody speaks: {back}");
+    }
+}
+
+#[test]
 fn a_start_with_an_earlier_clock_goes_on_with_what_a_later_one_stored() {
     let (stage, mut first, mut second) = (Stage::default(), Diary::default(), Diary::default());
     stage.set("Down", &["a"]);

@@ -36,6 +36,7 @@ impl Engine {
     }
 
     fn leap_ahead(&mut self, by: i64, now: i64, out: &mut Out) {
+        self.router.leap_ahead(by, now, &mut out.outgo.batch);
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
             // One missed evaluation is no outage.
@@ -54,6 +55,7 @@ impl Engine {
         for id in ids {
             self.leap_slot(id, by, now, out);
             if let Some(slot) = self.slots.get_mut(&id) {
+                slot.awaited = slot.awaited.map(|until| until.saturating_add(by).max(now));
                 slot.next_at = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, now);
                 self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
             }

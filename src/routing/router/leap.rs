@@ -1,4 +1,4 @@
-//! What a step of the clock back means for routing.
+//! What leaps of the clock mean for routing.
 
 use crate::state::Batch;
 
@@ -6,6 +6,23 @@ use super::Router;
 use crate::routing::alert::RoutedAlert;
 
 impl Router {
+    /// The clock leapt ahead by `by` milliseconds and says `now`. Nobody has fallen silent by that: alerts that had not ended
+    /// wait for their posters as after a start.
+    pub fn leap_ahead(&mut self, by: i64, now: i64, batch: &mut Batch) {
+        let resolve_timeout = self.resolve_timeout();
+        let before = now.saturating_sub(by);
+        let mut waiting = Vec::new();
+        for alert in self.alerts.values_mut().filter(|a| !a.is_resolved(before)) {
+            if alert.wait_for_poster(now, resolve_timeout) {
+                alert.save(batch, false);
+                waiting.extend(alert.ends_at.map(|until| (alert.labels.clone(), until)));
+            }
+        }
+        for (labels, until) in waiting {
+            self.await_word(&labels, until);
+        }
+    }
+
     /// The clock was set back by `-by` milliseconds and says `now`. What is due in some time is due in that time still.
     /// What ended by what was said of it has ended; an end that is only expected stays where it is.
     pub fn step_back(&mut self, by: i64, now: i64, batch: &mut Batch) {
@@ -23,7 +40,13 @@ impl Router {
         }
         self.armed.sort_unstable();
         self.awaited.values_mut().for_each(|until| *until = until.saturating_add(by));
+        let longest = now.saturating_add(self.resolve_timeout());
         for alert in self.alerts.values_mut() {
+            // A timeout that a clock ahead has set, and nobody asked for.
+            if alert.timeout && alert.ends_at.is_some_and(|end| end > longest) {
+                alert.ends_at = Some(longest);
+                alert.save(batch, false);
+            }
             if alert.step_back(now) {
                 alert.save(batch, false);
             }
