@@ -6,6 +6,7 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use watchbell::model::histogram::{ClassicHistogram, FloatHistogram};
 use watchbell::model::{Labels, notation};
+use watchbell::promql::CancelToken;
 use watchbell::promql::annotations::{Annotations, Span};
 use watchbell::promql::func::{Cuts, FnCtx, Kind, RangeMode, Window, Windows, bucket, lookup};
 use watchbell::promql::steps::{StepGrid, StepVector};
@@ -54,7 +55,8 @@ fn over_a_series(c: &mut Criterion) {
         let (cuts, args) = (cuts(&ts, range), [0.9]);
         let minutes = range / 60_000;
         group.bench_function(format!("{name}[{minutes}m] batched"), |b| {
-            let w = Windows { cuts: &cuts, vs: &vs, grid: &grid() };
+            let (grid, never) = (grid(), CancelToken::new());
+            let w = Windows::new(&cuts, &vs, &grid, &never);
             let mut out = StepVector::empty(STEPS);
             let (mut notes, labels) = (Annotations::default(), Labels::empty());
             let mut ctx = FnCtx { notes: &mut notes, labels: &labels, call: Span::default(), args: &[] };

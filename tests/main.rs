@@ -18,6 +18,7 @@ mod fault_simulator;
 mod fmt;
 mod kill_restart;
 mod large_answers;
+mod limits;
 mod live_engine;
 mod mission_alerts;
 mod packs;

@@ -174,6 +174,54 @@ fn limits_hold_while_a_query_runs() {
 }
 
 #[test]
+fn bytes_of_labels_count_against_the_budget() {
+    let storage = storage();
+    // A hundred thousand samples are 1.6 MB of text.
+    let limits = Limits { max_samples: 100_000, ..Limits::default() };
+    let env = EvalEnv { limits, ..EvalEnv::default() };
+    let run = |query: &str| compile(query, &options()).unwrap().instant(&storage, 60_000, &env).map(|_| ());
+    let grown = |times: usize| {
+        let seed = "label_replace(m, \"x\", \"0123456789\", \"\", \"\")".to_owned();
+        (0..times).fold(seed, |q, _| format!("label_replace({q}, \"x\", \"{}\", \"x\", \"(.*)\")", "$1".repeat(10)))
+    };
+    assert!(run(&grown(3)).is_ok());
+    assert!(matches!(run(&grown(9)), Err(EvalError::TooManySamples)));
+    // At once, in one replacement.
+    let wide = format!("label_replace({}, \"x\", \"{}\", \"x\", \"(.*)\")", grown(4), "$1".repeat(100_000));
+    assert!(matches!(run(&wide), Err(EvalError::TooManySamples)));
+    let separator = "s".repeat(10_000);
+    let joined = format!("label_join(m, \"x\", \"{separator}\", {})", vec!["\"i\""; 1_000].join(", "));
+    assert!(matches!(run(&joined), Err(EvalError::TooManySamples)));
+    // One long label, copied to many series.
+    let long = grown(5);
+    let one = format!("count by (x) ({long})");
+    assert!(matches!(run(&format!("m + on() group_left(x) ({one})")), Err(EvalError::TooManySamples)));
+    let name = "n".repeat(100_000);
+    assert!(matches!(run(&format!("count_values by (i) (\"{name}\", m)")), Err(EvalError::TooManySamples) | Ok(())));
+    // What a query holds, it gives back for the next.
+    assert!(run("m + m").is_ok());
+}
+
+#[test]
+fn a_query_ends_at_its_timeout_whatever_it_is_at() {
+    let storage = storage();
+    for query in [
+        // Windows that overlap: hours of work on one series.
+        "stddev_over_time(vector(time())[200s:1ms])",
+        "quantile_over_time(1.5, vector(time())[200s:1ms])",
+        "predict_linear(vector(time() % 7)[200s:1ms], 1)",
+        "mad_over_time(vector(time())[200s:1ms])",
+        "sum_over_time((vector(time()) / 7)[200s:1ms])",
+        "increase(vector(-time())[200s:1ms])",
+    ] {
+        let cancel = CancelToken::with_timeout(Duration::from_millis(200));
+        let env = EvalEnv { cancel, ..EvalEnv::default() };
+        let plan = compile(query, &options()).unwrap();
+        assert!(matches!(plan.range(&storage, 0, 200_000, 1, &env), Err(EvalError::Timeout)), "{query}");
+    }
+}
+
+#[test]
 fn an_explained_plan_tells_what_every_operator_cost() {
     let storage = storage();
     let plan = compile("sum by (i) (rate(m[1m])) / 2", &options()).unwrap();

@@ -200,7 +200,7 @@ fn a_server_is_queried_and_says_what_it_read() {
     }
     let ran = query(home.path(), &["vector(3) + 4", "--url", &url, "--explain"], b"");
     assert!(ran.out.starts_with("operator\nvector + scalar (once for all steps)\n├─ vector"), "{}", ran.out);
-    assert!(ran.out.contains(&format!("Evaluated by {url}/, which does not tell")), "{}", ran.out);
+    assert!(ran.out.contains(&format!("Evaluated by {url}, which does not tell")), "{}", ran.out);
     drop(server);
     let gone = query(home.path(), &["up", "--url", &url], b"");
     assert!(gone.code == 1 && gone.err.contains("Connection refused"), "{}", gone.err);

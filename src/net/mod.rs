@@ -8,9 +8,10 @@ mod tls;
 
 use std::error::Error as _;
 use std::fmt;
-use std::io::Read;
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::write::MultiGzDecoder;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 
@@ -283,34 +284,95 @@ pub enum BodyError {
     Gzip(std::io::Error),
 }
 
-/// Reads a body and decompresses it if its `Content-Encoding` is gzip. The limit in bytes holds for both forms.
+/// Reads a body, decompressing it as it comes if its `Content-Encoding` is gzip. The limit in bytes holds for both
+/// forms; what the sender says of its length counts for nothing.
 pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Vec<u8>, BodyError> {
     let encoding = response.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let gzipped = encoding.eq_ignore_ascii_case("gzip");
-    let mut body = Vec::new();
+    let mut body = Unpacker::new(encoding.eq_ignore_ascii_case("gzip"), limit);
     while let Some(chunk) = response.chunk().await.map_err(NetError::from)? {
-        if (body.len() + chunk.len()) as u64 > limit {
-            return Err(BodyError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
+        body.take(&chunk)?;
     }
-    if gzipped { gunzip(&body, limit) } else { Ok(body) }
+    body.finish()
 }
 
-/// Decompresses gzip up to a limit in bytes.
-pub fn gunzip(compressed: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
-    let guess = compressed.len().saturating_mul(6).min(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut body = Vec::with_capacity(guess);
-    let mut reader = flate2::read::MultiGzDecoder::new(compressed).take(limit.saturating_add(1));
-    reader.read_to_end(&mut body).map_err(BodyError::Gzip)?;
-    if body.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(body) }
+/// Takes a body piece by piece.
+struct Unpacker {
+    limit: u64,
+    received: u64,
+    form: Form,
+}
+
+enum Form {
+    Plain(Bounded),
+    Gzip(Box<MultiGzDecoder<Bounded>>),
+}
+
+impl Unpacker {
+    fn new(gzip: bool, limit: u64) -> Self {
+        let out = Bounded { bytes: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX), full: false };
+        let form = if gzip { Form::Gzip(Box::new(MultiGzDecoder::new(out))) } else { Form::Plain(out) };
+        Unpacker { limit, received: 0, form }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+        self.received = self.received.saturating_add(piece.len() as u64);
+        if self.received > self.limit {
+            return Err(BodyError::TooLarge);
+        }
+        match &mut self.form {
+            Form::Plain(out) => out.write_all(piece).map_err(|_| BodyError::TooLarge),
+            Form::Gzip(gz) => gz.write_all(piece).map_err(|e| why(gz.get_ref().full, e)),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<u8>, BodyError> {
+        match self.form {
+            Form::Plain(out) => Ok(out.bytes),
+            Form::Gzip(mut gz) => {
+                gz.try_finish().map_err(|e| why(gz.get_ref().full, e))?;
+                let out = gz.finish().map_err(BodyError::Gzip)?;
+                Ok(out.bytes)
+            }
+        }
+    }
+}
+
+fn why(full: bool, error: std::io::Error) -> BodyError {
+    if full { BodyError::TooLarge } else { BodyError::Gzip(error) }
+}
+
+/// Bytes up to a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    full: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        if piece.len() > self.limit.saturating_sub(self.bytes.len()) {
+            self.full = true;
+            return Err(std::io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+
+    /// Unpacks what comes in pieces of seven bytes.
+    fn gunzip(body: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
+        let mut unpacker = Unpacker::new(true, limit);
+        body.chunks(7).try_for_each(|piece| unpacker.take(piece))?;
+        unpacker.finish()
+    }
 
     #[test]
     fn secrets_are_not_shown() {
@@ -335,7 +397,12 @@ mod tests {
         let gz = writer.finish().unwrap();
         assert_eq!(gunzip(&gz, 5000).unwrap().len(), 5000);
         assert!(matches!(gunzip(&gz, 4999), Err(BodyError::TooLarge)));
-        assert!(matches!(gunzip(b"plain", 100), Err(BodyError::Gzip(_))));
+        assert!(matches!(gunzip(b"plain, not compressed", 100), Err(BodyError::Gzip(_))));
+        assert!(matches!(gunzip(&gz[..gz.len() - 9], 5000), Err(BodyError::Gzip(_))));
+        // Several members are one body.
+        let mut plain = Unpacker::new(false, 10);
+        assert!(plain.take(b"0123456789").is_ok() && matches!(plain.take(b"x"), Err(BodyError::TooLarge)));
+        assert_eq!(gunzip(&[&gz[..], &gz[..]].concat(), 10_000).unwrap().len(), 10_000);
     }
 
     #[test]

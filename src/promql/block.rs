@@ -68,6 +68,8 @@ impl Block {
         } else if let Some(all) = &mut self.hists {
             all.resize(all.len() + self.steps, None);
         }
+        // A row has room for all steps, however few of them have a value.
+        let n = n.max(self.steps / 2);
         self.budget.take(n)?;
         self.taken += n;
         self.heads.push(SeriesHead { labels: labels.clone(), dropped });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::EvalError;
 use super::shared::TickCache;
 use crate::clock::Stopwatch;
+use crate::model::Labels;
 
 /// Switches that Prometheus keeps behind `--enable-feature`, under the same names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -62,7 +63,8 @@ impl Features {
 /// Bounds of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most samples held in memory at once (`--query.max-samples`).
+    /// Most samples held in memory at once (`--query.max-samples`). Bytes of labels that a query makes count too, as many
+    /// to a sample as one takes.
     pub max_samples: usize,
     /// Most steps of a range query (Prometheus' API allows 11,000 points a series; the API checks that, this only
     /// keeps an evaluation finite).
@@ -186,10 +188,16 @@ pub(crate) struct Budget {
     max: usize,
     cancel: CancelToken,
     until_check: Cell<u32>,
+    /// Samples looked at since the cancel token was.
+    worked: Cell<usize>,
 }
 
 /// Cancellation is looked at once in so many calls of [`Budget::tick`].
 const CHECK_EVERY: u32 = 64;
+/// And once in so many samples of [`Budget::work`]: less than a millisecond.
+pub(crate) const WORK_UNCHECKED: usize = 1 << 18;
+/// What a sample takes: a time and a value.
+const SAMPLE_BYTES: usize = 16;
 
 impl Budget {
     pub fn new(limits: &Limits, cancel: CancelToken) -> Self {
@@ -200,6 +208,7 @@ impl Budget {
             max: limits.max_samples,
             cancel,
             until_check: Cell::new(0),
+            worked: Cell::new(0),
         }
     }
 
@@ -209,6 +218,21 @@ impl Budget {
         self.held.set(held);
         self.peak.set(self.peak.get().max(held));
         if held > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Takes room for bytes of text a query makes, until it ends: where they are held in the end nobody knows.
+    pub fn take_bytes(&self, bytes: usize) -> Result<(), EvalError> {
+        if bytes == 0 { Ok(()) } else { self.take(bytes.div_ceil(SAMPLE_BYTES)) }
+    }
+
+    /// Takes room for what labels have grown from others by.
+    pub fn take_growth(&self, made: &Labels, from: &Labels) -> Result<(), EvalError> {
+        self.take_bytes(made.as_bytes().len().saturating_sub(from.as_bytes().len()))
+    }
+
+    /// How many bytes of text there is room for.
+    pub fn room_for_bytes(&self) -> usize {
+        self.max.saturating_sub(self.held.get()).saturating_mul(SAMPLE_BYTES)
     }
 
     /// Gives room for `n` samples back.
@@ -237,6 +261,23 @@ impl Budget {
             return Ok(());
         }
         self.until_check.set(CHECK_EVERY);
+        self.cancel.check()
+    }
+
+    /// Looks at the cancel token now: for work of which a little may be long.
+    pub fn check(&self) -> Result<(), EvalError> {
+        self.cancel.check()
+    }
+
+    /// So many samples were looked at.
+    #[inline]
+    pub fn work(&self, samples: usize) -> Result<(), EvalError> {
+        let worked = self.worked.get().saturating_add(samples);
+        if worked < WORK_UNCHECKED {
+            self.worked.set(worked);
+            return Ok(());
+        }
+        self.worked.set(0);
         self.cancel.check()
     }
 

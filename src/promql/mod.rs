@@ -32,6 +32,7 @@ pub mod steps;
 pub mod value;
 
 pub use annotations::{Annotations, Note, Severity, Span};
+pub use dialect::MAX_QUERY_LEN;
 pub(crate) use dialect::unquote;
 pub use error::{EvalError, PromqlError};
 pub use explain::OutlineLine;

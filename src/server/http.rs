@@ -19,7 +19,7 @@ use super::connections::{self, ConnectionLimits};
 use super::{admin, alertmanager, api, pages, telemetry};
 
 /// The largest request body, bytes. Remote writes have their own limit.
-const MAX_BODY: usize = 10 << 20;
+pub const MAX_BODY: usize = 10 << 20;
 /// How long a client that is being answered has to take its answer when the service ends.
 const DRAIN: Duration = Duration::from_secs(3);
 

@@ -42,8 +42,12 @@ pub struct SeriesCache {
     pub(super) scrape: u64,
     /// By family name. Shared with the target's status; copied only when something changes while it is shared.
     pub(super) metadata: Arc<BTreeMap<String, Metadata>>,
+    /// Bytes that were written to it.
+    metadata_bytes: usize,
 }
 
+/// The most that a target may say of its families, bytes.
+const MOST_METADATA: usize = 16 << 20;
 /// How many scrapes an entry is remembered without being seen.
 const REMEMBERED: u64 = 2;
 
@@ -102,6 +106,17 @@ impl SeriesCache {
         if same {
             return;
         }
+        let bytes =
+            line.family.len() + line.help.as_ref().map_or(0, |h| h.len()) + line.unit.as_ref().map_or(0, |u| u.len());
+        self.metadata_bytes = self.metadata_bytes.saturating_add(bytes);
+        if self.metadata_bytes > MOST_METADATA {
+            // A target that says something else of itself each time: what it says now counts.
+            (self.metadata, self.metadata_bytes) = (Arc::default(), 0);
+            if bytes > MOST_METADATA {
+                return;
+            }
+            self.metadata_bytes = bytes;
+        }
         let entry = Arc::make_mut(&mut self.metadata).entry(line.family.clone().into_owned()).or_default();
         entry.kind = line.kind.unwrap_or(entry.kind);
         if let Some(help) = &line.help {
@@ -110,6 +125,19 @@ impl SeriesCache {
         if let Some(unit) = &line.unit {
             entry.unit = unit.clone().into_owned();
         }
+    }
+
+    /// Forgets everything when a scrape that failed has left much behind: what it read need not be known again.
+    pub(super) fn recover(&mut self, before: usize) {
+        const MUCH: usize = 10_000;
+        if self.entries.len() > before.saturating_add(MUCH) {
+            *self = SeriesCache { scrape: self.scrape, ..SeriesCache::default() };
+        }
+    }
+
+    /// How many series are remembered.
+    pub(super) fn remembered(&self) -> usize {
+        self.entries.len()
     }
 
     /// After a scrape that succeeded: the series that went away since the one before. Forgets what has long gone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cache::{EntryId, SeriesCache};
 use super::classic::{ClassicPart, Gathering, classify};
-use super::settings::{ScrapeLimits, ScrapeSettings};
+use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
 use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
 use crate::ingest::relabel;
 use crate::model::histogram::HistogramDefect;
@@ -24,6 +24,11 @@ pub enum DigestError {
     /// `sample_limit`
     #[error("sample limit exceeded")]
     SampleLimit,
+    /// More than is read without a `sample_limit`.
+    #[error(
+        "sample limit exceeded: more than {MOST_SAMPLES} samples are read only with a sample_limit that allows them"
+    )]
+    TooManySamples,
     /// `label_limit`, `label_name_length_limit` or `label_value_length_limit`
     #[error("{0}")]
     LabelLimit(String),
@@ -83,8 +88,10 @@ pub fn digest(
         ignore_native_histograms: !settings.scrape_native_histograms,
         classic_to_custom_buckets: settings.convert_classic_histograms_to_nhcb,
     };
-    let mut run =
-        Run { cache, settings, target, at, out, gathering: Gathering::default(), convert: format != Format::Protobuf };
+    // What relabelling drops takes memory, too: without a limit of the operator's, all that is read is bounded by ours.
+    let most = if settings.limits.samples > 0 { u64::MAX } else { MOST_SAMPLES };
+    let convert = format != Format::Protobuf;
+    let mut run = Run { cache, settings, target, at, out, gathering: Gathering::default(), convert, most, read: 0 };
     run.body(Parser::new(format, body, options))
 }
 
@@ -97,6 +104,9 @@ struct Run<'r> {
     gathering: Gathering,
     /// Whether classic histograms are gathered here; the protobuf parser converts them by itself.
     convert: bool,
+    /// How many samples may be read, and have been.
+    most: u64,
+    read: u64,
 }
 
 impl Run<'_> {
@@ -168,6 +178,14 @@ impl Run<'_> {
     }
 
     fn sample(&mut self, id: EntryId, value: ParsedValue, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
+        let weight = match &value {
+            ParsedValue::Float(_) => 1,
+            ParsedValue::Histogram(h) => h.sample_weight(),
+        };
+        self.read = self.read.saturating_add(weight as u64);
+        if self.read > self.most {
+            return Err(DigestError::TooManySamples);
+        }
         if let (Some(part), ParsedValue::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
             self.gathering.add(part, *v, timestamp, st);
             if !self.settings.always_scrape_classic_histograms {

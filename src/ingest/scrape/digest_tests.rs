@@ -6,6 +6,40 @@ fn target() -> Labels {
     Labels::from_pairs([("instance", "h:1"), ("job", "j")])
 }
 
+#[test]
+fn without_a_sample_limit_what_is_read_is_bounded_all_the_same() {
+    let mut scraper = Scraper::new();
+    // What relabelling drops was read, too.
+    let all = RelabelRegex::new(".*").unwrap();
+    scraper.settings.metric_relabel =
+        vec![RelabelConfig { action: RelabelAction::Drop, regex: all, ..RelabelConfig::default() }];
+    let body = "a 1\n".repeat(MOST_SAMPLES as usize + 1);
+    assert_eq!(scraper.scrape(&body), Err(DigestError::TooManySamples));
+    // The operator's limit rules where there is one.
+    scraper.settings.limits.samples = 1;
+    assert_eq!(scraper.scrape(&body), Ok(Vec::new()));
+}
+
+#[test]
+fn what_a_failed_scrape_leaves_behind_is_forgotten() {
+    let mut cache = SeriesCache::new();
+    let settings = ScrapeSettings::new("j");
+    let body: String = (0..20_000).map(|i| format!("a{{i=\"{i}\"}} 1\n")).collect();
+    let mut out = Digest::default();
+    let before = cache.remembered();
+    let failed = digest(&mut cache, &settings, &target(), Format::Text, (body + "!").as_bytes(), 0, &mut out);
+    assert!(failed.is_err() && cache.remembered() == 20_000);
+    cache.recover(before);
+    assert_eq!(cache.remembered(), 0);
+    // What a target says of its families is bounded, however often it says something else.
+    for i in 0..40 {
+        let help = format!("# HELP m{i} {}\n", "x".repeat(1 << 20));
+        digest(&mut cache, &settings, &target(), Format::Text, help.as_bytes(), 0, &mut out).unwrap();
+    }
+    let held: usize = cache.metadata().values().map(|m| m.help.len()).sum();
+    assert!(held <= 16 << 20 && cache.metadata().contains_key("m39"));
+}
+
 struct Scraper {
     cache: SeriesCache,
     settings: ScrapeSettings,

@@ -11,9 +11,6 @@ use crate::ingest::exposition::Format;
 use crate::net::descriptors;
 use crate::net::{BodyError, HttpClient, NetError, read_body, redact_url};
 
-/// The largest body that is read when the configuration sets no limit.
-const MAX_BODY: u64 = 1 << 30;
-
 /// Why a target gave nothing to read. The texts are Prometheus' where it has one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
@@ -70,8 +67,8 @@ pub(super) async fn fetch(
     let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
     let format = format_of(&header(CONTENT_TYPE), settings.fallback_protocol)?;
     let limit = match settings.limits.body_size {
-        0 => MAX_BODY,
-        limit => limit.min(MAX_BODY),
+        0 => settings::MOST_BODY,
+        limit => limit,
     };
     let body = read_body(response, limit).await?;
     Ok(Fetched { body, format })

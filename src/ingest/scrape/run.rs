@@ -107,6 +107,7 @@ impl TargetRun {
     pub fn answered(&mut self, answer: Result<Fetched, String>, at: i64, seconds: f64) -> StoreCounts {
         let mut found = Digest::default();
         let mut body_size = 0;
+        let remembered = self.cache.remembered();
         let outcome = answer.and_then(|fetched| {
             let Fetched { body, format } = fetched;
             body_size = body.len();
@@ -120,7 +121,8 @@ impl TargetRun {
         let gone = match outcome {
             Ok(()) => self.cache.settle(),
             Err(_) => {
-                found.samples.clear();
+                // With its memory.
+                found.samples = Vec::new();
                 self.cache.lose_all()
             }
         };
@@ -135,6 +137,9 @@ impl TargetRun {
             body_size,
         };
         let counts = self.write(found, gone, Some(report), at);
+        if outcome.is_err() {
+            self.cache.recover(remembered);
+        }
         let mut state = self.state.lock();
         state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
         let not_stored = counts.failure.as_ref().map(|e| format!("the scrape could not be stored: {e}"));

@@ -40,7 +40,12 @@ pub fn accept_header(protocols: &[ScrapeProtocol]) -> String {
     parts.join(",")
 }
 
-/// Limits of a scrape; 0 means none.
+/// The largest body after decompression, bytes, when the configuration sets no `body_size_limit`.
+pub const MOST_BODY: u64 = 256 << 20;
+/// The most samples of a body when the configuration sets no `sample_limit`. The buckets of a native histogram count too.
+pub const MOST_SAMPLES: u64 = 2_000_000;
+
+/// Limits of a scrape; 0 means none, or where there is one, the default that protects us.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ScrapeLimits {
     /// Bytes of a body after decompression.

@@ -71,3 +71,5 @@ fn in_prometheus_words(message: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+
+pub use token::MAX_QUERY_LEN;

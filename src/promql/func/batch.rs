@@ -9,6 +9,9 @@ use super::{FnCtx, Windows, lanes, over_time, regression, sliding};
 /// Calls `f` with the values of every window that has any.
 pub(super) fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64) {
     for (i, lo, hi) in w.cuts.occupied() {
+        if !w.go_on(hi - lo) {
+            return;
+        }
         if let Some(vs) = w.vs.get(lo..hi) {
             out.set(i, f(vs));
         }
@@ -41,6 +44,9 @@ fn change(w: &Windows<'_>, what: Change, out: &mut StepVector) {
         if !falls.is_empty() {
             while falls.get(next_fall).is_some_and(|k| *k <= lo) {
                 next_fall += 1;
+            }
+            if !w.go_on((hi - lo).min(falls.len())) {
+                return;
             }
             for k in falls.get(next_fall..).unwrap_or_default().iter().take_while(|k| **k < hi) {
                 total += w.vs.get(k - 1).copied().unwrap_or_default();

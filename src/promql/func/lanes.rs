@@ -248,6 +248,9 @@ pub(super) fn run(
         let (lo, steps) = (some.map(|(_, (lo, _))| lo), some.map(|(i, _)| i));
         let even = lo.iter().zip(lo.iter().skip(1)).take(there - 1).all(|(a, b)| a + strided.stride == *b);
         let lanes = Lanes { vs: w.vs, lo, strided: even.then_some(&strided), lens, len, longest, steps };
+        if !w.go_on(longest.saturating_mul(there)) {
+            return;
+        }
         // Short windows are done before a second one could help, and uneven ones would wait for the longest.
         let worthwhile = len >= 4 && longest - len <= len / 2 + LANES;
         let results = if worthwhile { wide(&lanes) } else { UNKNOWN };

@@ -3,9 +3,11 @@
 //! Nothing here reads storage or knows of labels: grouping, ordering and relabelling are operators ([`Special`]). A
 //! function of a range sees a [`Window`]; one of an instant vector sees a value at a time.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::annotations::{Annotations, Note, Span};
+use super::limits::{CancelToken, WORK_UNCHECKED};
 use super::steps::{StepGrid, StepVector};
 use crate::model::{FloatHistogram, Labels};
 
@@ -110,6 +112,28 @@ pub struct Windows<'a> {
     pub vs: &'a [f64],
     /// The evaluation times.
     pub grid: &'a StepGrid,
+    cancel: &'a CancelToken,
+    /// Samples looked at since the cancel token was.
+    worked: Cell<usize>,
+}
+
+impl<'a> Windows<'a> {
+    /// The windows of a column; functions give up when `cancel` says so, and their result is then of no use.
+    pub fn new(cuts: &'a Cuts, vs: &'a [f64], grid: &'a StepGrid, cancel: &'a CancelToken) -> Self {
+        Windows { cuts, vs, grid, cancel, worked: Cell::new(0) }
+    }
+
+    /// So many samples were looked at: whether to go on. Windows overlap, so that one series can be work for minutes.
+    #[inline]
+    fn go_on(&self, samples: usize) -> bool {
+        let worked = self.worked.get().saturating_add(samples);
+        if worked < WORK_UNCHECKED {
+            self.worked.set(worked);
+            return true;
+        }
+        self.worked.set(0);
+        self.cancel.check().is_ok()
+    }
 }
 
 /// The batched form of a [`RangeFn`] in [`RangeMode::Plain`] without start timestamps: sets the steps that have a

@@ -51,6 +51,9 @@ pub(super) fn sorted(w: &Windows<'_>, out: &mut StepVector, f: impl Fn(&[f64]) -
     let mut order: Vec<f64> = Vec::new();
     let (mut from, mut to) = (0, 0);
     for (i, lo, hi) in w.cuts.occupied() {
+        if !w.go_on(hi - lo) {
+            return;
+        }
         let changed = (lo - from) + (hi - to);
         // Every change moves half of the values on average, sorting moves each of them some times.
         if lo >= to || changed > 8 {

@@ -312,7 +312,8 @@ proptest! {
         let (ends, grid) = (first_start + range, StepGrid::range(at, at + last, step));
         let mut cuts = Cuts::new(&StepGrid::range(ends, ends + last, step), range, steps);
         cuts.fit(&buf.ts);
-        let all = Windows { cuts: &cuts, vs: &buf.vs, grid: &grid };
+        let never = crate::promql::CancelToken::new();
+        let all = Windows::new(&cuts, &buf.vs, &grid, &never);
         for function in table::FUNCTIONS {
             let Kind::Range { f, batch: Some(batch), .. } = function.kind else { continue };
             let args = vec![arg; function.args.len() - 1];

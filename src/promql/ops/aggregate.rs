@@ -42,6 +42,7 @@ pub(super) fn stream(
     })?;
     let mut row = StepVector::empty(grid.len());
     for (g, labels) in groups.labels.iter().enumerate() {
+        eval.budget.work(grid.len())?;
         row.reset();
         cells.finish(g, &mut row);
         if row.any() {

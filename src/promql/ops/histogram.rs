@@ -87,6 +87,7 @@ impl<'a, 'e> Histograms<'a, 'e> {
             row.reset();
             for step in 0..steps {
                 self.eval.budget.tick()?;
+                self.eval.budget.work(group.buckets.len())?;
                 buckets.clear();
                 for (upper, i) in &group.buckets {
                     if let Some(count) = self.block.float(*i, step) {
@@ -102,7 +103,9 @@ impl<'a, 'e> Histograms<'a, 'e> {
                 }
             }
             if row.any() {
-                sink(&labels(group), true, &mut row)?;
+                let labels = labels(group);
+                self.eval.budget.take_growth(&labels, &group.labels)?;
+                sink(&labels, true, &mut row)?;
             }
         }
         Ok(())

@@ -42,7 +42,7 @@ pub(super) fn stream(eval: &Eval<'_>, node: &InfoNode, grid: &StepGrid, sink: Si
     for (i, series) in info.iter().enumerate() {
         by_key.entry(series.labels.keep(&IDENTIFYING)).or_default().push(i);
     }
-    let mut join = Join { node, info: &info, index: FxHashMap::default(), out: Vec::new(), steps: grid.len() };
+    let mut join = Join { eval, node, info: &info, index: FxHashMap::default(), out: Vec::new(), steps: grid.len() };
     for i in 0..base.len() {
         eval.budget.tick()?;
         let Some(head) = base.heads.get(i) else { continue };
@@ -53,6 +53,7 @@ pub(super) fn stream(eval: &Eval<'_>, node: &InfoNode, grid: &StepGrid, sink: Si
         let candidates = key(&base, i).and_then(|k| by_key.get(&k)).map_or(&[][..], Vec::as_slice);
         join.series(&base, i, candidates)?;
     }
+    eval.budget.give_back(join.out.len().saturating_mul(grid.len()));
     for (labels, dropped, mut row) in join.out {
         sink(&labels, dropped, &mut row)?;
     }
@@ -87,6 +88,8 @@ fn fetch(
         if buf.hists.iter().any(|(_, h)| !is_stale(h.sum)) {
             return Err(EvalError::execution("info sample should be float"));
         }
+        // Held for every series, however few samples it has.
+        eval.budget.take(grid.len())?;
         let mut times = StepVector::empty(grid.len());
         for step in 0..grid.len() {
             let t = reading.time(if reading.len() == 1 { 0 } else { step });
@@ -106,7 +109,8 @@ fn fetch(
     Ok(out)
 }
 
-struct Join<'a> {
+struct Join<'a, 'e> {
+    eval: &'a Eval<'e>,
     node: &'a InfoNode,
     info: &'a [InfoSeries],
     index: FxHashMap<Labels, usize>,
@@ -114,12 +118,13 @@ struct Join<'a> {
     steps: usize,
 }
 
-impl Join<'_> {
+impl Join<'_, '_> {
     /// Enriches one base series, step by step: which info series are current may change over time.
     fn series(&mut self, base: &Block, i: usize, candidates: &[usize]) -> Result<(), EvalError> {
         let Some(head) = base.heads.get(i) else { return Ok(()) };
         let mut cache: FxHashMap<Vec<usize>, Option<Labels>> = FxHashMap::default();
         for step in base.occupied(i).iter() {
+            self.eval.budget.work(candidates.len() + 1)?;
             let chosen = self.current(candidates, step)?;
             let labels = match cache.get(&chosen) {
                 Some(labels) => labels.clone(),
@@ -181,7 +186,9 @@ impl Join<'_> {
                 builder.set(name, value);
             }
         }
-        Ok(Some(builder.build()))
+        let made = builder.build();
+        self.eval.budget.take_growth(&made, base)?;
+        Ok(Some(made))
     }
 
     /// Puts the sample at a step (or all) of a base series into the result of these labels.
@@ -195,6 +202,7 @@ impl Join<'_> {
     ) -> Result<(), EvalError> {
         let at = *self.index.entry(labels.clone()).or_insert(self.out.len());
         if at == self.out.len() {
+            self.eval.budget.take(self.steps)?;
             self.out.push((labels, dropped, StepVector::empty(self.steps)));
         }
         let Some((_, _, row)) = self.out.get_mut(at) else { return Ok(()) };

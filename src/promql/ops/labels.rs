@@ -22,7 +22,7 @@ pub(super) fn merge_dropped(eval: &Eval<'_>, input: NodeId, grid: &StepGrid, sin
         let labels = if dropped { names::without_reserved(labels, eval.type_and_unit()) } else { labels.clone() };
         merger.put(labels, false, row)
     })?;
-    replay(&merger.block, sink)
+    replay(eval, &merger.block, sink)
 }
 
 /// Series by label set.
@@ -66,17 +66,21 @@ pub(super) fn replace(
     sink: Sink<'_>,
 ) -> Result<(), EvalError> {
     relabel(eval, input, rule.dst, grid, sink, |labels| {
-        let captures = rule.regex.captures(labels.value(rule.src))?;
+        let Some(captures) = rule.regex.captures(labels.value(rule.src)) else { return Ok(None) };
         let mut value = String::new();
-        expand(rule.replacement, &captures, &mut value);
-        Some(value)
+        expand(rule.replacement, &captures, eval.budget.room_for_bytes(), &mut value)?;
+        Ok(Some(value))
     })
 }
 
-/// Expands `$1`, `${1}`, `$name` as Go's `Regexp.Expand`: a name is the longest run of letters, digits and `_`.
-fn expand(template: &str, captures: &regex::Captures<'_>, out: &mut String) {
+/// Expands `$1`, `${1}`, `$name` as Go's `Regexp.Expand`: a name is the longest run of letters, digits and `_`. Fails
+/// when it becomes longer than `room`.
+fn expand(template: &str, captures: &regex::Captures<'_>, room: usize, out: &mut String) -> Result<(), EvalError> {
     let mut rest = template;
     while let Some(i) = rest.find('$') {
+        if out.len() > room {
+            return Err(EvalError::TooManySamples);
+        }
         let (text, tail) = rest.split_at(i);
         out.push_str(text);
         let after = tail.get(1..).unwrap_or_default();
@@ -109,6 +113,7 @@ fn expand(template: &str, captures: &regex::Captures<'_>, out: &mut String) {
         rest = remaining;
     }
     out.push_str(rest);
+    Ok(())
 }
 
 /// `label_join`
@@ -123,7 +128,11 @@ pub(super) fn join(
 ) -> Result<(), EvalError> {
     relabel(eval, input, dst, grid, sink, |labels| {
         let values: Vec<&str> = sources.iter().map(|s| labels.value(s)).collect();
-        Some(values.join(separator))
+        let length = values.iter().fold(0, |sum: usize, v| sum.saturating_add(v.len()).saturating_add(separator.len()));
+        if length.saturating_sub(separator.len()) > eval.budget.room_for_bytes() {
+            return Err(EvalError::TooManySamples);
+        }
+        Ok(Some(values.join(separator)))
     })
 }
 
@@ -135,7 +144,7 @@ fn relabel(
     dst: &str,
     grid: &StepGrid,
     sink: Sink<'_>,
-    value: impl Fn(&Labels) -> Option<String>,
+    value: impl Fn(&Labels) -> Result<Option<String>, EvalError>,
 ) -> Result<(), EvalError> {
     let mut merger = Merger::new(eval, grid.len());
     eval.stream(input, grid, &mut |labels, mut dropped, row| {
@@ -144,17 +153,20 @@ fn relabel(
         if !eval.delayed() {
             dropped = false;
         }
-        if let Some(v) = value(&visible) {
+        // One label may be long, and matching it too.
+        eval.budget.check()?;
+        if let Some(v) = value(&visible)? {
             let mut builder = result.to_builder();
             builder.set(dst, v);
             result = builder.build();
+            eval.budget.take_growth(&result, labels)?;
             if dst == METRIC_NAME {
                 dropped = false;
             }
         }
         merger.put(result, dropped, row)
     })?;
-    replay(&merger.block, sink)
+    replay(eval, &merger.block, sink)
 }
 
 /// `sort` and `sort_desc`: floats by value, NaN last. In a range query the order cannot show.
@@ -184,7 +196,7 @@ pub(super) fn sort(
         _ if descending => b.1.total_cmp(&a.1),
         _ => a.1.total_cmp(&b.1),
     });
-    emit(&block, order.into_iter().map(|(i, _)| i), sink)
+    emit(eval, &block, order.into_iter().map(|(i, _)| i), sink)
 }
 
 /// `sort_by_label` and `sort_by_label_desc`: natural order of the labels named, then order of the whole set.
@@ -213,12 +225,13 @@ pub(super) fn sort_by_label(
         };
         if descending { ascending.reverse() } else { ascending }
     });
-    emit(&block, order.into_iter(), sink)
+    emit(eval, &block, order.into_iter(), sink)
 }
 
-fn emit(block: &Block, order: impl Iterator<Item = usize>, sink: Sink<'_>) -> Result<(), EvalError> {
+fn emit(eval: &Eval<'_>, block: &Block, order: impl Iterator<Item = usize>, sink: Sink<'_>) -> Result<(), EvalError> {
     let mut row = StepVector::empty(block.steps());
     for i in order {
+        eval.budget.work(block.steps())?;
         if let Some(head) = block.heads.get(i) {
             block.copy_row(i, &mut row);
             sink(&head.labels, head.dropped, &mut row)?;

@@ -63,7 +63,7 @@ pub(super) fn stream(
         join.fill_many_side(v, &seen)?;
     }
     join.last_notes.into_values().flatten().for_each(|n| eval.note(n, form.span));
-    replay(&join.results.block, sink)
+    replay(eval, &join.results.block, sink)
 }
 
 /// One side of a pair.
@@ -229,7 +229,8 @@ impl<'a> Join<'a, '_> {
             }
             matched.or(steps);
         }
-        let (labels, dropped) = self.result_labels(g, many, one);
+        let (labels, dropped) = self.result_labels(g, many, one)?;
+        self.eval.budget.work(steps.len())?;
         let (left, right) = if self.swapped { (one, many) } else { (many, one) };
         self.combine(left, right, steps);
         self.results.put(labels, dropped, steps, &self.scratch, self.form.m.many != Many::None)
@@ -281,7 +282,7 @@ impl<'a> Join<'a, '_> {
     }
 
     /// The labels of a result, and whether its name is dropped.
-    fn result_labels(&self, g: usize, many: Side<'a>, one: Side<'a>) -> (Labels, bool) {
+    fn result_labels(&self, g: usize, many: Side<'a>, one: Side<'a>) -> Result<(Labels, bool), EvalError> {
         let group = || self.groups.labels.get(g).cloned().unwrap_or_default();
         let of = |side: Side<'a>| match side {
             Side::Row(block, i) => match block.heads.get(i) {
@@ -303,7 +304,7 @@ impl<'a> Join<'a, '_> {
         };
         let kept = labels.filter(keep);
         if m.include.is_empty() {
-            return (kept, dropped);
+            return Ok((kept, dropped));
         }
         let (source, _) = of(one);
         let mut builder: LabelsBuilder = kept.to_builder();
@@ -313,7 +314,10 @@ impl<'a> Join<'a, '_> {
                 None => builder.remove(name),
             };
         }
-        (builder.build(), dropped)
+        let made = builder.build();
+        // One long label may be copied to many series.
+        self.eval.budget.take_growth(&made, &kept)?;
+        Ok((made, dropped))
     }
 }
 

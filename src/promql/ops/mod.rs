@@ -336,9 +336,10 @@ fn repeat(row: &StepVector, wide: &mut StepVector) {
 }
 
 /// Streams the rows of a block.
-fn replay(block: &Block, sink: Sink<'_>) -> Result<(), EvalError> {
+fn replay(eval: &Eval<'_>, block: &Block, sink: Sink<'_>) -> Result<(), EvalError> {
     let mut row = StepVector::empty(block.steps());
     for (i, head) in block.heads.iter().enumerate() {
+        eval.budget.work(block.steps())?;
         block.copy_row(i, &mut row);
         sink(&head.labels, head.dropped, &mut row)?;
     }

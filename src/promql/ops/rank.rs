@@ -114,6 +114,7 @@ impl Rank<'_, '_> {
         for step in 0..self.grid.len() {
             self.eval.budget.tick()?;
             for rows in members {
+                self.eval.budget.work(rows.len())?;
                 for i in self.chosen(rows, step) {
                     if let Some(steps) = picked.get_mut(i) {
                         steps.push(step);
@@ -211,7 +212,7 @@ impl Rank<'_, '_> {
         for (labels, rows) in groups.labels.iter().zip(members) {
             row.reset();
             for first in (0..self.grid.len()).step_by(STEPS_AT_ONCE) {
-                self.eval.env.cancel.check()?;
+                self.eval.budget.work(rows.len().saturating_mul(STEPS_AT_ONCE))?;
                 self.gather(rows, first, &mut columns);
                 for (step, values) in (first..).zip(&mut columns).filter(|(_, values)| !values.is_empty()) {
                     row.set(step, func::quantile(self.column.at(step), values));
@@ -266,6 +267,7 @@ pub(super) fn count_values(
             labels.filter(|n| kept(n) && n != label && !(nameless && names::is_reserved(n, eval.type_and_unit())));
         let mut last: Option<(String, usize)> = None;
         for i in row.presence().iter() {
+            eval.budget.tick()?;
             let mut text = String::new();
             match (row.float(i), row.histogram(i)) {
                 (Some(v), _) => push_float_f(&mut text, v),
@@ -283,6 +285,7 @@ pub(super) fn count_values(
                     let at = *rows.entry(result.clone()).or_insert(out.len());
                     if at == out.len() {
                         eval.budget.take(grid.len())?;
+                        eval.budget.take_growth(&result, labels)?;
                         out.push((result, StepVector::empty(grid.len())));
                     }
                     last = Some((text, at));

@@ -202,6 +202,7 @@ fn smoothed(eval: &Eval<'_>, s: &SelectorNode, reading: &StepGrid, sink: Sink<'_
         reader::read(eval, s, &**series, (mint, maxt), false, &mut buf)?;
         row.reset();
         for (i, t) in reading.times().enumerate() {
+            eval.budget.work(buf.len())?;
             smooth_at(eval, s, series.labels(), &buf, t, |value| match value {
                 Value::Float(v) => row.set(i, v),
                 Value::Histogram(h) => row.set_histogram(i, h),

@@ -26,7 +26,7 @@ pub(super) fn stream(
             let g = presence.groups.of(&head.labels, nameless(head.dropped));
             presence.add(g, &block.occupied(i));
         }
-        replay(&block, sink)?;
+        replay(eval, &block, sink)?;
         return eval.stream(right, grid, &mut |labels, dropped, row| {
             if let Some(taken) = presence.find(labels, nameless(dropped)) {
                 let mut keep = Bitmap::ones(grid.len());

@@ -28,6 +28,7 @@ pub(super) fn each_series(
     // Prometheus holds what the expression gives for all series before the first window is looked at.
     let (mut buf, mut held) = (SampleBuf::default(), 0usize);
     eval.stream(inner, &grid, &mut |labels, dropped, row| {
+        eval.budget.work(grid.len())?;
         samples(row, &grid, &mut buf);
         held = held.saturating_add(buf.len());
         eval.budget.allow(held)?;

@@ -121,7 +121,7 @@ impl<'e> Run<'e> {
         let labels = &self.eval.visible(labels, dropped);
         let plain = frame.mode == RangeMode::Plain && buf.hists.is_empty() && buf.float_st.is_empty();
         match self.batch.filter(|_| plain) {
-            Some(batch) => self.all_at_once(batch, frame, labels, buf, row),
+            Some(batch) => self.all_at_once(batch, frame, labels, buf, row)?,
             None => self.one_by_one(frame, labels, buf, row)?,
         }
         if row.present.any() {
@@ -137,14 +137,16 @@ impl<'e> Run<'e> {
         labels: &Labels,
         buf: &SampleBuf,
         row: &mut StepVector,
-    ) {
+    ) -> Result<(), EvalError> {
         let Place { call, span, grid, .. } = self.place;
         let cuts = self.cuts.get_or_insert_with(|| func::Cuts::new(&frame.ends, frame.range, grid.len()));
         cuts.fit(&buf.ts);
-        let windows = func::Windows { cuts, vs: &buf.vs, grid };
+        let windows = func::Windows::new(cuts, &buf.vs, grid, &self.eval.env.cancel);
         let mut notes = self.eval.notes.borrow_mut();
         let mut ctx = FnCtx { notes: &mut notes, labels, call: span, args: &call.spans };
         batch(&windows, &self.args, &mut ctx, row);
+        // One that was stopped has no result.
+        self.eval.budget.check()
     }
 
     fn one_by_one(
@@ -159,6 +161,7 @@ impl<'e> Run<'e> {
         let mut notes = self.eval.notes.borrow_mut();
         for (i, t) in grid.times().enumerate() {
             let Some(window) = windows.at(i, t) else { continue };
+            self.eval.budget.work(window.ts.len() + window.hists.len())?;
             for (slot, column) in self.args.iter_mut().zip(columns) {
                 *slot = column.at(i);
             }

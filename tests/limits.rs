@@ -1,0 +1,43 @@
+//! docs/limits.md names the limits that are in force.
+
+use watchbell::ingest::scrape::settings::{MOST_BODY, MOST_SAMPLES};
+use watchbell::promql::MAX_QUERY_LEN;
+use watchbell::server::QueryOptions;
+use watchbell::server::connections::{ConnectionLimits, LONGEST_HEAD};
+use watchbell::server::http::MAX_BODY;
+use watchbell::template;
+
+fn bytes(n: u64) -> String {
+    if n.is_multiple_of(1 << 20) { format!("{} MiB", n >> 20) } else { format!("{} KiB", n >> 10) }
+}
+
+#[test]
+fn the_documented_limits_are_those_in_force() {
+    let text = include_str!("../docs/limits.md");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|l| l.starts_with("| ") && !l.contains("default"))
+        .map(|l| l.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let connections = ConnectionLimits::default();
+    let queries = QueryOptions::default();
+    let templates = template::Limits::default();
+    let want = [
+        format!("{}, and a quarter of the file descriptors", connections.most),
+        watchbell::model::duration::format(connections.read_timeout.as_millis() as i64),
+        watchbell::model::duration::format(connections.head_timeout.as_millis() as i64),
+        bytes(LONGEST_HEAD as u64),
+        bytes(MAX_BODY as u64),
+        bytes(MOST_BODY),
+        MOST_SAMPLES.to_string(),
+        queries.max_samples.to_string(),
+        watchbell::model::duration::format(queries.timeout),
+        bytes(MAX_QUERY_LEN as u64),
+        bytes(templates.output as u64),
+        bytes(templates.work as u64),
+        templates.steps.to_string(),
+    ];
+    let documented: Vec<&str> = rows.iter().filter_map(|row| row.get(1).copied()).collect();
+    assert_eq!(documented, want);
+    assert_eq!(templates.text, templates.output);
+}
