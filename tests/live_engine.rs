@@ -99,7 +99,7 @@ fn a_stopped_engine_goes_on_where_it_ended() {
     stage.set("Down", &[]);
     assert_eq!(next(&shown, Outcome::Delivered), "-a-b");
     live.stop(GRACE);
-    assert_eq!(live.failed_writes(), 0);
+    assert_eq!(live.store().failed_writes(), 0);
 }
 
 #[test]
@@ -273,10 +273,13 @@ fn who_asks_for_something_learns_that_it_was_not_stored_and_pages_go_out_all_the
     assert!(matches!(refused, Err(LiveSilenceError::Failed(LiveError::NotStored(_)))), "{refused:?}");
     let refused = runtime.block_on(live.receive_alerts(vec![]));
     assert!(matches!(refused, Err(LiveError::NotStored(_))), "what came before is not stored: {refused:?}");
+    let trouble = live.store().trouble().unwrap();
+    assert!(trouble.contains("no space left on device") && live.store().unstored() > 0, "{trouble}");
     store.has_room.store(true, Ordering::SeqCst);
     runtime.block_on(live.set_silence(new("c"))).unwrap();
     let silences = store.load().unwrap().read::<serde_json::Value>(Table::Silence);
     assert_eq!(silences.len(), 2, "what was not stored is stored with what follows");
-    assert!(live.failed_writes() > 0);
+    assert!(live.store().failed_writes() > 0);
+    assert_eq!((live.store().trouble(), live.store().unstored()), (None, 0), "the trouble is over");
     live.stop(GRACE);
 }

@@ -16,6 +16,7 @@ mod deploy;
 mod docs;
 mod fault_simulator;
 mod fmt;
+mod full_disk;
 mod kill_restart;
 mod large_answers;
 mod limits;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::model::duration;
 use crate::net::descriptors;
 use crate::server::{ConnectionLimits, QueryOptions};
+use crate::service::owner;
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
 
 use super::log::{self, LogFormat, LogLevel};
@@ -106,6 +107,7 @@ impl Run {
     /// Runs until it is told to end.
     pub fn execute(&self) -> ExitCode {
         log::init(self.log_format, self.log_level);
+        owner::keep_new_files_to_owner();
         // Before anything is opened: what may be open decides how much of it clients and scrapes get.
         tracing::debug!(descriptors = descriptors::limit(), "descriptors");
         let options = match self.options() {

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -21,8 +20,9 @@ use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
 
 use super::drive::{Hands, Turned, turn};
+use super::keeper::{Keeper, StoreView};
 use super::pool::Pool;
-use super::{Backlog, Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket};
+use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket};
 
 /// Most deliveries under way to one integration.
 const DELIVERIES_AT_ONCE: usize = 16;
@@ -94,7 +94,7 @@ pub struct Live {
     engine: Arc<Mutex<Engine>>,
     clock: Arc<dyn Clock>,
     commands: mpsc::Sender<Command>,
-    failed_writes: Arc<AtomicU64>,
+    store: StoreView,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
@@ -109,11 +109,11 @@ impl Live {
         let engine = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();
-        let failed_writes = Arc::new(AtomicU64::new(0));
+        let keeper = Keeper::new(parts.store.clone());
+        let store = keeper.view();
         let hands = LiveHands {
             pool: Pool::new(parts.workers),
-            unstored: Backlog::default(),
-            failed_writes: failed_writes.clone(),
+            keeper,
             evaluating: 0,
             delivering: 0,
             stopping: false,
@@ -125,7 +125,7 @@ impl Live {
         let mut driver = Driver { engine: engine.clone(), clock: clock.clone(), inbox, hands, deadline: None };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || driver.run());
         let thread = thread.map_err(|e| StateError::Store(format!("cannot start the engine's thread: {e}")))?;
-        Ok(Live { engine, clock, commands, failed_writes, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Live { engine, clock, commands, store, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Looks at the engine. Keep it short: evaluation results wait meanwhile.
@@ -138,9 +138,9 @@ impl Live {
         self.clock.now()
     }
 
-    /// How many batches could not be written to the store when they should have been.
-    pub fn failed_writes(&self) -> u64 {
-        self.failed_writes.load(Ordering::Relaxed)
+    /// How the store takes what it is given.
+    pub fn store(&self) -> &StoreView {
+        &self.store
     }
 
     /// Takes in posted alerts; returns when they are stored.
@@ -247,8 +247,7 @@ impl Driver {
                 break;
             }
         }
-        // What could not be stored has one more chance; the failure is told there.
-        let _ = self.hands.persist(Batch::default());
+        self.hands.keeper.finish();
     }
 
     fn sleep(&self) -> Duration {
@@ -311,8 +310,7 @@ struct LiveHands {
     parts: Parts,
     pool: Pool,
     commands: mpsc::Sender<Command>,
-    unstored: Backlog,
-    failed_writes: Arc<AtomicU64>,
+    keeper: Keeper,
     evaluating: usize,
     delivering: usize,
     stopping: bool,
@@ -350,12 +348,7 @@ impl LiveHands {
 
 impl Hands for LiveHands {
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
-        let stored = self.unstored.write(&*self.parts.store, batch);
-        if let Err(e) = &stored {
-            self.failed_writes.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(error = %e, records = self.unstored.len(), "state was not stored");
-        }
-        stored
+        self.keeper.persist(batch)
     }
 
     fn append(&mut self, samples: Vec<RuleSample>) {

@@ -13,6 +13,7 @@ mod core;
 mod deadlines;
 pub mod drive;
 mod external;
+mod keeper;
 mod leap;
 pub mod live;
 mod outbox;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub use self::core::{Counters, Engine};
 pub use backlog::Backlog;
 pub use external::OutgoingAlert;
+pub use keeper::StoreView;
 pub use outbox::OwedView;
 pub use view::{AlertGroupView, GroupView, RoutedAlertView};
 

@@ -16,7 +16,7 @@ pub async fn healthy() -> &'static str {
 
 /// `GET /-/ready`: the server listens only when it is. It is not when what it takes in does not last.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    match app.storage.trouble() {
+    match app.engine.store().trouble().or_else(|| app.storage.trouble().map(|t| t.to_string())) {
         None => "Watchbell is Ready.\n".into_response(),
         Some(trouble) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("Watchbell is not ready: {trouble}\n")).into_response()

@@ -70,6 +70,7 @@ impl Collect for AppMetrics {
         config(&app, out);
         groups(&app, out);
         counters(&app, out);
+        state(&app, out);
         alerts(&app, out);
         storage(&app, out);
         scrapes(&app, out);
@@ -175,13 +176,38 @@ fn counters(app: &App, out: &mut Exposition) {
         ("watchbell_rule_samples_total", "The total number of samples written by rules.", c.samples),
         ("watchbell_alerts_received_total", "The total number of received alerts.", c.alerts_received),
         ("watchbell_alerts_invalid_total", "The total number of received alerts that were invalid.", c.alerts_invalid),
-        (
-            "watchbell_state_write_failures_total",
-            "Batches of state that could not be stored in time.",
-            app.engine.failed_writes(),
-        ),
     ] {
         out.single(name, Kind::Counter, help, value as f64);
+    }
+}
+
+fn state(app: &App, out: &mut Exposition) {
+    let (view, health) = (app.engine.store(), app.engine.store().health());
+    let help = "Batches of state that could not be stored in time.";
+    out.single("watchbell_state_write_failures_total", Kind::Counter, help, view.failed_writes() as f64);
+    let truth = |is: bool| f64::from(u8::from(is));
+    let unreadable = health.unreadable.load(std::sync::atomic::Ordering::Relaxed);
+    for (name, help, value) in [
+        ("watchbell_state_store_healthy", "Whether state is being stored.", truth(view.trouble().is_none())),
+        ("watchbell_state_unstored_records", "Records that wait to be stored.", view.unstored() as f64),
+        (
+            "watchbell_state_rescue_copy_healthy",
+            "Whether the rescue copy of state is being written.",
+            truth(health.rescue_failure.is_none()),
+        ),
+        (
+            "watchbell_state_damaged_stores",
+            "Damaged state stores that were set aside and still lie in the data directory.",
+            health.set_aside as f64,
+        ),
+        (
+            "watchbell_state_rescued_records",
+            "Records that the rescue copy gave back since the process started.",
+            health.rescued as f64,
+        ),
+        ("watchbell_state_unreadable_records", "Records that did not decode and are left out.", unreadable as f64),
+    ] {
+        out.single(name, Kind::Gauge, help, value);
     }
 }
 

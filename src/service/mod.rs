@@ -7,6 +7,7 @@ mod alertmanagers;
 mod clock_watch;
 mod courier;
 mod options;
+pub mod owner;
 pub mod packs;
 mod prepare;
 pub mod renderer;

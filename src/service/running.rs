@@ -34,6 +34,7 @@ use super::alertmanagers;
 use super::clock_watch::{self, ClockSteps};
 use super::courier::ConfiguredCourier;
 use super::options::ServiceOptions;
+use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
 use super::send_metrics::{ReceiveMetrics, SendMetrics};
@@ -90,6 +91,8 @@ impl Parts {
     /// # Errors
     /// It cannot be opened.
     pub fn open(dir: &Path, retention: i64) -> Result<Parts, ServiceError> {
+        let dirs = ["tsdb", "state", "state.rescue"].map(|name| dir.join(name));
+        owner::claim(dir, &dirs)?;
         let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention })?;
         for damage in recovery.damages.iter().take(MAX_DAMAGES_TOLD) {
             tracing::error!(damage = %damage, "storage is damaged; everything else is kept");

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,8 @@ use super::{Batch, SCHEMA_VERSION, Snapshot, StateError, StateStore, StoreHealth
 const DATABASE: &str = "state";
 const RESCUE: &str = "state.rescue";
 const SET_ASIDE: &str = "state.damaged-";
+/// What is wrong with a database without files.
+const GONE: &str = "its files are gone";
 /// How many damaged databases are kept for those who want to look.
 const KEPT_ASIDE: usize = 3;
 /// The pauses between two attempts to use a disk that failed: they double up to the longest.
@@ -53,6 +56,8 @@ struct Opened {
     version: u64,
     rescue: Rescue,
     export: Option<Exporting>,
+    // Which file the database is.
+    file: Option<(u64, u64)>,
     // What was read when it was opened, for whoever asks first.
     loaded: Option<Snapshot>,
     // After how long the rescue copy is written again when that failed.
@@ -65,6 +70,14 @@ struct Failing {
     pause: Pause,
     // What the rescue copy holds, where the disk was full at the start.
     loaded: Option<Snapshot>,
+    // What the database held when its files were taken away, and the number of its last batch.
+    kept: Option<(Snapshot, u64)>,
+}
+
+impl Failing {
+    fn new(reason: String) -> Self {
+        Failing { reason, pause: Pause::none(), loaded: None, kept: None }
+    }
 }
 
 /// A snapshot of the rescue copy that is being written beside the batches.
@@ -107,43 +120,67 @@ impl DiskStore {
     pub fn open(dir: &Path) -> Result<Self, StateError> {
         let health = Arc::new(Mutex::new(StoreHealth::default()));
         let recovery = Recovery { dir, health: &health };
-        let state = match recovery.open() {
+        let state = match recovery.open(None) {
             Ok(opened) => State::Open(opened),
             Err(Fault::Full(reason)) => match Copy::load(&dir.join(RESCUE)) {
                 Ok(Some(copy)) if copy.newer.is_none() => {
                     tracing::error!(error = %reason, "the disk is full; state is read from the rescue copy");
-                    State::Failing(Failing { reason, pause: Pause::none(), loaded: Some(copy.records) })
+                    State::Failing(Failing { loaded: Some(copy.records), ..Failing::new(reason) })
                 }
                 _ => return Err(named(dir, &Fault::Full(reason))),
             },
             Err(Fault::Newer(found)) => return Err(StateError::Newer { found }),
             Err(fault) => return Err(named(dir, &fault)),
         };
-        health.lock().set_aside = set_aside(dir).len();
+        if let State::Failing(failing) = &state {
+            health.lock().failure = Some(failing.reason.clone());
+        }
         Ok(DiskStore { dir: dir.to_owned(), state: Mutex::new(state), health })
     }
 
     /// Gives up the database for a while.
     fn fail(&self, state: &mut State, fault: &Fault) -> StateError {
-        let failing = Failing { reason: fault.to_string(), pause: Pause::none(), loaded: None };
-        let before = std::mem::replace(state, State::Failing(failing));
-        if let State::Open(opened) = before {
+        let failing = Failing::new(fault.to_string());
+        self.health.lock().failure = Some(fault.to_string());
+        if let State::Open(opened) = std::mem::replace(state, State::Failing(failing)) {
             opened.abandon();
         }
         StateError::Store(fault.to_string())
     }
 
+    /// Files that somebody took away would go on to be written, and be gone with the process.
+    fn look_for_files(&self, state: &mut State) {
+        let State::Open(opened) = state else { return };
+        if !self.dir.join(RESCUE).is_dir() {
+            opened.rescue.lose_log();
+        }
+        if opened.file == identity(&self.dir) {
+            return;
+        }
+        let kept = opened.read().ok().map(|records| (records, opened.version));
+        self.fail(state, &Fault::Damaged(GONE.into()));
+        if let State::Failing(failing) = state {
+            failing.kept = kept;
+        }
+    }
+
     /// The open database; opens it again when it is time to.
     fn opened<'a>(&self, state: &'a mut State) -> Result<&'a mut Opened, StateError> {
+        self.look_for_files(state);
         if let State::Failing(failing) = state {
             if !failing.pause.is_over() {
                 return Err(StateError::Store(failing.reason.clone()));
             }
             let again = probe(&self.dir).map_err(Fault::from);
-            match again.and_then(|()| Recovery { dir: &self.dir, health: &self.health }.open()) {
-                Ok(opened) => *state = State::Open(opened),
+            let recovery = Recovery { dir: &self.dir, health: &self.health };
+            match again.and_then(|()| recovery.open(failing.kept.as_ref())) {
+                Ok(opened) => {
+                    self.health.lock().failure = None;
+                    *state = State::Open(opened);
+                }
                 Err(fault) => {
                     failing.reason = fault.to_string();
+                    self.health.lock().failure = Some(fault.to_string());
                     return Err(fault.into());
                 }
             }
@@ -157,6 +194,12 @@ impl DiskStore {
 
 fn named(dir: &Path, fault: &Fault) -> StateError {
     StateError::Store(format!("{}: {fault}", dir.join(DATABASE).display()))
+}
+
+/// Which file the database is: device and number.
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(dir.join(DATABASE).join("db")).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether the disk takes bytes and keeps them.
@@ -208,8 +251,8 @@ impl StateStore for DiskStore {
 
 impl Drop for DiskStore {
     fn drop(&mut self) {
-        let failing = Failing { reason: String::new(), pause: Pause::none(), loaded: None };
-        if let State::Open(mut opened) = std::mem::replace(self.state.get_mut(), State::Failing(failing)) {
+        let closed = State::Failing(Failing::new("it is closed".into()));
+        if let State::Open(mut opened) = std::mem::replace(self.state.get_mut(), closed) {
             // Whoever ends in order has settled; what fails here is what a crash would have left, too.
             let _ = opened.settle(&self.health);
             opened.close();
@@ -383,7 +426,8 @@ struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    fn open(&self) -> Result<Box<Opened>, Fault> {
+    /// `kept` is what somebody knows who had the store open.
+    fn open(&self, kept: Option<&(Snapshot, u64)>) -> Result<Box<Opened>, Fault> {
         let (path, rescue) = (self.dir.join(DATABASE), self.dir.join(RESCUE));
         let existed = path.join("db").exists();
         let (database, mut found) = match SledStore::open(&path) {
@@ -399,7 +443,12 @@ impl Recovery<'_> {
             tracing::warn!(error = %why, "the rescue copy of state is damaged; it is written anew");
         }
         let before = found.records.clone();
-        let mut verdict = judge(&mut found, copy.as_mut());
+        let mut verdict = match kept {
+            Some((records, version)) => {
+                Verdict { records: records.clone(), version: *version, damage: Some(GONE.into()), copied: false }
+            }
+            None => judge(&mut found, copy.as_mut()),
+        };
         self.migrate(&mut verdict);
         // The copy comes first: until it is whole, nothing that can still be read is moved.
         let whole = copy.as_ref().filter(|_| verdict.copied);
@@ -425,6 +474,7 @@ impl Recovery<'_> {
             version: verdict.version,
             rescue,
             export: None,
+            file: identity(self.dir),
             loaded: Some(verdict.records),
             rescue_pause: Pause::none(),
         }))
@@ -452,7 +502,7 @@ impl Recovery<'_> {
         if let Some(database) = database {
             database.close();
         }
-        let why = if existed { why } else { "its files are gone" };
+        let why = if existed { why } else { GONE };
         let aside = self.set_aside(path)?;
         let (database, found) = SledStore::open(path)?;
         database.replace(&found.records, &verdict.records, verdict.version)?;

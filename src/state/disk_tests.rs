@@ -59,6 +59,12 @@ fn files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
+fn files_of(dir: &Path) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    files(dir, &mut out);
+    out
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -117,8 +123,7 @@ fn damage(dice: &mut Dice, path: &Path, how: usize) -> String {
 fn no_damage_to_one_file_costs_what_was_acknowledged() {
     let whole = tempfile::tempdir().unwrap();
     let model = fill(whole.path());
-    let mut names = Vec::new();
-    files(whole.path(), &mut names);
+    let names = files_of(whole.path());
     assert!(names.len() >= 5, "{names:?}");
     let seeds: u64 = std::env::var("WATCHBELL_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
     let mut set_aside = 0;
@@ -133,4 +138,85 @@ fn no_damage_to_one_file_costs_what_was_acknowledged() {
         set_aside += usize::from(survives(dir.path(), &model, &what));
     }
     assert!(set_aside > 0, "some damage is seen");
+}
+
+#[test]
+fn files_taken_away_while_running_are_told_and_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = fill(dir.path());
+    let store = DiskStore::open(dir.path()).unwrap();
+    let write = |key: &str| {
+        let mut batch = Batch::default();
+        batch.put(Table::Silence, key, &key, true);
+        store.apply(&batch)
+    };
+    write("before").unwrap();
+    for name in ["state", "state.rescue"] {
+        fs::remove_dir_all(dir.path().join(name)).unwrap();
+    }
+    // The database is made again within the same write: the disk takes bytes.
+    write("after").unwrap();
+    let health = store.health();
+    assert!(health.damage.is_some_and(|d| d.contains("gone")) && health.failure.is_none());
+    drop(store);
+    let again = DiskStore::open(dir.path()).unwrap();
+    let snapshot = again.load().unwrap();
+    assert_eq!((records(&snapshot), snapshot.read::<String>(Table::Silence).len()), (model, 2));
+}
+
+#[test]
+fn a_rescue_copy_taken_away_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = fill(dir.path());
+    let store = DiskStore::open(dir.path()).unwrap();
+    fs::remove_dir_all(dir.path().join("state.rescue")).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Table::RoutedAlert, "after", &"x", false);
+    model.insert(b"after".to_vec(), "x".into());
+    store.apply(&batch).unwrap();
+    store.settle().unwrap();
+    assert_eq!(store.health().rescue_failure, None);
+    drop(store);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let again = DiskStore::open(dir.path()).unwrap();
+    assert_eq!(records(&again.load().unwrap()), model);
+}
+
+#[test]
+fn a_killed_process_loses_nothing_it_was_told() {
+    let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut model = fill(dir.path());
+    let store = DiskStore::open(dir.path()).unwrap();
+    for number in 0..20 {
+        let mut batch = Batch::default();
+        batch.put(Table::RoutedAlert, "same", &number.to_string(), number % 2 == 0);
+        store.apply(&batch).unwrap();
+        copy_tree(dir.path(), &dead.path().join(number.to_string()));
+    }
+    for number in 0..20 {
+        model.insert(b"same".to_vec(), number.to_string());
+        let again = DiskStore::open(&dead.path().join(number.to_string())).unwrap();
+        assert_eq!(again.health().damage, None, "{number}");
+        assert_eq!(records(&again.load().unwrap()), model, "{number}");
+    }
+}
+
+#[test]
+fn a_long_log_is_replaced_by_a_snapshot_beside_the_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(dir.path()).unwrap();
+    let value = "v".repeat(100_000);
+    for number in 0..100 {
+        let mut batch = Batch::default();
+        batch.put(Table::RoutedAlert, format!("{}", number % 7), &format!("{number} {value}"), false);
+        store.apply(&batch).unwrap();
+    }
+    store.settle().unwrap();
+    let size: u64 = files_of(&dir.path().join("state.rescue")).iter().map(|p| fs::metadata(p).unwrap().len()).sum();
+    assert!(size < 8 << 20, "{size} bytes for 700 kB of records");
+    let before = records(&store.load().unwrap());
+    drop(store);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let again = DiskStore::open(dir.path()).unwrap();
+    assert_eq!(records(&again.load().unwrap()), before);
 }

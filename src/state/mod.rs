@@ -240,6 +240,8 @@ impl Snapshot {
 /// How a store is, beside what its batches return.
 #[derive(Clone, Debug, Default)]
 pub struct StoreHealth {
+    /// Why nothing can be stored at present.
+    pub failure: Option<String>,
     /// What was found damaged since the process started, and where it is set aside.
     pub damage: Option<String>,
     /// How many damaged databases lie in the data directory, for someone to look at and delete.

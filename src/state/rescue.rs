@@ -301,6 +301,11 @@ impl Rescue {
         self.log.is_some()
     }
 
+    /// Gives the log up: its file is gone.
+    pub(super) fn lose_log(&mut self) {
+        self.log = None;
+    }
+
     /// Whether the log has become long.
     pub(super) fn is_long(&self) -> bool {
         self.log_bytes >= self.limit
@@ -331,6 +336,7 @@ impl Rescue {
     /// Begins the log of another generation and returns where its snapshot is to be written. Batches up to `version` must
     /// be on disk in the database from which the snapshot comes.
     pub(super) fn next_generation(&mut self, version: u64) -> io::Result<Export> {
+        fs::create_dir_all(&self.dir)?;
         self.generation += 1;
         let mut frame = Vec::new();
         frames::write(&mut frame, &heading(b'L', version))?;
