@@ -1,0 +1,440 @@
+//! What must hold, and the model it is judged by. The model knows the configuration, what is true, what sources said and
+//! what receivers heard; it knows nothing of how the engine comes to its decisions. Times are of the model's own clock,
+//! which nobody sets, but where a wall clock is meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use watchbell::alerting::RuleSpec;
+use watchbell::model::Labels;
+use watchbell::notify::{IntegrationId, Notification};
+
+use super::HEARTBEAT;
+use super::scenario::{Fault, INSTANCES, KNOWN, M, PosterShape, S, Scenario, Shape, alert_labels};
+
+/// Where an alert comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Rule(usize, usize),
+    Poster(usize),
+}
+
+/// What the model knows of an alert.
+pub struct Known {
+    pub labels: Labels,
+    pub origin: Origin,
+    pub team: usize,
+    severity: &'static str,
+    instance: &'static str,
+    /// Whether its source, when it last spoke, said that it is over, or ceased to be a source.
+    is_over: bool,
+    /// The clock leapt since its poster last began: its end, a time of the wall clock, may be far ahead.
+    leapt: bool,
+    /// When it was over for the last time.
+    over_at: Option<i64>,
+    /// Since when nothing keeps its page, or its resolve, from being told.
+    clear_to_fire: Option<i64>,
+    clear_to_end: Option<i64>,
+}
+
+/// What a receiver believes of an alert.
+#[derive(Clone, Copy, Debug)]
+struct Belief {
+    fires: bool,
+    since: i64,
+}
+
+/// The last message of a conversation: of one integration about one group.
+struct Conversation {
+    firing: BTreeSet<Labels>,
+    resolved: BTreeSet<Labels>,
+    at: i64,
+    /// By how much leaps since may have been mistaken for time that passed: a heartbeat each.
+    leapt: i64,
+    /// The engine learnt that it arrived; and that is stored.
+    acknowledged: bool,
+    stored: bool,
+}
+
+/// A silence that was accepted. It certainly mutes when who asked for it was told so.
+#[derive(Clone, Debug)]
+pub struct Quiet {
+    pub id: String,
+    pub instance: &'static str,
+    pub starts_at: i64,
+    pub ends_at: i64,
+    pub certain: bool,
+}
+
+/// What surrounds the alerts at a moment.
+pub struct Moment<'a> {
+    pub now: i64,
+    pub wall: i64,
+    pub shape: &'a Shape,
+    pub is_up: &'a dyn Fn(Origin) -> bool,
+    pub source_is_well: &'a dyn Fn(Origin) -> bool,
+    pub receiver_is_well: &'a dyn Fn(&str) -> bool,
+}
+
+pub struct Checker {
+    pub alerts: Vec<Known>,
+    beliefs: BTreeMap<(Arc<str>, Labels), Belief>,
+    conversations: BTreeMap<(IntegrationId, Arc<str>), Conversation>,
+    /// Messages under way or answered, by id.
+    sent: BTreeMap<u64, (IntegrationId, Arc<str>)>,
+    /// The messages that were attempted before.
+    attempted: BTreeSet<u64>,
+    pub silences: Vec<Quiet>,
+    posters: Vec<PosterShape>,
+    slack: i64,
+    /// A damaged store may have lost what anyone was told: from then on only that the engine runs is judged.
+    pub amnesia: bool,
+    failure: Option<String>,
+}
+
+/// A resolve timeout that nobody set.
+const RESOLVE_TIMEOUT: i64 = 5 * M;
+
+impl Checker {
+    pub fn new(scenario: &Scenario) -> Self {
+        let Scenario { mix, shape, posters, .. } = scenario;
+        let mut alerts = Vec::new();
+        let known = |labels, origin, team, severity, instance| Known {
+            labels,
+            origin,
+            team,
+            severity,
+            instance,
+            is_over: true,
+            leapt: false,
+            over_at: None,
+            clear_to_fire: None,
+            clear_to_end: None,
+        };
+        for (index, rule) in shape.rules.iter().enumerate() {
+            for (i, instance) in INSTANCES.into_iter().enumerate() {
+                let labels = alert_labels(&rule.name, instance, rule.severity, rule.team);
+                alerts.push(known(labels, Origin::Rule(index, i), rule.team, rule.severity, instance));
+            }
+        }
+        for (index, poster) in posters.iter().enumerate() {
+            alerts.push(known(poster.labels.clone(), Origin::Poster(index), poster.team, "info", "p"));
+        }
+        // Answers and evaluations take up to two seconds; a receiver that failed is asked again after up to 90 s, or when
+        // it wishes; a query that hangs does so for half a minute.
+        let slack = 3 * S
+            + if mix.latency { 4 * S } else { 0 }
+            + if mix.receiver > 0 { 4 * M } else { 0 }
+            + if mix.source > 0 { 30 * S } else { 0 };
+        Checker {
+            alerts,
+            beliefs: BTreeMap::new(),
+            conversations: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            attempted: BTreeSet::new(),
+            silences: Vec::new(),
+            posters: posters.clone(),
+            slack,
+            amnesia: false,
+            failure: None,
+        }
+    }
+
+    /// The first property that did not hold.
+    pub fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    pub fn fail(&mut self, property: &str, what: String) {
+        self.failure.get_or_insert(format!("{property}: {what}"));
+    }
+
+    fn fail_unless(&mut self, holds: bool, property: &str, what: impl FnOnce() -> String) {
+        if !holds && !self.amnesia {
+            self.fail(property, what());
+        }
+    }
+
+    fn known(&self, labels: &Labels) -> Option<&Known> {
+        self.alerts.iter().find(|a| a.labels == *labels)
+    }
+
+    fn belief(&self, receiver: &str, labels: &Labels) -> Option<Belief> {
+        self.beliefs.get(&(receiver.into(), labels.clone())).copied()
+    }
+
+    /// A rule was asked and answered. Instances of which it says nothing are over.
+    pub fn answered(&mut self, rule: &RuleSpec, up: impl Fn(Origin) -> bool, now: i64) {
+        for alert in &mut self.alerts {
+            if matches!(alert.origin, Origin::Rule(..)) && alert.labels.value("alertname") == &*rule.name {
+                alert.is_over = !up(alert.origin);
+                alert.over_at = if alert.is_over { Some(now) } else { alert.over_at };
+            }
+        }
+    }
+
+    /// An alert's source no longer speaks for it: its rule is gone, or its poster let go.
+    pub fn ended(&mut self, which: impl Fn(Origin) -> bool, now: i64) {
+        for alert in self.alerts.iter_mut().filter(|a| which(a.origin)) {
+            (alert.is_over, alert.over_at) = (true, Some(now));
+        }
+    }
+
+    /// A poster speaks for its alert again.
+    pub fn posted(&mut self, poster: usize) {
+        let posted = self.alerts.iter_mut().filter(|a| a.origin == Origin::Poster(poster));
+        posted.for_each(|a| (a.is_over, a.leapt) = (false, false));
+    }
+
+    /// Something happened after which every wait begins anew.
+    pub fn disturbed(&mut self) {
+        for alert in &mut self.alerts {
+            (alert.clear_to_fire, alert.clear_to_end) = (None, None);
+        }
+    }
+
+    /// The clock leapt. What was posted may have ended by that; every wait begins anew.
+    pub fn leapt(&mut self, now: i64) {
+        let posted = self.alerts.iter_mut().filter(|a| matches!(a.origin, Origin::Poster(_)));
+        posted.for_each(|a| (a.leapt, a.over_at) = (true, Some(now)));
+        self.conversations.values_mut().for_each(|c| c.leapt += HEARTBEAT + 5 * S);
+        self.disturbed();
+    }
+
+    /// The process died. What was under way, or not stored, may be said again.
+    pub fn crashed(&mut self) {
+        self.disturbed();
+        self.sent.clear();
+        for conversation in self.conversations.values_mut().filter(|c| !c.stored) {
+            conversation.acknowledged = false;
+        }
+        // What nobody was told is stored may be lost.
+        self.silences.retain(|s| s.certain);
+    }
+
+    /// The store has all that the engine knows.
+    pub fn stored(&mut self) {
+        self.conversations.values_mut().for_each(|c| c.stored = c.acknowledged);
+    }
+
+    /// The engine has been told what became of a message.
+    pub fn concluded(&mut self, id: u64, delivered: bool) {
+        let conversation = self.sent.remove(&id).and_then(|key| self.conversations.get_mut(&key));
+        if let Some(conversation) = conversation {
+            conversation.acknowledged = delivered;
+        }
+    }
+
+    /// A message leaves, and may arrive.
+    pub fn attempted(&mut self, n: &Notification, arrives: bool, moment: &Moment<'_>) {
+        self.nothing_muted_is_sent(n, moment);
+        self.no_resolve_before_the_source_says_so(n);
+        self.nothing_is_told_twice(n, moment);
+        let of = |resolved: bool| {
+            n.alerts.iter().filter(|a| a.is_resolved() == resolved).map(|a| a.labels.clone()).collect::<BTreeSet<_>>()
+        };
+        let key = (n.integration.clone(), n.group_key.clone());
+        if arrives {
+            for alert in &n.alerts {
+                let fires = !alert.is_resolved();
+                let belief = self.beliefs.entry((n.integration.receiver.clone(), alert.labels.clone()));
+                let belief = belief.or_insert(Belief { fires: !fires, since: moment.now });
+                if belief.fires != fires {
+                    *belief = Belief { fires, since: moment.now };
+                }
+            }
+            self.forget_unmentioned(n, &key, moment);
+            let conversation = Conversation {
+                firing: of(false),
+                resolved: of(true),
+                at: moment.now,
+                leapt: 0,
+                acknowledged: false,
+                stored: false,
+            };
+            self.conversations.insert(key.clone(), conversation);
+        } else if let Some(conversation) = self.conversations.get_mut(&key) {
+            // Who gets no answer cannot know whether it arrived, and may well say again what may have been heard.
+            conversation.acknowledged = false;
+        }
+        self.sent.insert(n.id, key);
+    }
+
+    /// What a message leaves out of what the one before it told: all of it is over when nothing fires any more; what is
+    /// muted now is left out, and told again when it no longer is.
+    fn forget_unmentioned(&mut self, n: &Notification, key: &(IntegrationId, Arc<str>), moment: &Moment<'_>) {
+        let Some(last) = self.conversations.get(key) else { return };
+        let unmentioned = last.firing.iter().filter(|l| n.alerts.iter().all(|a| a.labels != **l));
+        let forgotten = unmentioned.filter(|labels| {
+            let muted = |a: &Known| self.is_silenced(a, moment) || (moment.shape.inhibits && a.severity == "warning");
+            n.is_resolved() || self.known(labels).is_some_and(muted)
+        });
+        for labels in forgotten.cloned().collect::<Vec<_>>() {
+            let belief = Belief { fires: false, since: moment.now };
+            self.beliefs.insert((n.integration.receiver.clone(), labels), belief);
+        }
+    }
+
+    /// Whether a silence mutes an alert, or may.
+    fn is_silenced(&self, alert: &Known, moment: &Moment<'_>) -> bool {
+        self.silences.iter().any(|s| s.instance == alert.instance && s.mutes(moment.wall))
+    }
+
+    /// Nothing silenced, muted or inhibited is sent, a page decided before the silence included.
+    fn nothing_muted_is_sent(&mut self, n: &Notification, moment: &Moment<'_>) {
+        if !self.attempted.insert(n.id) && KNOWN.contains(&Fault::RepeatedUnseen) {
+            return;
+        }
+        let fires = |labels: &Labels| n.alerts.iter().any(|a| a.labels == *labels && !a.is_resolved());
+        let mut muted = Vec::new();
+        for alert in self.alerts.iter().filter(|a| fires(&a.labels)) {
+            let by = |s: &&Quiet| s.certain && s.instance == alert.instance && s.mutes(moment.wall);
+            if let Some(silence) = self.silences.iter().find(by) {
+                muted.push(format!("{} is silenced by {}", alert.labels, silence.id));
+            }
+            let of_its_team = moment.shape.receiver_of(alert.team).name == *n.integration.receiver;
+            if of_its_team && moment.shape.is_mute(alert.team, moment.wall) {
+                muted.push(format!("{} is of a route in its mute time interval", alert.labels));
+            }
+            if let Some(source) = self.inhibitor(alert, moment) {
+                muted.push(format!("{} is inhibited by {}", alert.labels, source.labels));
+            }
+        }
+        self.fail_unless(muted.is_empty(), "muted, and sent", || format!("{}: {n:?}", muted.join("; ")));
+    }
+
+    /// An alert that certainly fires, as somebody was told, and inhibits another.
+    fn inhibitor(&self, target: &Known, moment: &Moment<'_>) -> Option<&Known> {
+        if !moment.shape.inhibits || target.severity != "warning" {
+            return None;
+        }
+        self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == target.instance).find(|source| {
+            let receiver = &moment.shape.receiver_of(source.team).name;
+            let told = self.belief(receiver, &source.labels).filter(|b| b.fires && b.since < moment.now);
+            told.is_some_and(|b| !source.is_over && source.over_at.is_none_or(|over| over < b.since))
+        })
+    }
+
+    /// No resolve while its source is still true, or has not yet spoken since the start.
+    fn no_resolve_before_the_source_says_so(&mut self, n: &Notification) {
+        let mut early = Vec::new();
+        for told in n.alerts.iter().filter(|a| a.is_resolved()) {
+            let Some(alert) = self.known(&told.labels) else { continue };
+            let since = self.belief(&n.integration.receiver, &told.labels).filter(|b| b.fires).map(|b| b.since);
+            let was_over = alert.over_at.is_some_and(|over| since.is_none_or(|since| over >= since));
+            if !was_over && !alert.is_over {
+                early.push(format!("{} (told at {since:?}, last over at {:?})", told.labels, alert.over_at));
+            }
+        }
+        self.fail_unless(early.is_empty(), "resolved before its source said so", || {
+            format!("{} to {:?} by {:?}", early.join("; "), n.integration, n.reason)
+        });
+    }
+
+    /// A message that says only what the last one said, which is known to have arrived, is a repetition in its time; but an
+    /// alert may have ended and come again, which looks the same to those who are not told of ends.
+    fn nothing_is_told_twice(&mut self, n: &Notification, moment: &Moment<'_>) {
+        let key = (n.integration.clone(), n.group_key.clone());
+        let Some(last) = self.conversations.get(&key).filter(|c| c.acknowledged) else { return };
+        let is_known = |labels: &Labels, resolved: bool| {
+            let told = if resolved { &last.resolved } else { &last.firing };
+            let changed = self.known(labels).and_then(|a| a.over_at).is_some_and(|over| over >= last.at);
+            told.contains(labels) && (resolved || !changed)
+        };
+        // That nothing of it fires any more is news, also when what fired is only muted.
+        let all_over = n.is_resolved() && !last.firing.is_empty();
+        let nothing_new = !all_over && n.alerts.iter().all(|a| is_known(&a.labels, a.is_resolved()));
+        let repeats = moment.now - last.at + last.leapt >= moment.shape.repeat_interval
+            && n.alerts.iter().any(|a| !a.is_resolved());
+        let at = last.at;
+        self.fail_unless(!nothing_new || repeats, "told twice", || format!("last at {at}, and again: {n:?}"));
+    }
+
+    /// Looks whether anything has waited for longer than its own intervals say.
+    pub fn look(&mut self, moment: &Moment<'_>) {
+        let mut late = Vec::new();
+        for index in 0..self.alerts.len() {
+            let (fire, end) = self.clear(index, moment);
+            let alert = &mut self.alerts[index];
+            if matches!(alert.origin, Origin::Poster(_)) && alert.is_over {
+                alert.over_at = Some(moment.now);
+            }
+            alert.clear_to_fire = if fire { alert.clear_to_fire.or(Some(moment.now)) } else { None };
+            alert.clear_to_end = if end { alert.clear_to_end.or(Some(moment.now)) } else { None };
+            let alert = &self.alerts[index];
+            let receiver = moment.shape.receiver_of(alert.team);
+            let fires = self.belief(&receiver.name, &alert.labels).is_some_and(|b| b.fires);
+            let waited = |since: Option<i64>| since.map_or(0, |t| moment.now - t);
+            if waited(alert.clear_to_fire) > self.bound(alert, moment.shape, true) && !fires {
+                let waited = waited(alert.clear_to_fire) / S;
+                late.push(format!("{} fires, and {} was not told in {waited} s", alert.labels, receiver.name));
+            }
+            let owed = fires && receiver.send_resolved;
+            if waited(alert.clear_to_end) > self.bound(alert, moment.shape, false) && owed {
+                let waited = waited(alert.clear_to_end) / S;
+                late.push(format!("{} is over, and {} was not told in {waited} s", alert.labels, receiver.name));
+            }
+        }
+        self.fail_unless(late.is_empty(), "waits longer than its intervals say", || late.join("; "));
+    }
+
+    /// Whether nothing keeps the page of an alert, or its resolve, from being told.
+    fn clear(&self, index: usize, moment: &Moment<'_>) -> (bool, bool) {
+        let alert = &self.alerts[index];
+        let up = (moment.is_up)(alert.origin);
+        let receiver = &moment.shape.receiver_of(alert.team).name;
+        let reachable = (moment.receiver_is_well)(receiver)
+            && (moment.source_is_well)(alert.origin)
+            && !moment.shape.is_mute(alert.team, moment.wall);
+        let silenced = self.is_silenced(alert, moment);
+        let inhibited = moment.shape.inhibits && alert.severity == "warning" && {
+            let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
+            sources.any(|s| {
+                let over = s.clear_to_end.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false));
+                !over
+            })
+        };
+        (up && reachable && !silenced && !inhibited, !up && reachable && !alert.leapt)
+    }
+
+    /// How long a page or a resolve may take when nothing is in its way.
+    fn bound(&self, alert: &Known, shape: &Shape, fire: bool) -> i64 {
+        let source = match alert.origin {
+            Origin::Rule(rule, _) => {
+                let rule = &shape.rules[rule];
+                2 * shape.groups[rule.group].interval + if fire { rule.hold } else { 0 }
+            }
+            Origin::Poster(poster) => {
+                let poster = &self.posters[poster];
+                if fire { poster.every } else { poster.ends_in.unwrap_or(RESOLVE_TIMEOUT).max(RESOLVE_TIMEOUT) }
+            }
+        };
+        source + shape.group_wait + 2 * shape.group_interval + self.slack
+    }
+
+    /// The longest any page or resolve may take.
+    pub fn longest(&self, shape: &Shape) -> i64 {
+        let bounds = self.alerts.iter().map(|a| self.bound(a, shape, true).max(self.bound(a, shape, false)));
+        bounds.max().unwrap_or(0)
+    }
+
+    /// Silences that whoever asked was told are stored are there after a start.
+    pub fn silences_outlive_the_process(&mut self, there: impl Fn(&str) -> bool, wall: i64) {
+        let lost = self.silences.iter().find(|s| s.certain && s.ends_at > wall && !there(&s.id)).cloned();
+        self.fail_unless(lost.is_none(), "a silence that was acknowledged is gone", || format!("{lost:?}"));
+    }
+
+    /// After a long calm in which nothing is true, nothing is left to say.
+    pub fn nothing_is_left(&mut self, owed: usize, groups: usize) {
+        self.fail_unless(owed == 0 && groups == 0, "something is left", || {
+            format!("{owed} notifications are owed, {groups} groups are there, and nothing fires")
+        });
+    }
+}
+
+impl Quiet {
+    /// Whether it mutes at a time, edges left out: whether they belong to it is not what this is about.
+    fn mutes(&self, wall: i64) -> bool {
+        self.starts_at <= wall && wall < self.ends_at
+    }
+}

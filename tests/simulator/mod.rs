@@ -1,0 +1,408 @@
+//! The fault simulator: the production engine, driven through [`turn`] with the live driver's policy for what could not be
+//! stored, under crashes at every effect, sources, receivers and disks that fail or lie, reloads, silences and leaping
+//! clocks. One seed, one run: the mix of faults, their intensity and every moment follow from it.
+
+mod checker;
+mod hands;
+mod scenario;
+mod world;
+
+use std::sync::Arc;
+
+use watchbell::alerting::{Alert, AlertState};
+use watchbell::engine::drive::turn;
+use watchbell::engine::{Engine, Event, Options, Setup, SilenceChange};
+use watchbell::model::{Labels, Matcher};
+use watchbell::notify::IntegrationId;
+use watchbell::routing::{NewSilence, ReceivedAlert};
+use watchbell::state::StateStore;
+
+use checker::{Moment, Origin, Quiet};
+use hands::SimHands;
+use scenario::{Dice, INSTANCES, M, Mix, PosterShape, S, Scenario, Shape};
+use world::Fault;
+
+/// The driver lets the engine know the time at least this often.
+const HEARTBEAT: i64 = M;
+/// Turns at one moment after which the engine turns for nothing.
+const TURNS_AT_ONCE: u32 = 1000;
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub turns: u64,
+    pub crashes: u64,
+    pub messages: u64,
+}
+
+impl Stats {
+    pub fn add(&mut self, other: Stats) {
+        self.turns += other.turns;
+        self.crashes += other.crashes;
+        self.messages += other.messages;
+    }
+}
+
+/// Runs one seed; with `narrate`, tells every step.
+///
+/// # Errors
+/// Which property did not hold, when and why.
+pub fn run(seed: u64, narrate: bool) -> Result<Stats, String> {
+    let mut simulation = Simulation::new(seed, narrate)?;
+    simulation.play().map(|()| simulation.stats).map_err(|e| format!("seed {seed}, {}: {e}", simulation.time()))
+}
+
+struct Poster {
+    shape: PosterShape,
+    up: bool,
+    next: i64,
+}
+
+struct Simulation {
+    dice: Dice,
+    mix: Mix,
+    shape: Shape,
+    setup: Setup,
+    posters: Vec<Poster>,
+    steps: u64,
+    engine: Engine,
+    hands: SimHands,
+    calm: bool,
+    at_once: u32,
+    tickets: u64,
+    stats: Stats,
+}
+
+const BEGIN: i64 = 1_700_000_000_000;
+
+fn options() -> Options {
+    Options { heartbeat: HEARTBEAT, ..Options::default() }
+}
+
+impl Simulation {
+    fn new(seed: u64, narrate: bool) -> Result<Self, String> {
+        let mut dice = Dice(seed);
+        let scenario = Scenario::of(&mut dice);
+        let hands = SimHands::new(Dice(!seed), &scenario, narrate);
+        let Scenario { mix, shape, posters, steps } = scenario;
+        hands.say(|| format!("seed {seed}: {mix:?}\n{shape:#?}\n{posters:#?}"));
+        let setup = shape.setup();
+        let engine = Engine::start(options(), setup.clone(), &Default::default(), BEGIN).map_err(|e| e.to_string())?;
+        let poster = |shape| Poster { shape, up: false, next: 0 };
+        let posters = posters.into_iter().map(poster).collect();
+        let (calm, at_once, tickets, stats) = (false, 0, 0, Stats::default());
+        Ok(Simulation { dice, mix, shape, setup, posters, steps, engine, hands, calm, at_once, tickets, stats })
+    }
+
+    fn time(&self) -> String {
+        format!("{:.3} s", self.hands.now as f64 / 1000.0)
+    }
+
+    fn play(&mut self) -> Result<(), String> {
+        for _ in 0..self.steps {
+            self.change_the_world()?;
+            self.step()?;
+        }
+        // Calm: nothing fires, then everything does for long enough, then nothing again.
+        self.be_calm()?;
+        for up in [false, true, false] {
+            self.set_all(up);
+            let until = self.hands.now + self.hands.checker.longest(&self.shape) + self.silent_for() + S;
+            while self.hands.now < until {
+                self.step()?;
+            }
+        }
+        let (owed, groups) = (self.engine.owed().len(), self.engine.alert_groups(self.hands.wall()).len());
+        self.hands.checker.nothing_is_left(owed, groups);
+        self.verdict()
+    }
+
+    /// How long quiet hours and silences may go on.
+    fn silent_for(&self) -> i64 {
+        let wall = self.hands.wall();
+        let silences = self.hands.checker.silences.iter().map(|s| s.ends_at - wall).max().unwrap_or(0).max(0);
+        let quiet = (0..60).find(|m| !self.shape.is_mute(1, wall + m * M)).unwrap_or(60) * M;
+        silences.max(quiet)
+    }
+
+    fn be_calm(&mut self) -> Result<(), String> {
+        self.hands.say(|| "calm".into());
+        self.calm = true;
+        self.hands.be_calm();
+        // Rules and receivers that were taken out come back, so that there is something to tell.
+        self.shape.rules.iter_mut().for_each(|r| r.present = true);
+        self.reload()
+    }
+
+    fn set_all(&mut self, up: bool) {
+        self.hands.say(|| format!("everything is {}", if up { "true" } else { "over" }));
+        for rule in &self.shape.rules {
+            (0..INSTANCES.len()).for_each(|i| self.hands.sources.set(rule.source, i, up));
+        }
+        for index in 0..self.posters.len() {
+            self.let_post(index, up);
+        }
+    }
+
+    fn let_post(&mut self, index: usize, up: bool) {
+        let now = self.hands.now;
+        let Some(poster) = self.posters.get_mut(index).filter(|p| p.up != up) else { return };
+        poster.up = up;
+        poster.next = now;
+        if up {
+            self.hands.checker.posted(index);
+        } else {
+            self.hands.checker.ended(|o| o == Origin::Poster(index), now);
+        }
+    }
+
+    fn verdict(&mut self) -> Result<(), String> {
+        self.hands.checker.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Lets time pass to the next thing that happens, and it happen.
+    fn step(&mut self) -> Result<(), String> {
+        let wall = self.hands.wall();
+        let posts = self.posters.iter().filter(|p| p.up).map(|p| p.next);
+        let own = self.hands.next_pending().into_iter().chain(posts).min().map(|t| t - self.hands.now);
+        let engine = self.engine.next_deadline().map(|t| t - wall);
+        let wait = own.into_iter().chain(engine).min().unwrap_or(HEARTBEAT).clamp(0, HEARTBEAT);
+        self.hands.now += wait;
+        self.at_once = if wait == 0 { self.at_once + 1 } else { 0 };
+        if self.at_once > TURNS_AT_ONCE {
+            return Err("the engine turns for nothing".into());
+        }
+        let mut events = self.hands.take_due();
+        events.extend(self.posts());
+        events.push(Event::Tick);
+        self.turn(events)?;
+        self.look();
+        self.verdict()
+    }
+
+    fn look(&mut self) {
+        let SimHands { checker, sources, moods, now, offset, .. } = &mut self.hands;
+        checker.look(&Moment {
+            now: *now,
+            wall: BEGIN + *now + *offset,
+            shape: &self.shape,
+            is_up: &|origin| match origin {
+                Origin::Rule(rule, i) => {
+                    let rule = &self.shape.rules[rule];
+                    rule.present && sources.is_up(rule.source, i)
+                }
+                Origin::Poster(i) => self.posters[i].up,
+            },
+            source_is_well: &|origin| match origin {
+                Origin::Rule(rule, _) => sources.fault(self.shape.rules[rule].source).is_none(),
+                Origin::Poster(_) => true,
+            },
+            receiver_is_well: &|name| !moods.contains_key(name),
+        });
+    }
+
+    fn posts(&mut self) -> Option<Event> {
+        let (now, wall) = (self.hands.now, self.hands.wall());
+        let due = self.posters.iter_mut().filter(|p| p.up && p.next <= now);
+        let one = |p: &mut Poster| {
+            p.next = now + p.shape.every;
+            let ends_at = p.shape.ends_in.map(|ahead| wall + ahead);
+            ReceivedAlert { labels: p.shape.labels.clone(), ends_at, ..ReceivedAlert::default() }
+        };
+        let alerts: Vec<ReceivedAlert> = due.map(one).collect();
+        (!alerts.is_empty()).then(|| Event::AlertsReceived(alerts))
+    }
+
+    /// One turn of the engine, which a crash may cut short.
+    fn turn(&mut self, events: Vec<Event>) -> Result<(), String> {
+        self.stats.turns += 1;
+        let permille = if self.calm { 0 } else { self.mix.crash };
+        self.hands.begin_turn(&events, permille, &self.shape);
+        let turned = turn(|| &mut self.engine, self.hands.wall(), events, &mut self.hands);
+        self.stats.messages += std::mem::take(&mut self.hands.messages);
+        if self.hands.crashed {
+            return self.crash();
+        }
+        for (_, answer) in turned.answers {
+            self.hands.answered(answer, turned.stored.is_ok());
+        }
+        if turned.stored.is_ok() && self.hands.disk.is_flushed() && self.dice.chance(100) {
+            self.restart_would_change_nothing()?;
+        }
+        self.verdict()
+    }
+
+    /// State in memory equals state restored from the store.
+    fn restart_would_change_nothing(&self) -> Result<(), String> {
+        let (wall, state) = (self.hands.wall(), self.hands.disk.load().map_err(|e| e.to_string())?);
+        let next = Engine::start(options(), self.setup.clone(), &state, wall).map_err(|e| e.to_string())?;
+        let (this, next) = (Remembered::of(&self.engine, wall), Remembered::of(&next, wall));
+        if this == next || self.hands.checker.amnesia {
+            return Ok(());
+        }
+        Err(format!("a restart would change state:\n{}", this.difference(&next)))
+    }
+
+    /// The process has died; another one starts after a while.
+    fn crash(&mut self) -> Result<(), String> {
+        self.stats.crashes += 1;
+        self.hands.die();
+        let down = [0, S, 20 * S, 2 * M, 10 * M, 3 * 60 * M];
+        let down = self.dice.pick(&down);
+        self.hands.now += down;
+        if self.dice.chance(100) {
+            self.hands.offset -= 5 * S;
+        }
+        if self.dice.chance(self.mix.damage) {
+            self.hands.say(|| "a record is damaged".into());
+            self.hands.disk.damage(&mut self.dice);
+            self.hands.checker.amnesia = true;
+        }
+        if self.mix.source > 0 && self.dice.chance(300) {
+            let source = self.dice.index(self.shape.rules.len());
+            self.hands.sources.set_fault(source, Some(Fault::Failing));
+        }
+        self.hands.say(|| format!("starts again after {} s", down / S));
+        let state = self.hands.disk.load().map_err(|e| e.to_string())?;
+        let wall = self.hands.wall();
+        self.engine = Engine::start(options(), self.setup.clone(), &state, wall)
+            .map_err(|e| format!("the engine does not start: {e}"))?;
+        let silences = &self.engine.router().silences;
+        self.hands.checker.silences_outlive_the_process(|id| silences.get(id).is_some(), wall);
+        self.turn(Vec::new())
+    }
+
+    fn change_the_world(&mut self) -> Result<(), String> {
+        if self.dice.chance(150) {
+            let (rule, i) = (self.dice.index(self.shape.rules.len()), self.dice.index(INSTANCES.len()));
+            let source = self.shape.rules[rule].source;
+            let up = !self.hands.sources.is_up(source, i);
+            self.hands.say(|| format!("R{rule} is {} for {}", if up { "true" } else { "over" }, INSTANCES[i]));
+            self.hands.sources.set(source, i, up);
+        }
+        if !self.posters.is_empty() && self.dice.chance(50) {
+            let index = self.dice.index(self.posters.len());
+            let up = !self.posters[index].up;
+            self.hands.say(|| format!("Posted{index} is {}", if up { "posted" } else { "posted no more" }));
+            self.let_post(index, up);
+            if !up && self.dice.chance(500) {
+                let (labels, wall) = (self.posters[index].shape.labels.clone(), self.hands.wall());
+                let over = ReceivedAlert { labels, ends_at: Some(wall), ..ReceivedAlert::default() };
+                self.turn(vec![Event::AlertsReceived(vec![over])])?;
+            }
+        }
+        if self.dice.chance(self.mix.source) {
+            let source = self.dice.index(self.shape.rules.len());
+            let faults = [None, None, Some(Fault::Failing), Some(Fault::Empty), Some(Fault::Hanging)];
+            let fault = self.dice.pick(&faults);
+            self.hands.say(|| format!("source{source}: {fault:?}"));
+            self.hands.sources.set_fault(source, fault);
+        }
+        if self.dice.chance(self.mix.receiver) {
+            let team = self.dice.index(scenario::TEAMS);
+            self.hands.change_mood(&self.shape.receivers[team].name.clone());
+        }
+        if self.dice.chance(self.mix.store) {
+            let full = self.dice.chance(500);
+            self.hands.say(|| format!("the disk is {}", if full { "full" } else { "well" }));
+            self.hands.disk.set_full(full);
+        }
+        if self.dice.chance(200) {
+            self.hands.disk.flush();
+        }
+        if self.dice.chance(self.mix.leap) {
+            self.leap();
+        }
+        if self.dice.chance(self.mix.reload) {
+            let what = self.shape.edit(&mut self.dice);
+            self.hands.say(|| format!("reload: {what}"));
+            self.reload()?;
+        }
+        if self.dice.chance(self.mix.silence) {
+            self.change_silences()?;
+        }
+        Ok(())
+    }
+
+    /// The clock is set, or the machine was asleep.
+    fn leap(&mut self) {
+        let by = self.dice.pick(&[-2 * 60 * M, -5 * M, -20 * S, 20 * S, 10 * M, 2 * 60 * M]);
+        self.hands.say(|| format!("the clock leaps by {} s", by / S));
+        self.hands.offset += by;
+        self.hands.checker.leapt(self.hands.now);
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        self.setup = self.shape.setup();
+        let (now, rules) = (self.hands.now, &self.shape.rules);
+        self.hands.checker.ended(|o| matches!(o, Origin::Rule(rule, _) if !rules[rule].present), now);
+        self.hands.checker.disturbed();
+        self.turn(vec![Event::Reloaded(Box::new(self.setup.clone()))])
+    }
+
+    fn change_silences(&mut self) -> Result<(), String> {
+        let wall = self.hands.wall();
+        self.tickets += 1;
+        let live = self.hands.checker.silences.iter().filter(|s| s.certain && s.ends_at > wall);
+        let ids: Vec<String> = live.map(|s| s.id.clone()).collect();
+        let change = if !ids.is_empty() && self.dice.chance(400) {
+            let id = ids[self.dice.index(ids.len())].clone();
+            // From here on nobody can be sure.
+            let ended = self.hands.checker.silences.iter_mut().filter(|s| s.id == id);
+            ended.for_each(|s| s.certain = false);
+            self.hands.asked = None;
+            self.hands.say(|| format!("silence {id} is ended"));
+            SilenceChange::Expire(id)
+        } else {
+            let instance = self.dice.pick(&[INSTANCES[0], INSTANCES[1], "p"]);
+            let starts_at = wall + self.dice.pick(&[0, 0, 20 * S, 2 * M]);
+            let ends_at = starts_at + self.dice.pick(&[10 * S, M, 10 * M, 20 * M]);
+            self.hands.asked = Some(Quiet { id: String::new(), instance, starts_at, ends_at, certain: false });
+            let matchers = vec![Matcher::equal("instance", instance)];
+            self.hands.say(|| format!("a silence of {instance} for {} s", (ends_at - starts_at) / S));
+            SilenceChange::Set(NewSilence { matchers, starts_at, ends_at, ..NewSilence::default() })
+        };
+        self.turn(vec![Event::SilenceChanged(self.tickets, change), Event::Tick])
+    }
+}
+
+/// What must be the same after a restart.
+#[derive(PartialEq, Debug)]
+struct Remembered {
+    alerts: Vec<(Labels, AlertState, i64, Option<i64>, Option<i64>)>,
+    routed: Vec<(Labels, bool, usize)>,
+    silences: Vec<(String, i64, i64)>,
+    owed: Vec<(IntegrationId, Arc<str>, usize)>,
+    told: Vec<(IntegrationId, Arc<str>, i64)>,
+}
+
+impl Remembered {
+    fn of(engine: &Engine, wall: i64) -> Self {
+        let one = |a: &Alert| (a.labels.clone(), a.state, a.active_at, a.fired_at, a.resolved_at);
+        let groups = engine.rule_groups();
+        let mut alerts: Vec<_> =
+            groups.iter().flat_map(|g| &g.state.rules).flat_map(|r| r.alerts.values().map(one)).collect();
+        alerts.sort();
+        // What was posted ends no sooner than its poster had time to speak after a start: there the two may differ.
+        let routed = engine.router().alerts();
+        let routed = routed.map(|a| (a.labels.clone(), !a.holders.is_empty() && a.is_resolved(wall), a.holders.len()));
+        let mut routed: Vec<_> = routed.collect();
+        routed.sort();
+        let mut silences: Vec<_> = engine.silences().into_iter().map(|s| (s.id, s.starts_at, s.ends_at)).collect();
+        silences.sort();
+        let owed = engine.owed().into_iter().map(|o| o.notification);
+        let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();
+        let told = engine.told().map(|(k, t)| (k.integration.clone(), k.group_key.clone(), t.at)).collect();
+        Remembered { alerts, routed, silences, owed, told }
+    }
+
+    /// Only what differs: it is long enough.
+    fn difference(&self, next: &Self) -> String {
+        let lines = |r: &Self| format!("{r:#?}").lines().map(str::to_owned).collect::<Vec<_>>();
+        let (this, next) = (lines(self), lines(next));
+        let only = |of: &[String], than: &[String], mark: &str| {
+            of.iter().filter(|l| !than.contains(l)).map(|l| format!("{mark}{l}\n")).collect::<String>()
+        };
+        only(&this, &next, "-") + &only(&next, &this, "+")
+    }
+}
