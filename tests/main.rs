@@ -11,6 +11,7 @@ mod clock_leaps;
 mod configuration;
 mod connections;
 mod damaged_storage;
+mod deliveries;
 mod demo;
 mod deploy;
 mod docs;

@@ -8,8 +8,8 @@ use crate::alerting::restore;
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RulePlace, Transition};
-use crate::notify::Outcome;
-use crate::routing::{Flush, GroupId, ReceivedAlert, RoutedAlert, Router, RoutingConfig, Stored};
+use crate::model::Labels;
+use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
 use super::deadlines::{Deadline, Deadlines};
@@ -43,6 +43,8 @@ pub struct Counters {
     pub retried: u64,
     /// Notifications that receivers refused for good.
     pub given_up: u64,
+    /// Notifications that are decided and not delivered now.
+    pub owed: u64,
 }
 
 /// One rule group in the engine.
@@ -135,6 +137,7 @@ impl Engine {
             Event::Reloaded(setup) => self.reload(*setup, now, &mut out),
         }
         self.perform_due(now, &mut out);
+        self.take_turns(now, &mut out);
         self.finish(out)
     }
 
@@ -182,7 +185,9 @@ impl Engine {
             let Some((at, deadline)) = self.deadlines.take_due(now) else { break };
             match deadline {
                 Deadline::Evaluate(slot) => self.evaluate(slot, at, now, out),
-                Deadline::Retry(id) => self.outbox.retry(id, now, &mut out.outgo),
+                Deadline::Retry(id) => self.outbox.retry(id, now),
+                // Whose turn it is, is looked at below in any case.
+                Deadline::Turn => {}
                 Deadline::Flush(group) => self.flush(group, now, out),
                 Deadline::Housekeeping => self.keep_house(now, out),
             }
@@ -318,42 +323,12 @@ impl Engine {
         }
     }
 
-    fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Out) {
-        match outcome {
-            Outcome::Delivered => self.counters.delivered += 1,
-            Outcome::Retry { .. } => self.counters.retried += 1,
-            Outcome::GiveUp { .. } => self.counters.given_up += 1,
-        }
-        let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outgo) else { return };
-        for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
-            if concluded.reconsider {
-                if let Some(flush) = self.router.look(group, now, &mut out.outgo.batch) {
-                    self.decide(&flush, now, out);
-                }
-            } else if self.outbox.all_know(&concluded.group_key, &concluded.receiver, self.router.config()) {
-                self.router.settle(group, now, &mut out.outgo.batch);
-            }
-        }
-    }
-
-    fn flush(&mut self, group: GroupId, now: i64, out: &mut Out) {
-        if let Some(flush) = self.router.flush(group, now, &mut out.outgo.batch) {
-            self.decide(&flush, now, out);
-        }
-    }
-
-    fn decide(&mut self, flush: &Flush, now: i64, out: &mut Out) {
-        let config: Arc<RoutingConfig> = self.router.config().clone();
-        if self.outbox.consider(flush, &config, now, &mut out.outgo) {
-            self.router.settle(flush.group, now, &mut out.outgo.batch);
-        }
-    }
-
     fn keep_house(&mut self, now: i64, out: &mut Out) {
         let batch = &mut out.outgo.batch;
         self.router.collect_garbage(now, batch);
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
-        self.outbox.log.collect_garbage(now, |key| keys.contains(key), batch);
+        let is_known = |labels: &Labels| self.router.alert(labels).is_some();
+        self.outbox.collect_garbage(now, &keys, is_known, batch);
         self.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::routing::GroupId;
 
-/// What is due. At one time, evaluations come first, then retries, then flushes.
+/// What is due. At one time, evaluations come first, then retries, then flushes; attempts begin after all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Deadline {
     /// A rule group, by its slot.
@@ -13,6 +13,8 @@ pub(super) enum Deadline {
     Retry(u64),
     /// An aggregation group.
     Flush(GroupId),
+    /// Someone's turn may come to be attempted again.
+    Turn,
     /// Expired silences and log entries.
     Housekeeping,
 }

@@ -1,7 +1,6 @@
 //! The live driver: one thread owns the turns, a pool evaluates, tasks deliver. Real time, real disk, the same
 //! [`turn`](super::drive::turn) as everywhere.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
@@ -9,13 +8,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::alerting::Evaluation;
 use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::clock::{Clock, Stopwatch};
-use crate::notify::{IntegrationId, Notification, Outcome};
+use crate::notify::{Notification, Outcome};
 use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
 
@@ -24,8 +23,6 @@ use super::keeper::{Keeper, StoreView};
 use super::pool::Pool;
 use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket};
 
-/// Most deliveries under way to one integration.
-const DELIVERIES_AT_ONCE: usize = 16;
 /// Most events taken into one turn, and so into one write to disk.
 const EVENTS_A_TURN: usize = 1024;
 /// The longest the driver sleeps: a machine that wakes from suspension finds its deadlines within this time.
@@ -117,7 +114,6 @@ impl Live {
             evaluating: 0,
             delivering: 0,
             stopping: false,
-            permits: HashMap::new(),
             commands: commands.clone(),
             tick: None,
             parts,
@@ -314,7 +310,6 @@ struct LiveHands {
     evaluating: usize,
     delivering: usize,
     stopping: bool,
-    permits: HashMap<IntegrationId, Arc<Semaphore>>,
     // The world of the evaluations that begin in this turn, and their time.
     tick: Option<(i64, Arc<dyn World>)>,
 }
@@ -378,13 +373,10 @@ impl Hands for LiveHands {
             return;
         }
         self.delivering += 1;
-        let permits = self.permits.entry(notification.integration.clone());
-        let permits = permits.or_insert_with(|| Arc::new(Semaphore::new(DELIVERIES_AT_ONCE))).clone();
         let (id, commands) = (notification.id, self.commands.clone());
         let attempt = self.parts.courier.clone();
         let runtime = self.parts.runtime.clone();
         self.parts.runtime.spawn(async move {
-            let _permit = permits.acquire_owned().await;
             let outcome = runtime.spawn(async move { attempt.deliver(notification).await }).await;
             let outcome = outcome.unwrap_or_else(|_| Outcome::Retry {
                 after: None,

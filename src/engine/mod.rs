@@ -11,6 +11,7 @@
 mod backlog;
 mod core;
 mod deadlines;
+mod dispatch;
 pub mod drive;
 mod external;
 mod keeper;

@@ -81,7 +81,7 @@ impl Engine {
         self.replace(Estate::of(old.into_values().collect()), &coming, now, out);
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
-        self.outbox.drop_unknown(&routing, &mut out.outgo.batch);
+        self.outbox.reconfigure(&routing, now, &mut out.outgo);
         self.router.reconfigure(routing, now, &mut out.outgo.batch);
         self.reconcile(now, out);
     }

@@ -46,7 +46,7 @@ impl Engine {
             engine.await_first_word(id);
         }
         engine.settle_stored_future(&mut out);
-        engine.outbox.drop_unknown(&routing, &mut out.outgo.batch);
+        engine.outbox.reconfigure(&routing, now, &mut out.outgo);
         engine.reconcile(now, &mut out);
         engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
         engine.set_deadlines(&mut out.outgo);

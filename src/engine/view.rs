@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alerting::{GroupSpec, GroupState};
 use crate::model::Labels;
-use crate::notify::decision::Told;
+use crate::notify::decision::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 use crate::routing::{AlertStatus, GroupId, RoutedAlert, Router, Silence};
 
@@ -141,13 +141,18 @@ impl Engine {
         self.outbox.owed().collect()
     }
 
-    /// The notification log: what each integration was last told about each group.
-    pub fn told(&self) -> impl Iterator<Item = (&LogKey, &Told)> {
-        self.outbox.log.iter().map(|(key, told, _)| (key, told))
+    /// The last decision about each group and integration, in no order: why it was told, or why not.
+    pub fn decisions(&self) -> impl Iterator<Item = (&LogKey, &Decision)> {
+        self.outbox.decisions()
+    }
+
+    /// The notification log: what each integration knows about each group.
+    pub fn told(&self) -> impl Iterator<Item = (&LogKey, &LogEntry)> {
+        self.outbox.log.iter().map(|(key, entry, _)| (key, entry))
     }
 
     /// Counts for metrics.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { owed: self.outbox.count_owed() as u64, ..self.counters }
     }
 }

@@ -1,5 +1,6 @@
 //! From a decision to tell someone to the message delivered.
 
+pub mod alert_set;
 pub mod alertmanagers;
 pub mod decision;
 pub mod log;

@@ -185,10 +185,14 @@ pub struct AlertStatus {
 }
 
 impl AlertStatus {
+    /// Whether anything keeps it from being told.
+    pub fn is_muted(&self) -> bool {
+        !self.silenced_by.is_empty() || !self.inhibited_by.is_empty() || !self.muted_by.is_empty()
+    }
+
     /// The API's word: `active` or `suppressed`.
     pub fn state(&self) -> &'static str {
-        let muted = !self.silenced_by.is_empty() || !self.inhibited_by.is_empty() || !self.muted_by.is_empty();
-        if muted { "suppressed" } else { "active" }
+        if self.is_muted() { "suppressed" } else { "active" }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Labels;
 use crate::state::{Batch, Snapshot, StateError, Table};
 
-use super::alert::RoutedAlert;
+use super::alert::{AlertStatus, RoutedAlert};
 use super::tree::{RouteIndex, SharedRoute};
 
 /// Which group, for the life of the process.
@@ -46,8 +46,8 @@ pub struct FlushedAlert {
     pub alert: RoutedAlert,
     /// Whether it has resolved by the time of the flush.
     pub resolved: bool,
-    /// Whether a silence or an inhibition keeps it from being told.
-    pub muted: bool,
+    /// The silences and inhibitions that keep it from being told.
+    pub status: AlertStatus,
 }
 
 /// What a group has to say at its flush.
@@ -63,8 +63,8 @@ pub struct Flush {
     pub route: SharedRoute,
     /// The group's alerts in Alertmanager's order.
     pub alerts: Vec<FlushedAlert>,
-    /// Whether a time interval keeps the route mute.
-    pub route_muted: bool,
+    /// The time intervals that keep the route mute.
+    pub muting_intervals: Vec<String>,
 }
 
 /// A group's timer as it outlives the process.

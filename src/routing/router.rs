@@ -327,9 +327,7 @@ impl Router {
         }
         let one = |labels: &Labels| {
             let alert = self.alerts.get(labels)?.clone();
-            let muted = self.silences.is_silenced(labels, now)
-                || self.inhibitor.inhibited_by(labels, &self.alerts, now).is_some();
-            Some(FlushedAlert { resolved: alert.is_resolved(now), muted, alert })
+            Some(FlushedAlert { resolved: alert.is_resolved(now), status: self.status(labels, now), alert })
         };
         let mut alerts: Vec<FlushedAlert> = group.members.iter().filter_map(one).collect();
         alerts.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
@@ -339,7 +337,7 @@ impl Router {
             labels: group.labels.clone(),
             route: group.route.clone(),
             alerts,
-            route_muted: !self.muting_intervals(&group.route, now).is_empty(),
+            muting_intervals: self.muting_intervals(&group.route, now),
         })
     }
 

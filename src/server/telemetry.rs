@@ -179,6 +179,8 @@ fn counters(app: &App, out: &mut Exposition) {
     ] {
         out.single(name, Kind::Counter, help, value as f64);
     }
+    let help = "Notifications decided and not yet delivered.";
+    out.single("watchbell_notifications_owed", Kind::Gauge, help, c.owed as f64);
 }
 
 fn state(app: &App, out: &mut Exposition) {

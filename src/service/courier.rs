@@ -109,12 +109,16 @@ impl Courier for ConfiguredCourier {
             };
             counts.sent.with(&labels).inc();
             counts.latency.with(&labels).observe(watch.elapsed().as_secs_f64());
-            if let Outcome::Retry { reason, .. } | Outcome::GiveUp { reason } = &outcome {
+            if outcome != Outcome::Delivered {
                 counts.failed.with(&labels).inc();
-                let gave_up = matches!(outcome, Outcome::GiveUp { .. });
-                let receiver = labels[1];
-                tracing::warn!(receiver, integration = labels[0], gave_up, error = %reason, "notification not delivered");
             }
+            // That a receiver fails the engine tells, at a bounded rate; this is each attempt.
+            let Notification { integration, group_key, alerts, reason, .. } = &notification;
+            let id = format_args!("{}[{}]", integration.kind, integration.index);
+            tracing::debug!(
+                receiver = labels[1], integration = %id, group = &**group_key, alerts = alerts.len(), ?reason, ?outcome,
+                seconds = watch.elapsed().as_secs_f64(), "attempt to notify",
+            );
             outcome
         }
         .boxed()

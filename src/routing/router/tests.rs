@@ -108,8 +108,9 @@ fn silences_and_intervals_are_looked_at_when_a_group_flushes() {
     router.silences.set(new, 10, &mut batch).unwrap();
     for (now, muted) in [(30_000, true), (50_000, false)] {
         let flushes: Vec<Flush> = ids.iter().map(|id| router.look(*id, now, &mut batch).unwrap()).collect();
-        assert!(flushes.iter().all(|f| f.alerts[0].muted == muted), "at {now}");
-        let mute_routes: Vec<_> = flushes.iter().map(|f| (&*f.route.receiver, f.route_muted)).collect();
+        assert!(flushes.iter().all(|f| f.alerts[0].status.is_muted() == muted), "at {now}");
+        let mute_routes: Vec<_> =
+            flushes.iter().map(|f| (&*f.route.receiver, !f.muting_intervals.is_empty())).collect();
         assert_eq!(mute_routes, [("pager", false), ("night", true)]);
     }
 }

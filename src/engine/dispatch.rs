@@ -1,0 +1,80 @@
+//! From a flush to the attempts it leads to, and from their outcomes back to the group.
+
+use std::sync::Arc;
+
+use crate::notify::Outcome;
+use crate::notify::log::LogKey;
+use crate::routing::{Flush, GroupId};
+use crate::state::Batch;
+
+use super::core::{Engine, Out};
+use super::deadlines::Deadline;
+
+impl Engine {
+    /// A group's time has come.
+    pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut Out) {
+        if let Some(flush) = self.router.flush(group, now, &mut out.outgo.batch) {
+            self.decide(&flush, now, out);
+        }
+    }
+
+    fn decide(&mut self, flush: &Flush, now: i64, out: &mut Out) {
+        let config = self.router.config().clone();
+        self.outbox.consider(flush, &config, now, &mut out.outgo);
+        self.settle(flush.group, now, out);
+    }
+
+    /// What had resolved at a group's last flush leaves it if everyone knows.
+    fn settle(&mut self, id: GroupId, now: i64, out: &mut Out) {
+        let Some(group) = self.router.group(id) else { return };
+        let leaving = group.leaving.iter().map(|(labels, _)| labels);
+        if self.outbox.all_know(&group.key, &group.route.receiver, leaving, self.router.config()) {
+            self.router.settle(id, now, &mut out.outgo.batch);
+        }
+    }
+
+    /// An attempt has ended.
+    pub(super) fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Out) {
+        match outcome {
+            Outcome::Delivered => self.counters.delivered += 1,
+            Outcome::Retry { .. } => self.counters.retried += 1,
+            Outcome::GiveUp { .. } => self.counters.given_up += 1,
+        }
+        let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outgo) else { return };
+        for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
+            if !concluded.reconsider {
+                self.settle(group, now, out);
+            } else if let Some(flush) = self.router.look(group, now, &mut out.outgo.batch) {
+                self.decide(&flush, now, out);
+            }
+        }
+    }
+
+    /// Lets everyone whose turn it is be attempted, each with what there is to say now.
+    pub(super) fn take_turns(&mut self, now: i64, out: &mut Out) {
+        let config = self.router.config().clone();
+        loop {
+            let turns = self.outbox.turns(now);
+            if turns.is_empty() {
+                break;
+            }
+            for (id, key) in turns {
+                let flush = self.look_by_key(&key, now, &mut out.outgo.batch);
+                self.outbox.take_turn(id, flush.as_ref(), &config, now, &mut out.outgo);
+                if let Some(flush) = flush {
+                    self.settle(flush.group, now, out);
+                }
+            }
+        }
+        if let Some(at) = self.outbox.next_turn_at().filter(|at| *at > now) {
+            self.deadlines.add(at, Deadline::Turn);
+        }
+    }
+
+    /// What the groups of a key would say: one group, unless sibling routes have the same matchers and receiver.
+    fn look_by_key(&mut self, key: &LogKey, now: i64, batch: &mut Batch) -> Option<Flush> {
+        let receiver: &Arc<str> = &key.integration.receiver;
+        let groups = self.router.groups_of(&key.group_key, receiver);
+        groups.into_iter().find_map(|group| self.router.look(group, now, batch))
+    }
+}

@@ -1,0 +1,561 @@
+//! The outbox: decides for every integration whether a flush is to be told, keeps what is owed until it is delivered, and
+//! notes in the notification log what was told.
+//!
+//! What is owed is decided again whenever an attempt begins: it says what is true then, to those who may hear it then.
+//! When attempts begin is the [`gate`]'s to say.
+
+mod gate;
+mod record;
+mod trouble;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::Labels;
+use crate::notify::decision::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
+use crate::notify::log::{LogKey, NotificationLog};
+use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason, retry};
+use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig};
+use crate::state::{Batch, Snapshot, StateError, Table};
+
+use gate::{Answer, Gates, Turn};
+use record::OwedRecord;
+use trouble::{Failure, Troubles};
+
+const NEXT_ID: &str = "next_notification_id";
+/// Most mutes kept with a decision.
+const MOST_MUTES: usize = 32;
+
+/// Notifications decided and not yet delivered, and the log of those that were.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) log: NotificationLog,
+    owed: BTreeMap<u64, Owed>,
+    by_key: FxHashMap<LogKey, u64>,
+    next_id: u64,
+    gates: Gates,
+    decisions: FxHashMap<LogKey, Decision>,
+    troubles: Troubles,
+}
+
+#[derive(Debug)]
+struct Owed {
+    notification: Notification,
+    repeat_interval: i64,
+    send_resolved: bool,
+    // Attempts that may have reached the receiver although nobody knows.
+    attempts: u32,
+    stage: Stage,
+    last_error: Option<String>,
+}
+
+/// How far a notification is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It waits for its turn.
+    Ready,
+    /// An attempt is under way. With `reconsider`, a flush passed meanwhile: decide again when it ends.
+    UnderWay { reconsider: bool },
+    /// To be tried again at a time; `asked`: the receiver asked for that much patience.
+    Waiting { due: i64, asked: bool },
+    /// The receiver does not take it. The next flush decides again.
+    Refused,
+}
+
+impl Owed {
+    fn key(&self) -> LogKey {
+        LogKey { group_key: self.notification.group_key.clone(), integration: self.notification.integration.clone() }
+    }
+
+    fn turn(&self) -> Turn {
+        let Notification { id, decided_at, .. } = self.notification;
+        Turn { attempts: self.attempts, decided_at: Reverse(decided_at), id }
+    }
+
+    fn due(&self) -> Option<i64> {
+        match self.stage {
+            Stage::Waiting { due, .. } => Some(due),
+            Stage::Ready | Stage::UnderWay { .. } | Stage::Refused => None,
+        }
+    }
+}
+
+/// What came of looking at a group for one integration.
+enum Verdict {
+    Tell {
+        reason: Reason,
+        alerts: Vec<NotifiedAlert>,
+    },
+    /// The integration does not want to hear it; the log learns of it.
+    Note(AlertsToTell),
+    Nothing(WhyNot),
+}
+
+/// A notification that is owed, for whoever wants to look.
+#[derive(Clone, Debug)]
+pub struct OwedView {
+    /// The notification, as it would have been sent when it was decided last.
+    pub notification: Notification,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// When it will be tried next; `None` while an attempt is under way or about to be, and after the receiver refused
+    /// it.
+    pub due: Option<i64>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// What an outcome means for the group it speaks of.
+#[derive(Debug)]
+pub(super) struct Concluded {
+    pub group_key: Arc<str>,
+    pub receiver: Arc<str>,
+    pub reconsider: bool,
+}
+
+/// Where the outbox puts what follows from its decisions.
+#[derive(Debug, Default)]
+pub(super) struct Outgo {
+    pub batch: Batch,
+    pub deliver: Vec<Notification>,
+    pub retries: Vec<(i64, u64)>,
+}
+
+impl Outbox {
+    /// Reads what was stored. What is owed is to be tried at once, and may have been heard already.
+    pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut Outgo) -> Result<Self, StateError> {
+        let mut outbox = Outbox { log: NotificationLog::load(snapshot)?, ..Outbox::default() };
+        for (key, record) in snapshot.read::<OwedRecord>(Table::Owed) {
+            let owed = record.restore(now);
+            let id = owed.notification.id;
+            // A record whose key does not name it was not written by this code; it is not kept.
+            if key != id.to_be_bytes() {
+                out.batch.delete(Table::Owed, key, false);
+                continue;
+            }
+            if owed.stage != Stage::Refused {
+                doubt(&mut outbox.log, &owed, now, &mut out.batch);
+                out.retries.push((now, id));
+            }
+            outbox.by_key.insert(owed.key(), id);
+            outbox.owed.insert(id, owed);
+        }
+        let stored = snapshot.read::<serde_json::Value>(Table::Meta);
+        let next = stored.into_iter().find(|(key, _)| key == NEXT_ID.as_bytes()).and_then(|(_, v)| v.as_u64());
+        outbox.next_id = next.unwrap_or(0).max(outbox.owed.keys().next_back().map_or(0, |id| id + 1));
+        Ok(outbox)
+    }
+
+    /// Decides for every integration of the flush's receiver.
+    pub(super) fn consider(&mut self, flush: &Flush, config: &RoutingConfig, now: i64, out: &mut Outgo) {
+        let Some(receiver) = config.receivers.get(&flush.route.receiver) else { return };
+        for spec in &receiver.integrations {
+            let integration =
+                IntegrationId { receiver: flush.route.receiver.clone(), kind: spec.kind.clone(), index: spec.index };
+            let key = LogKey { group_key: flush.key.clone(), integration };
+            let owed = self.by_key.get(&key).and_then(|id| self.owed.get_mut(id));
+            if let Some(Owed { stage: Stage::UnderWay { reconsider }, .. }) = owed {
+                *reconsider = true;
+                self.decisions.insert(key, decision(Err(WhyNot::UnderWay), flush, now));
+                continue;
+            }
+            let verdict = decide(self.log.get(&key), spec, flush, now);
+            // What was decided just now need not be looked at again when its turn is now.
+            if let Some(id) = self.settle_on(verdict, &key, spec, flush, now, out)
+                && self.gates.next_of(&key.integration, now) == Some(id)
+            {
+                self.begin(id, now, out);
+            }
+        }
+    }
+
+    /// Makes a verdict true: what is owed from now on is what it says. Returns the id of what is newly owed.
+    fn settle_on(
+        &mut self,
+        verdict: Verdict,
+        key: &LogKey,
+        spec: &IntegrationSpec,
+        flush: &Flush,
+        now: i64,
+        out: &mut Outgo,
+    ) -> Option<u64> {
+        let (result, newly) = match verdict {
+            Verdict::Nothing(why) => {
+                self.owe_no_longer(key, now, &mut out.batch);
+                (Err(why), None)
+            }
+            Verdict::Note(alerts) => {
+                self.owe_no_longer(key, now, &mut out.batch);
+                let change = |entry: &mut LogEntry| entry.confirm(alerts, false, now);
+                self.log.update(key, (flush.route.repeat_interval, now), true, change, &mut out.batch);
+                (Err(WhyNot::ResolvesUnwanted), None)
+            }
+            Verdict::Tell { reason, alerts } => {
+                let owed = self.by_key.get(key).and_then(|id| self.owed.get_mut(id));
+                match owed.filter(|o| o.stage != Stage::Refused && tells_of(o, &alerts)) {
+                    Some(owed) => {
+                        owed.notification.alerts = alerts;
+                        owed.notification.reason = reason;
+                        owed.repeat_interval = flush.route.repeat_interval;
+                        (Err(WhyNot::Owed { due: owed.due() }), None)
+                    }
+                    None => (Ok(reason), Some(self.owe(key, spec, flush, (reason, alerts), now, out))),
+                }
+            }
+        };
+        self.decisions.insert(key.clone(), decision(result, flush, now));
+        newly
+    }
+
+    /// What was owed to the integration until now is said better by this.
+    fn owe(
+        &mut self,
+        key: &LogKey,
+        spec: &IntegrationSpec,
+        flush: &Flush,
+        (reason, alerts): (Reason, Vec<NotifiedAlert>),
+        now: i64,
+        out: &mut Outgo,
+    ) -> u64 {
+        let before = self.by_key.get(key).copied().and_then(|id| self.drop_owed(id, &mut out.batch));
+        let id = self.next_id;
+        self.next_id += 1;
+        let notification = Notification {
+            id,
+            integration: key.integration.clone(),
+            group_key: flush.key.clone(),
+            group_labels: flush.labels.clone(),
+            alerts,
+            reason,
+            decided_at: now,
+        };
+        let owed = Owed {
+            notification,
+            repeat_interval: flush.route.repeat_interval,
+            send_resolved: spec.send_resolved,
+            attempts: before.as_ref().map_or(0, |o| o.attempts),
+            stage: Stage::Ready,
+            last_error: before.and_then(|o| o.last_error),
+        };
+        out.batch.put(Table::Meta, NEXT_ID, &self.next_id, true);
+        out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(&owed), true);
+        self.gates.queue(&key.integration, owed.turn());
+        self.by_key.insert(key.clone(), id);
+        self.owed.insert(id, owed);
+        id
+    }
+
+    fn owe_no_longer(&mut self, key: &LogKey, now: i64, batch: &mut Batch) {
+        if let Some(id) = self.by_key.get(key).copied() {
+            self.drop_owed(id, batch);
+            self.troubles.end(key, now);
+        }
+    }
+
+    fn drop_owed(&mut self, id: u64, batch: &mut Batch) -> Option<Owed> {
+        let owed = self.owed.remove(&id)?;
+        self.gates.withdraw(&owed.notification.integration, owed.turn());
+        self.by_key.remove(&owed.key());
+        batch.delete(Table::Owed, id.to_be_bytes(), true);
+        Some(owed)
+    }
+
+    /// The time of what failed has come: it waits for its turn.
+    pub(super) fn retry(&mut self, id: u64, now: i64) {
+        if let Some(owed) = self.owed.get_mut(&id)
+            && owed.due().is_some_and(|due| due <= now)
+        {
+            owed.stage = Stage::Ready;
+            self.gates.queue(&owed.notification.integration, owed.turn());
+        }
+    }
+
+    /// The notifications whose turn it is, at most one of each integration, each with the key of its log entry.
+    pub(super) fn turns(&self, now: i64) -> Vec<(u64, LogKey)> {
+        let turns = self.gates.next_of_each(now);
+        turns.into_iter().filter_map(|id| Some((id, self.owed.get(&id)?.key()))).collect()
+    }
+
+    /// When the next turn comes if nothing else happens.
+    pub(super) fn next_turn_at(&self) -> Option<i64> {
+        self.gates.next_at()
+    }
+
+    /// Takes a turn: decides again what there is to say, and attempts to say that. Without a flush the group is no more
+    /// (its route is gone).
+    pub(super) fn take_turn(
+        &mut self,
+        id: u64,
+        flush: Option<&Flush>,
+        config: &RoutingConfig,
+        now: i64,
+        out: &mut Outgo,
+    ) {
+        let Some(owed) = self.owed.get(&id) else { return };
+        let key = owed.key();
+        let (Some(flush), Some(spec)) = (flush, spec_of(config, &key.integration)) else {
+            if self.keep_resolves_only(id, now, out) {
+                self.begin(id, now, out);
+            }
+            return;
+        };
+        let verdict = decide(self.log.get(&key), spec, flush, now);
+        let newly = self.settle_on(verdict, &key, spec, flush, now, out);
+        if let Some(id) = newly.or_else(|| self.by_key.get(&key).copied()) {
+            self.begin(id, now, out);
+        }
+    }
+
+    /// Of a group that is no more only the end of what was told is owed: its alerts are told by the groups they are in now.
+    fn keep_resolves_only(&mut self, id: u64, now: i64, out: &mut Outgo) -> bool {
+        let Some(owed) = self.owed.get_mut(&id) else { return false };
+        let key = owed.key();
+        let entry = self.log.get(&key);
+        let ends = |a: &NotifiedAlert| a.is_resolved() && entry.is_some_and(|e| e.may_believe_firing(&a.labels));
+        let before = owed.notification.alerts.len();
+        owed.notification.alerts.retain(ends);
+        if owed.notification.alerts.is_empty() {
+            self.owe_no_longer(&key, now, &mut out.batch);
+            return false;
+        }
+        if owed.notification.alerts.len() < before {
+            out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
+        }
+        true
+    }
+
+    fn begin(&mut self, id: u64, now: i64, out: &mut Outgo) {
+        let Some(owed) = self.owed.get_mut(&id) else { return };
+        owed.stage = Stage::UnderWay { reconsider: false };
+        self.gates.begin(&owed.notification.integration, owed.turn(), now);
+        out.deliver.push(owed.notification.clone());
+    }
+
+    /// Takes in what became of an attempt.
+    pub(super) fn conclude(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Outgo) -> Option<Concluded> {
+        let answer = if matches!(outcome, Outcome::Retry { .. }) { Answer::None } else { Answer::Some };
+        let is_back = self.gates.end(id, answer, now);
+        let concluded = self.take_outcome(id, outcome, now, out);
+        if let Some(integration) = is_back {
+            self.release(&integration);
+        }
+        concluded
+    }
+
+    fn take_outcome(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Outgo) -> Option<Concluded> {
+        let owed = self.owed.get_mut(&id)?;
+        let Stage::UnderWay { reconsider } = owed.stage else { return None };
+        let key = owed.key();
+        match outcome {
+            Outcome::Retry { after, reason } => {
+                owed.attempts = owed.attempts.saturating_add(1);
+                let due = now + retry::backoff(owed.attempts, id, after);
+                owed.stage = Stage::Waiting { due, asked: after.is_some() };
+                doubt(&mut self.log, owed, now, &mut out.batch);
+                self.troubles.failed(&Failure { owed, error: &reason, next: Some(due) }, now);
+                owed.last_error = Some(reason);
+                out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), false);
+                out.retries.push((due, id));
+            }
+            Outcome::GiveUp { reason } => {
+                owed.stage = Stage::Refused;
+                self.troubles.failed(&Failure { owed, error: &reason, next: None }, now);
+                owed.last_error = Some(reason);
+                out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
+            }
+            Outcome::Delivered => {
+                let alerts = AlertsToTell::of(&owed.notification.alerts);
+                let (repeat_interval, send_resolved) = (owed.repeat_interval, owed.send_resolved);
+                self.owe_no_longer(&key, now, &mut out.batch);
+                let change = |entry: &mut LogEntry| entry.confirm(alerts, send_resolved, now);
+                self.log.update(&key, (repeat_interval, now), true, change, &mut out.batch);
+            }
+        }
+        Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider })
+    }
+
+    /// An integration is back: what waits to be tried again need not wait longer.
+    fn release(&mut self, integration: &IntegrationId) {
+        for owed in self.owed.values_mut().filter(|o| o.notification.integration == *integration) {
+            if matches!(owed.stage, Stage::Waiting { asked: false, .. }) {
+                owed.stage = Stage::Ready;
+                self.gates.queue(integration, owed.turn());
+            }
+        }
+    }
+
+    /// Whether every integration of a receiver knows all that was decided about a group, and that `resolved` alerts are
+    /// over.
+    pub(super) fn all_know<'a>(
+        &self,
+        group_key: &Arc<str>,
+        receiver: &Arc<str>,
+        resolved: impl Iterator<Item = &'a Labels> + Clone,
+        config: &RoutingConfig,
+    ) -> bool {
+        let Some(spec) = config.receivers.get(receiver) else { return true };
+        spec.integrations.iter().all(|i| {
+            let integration = IntegrationId { receiver: receiver.clone(), kind: i.kind.clone(), index: i.index };
+            let key = LogKey { group_key: group_key.clone(), integration };
+            let is_owed_an_end = || {
+                let entry = self.log.get(&key);
+                entry.is_some_and(|entry| resolved.clone().any(|alert| entry.may_believe_firing(alert)))
+            };
+            !(self.by_key.contains_key(&key) || i.send_resolved && is_owed_an_end())
+        })
+    }
+
+    /// The clock leapt by `by` milliseconds (back when negative) and says `now`. After a step back an attempt due in some
+    /// time is due in that time still; after a leap ahead it may be due at once.
+    pub(super) fn leap(&mut self, by: i64, now: i64, out: &mut Outgo) {
+        for (id, owed) in &mut self.owed {
+            let waits = owed.stage == Stage::Ready;
+            if waits {
+                self.gates.withdraw(&owed.notification.integration, owed.turn());
+            }
+            if let Stage::Waiting { due, .. } = &mut owed.stage
+                && by <= 0
+            {
+                *due = due.saturating_add(by).max(now);
+                out.retries.push((*due, *id));
+            }
+            let decided_at = &mut owed.notification.decided_at;
+            *decided_at = decided_at.saturating_add(by).min(now);
+            if waits {
+                self.gates.queue(&owed.notification.integration, owed.turn());
+            }
+        }
+        self.gates.leap(by, now);
+        self.troubles.leap(by);
+        self.log.leap(by, now, &mut out.batch);
+    }
+
+    /// Another configuration is in force. What is owed to integrations that are no longer configured is dropped: there is
+    /// nowhere to send it. Those that failed are tried again at once: they may be reached in another way now.
+    pub(super) fn reconfigure(&mut self, config: &RoutingConfig, now: i64, out: &mut Outgo) {
+        let is_known = |i: &IntegrationId| spec_of(config, i).is_some();
+        let gone = self.owed.iter().filter(|(_, o)| !is_known(&o.notification.integration)).map(|(id, _)| *id);
+        for id in gone.collect::<Vec<_>>() {
+            self.drop_owed(id, &mut out.batch);
+        }
+        for owed in self.owed.values_mut() {
+            if matches!(owed.stage, Stage::Waiting { asked: false, .. }) {
+                owed.stage = Stage::Ready;
+                self.gates.queue(&owed.notification.integration, owed.turn());
+            }
+        }
+        self.gates.forgive(now);
+        self.gates.retain(is_known);
+        self.troubles.retain(is_known);
+        self.decisions.retain(|key, _| is_known(&key.integration));
+    }
+
+    /// Forgets what is known of groups that are no more.
+    pub(super) fn collect_garbage(
+        &mut self,
+        now: i64,
+        group_keys: &FxHashSet<&str>,
+        is_known: impl Fn(&Labels) -> bool,
+        batch: &mut Batch,
+    ) {
+        self.log.collect_garbage(now, |key| group_keys.contains(key), is_known, batch);
+        self.decisions.retain(|key, _| group_keys.contains(&*key.group_key));
+    }
+
+    /// What is owed, oldest first.
+    pub(super) fn owed(&self) -> impl Iterator<Item = OwedView> {
+        self.owed.values().map(|o| OwedView {
+            notification: o.notification.clone(),
+            attempts: o.attempts,
+            due: o.due(),
+            last_error: o.last_error.clone(),
+        })
+    }
+
+    /// How many notifications are owed.
+    pub(super) fn count_owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// The last decision about every group and integration.
+    pub(super) fn decisions(&self) -> impl Iterator<Item = (&LogKey, &Decision)> {
+        self.decisions.iter()
+    }
+}
+
+/// Nobody knows whether the integration has heard what it was to be told.
+fn doubt(log: &mut NotificationLog, owed: &Owed, now: i64, batch: &mut Batch) {
+    if owed.send_resolved {
+        let alerts = AlertsToTell::of(&owed.notification.alerts);
+        log.update(&owed.key(), (owed.repeat_interval, now), false, |entry| entry.doubt(&alerts), batch);
+    }
+}
+
+fn spec_of<'a>(config: &'a RoutingConfig, id: &IntegrationId) -> Option<&'a IntegrationSpec> {
+    let specs = &config.receivers.get(&id.receiver)?.integrations;
+    specs.iter().find(|s| s.kind == id.kind && s.index == id.index)
+}
+
+fn decide(entry: Option<&LogEntry>, spec: &IntegrationSpec, flush: &Flush, now: i64) -> Verdict {
+    if !flush.muting_intervals.is_empty() {
+        // Quiet hours stay quiet; a resolve that is owed waits for their end.
+        return Verdict::Nothing(WhyNot::RouteMuted);
+    }
+    let visible = visible(flush, entry);
+    if visible.is_empty() {
+        return Verdict::Nothing(WhyNot::AllMuted);
+    }
+    let set = |resolved| visible.iter().filter(|a| a.resolved == resolved).map(|a| a.alert.labels.clone()).collect();
+    let alerts = AlertsToTell { firing: set(false), resolved: set(true) };
+    let terms = Terms { send_resolved: spec.send_resolved, repeat_interval: flush.route.repeat_interval };
+    match needs_update(entry, &alerts, terms, now) {
+        Err(why) => Verdict::Nothing(why),
+        Ok(_) if !spec.send_resolved && alerts.firing.is_empty() => Verdict::Note(alerts),
+        Ok(reason) => {
+            let wanted = visible.into_iter().filter(|a| spec.send_resolved || !a.resolved);
+            Verdict::Tell { reason, alerts: wanted.map(notified).collect() }
+        }
+    }
+}
+
+/// The alerts of a flush that an integration may hear of: all but the muted ones. That an alert has resolved is not
+/// muted for one who may believe it fires.
+fn visible<'a>(flush: &'a Flush, entry: Option<&LogEntry>) -> Vec<&'a FlushedAlert> {
+    let ends = |a: &FlushedAlert| a.resolved && entry.is_some_and(|e| e.may_believe_firing(&a.alert.labels));
+    flush.alerts.iter().filter(|a| !a.status.is_muted() || ends(a)).collect()
+}
+
+fn tells_of(owed: &Owed, alerts: &[NotifiedAlert]) -> bool {
+    AlertsToTell::of(&owed.notification.alerts) == AlertsToTell::of(alerts)
+}
+
+fn notified(a: &FlushedAlert) -> NotifiedAlert {
+    NotifiedAlert {
+        labels: a.alert.labels.clone(),
+        annotations: a.alert.annotations.clone(),
+        starts_at: a.alert.starts_at,
+        ends_at: a.alert.ends_at.filter(|_| a.resolved),
+        generator_url: a.alert.generator_url.clone(),
+    }
+}
+
+fn decision(verdict: Result<Reason, WhyNot>, flush: &Flush, now: i64) -> Decision {
+    let intervals = flush.muting_intervals.iter().cloned().map(Mute::TimeInterval);
+    let of_alert = |a: &FlushedAlert| {
+        let silences = a.status.silenced_by.iter().cloned().map(Mute::Silence);
+        silences.chain(a.status.inhibited_by.iter().cloned().map(Mute::Inhibition)).collect::<Vec<_>>()
+    };
+    let mut mutes: Vec<Mute> = intervals.collect();
+    for mute in flush.alerts.iter().flat_map(of_alert) {
+        if mutes.len() >= MOST_MUTES {
+            break;
+        }
+        if !mutes.contains(&mute) {
+            mutes.push(mute);
+        }
+    }
+    Decision { at: now, verdict, mutes }
+}

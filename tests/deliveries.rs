@@ -1,0 +1,331 @@
+//! What is owed to receivers that fail, hang, or come back: the production engine in virtual time, with deliveries that
+//! take as long as the test says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchbell::alerting::Evaluation;
+use watchbell::alerting::series::RuleSample;
+use watchbell::engine::drive::{Hands, turn};
+use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange};
+use watchbell::model::{Labels, Matcher};
+use watchbell::notify::decision::{Mute, WhyNot};
+use watchbell::notify::{Notification, Outcome, Reason, retry};
+use watchbell::routing::config::GroupBy;
+use watchbell::routing::{IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig};
+use watchbell::state::{Batch, MemoryStore, StateError, StateStore};
+
+use crate::stage::{M, S};
+
+/// How a receiver takes a notification: after how long, and with what outcome.
+type Answers = Box<dyn FnMut(&Notification) -> (i64, Outcome)>;
+
+/// Where deliveries go.
+struct Post {
+    now: i64,
+    store: MemoryStore,
+    answers: Answers,
+    under_way: Vec<(i64, u64, Outcome)>,
+    /// Every attempt: when, and what it said.
+    attempts: Vec<(i64, Notification)>,
+}
+
+impl Hands for Post {
+    fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
+        self.store.apply(&batch)
+    }
+
+    fn append(&mut self, _samples: Vec<RuleSample>) {}
+
+    fn evaluate(&mut self, _evaluation: Evaluation) {}
+
+    fn deliver(&mut self, notification: Notification) {
+        let (latency, outcome) = (self.answers)(&notification);
+        self.under_way.push((self.now + latency, notification.id, outcome));
+        self.attempts.push((self.now, notification));
+    }
+
+    fn send(&mut self, _alerts: Vec<OutgoingAlert>) {}
+}
+
+struct Office {
+    engine: Engine,
+    post: Post,
+}
+
+impl Office {
+    /// `pager` has two webhooks and `chat` one; every alert goes to `receivers`, grouped by `group`.
+    fn open(receivers: &[&str], answers: impl FnMut(&Notification) -> (i64, Outcome) + 'static) -> Self {
+        let engine = Engine::start(Options::default(), setup(receivers), &MemoryStore::default().load().unwrap(), 0);
+        let (under_way, attempts) = (Vec::new(), Vec::new());
+        let post = Post { now: 0, store: MemoryStore::default(), answers: Box::new(answers), under_way, attempts };
+        Office { engine: engine.unwrap(), post }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let turned = turn(|| &mut self.engine, self.post.now, [event], &mut self.post);
+        turned.stored.unwrap();
+    }
+
+    /// Lets everything happen that is due up to `second`.
+    fn play_until(&mut self, second: i64) {
+        let until = second * S;
+        loop {
+            let ended = self.post.under_way.iter().map(|(at, _, _)| *at).min();
+            let next = self.engine.next_deadline().into_iter().chain(ended).min();
+            let Some(at) = next.filter(|at| *at <= until) else { break };
+            self.post.now = self.post.now.max(at);
+            let now = self.post.now;
+            let due: Vec<_> = self.post.under_way.extract_if(.., |(at, _, _)| *at <= now).collect();
+            for (_, id, outcome) in due {
+                self.happen(Event::Delivered { id, outcome });
+            }
+            self.happen(Event::Tick);
+        }
+        self.post.now = until;
+    }
+
+    /// Posts an alert of a group: firing, or resolved now.
+    fn post(&mut self, group: &str, instance: &str, fires: bool) {
+        let ends_at = if fires { self.post.now + 1000 * M } else { self.post.now };
+        let labels = labels(group, instance);
+        let alert = ReceivedAlert { labels, starts_at: Some(0), ends_at: Some(ends_at), ..ReceivedAlert::default() };
+        self.happen(Event::AlertsReceived(vec![alert]));
+    }
+
+    fn silence(&mut self, instance: &str, minutes: i64) {
+        let matchers = vec![Matcher::equal("instance", instance)];
+        let (starts_at, ends_at) = (self.post.now, self.post.now + minutes * M);
+        let new = NewSilence { matchers, starts_at, ends_at, ..NewSilence::default() };
+        self.happen(Event::SilenceChanged(0, SilenceChange::Set(new)));
+    }
+
+    /// What was attempted since the last call: `second receiver +fires -resolved`.
+    fn said(&mut self) -> Vec<String> {
+        let line = |(at, n): &(i64, Notification)| {
+            let alert = |a: &watchbell::notify::NotifiedAlert| {
+                format!(" {}{}", if a.is_resolved() { "-" } else { "+" }, a.labels.value("instance"))
+            };
+            format!("{}{}", at / S, n.alerts.iter().map(alert).collect::<String>())
+        };
+        self.post.attempts.drain(..).map(|attempt| line(&attempt)).collect()
+    }
+
+    fn verdict(&self) -> Result<Reason, WhyNot> {
+        self.engine.decisions().next().unwrap().1.verdict.clone()
+    }
+}
+
+fn labels(group: &str, instance: &str) -> Labels {
+    Labels::from_pairs([("alertname", "Down"), ("group", group), ("instance", instance)])
+}
+
+fn setup(receivers: &[&str]) -> Setup {
+    let webhook = |index| IntegrationSpec { kind: "webhook".into(), index, send_resolved: true };
+    let spec = |name: &&str| {
+        let integrations = if *name == "both" { vec![webhook(0), webhook(1)] } else { vec![webhook(0)] };
+        (Arc::from(*name), ReceiverSpec { integrations })
+    };
+    let route =
+        |name: &&str| RouteSpec { receiver: Some((*name).into()), continue_matching: true, ..RouteSpec::default() };
+    let route = RouteSpec {
+        receiver: receivers.first().map(|r| (*r).into()),
+        group_by: Some(GroupBy::Labels(vec!["group".into()])),
+        group_wait: Some(0),
+        group_interval: Some(5 * M),
+        repeat_interval: Some(240 * M),
+        routes: receivers.iter().map(route).collect(),
+        ..RouteSpec::default()
+    };
+    let config = RoutingConfig { route, receivers: receivers.iter().map(spec).collect(), ..RoutingConfig::default() };
+    Setup { routing: Some(Arc::new(config)), ..Setup::default() }
+}
+
+fn unavailable() -> Outcome {
+    Outcome::Retry { after: None, reason: "unexpected status code 503".into() }
+}
+
+/// Answers 503 for as long as the shared switch says so.
+fn switched() -> (Arc<std::sync::atomic::AtomicBool>, impl FnMut(&Notification) -> (i64, Outcome)) {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let shared = fails.clone();
+    let answer = move |_: &Notification| match shared.load(std::sync::atomic::Ordering::SeqCst) {
+        true => (0, unavailable()),
+        false => (0, Outcome::Delivered),
+    };
+    (fails, answer)
+}
+
+fn mend(fails: &std::sync::atomic::AtomicBool) {
+    fails.store(false, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[test]
+fn a_page_that_was_owed_before_a_silence_says_what_the_silence_leaves_of_it() {
+    let (fails, answers) = switched();
+    let mut office = Office::open(&["pager"], answers);
+    office.post("g", "a", true);
+    office.post("g", "b", true);
+    office.play_until(10);
+    assert!(office.said().last().unwrap().ends_with("+a +b"));
+    office.silence("a", 60);
+    mend(&fails);
+    office.play_until(299);
+    let said: Vec<String> = office.said().iter().map(|l| l.split_once(' ').unwrap().1.to_owned()).collect();
+    assert_eq!(said, ["+b"]);
+    // That it fires may have been heard, for all anyone knows. So its end is told, silenced or not.
+    office.post("g", "a", false);
+    office.play_until(700);
+    assert_eq!(office.said(), ["300 -a +b"]);
+}
+
+#[test]
+fn a_page_of_which_a_silence_leaves_nothing_is_not_sent_and_not_remembered_as_sent() {
+    let (fails, answers) = switched();
+    let mut office = Office::open(&["pager"], answers);
+    office.post("g", "a", true);
+    office.play_until(10);
+    office.said();
+    office.silence("a", 12);
+    office.play_until(200);
+    assert_eq!((office.said().len(), office.engine.owed().len()), (0, 0), "nor is it tried again");
+    assert_eq!(office.verdict(), Err(WhyNot::AllMuted));
+    let id = office.engine.silences()[0].id.clone();
+    assert_eq!(office.engine.decisions().next().unwrap().1.mutes, [Mute::Silence(id)]);
+    mend(&fails);
+    office.play_until(1000);
+    assert_eq!(office.said(), ["900 +a"], "the silence has ended, and nobody was told");
+    assert_eq!(office.verdict(), Ok(Reason::FirstNotification));
+    office.play_until(1300);
+    assert_eq!(office.verdict(), Err(WhyNot::NothingNew { repeat_after: 900 * S + 240 * M }));
+}
+
+#[test]
+fn an_attempt_says_what_is_true_when_it_begins() {
+    let (fails, answers) = switched();
+    let mut office = Office::open(&["pager"], answers);
+    office.post("g", "a", true);
+    office.play_until(100);
+    office.said();
+    assert!(matches!(office.verdict(), Err(WhyNot::Owed { .. })));
+    office.post("g", "b", true);
+    office.post("g", "a", false);
+    mend(&fails);
+    office.play_until(290);
+    let said = office.said();
+    assert!(said.len() == 1 && said[0].ends_with("-a +b"), "{said:?}");
+}
+
+#[test]
+fn an_alert_that_fires_again_after_a_resolve_that_may_have_been_heard_is_told() {
+    let (fails, answers) = switched();
+    mend(&fails);
+    let mut office = Office::open(&["pager"], answers);
+    office.post("g", "a", true);
+    office.play_until(10);
+    office.post("g", "a", false);
+    fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    office.play_until(310);
+    office.post("g", "a", true);
+    mend(&fails);
+    office.play_until(400);
+    let said = office.said();
+    assert_eq!(said[..2], ["0 +a", "300 -a"]);
+    assert!(said.last().unwrap().ends_with("+a"), "{said:?}");
+    assert!(office.engine.owed().is_empty());
+}
+
+#[test]
+fn the_end_of_a_page_is_told_though_a_later_message_left_it_out() {
+    let mut office = Office::open(&["pager"], |_| (0, Outcome::Delivered));
+    office.post("g", "a", true);
+    office.play_until(10);
+    office.silence("a", 600);
+    office.post("g", "b", true);
+    office.play_until(310);
+    office.post("g", "b", false);
+    office.play_until(610);
+    office.post("g", "a", false);
+    office.play_until(1300);
+    assert_eq!(office.said(), ["0 +a", "300 +b", "600 -b", "900 -a"]);
+    assert_eq!(office.engine.alert_groups(1300 * S).len(), 0);
+}
+
+#[test]
+fn one_group_is_tried_again_with_its_own_pauses() {
+    let mut office = Office::open(&["pager"], |_| (0, unavailable()));
+    office.post("g", "a", true);
+    office.play_until(290);
+    let id = office.engine.owed()[0].notification.id;
+    let mut at = 0;
+    for (attempt, (began, _)) in office.post.attempts.iter().enumerate() {
+        assert_eq!(*began, at, "attempt {attempt}");
+        at += retry::backoff(attempt as u32 + 1, id, None);
+    }
+    assert!(office.post.attempts.len() > 8);
+}
+
+#[test]
+fn a_receiver_that_fails_is_not_stormed_and_hears_of_every_group_as_soon_as_it_is_back() {
+    let (fails, answers) = switched();
+    let mut office = Office::open(&["pager"], answers);
+    for group in 0..200 {
+        office.post(&format!("g{group}"), "a", true);
+    }
+    office.play_until(120);
+    let first_minute = office.post.attempts.iter().filter(|(at, _)| *at < 60 * S).count();
+    let second_minute = office.post.attempts.len() - first_minute;
+    assert!(first_minute <= 210 && second_minute <= 10, "{first_minute}, {second_minute}");
+    mend(&fails);
+    office.said();
+    office.post("late", "a", true);
+    office.play_until(132);
+    assert_eq!((office.said().len(), office.engine.owed().len()), (201, 0), "each told once");
+}
+
+#[test]
+fn groups_a_receiver_hangs_for_keep_no_others_from_being_told() {
+    let hangs = |n: &Notification| n.group_labels.value("group").starts_with("hangs");
+    let answers =
+        move |n: &Notification| match hangs(n) && n.integration.index == 0 && &*n.integration.receiver == "both" {
+            true => (30 * S, Outcome::Retry { after: None, reason: "no answer within 30 s".into() }),
+            false => (0, Outcome::Delivered),
+        };
+    let mut office = Office::open(&["both", "chat"], answers);
+    // The same again later, when the receiver is known to hang.
+    for round in 0..3 {
+        for group in 0..30 {
+            office.post(&format!("hangs{round}-{group}"), "a", true);
+        }
+        office.play_until(round * 100 + 50);
+        office.post.attempts.clear();
+        for group in 0..30 {
+            office.post(&format!("works{round}-{group}"), "a", true);
+        }
+        office.play_until(round * 100 + 70);
+        let mut told: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, n) in office.post.attempts.iter().filter(|(_, n)| !hangs(n)) {
+            *told.entry(format!("{}/{}", n.integration.receiver, n.integration.index)).or_default() += 1;
+        }
+        let each = ["both/0", "both/1", "chat/0"].map(|who| (who.to_owned(), 30));
+        assert_eq!(told, BTreeMap::from(each), "round {round}");
+        office.play_until(round * 100 + 100);
+    }
+}
+
+#[test]
+fn what_waits_for_its_turn_is_decided_when_its_turn_comes() {
+    // More groups than may be attempted at once, and a receiver that hangs for all of them.
+    let mut office = Office::open(&["pager"], |_| (30 * S, Outcome::Delivered));
+    for group in 0..600 {
+        office.post(&format!("g{group}"), &format!("i{group}"), true);
+    }
+    office.play_until(10);
+    let begun = office.post.attempts.len();
+    assert!((100..=200).contains(&begun), "{begun}");
+    for group in 0..600 {
+        office.silence(&format!("i{group}"), 60);
+    }
+    office.play_until(200);
+    assert_eq!((office.post.attempts.len(), office.engine.owed().len()), (begun, 0));
+}
