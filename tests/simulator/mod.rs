@@ -392,7 +392,8 @@ impl Remembered {
         silences.sort();
         let owed = engine.owed().into_iter().map(|o| o.notification);
         let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();
-        let told = engine.told().map(|(k, t)| (k.integration.clone(), k.group_key.clone(), t.at)).collect();
+        let told =
+            engine.told().filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?))).collect();
         Remembered { alerts, routed, silences, owed, told }
     }
 
