@@ -6,59 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::error::EvalError;
-use super::shared::TickCache;
 use crate::clock::Stopwatch;
 use crate::model::Labels;
-
-/// Switches that Prometheus keeps behind `--enable-feature`, under the same names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Features {
-    /// `promql-experimental-functions`
-    pub experimental_functions: bool,
-    /// `promql-duration-expr`
-    pub duration_expr: bool,
-    /// `promql-extended-range-selectors`: `anchored` and `smoothed`.
-    pub extended_range_selectors: bool,
-    /// `promql-binop-fill-modifiers`: `fill`, `fill_left`, `fill_right`.
-    pub binop_fill_modifiers: bool,
-    /// `promql-delayed-name-removal`
-    pub delayed_name_removal: bool,
-    /// `type-and-unit-labels`
-    pub type_and_unit_labels: bool,
-    /// `st-storage` (older: `created-timestamp-zero-ingestion`): functions look at start timestamps.
-    pub start_timestamps: bool,
-}
-
-impl Features {
-    /// Everything switched on.
-    pub fn all() -> Self {
-        Features {
-            experimental_functions: true,
-            duration_expr: true,
-            extended_range_selectors: true,
-            binop_fill_modifiers: true,
-            delayed_name_removal: true,
-            type_and_unit_labels: true,
-            start_timestamps: true,
-        }
-    }
-
-    /// Switches one feature on by its `--enable-feature` name; false when it is not one of PromQL's.
-    pub fn enable(&mut self, name: &str) -> bool {
-        let switch = match name {
-            "promql-experimental-functions" => &mut self.experimental_functions,
-            "promql-duration-expr" => &mut self.duration_expr,
-            "promql-extended-range-selectors" => &mut self.extended_range_selectors,
-            "promql-binop-fill-modifiers" => &mut self.binop_fill_modifiers,
-            "promql-delayed-name-removal" => &mut self.delayed_name_removal,
-            "type-and-unit-labels" => &mut self.type_and_unit_labels,
-            "st-storage" => &mut self.start_timestamps,
-            _ => return false,
-        };
-        *switch = true;
-        true
-    }
-}
 
 /// Bounds of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,39 +92,6 @@ pub(crate) struct Helper<'a>(&'a Helpers);
 impl Drop for Helper<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// What surrounds an evaluation. Switches of the language are the plan's ([`Features`], given to `compile`).
-#[derive(Clone, Debug)]
-pub struct EvalEnv {
-    /// How far back an instant selector looks for a sample, milliseconds (`--query.lookback-delta`).
-    pub lookback_ms: i64,
-    /// The default step of subqueries, milliseconds: the global evaluation interval.
-    pub default_step_ms: i64,
-    /// Bounds.
-    pub limits: Limits,
-    /// Stops the evaluation.
-    pub cancel: CancelToken,
-    /// Results shared with other evaluations at the same time, over the same storage.
-    pub shared: Option<Arc<TickCache>>,
-    /// Measure what every operator costs.
-    pub profile: bool,
-    /// Threads for the leaves of large queries; without, an evaluation stays on its thread.
-    pub helpers: Option<Arc<Helpers>>,
-}
-
-impl Default for EvalEnv {
-    fn default() -> Self {
-        EvalEnv {
-            lookback_ms: 300_000,
-            default_step_ms: 60_000,
-            limits: Limits::default(),
-            cancel: CancelToken::default(),
-            shared: None,
-            profile: false,
-            helpers: None,
-        }
     }
 }
 

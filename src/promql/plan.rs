@@ -3,37 +3,24 @@
 use std::sync::Arc;
 
 use super::annotations::Span;
-use super::ast::{AggregateOp, At, BinaryOp, Dur, Expr};
-use super::dialect;
-use super::error::{EvalError, PromqlError};
+use super::ast::{AggregateOp, At, BinaryOp, Dur};
+use super::features::Features;
 use super::func::{BatchFn, MathFn, RangeFn, RangeMode, ValueType};
-use super::limits::{EvalEnv, Features};
-use super::steps::StepGrid;
-use super::value::Evaluated;
-use super::{ops, planner, stack};
 use crate::model::Matcher;
-use crate::tsdb::Queryable;
 
 /// A node's place in [`Plan::nodes`]. Children come before their parents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
-/// What `compile` needs to know.
-#[derive(Clone, Debug, Default)]
-pub struct CompileOptions {
-    /// Switches of the language.
-    pub features: Features,
-}
-
 /// A query ready to be evaluated, any number of times.
 #[derive(Debug)]
 pub struct Plan {
-    source: String,
-    nodes: Vec<Node>,
-    root: NodeId,
-    features: Features,
-    depth: usize,
-    number: Option<f64>,
+    pub(super) source: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: NodeId,
+    pub(super) features: Features,
+    pub(super) depth: usize,
+    pub(super) number: Option<f64>,
 }
 
 /// One step of a plan.
@@ -334,30 +321,6 @@ pub struct SelectorInfo {
     pub span: Span,
 }
 
-/// Compiles a query.
-///
-/// # Errors
-/// What is wrong with it, and where.
-pub fn compile(source: &str, options: &CompileOptions) -> Result<Arc<Plan>, PromqlError> {
-    let parsed = dialect::parse(source, &options.features).map_err(|f| f.locate(source))?;
-    let (nodes, root) = stack::with_room_for(parsed.depth, || planner::plan(&parsed.expr, &options.features))
-        .map_err(|f| f.locate(source))?;
-    let number = match nodes.get(root.0 as usize).map(|n| &n.kind) {
-        Some(NodeKind::Number(v)) => Some(*v),
-        _ => None,
-    };
-    let features = options.features;
-    Ok(Arc::new(Plan { source: source.to_owned(), nodes, root, features, depth: parsed.depth, number }))
-}
-
-/// Parses a query into its syntax tree, for tools that work on the text.
-///
-/// # Errors
-/// What is wrong with it, and where.
-pub fn parse(source: &str, options: &CompileOptions) -> Result<Expr, PromqlError> {
-    dialect::parse(source, &options.features).map(|p| p.expr).map_err(|f| f.locate(source))
-}
-
 impl Plan {
     /// The query as written.
     pub fn source(&self) -> &str {
@@ -400,38 +363,6 @@ impl Plan {
             identity: None,
         };
         self.nodes.get(id.0 as usize).unwrap_or(&NOTHING)
-    }
-
-    /// Evaluates at one time.
-    ///
-    /// # Errors
-    /// Prometheus' errors of execution, limits, storage.
-    pub fn instant(&self, storage: &dyn Queryable, at: i64, env: &EvalEnv) -> Result<Evaluated, EvalError> {
-        stack::with_room_for(self.depth, || ops::run(self, storage, StepGrid::instant(at), true, env))
-    }
-
-    /// Evaluates at every step from `start` to `end` (inclusive).
-    ///
-    /// # Errors
-    /// As [`Plan::instant`]; also when the result is not a scalar or a vector.
-    pub fn range(
-        &self,
-        storage: &dyn Queryable,
-        start: i64,
-        end: i64,
-        step: i64,
-        env: &EvalEnv,
-    ) -> Result<Evaluated, EvalError> {
-        if !matches!(self.result_type(), ValueType::Scalar | ValueType::Vector) {
-            let found = self.result_type().documented();
-            let text = format!("invalid expression type {found:?} for range query, must be Scalar or instant Vector");
-            return Err(EvalError::Execution(text));
-        }
-        let grid = StepGrid::range(start, end, step);
-        if grid.len() > env.limits.max_steps {
-            return Err(EvalError::TooManySamples);
-        }
-        stack::with_room_for(self.depth, || ops::run(self, storage, grid, false, env))
     }
 
     /// Whether the result at a step depends on the query around it: `start()`, `end()`, `step()`, `range()`.

@@ -18,7 +18,7 @@ mod token;
 use super::annotations::Span;
 use super::ast::Expr;
 use super::error::Fault;
-use super::limits::Features;
+use super::features::Features;
 pub(crate) use literal::string as unquote;
 use outline::Outline;
 

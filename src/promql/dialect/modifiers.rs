@@ -3,7 +3,7 @@
 use super::super::annotations::Span;
 use super::super::ast::{At, BinaryModifiers, BinaryOp, Cardinality, Grouping};
 use super::super::error::Fault;
-use super::super::limits::Features;
+use super::super::features::Features;
 use super::cursor::Cursor;
 use super::literal;
 use super::token::Kind;

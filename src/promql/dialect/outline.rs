@@ -8,8 +8,8 @@
 use super::super::annotations::Span;
 use super::super::ast::{AggregateOp, At, BinaryModifiers, BinaryOp, Dur, Grouping};
 use super::super::error::Fault;
+use super::super::features::Features;
 use super::super::func::{self, Function, RangeMode};
-use super::super::limits::Features;
 use super::cursor::Cursor;
 use super::token::{Kind, Token};
 use super::{duration, literal, modifiers, selector};

@@ -1,22 +1,12 @@
 //! Range functions over all steps of a series of floats at once. Their results are those of the window-by-window forms,
 //! bit by bit; what they save is looking at each sample once per window.
 
+use super::super::annotations::Note;
 use super::super::steps::StepVector;
+use super::extrapolate::Change;
 use super::over_time::{max_of, mean_of, min_of, quantile, sum_of, variance_of};
-use super::rate::Change;
+use super::sliding::each;
 use super::{FnCtx, Windows, lanes, over_time, regression, sliding};
-
-/// Calls `f` with the values of every window that has any.
-pub(super) fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64) {
-    for (i, lo, hi) in w.cuts.occupied() {
-        if !w.go_on(hi - lo) {
-            return;
-        }
-        if let Some(vs) = w.vs.get(lo..hi) {
-            out.set(i, f(vs));
-        }
-    }
-}
 
 /// `rate`
 pub(super) fn rate(w: &Windows<'_>, _: &[f64], _: &mut FnCtx<'_>, out: &mut StepVector) {
@@ -206,7 +196,7 @@ pub(super) fn quantile_over_time(w: &Windows<'_>, args: &[f64], ctx: &mut FnCtx<
         return sliding::sorted(w, out, |sorted| over_time::quantile_of_sorted(q, sorted));
     }
     if w.cuts.some().any() {
-        ctx.note_arg(0, super::Note::InvalidQuantile(q));
+        ctx.note_arg(0, Note::InvalidQuantile(q));
     }
     each(w, out, |vs| quantile(q, &mut vs.to_vec()));
 }

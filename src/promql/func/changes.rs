@@ -1,7 +1,7 @@
 //! `changes` and `resets`: how often a series did something from one sample to the next.
 
 use super::extended::from_anchor;
-use super::rate::Starts;
+use super::starts::Starts;
 use super::{FnCtx, Out, Window};
 use crate::model::FloatHistogram;
 

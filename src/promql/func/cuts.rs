@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::super::steps::{Bitmap, StepGrid};
-use super::rate::{self, Reach};
+use super::extrapolate::{Extent, Reach};
 
 /// The windows of a range over a grid, as places in a column of times. Series that were scraped together have the same
 /// times, so what follows from times alone is worked out once for all of them.
@@ -114,8 +114,30 @@ impl Cuts {
 
     /// How far the samples of every window reach.
     pub(super) fn reach(&self) -> &[Reach] {
-        self.reach.get_or_init(|| rate::reaches(self))
+        self.reach.get_or_init(|| reaches(self))
     }
+}
+
+/// How far the samples of every window reach. Neighbouring windows over regular samples reach equally far.
+fn reaches(cuts: &Cuts) -> Vec<Reach> {
+    let ts = cuts.times();
+    let mut known: Option<([i64; 4], Reach)> = None;
+    let one = |(i, (lo, hi)): (usize, (usize, usize))| {
+        let (first, last) = (ts.get(lo).copied().unwrap_or(0), ts.get(hi.wrapping_sub(1)).copied().unwrap_or(0));
+        let (start, samples) = (cuts.start(i), hi - lo);
+        let end = start.saturating_add(cuts.range());
+        let shape = [last - first, first - start, end - last, samples as i64];
+        match known {
+            Some((known, reach)) if known == shape => reach,
+            _ => {
+                let extent = Extent { first, last, samples: samples.max(1), start, end, zero: None };
+                let reach = Reach::new(&extent);
+                known = Some((shape, reach));
+                reach
+            }
+        }
+    };
+    cuts.bounds().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::super::annotations::Note;
+use super::extrapolate::Change;
 use super::histogram_rate::{Sample, incompatible, settle};
-use super::rate::Change;
 use super::{FnCtx, Out, RangeMode, Window};
 use crate::model::FloatHistogram;
 use crate::model::histogram::{CounterResetHint, HistogramError};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::annotations::Note;
 use super::FnCtx;
-use super::rate::Starts;
+use super::starts::Starts;
 use crate::model::FloatHistogram;
 use crate::model::histogram::{CounterResetHint, HistogramError, Reconciled};
 

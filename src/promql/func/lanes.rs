@@ -330,6 +330,6 @@ kernel! {
     mean = mean_body, (lanes: &Lanes<'_>) -> Lane
 }
 kernel! {
-    /// Variances of the windows, see [`super::over_time::variance_of`].
+    /// Variances of the windows, see `over_time::variance_of`.
     variance = variance_body, (lanes: &Lanes<'_>) -> Lane
 }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use super::super::steps::StepVector;
 use super::Windows;
-use super::batch::each;
 
 /// The extreme of every window. `queue` holds the places in the window that no later value has beaten, so its front is
 /// the first of the extremes. Where all are NaN, `exact` tells which NaN.
@@ -34,6 +33,18 @@ pub(super) fn extreme(
             (Some((_, best)), _) => out.set(i, *best),
             (None, Some(vs)) => out.set(i, exact(vs)),
             (None, None) => {}
+        }
+    }
+}
+
+/// Calls `f` with the values of every window that has any.
+pub(super) fn each(w: &Windows<'_>, out: &mut StepVector, mut f: impl FnMut(&[f64]) -> f64) {
+    for (i, lo, hi) in w.cuts.occupied() {
+        if !w.go_on(hi - lo) {
+            return;
+        }
+        if let Some(vs) = w.vs.get(lo..hi) {
+            out.set(i, f(vs));
         }
     }
 }

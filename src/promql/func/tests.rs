@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::super::annotations::{Annotations, Span};
+use super::super::steps::{StepGrid, StepVector};
 use super::*;
 use crate::model::histogram::CounterResetHint;
+use crate::model::{FloatHistogram, Labels};
 use crate::model::{SampleBuf, Value, notation};
 
 /// Samples from series notation, a step apart from `from` on; a second text gives start timestamps.

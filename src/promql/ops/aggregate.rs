@@ -10,8 +10,8 @@ use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
 use super::arithmetic;
 use super::column::Column;
+use super::eval::{Eval, Sink};
 use super::group::Groups;
-use super::{Eval, Sink};
 use crate::model::histogram::CompensatedHistogram;
 use crate::model::{FloatHistogram, Labels};
 

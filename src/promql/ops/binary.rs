@@ -6,8 +6,8 @@ use super::super::error::EvalError;
 use super::super::plan::NodeId;
 use super::super::steps::{StepGrid, StepVector};
 use super::arithmetic::{self, Operand, Outcome};
+use super::eval::{Eval, Sink};
 use super::scalar::ScalarColumn;
-use super::{Eval, Sink};
 
 /// An operator between a vector and a scalar.
 #[derive(Clone, Copy)]

@@ -4,8 +4,8 @@ use super::super::error::EvalError;
 use super::super::func::{EmptyFn, MathFn};
 use super::super::plan::NodeId;
 use super::super::steps::{Bitmap, StepGrid, StepVector};
+use super::eval::{Eval, Sink};
 use super::scalar::ScalarColumn;
-use super::{Eval, Sink};
 use crate::model::histogram::CounterResetHint;
 use crate::model::{FloatHistogram, Labels};
 

@@ -12,7 +12,7 @@ use super::super::annotations::{Note, Span};
 use super::super::error::EvalError;
 use super::super::limits::Helper;
 use super::super::steps::StepVector;
-use super::{Eval, Sink};
+use super::eval::{Eval, Sink};
 use crate::clock::Stopwatch;
 use crate::model::Value;
 use crate::tsdb::Series;

@@ -7,7 +7,8 @@ use super::super::block::Block;
 use super::super::error::EvalError;
 use super::super::plan::InfoNode;
 use super::super::steps::{StepGrid, StepVector};
-use super::{Eval, Sink, reader, same_labelset};
+use super::eval::{Eval, Sink, same_labelset};
+use super::reader;
 use crate::model::sample::is_stale;
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf};
 

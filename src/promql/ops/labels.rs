@@ -11,7 +11,8 @@ use super::super::error::EvalError;
 use super::super::names;
 use super::super::plan::NodeId;
 use super::super::steps::{StepGrid, StepVector};
-use super::{Eval, Sink, natural, replay, same_labelset};
+use super::eval::{Eval, Sink, replay, same_labelset};
+use super::natural;
 use crate::model::{Labels, METRIC_NAME};
 
 /// Drops the names of series that were to lose them. Series that become alike are made one, unless they meet at a

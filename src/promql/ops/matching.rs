@@ -14,8 +14,8 @@ use super::super::plan::{Many, Matching, NodeId};
 use super::super::steps::{Bitmap, StepGrid, StepVector};
 use super::arithmetic::{self, Operand};
 use super::binary::settle;
+use super::eval::{Eval, Sink, both, replay};
 use super::group::Groups;
-use super::{Eval, Sink, both, replay};
 use crate::model::{Labels, LabelsBuilder};
 
 /// An operator between two vectors.
@@ -367,7 +367,7 @@ impl Results {
                     return Err(if unique {
                         EvalError::execution("multiple matches for labels: grouping labels must ensure unique matches")
                     } else {
-                        super::same_labelset()
+                        super::eval::same_labelset()
                     });
                 }
                 found.or(steps);

@@ -10,6 +10,8 @@ mod binary;
 mod call;
 mod column;
 mod crew;
+mod eval;
+mod frame;
 mod group;
 mod histogram;
 mod info;
@@ -25,42 +27,20 @@ mod set;
 mod subquery;
 mod window;
 
-use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::Arc;
 
-use super::annotations::{Annotations, Note, Span};
-use super::ast::{At, Dur};
+use super::annotations::Span;
 use super::block::Block;
+use super::env::EvalEnv;
 use super::error::EvalError;
-use super::limits::{Budget, EvalEnv};
-use super::names;
-use super::plan::{Node, NodeId, NodeKind, Plan, ReadTiming};
+use super::plan::{Node, NodeId, NodeKind, Plan};
 use super::profile::Profiler;
 use super::shared::{Held, Row, Slot};
-use super::steps::{Bitmap, StepGrid, StepVector};
+use super::steps::{StepGrid, StepVector};
 use super::value::{EvalStats, Evaluated};
-use crate::model::Labels;
 use crate::tsdb::Queryable;
-
-/// Takes series one by one: labels, whether the metric name is dropped, and the values, which it may change.
-pub(crate) type Sink<'s> = &'s mut dyn FnMut(&Labels, bool, &mut StepVector) -> Result<(), EvalError>;
-
-/// One evaluation of a plan.
-pub(crate) struct Eval<'a> {
-    plan: &'a Plan,
-    storage: &'a dyn Queryable,
-    env: &'a EvalEnv,
-    budget: Rc<Budget>,
-    notes: RefCell<Annotations>,
-    /// The steps of the whole query: what `start()`, `end()`, `step()` and `range()` speak of.
-    query: StepGrid,
-    /// Whether the query is an instant query.
-    instant: bool,
-    series: Cell<u64>,
-    profiler: Option<Profiler>,
-}
+use eval::{Eval, Sink};
 
 /// Evaluates a plan over the steps of `grid`.
 pub(crate) fn run(
@@ -92,83 +72,7 @@ fn smallest_around(plan: &Plan, place: Span) -> Span {
     spans.min_by_key(|s| s.end - s.start).unwrap_or(Span { start: 0, end: u32::MAX })
 }
 
-impl<'a> Eval<'a> {
-    fn new(plan: &'a Plan, storage: &'a dyn Queryable, env: &'a EvalEnv, query: StepGrid, instant: bool) -> Self {
-        let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
-        let (notes, series) = (RefCell::default(), Cell::new(0));
-        Eval { plan, storage, env, budget, notes, query, instant, series, profiler: None }
-    }
-
-    fn node(&self, id: NodeId) -> &'a Node {
-        self.plan.node(id)
-    }
-
-    fn note(&self, note: Note, span: Span) {
-        self.notes.borrow_mut().add(note, span);
-    }
-
-    /// Samples were read from storage.
-    fn count_read(&self, samples: usize) {
-        if let Some(profiler) = &self.profiler {
-            profiler.count(|n| n.samples_read += samples as u64);
-        }
-        self.budget.read(samples);
-    }
-
-    fn type_and_unit(&self) -> bool {
-        self.plan.features().type_and_unit_labels
-    }
-
-    fn delayed(&self) -> bool {
-        self.plan.features().delayed_name_removal
-    }
-
-    /// The labels as the next operator sees them: a dropped name is gone, unless removal is delayed.
-    fn visible<'l>(&self, labels: &'l Labels, dropped: bool) -> Cow<'l, Labels> {
-        if dropped && !self.delayed() {
-            Cow::Owned(names::without_reserved(labels, self.type_and_unit()))
-        } else {
-            Cow::Borrowed(labels)
-        }
-    }
-
-    /// A duration in milliseconds, in this query.
-    fn millis(&self, dur: &Dur) -> Result<i64, EvalError> {
-        let (step, range) = if self.instant { (0, 0) } else { (self.query.step, self.query.end - self.query.start) };
-        dur.millis(step, range).map_err(EvalError::Execution)
-    }
-
-    /// A range in milliseconds, which must be more than nothing.
-    fn range_millis(&self, dur: &Dur) -> Result<i64, EvalError> {
-        match self.millis(dur)? {
-            ms if ms > 0 => Ok(ms),
-            _ => Err(EvalError::execution("duration must be greater than 0")),
-        }
-    }
-
-    /// How far before a step its samples are read, and the one time at which all steps read, when `@` fixes it.
-    fn reading(&self, timing: &ReadTiming) -> Result<(i64, Option<i64>), EvalError> {
-        let offset = match &timing.offset {
-            Some(d) => self.millis(d)?,
-            None => 0,
-        };
-        let at = timing.at.map(|at| match at {
-            At::Time(t) => t,
-            At::Start => self.query.start,
-            At::End => self.query.end,
-        });
-        Ok((offset, at))
-    }
-
-    /// The grid on which a reader with this timing looks at samples, one step for all when `@` fixes the time.
-    fn reading_grid(&self, timing: &ReadTiming, grid: &StepGrid) -> Result<StepGrid, EvalError> {
-        let (offset, at) = self.reading(timing)?;
-        Ok(match at {
-            Some(at) => StepGrid::instant(at.saturating_sub(offset)),
-            None => grid.shifted(-offset),
-        })
-    }
-
+impl Eval<'_> {
     /// Streams the series of a vector node over the steps of `grid`.
     fn stream(&self, id: NodeId, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
         let node = self.node(id);
@@ -333,27 +237,4 @@ fn repeat(row: &StepVector, wide: &mut StepVector) {
     } else if let Some(h) = row.histogram(0) {
         wide.hists = Some(Box::new(vec![Some(h.clone()); wide.len()]));
     }
-}
-
-/// Streams the rows of a block.
-fn replay(eval: &Eval<'_>, block: &Block, sink: Sink<'_>) -> Result<(), EvalError> {
-    let mut row = StepVector::empty(block.steps());
-    for (i, head) in block.heads.iter().enumerate() {
-        eval.budget.work(block.steps())?;
-        block.copy_row(i, &mut row);
-        sink(&head.labels, head.dropped, &mut row)?;
-    }
-    Ok(())
-}
-
-/// The error of two series that became alike.
-fn same_labelset() -> EvalError {
-    EvalError::execution("vector cannot contain metrics with the same labelset")
-}
-
-/// Steps present in both.
-fn both(a: &Bitmap, b: &Bitmap) -> Bitmap {
-    let mut out = a.clone();
-    out.and(b);
-    out
 }

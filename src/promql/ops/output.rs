@@ -7,8 +7,8 @@ use super::super::names;
 use super::super::plan::{NodeKind, RangeSource};
 use super::super::steps::{StepGrid, StepVector};
 use super::super::value::{QueryValue, RangeSeries, VectorSample};
+use super::eval::{Eval, same_labelset};
 use super::reader::{self, Windows};
-use super::{Eval, same_labelset};
 use crate::model::{Labels, Value};
 use crate::promql::ValueType;
 

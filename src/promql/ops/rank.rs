@@ -13,9 +13,9 @@ use super::super::func;
 use super::super::names;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
+use super::eval::{Eval, Sink};
 use super::group::Groups;
 use super::scalar::ScalarColumn;
-use super::{Eval, Sink};
 use crate::model::Labels;
 use crate::model::number::push_float_f;
 

@@ -3,7 +3,8 @@
 use super::super::error::EvalError;
 use super::super::plan::{NodeId, NodeKind, QueryScalar};
 use super::super::steps::StepGrid;
-use super::{Eval, arithmetic};
+use super::arithmetic;
+use super::eval::Eval;
 use crate::model::sample::NORMAL_NAN;
 
 /// A scalar at every step; one value when it is the same everywhere.

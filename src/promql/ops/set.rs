@@ -4,8 +4,8 @@ use super::super::ast::BinaryOp;
 use super::super::error::EvalError;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{Bitmap, StepGrid};
+use super::eval::{Eval, Sink, replay};
 use super::group::Groups;
-use super::{Eval, Sink, replay};
 
 /// Streams a set operation. Where a group of one side is present is one bitmap a group, so that the work per series is
 /// one look-up and one operation on bits.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::super::error::EvalError;
 use super::super::plan::NodeId;
 use super::super::steps::{StepGrid, StepVector};
-use super::Eval;
-use super::reader::{EachSeries, Frame};
+use super::eval::Eval;
+use super::frame::{EachSeries, Frame};
 use crate::model::histogram::CounterResetHint;
 use crate::model::{FloatHistogram, SampleBuf};
 

@@ -6,9 +6,11 @@ use super::super::func::{self, FnCtx, Out, RangeMode};
 use super::super::names;
 use super::super::plan::{RangeCall, RangeSource, SelectorNode};
 use super::super::steps::{Bitmap, StepGrid, StepVector};
-use super::reader::{self, Frame};
+use super::crew;
+use super::eval::{Eval, Sink};
+use super::frame::Frame;
+use super::reader;
 use super::scalar::ScalarColumn;
-use super::{Eval, Sink, crew};
 use crate::model::{Labels, SampleBuf};
 use crate::tsdb::Series;
 

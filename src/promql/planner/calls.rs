@@ -5,7 +5,7 @@ use super::super::ast::{Call, Expr, ExprKind};
 use super::super::error::Fault;
 use super::super::func::{RangeMode, Special, ValueType};
 use super::super::plan::{InfoNode, NodeId, NodeKind, QueryScalar, ReadTiming};
-use super::{Planner, one_name, timing, unwrap_parens};
+use super::builder::{Planner, one_name, timing, unwrap_parens};
 use crate::model::re2;
 use crate::model::{METRIC_NAME, MatchOp, Matcher};
 

@@ -1,22 +1,23 @@
 //! From the syntax tree to a plan: types settled, labels resolved, constants folded.
 
+mod builder;
 mod calls;
 
 use std::sync::Arc;
 
 use super::annotations::Span;
 use super::ast::{
-    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, Grouping, Selector, Subquery, Timing,
+    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, Grouping, Selector, Subquery,
 };
 use super::error::Fault;
+use super::features::Features;
 use super::func::{Kind, RangeMode, ValueType};
-use super::limits::Features;
 use super::ops::arithmetic;
 use super::plan::{
-    GroupLabels, InfoNode, Many, Matching, Node, NodeId, NodeKind, QueryScalar, RangeCall, RangeSource, ReadTiming,
-    SelectorNode,
+    GroupLabels, InfoNode, Many, Matching, Node, NodeId, NodeKind, QueryScalar, RangeCall, RangeSource, SelectorNode,
 };
-use crate::model::{METRIC_NAME, MatchOp, Matcher};
+use crate::model::METRIC_NAME;
+use builder::{Planner, one_name, timing, unwrap_parens};
 
 /// Longer identities are not kept, so that a plan stays small.
 const MAX_IDENTITY_LEN: usize = 4_096;
@@ -26,13 +27,6 @@ pub(crate) fn plan(expr: &Expr, features: &Features) -> Result<(Vec<Node>, NodeI
     let mut planner = Planner { nodes: Vec::new(), features, tell_resets: false };
     let root = planner.expr(expr)?;
     Ok((planner.nodes, root))
-}
-
-pub(super) struct Planner<'a> {
-    pub(super) nodes: Vec<Node>,
-    pub(super) features: &'a Features,
-    /// Below a function that looks at counts and sums of histograms only.
-    tell_resets: bool,
 }
 
 impl Planner<'_> {
@@ -432,23 +426,6 @@ impl Planner<'_> {
 }
 
 /// `offset` and `@` as the plan has them.
-pub(super) fn timing(t: &Timing) -> ReadTiming {
-    ReadTiming { offset: t.offset.clone(), at: t.at }
-}
-
-/// The expression inside parentheses.
-pub(super) fn unwrap_parens(mut e: &Expr) -> &Expr {
-    while let ExprKind::Paren(inner) = &e.kind {
-        e = inner;
-    }
-    e
-}
-
-/// Whether a selector names one metric.
-pub(super) fn one_name(s: &Selector) -> bool {
-    s.matchers.iter().any(|m: &Matcher| m.name == METRIC_NAME && m.op == MatchOp::Equal)
-}
-
 /// Functions whose result depends on the evaluation time even when their input does not.
 fn depends_on_time(name: &str) -> bool {
     name == "predict_linear"

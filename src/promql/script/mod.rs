@@ -9,8 +9,10 @@ mod storage;
 
 use std::fmt;
 
-use super::limits::{EvalEnv, Features};
-use super::plan::{CompileOptions, Plan, compile};
+use super::compile::{CompileOptions, compile};
+use super::env::EvalEnv;
+use super::features::Features;
+use super::plan::Plan;
 use super::value::{Evaluated, QueryValue, VectorSample};
 use crate::model::Value;
 use parse::{Command, CommandKind, Eval, Text};
