@@ -127,3 +127,26 @@ fn a_delivery_that_was_cut_is_made_again() {
     server.wait_for_evaluations(10);
     assert_eq!(outside.statuses(), ["firing"]);
 }
+
+#[test]
+fn an_alert_goes_on_when_its_files_are_called_by_another_path_or_another_name() {
+    let (outside, home) = scene("0s", "0s");
+    outside.level.store(9, Ordering::SeqCst);
+    let mut server = home.start_by(std::path::Path::new("watchbell.yaml"), &[]);
+    wait_for("a page", || outside.statuses().first().cloned());
+    let before = server.wait_for_alert("firing");
+    server.wait_for_evaluations(3);
+    server.0.kill();
+    let mut server = home.start();
+    server.wait_for_evaluations(10);
+    server.0.kill();
+    // As an operator does it: another file, and here another group too.
+    let config = std::fs::read_to_string(home.path().join("watchbell.yaml")).unwrap();
+    let rules = std::fs::read_to_string(home.path().join("rules.yml")).unwrap();
+    home.write("rules-1b2c.yml", &rules.replace("name: g", "name: renamed"));
+    home.write("watchbell.yaml", &config.replace("rules.yml", "rules-1b2c.yml"));
+    let server = home.start();
+    server.wait_for_evaluations(10);
+    assert_eq!(server.wait_for_alert("firing")["activeAt"], before["activeAt"]);
+    assert_eq!(outside.statuses(), ["firing"]);
+}

@@ -7,7 +7,7 @@ use watchbell::alerting::schedule::Schedule;
 use watchbell::alerting::{GroupKey, GroupSpec, RuleSpec};
 use watchbell::clock::{Clock, VirtualClock};
 use watchbell::engine::drive::{Audience, Replay};
-use watchbell::engine::{Event, Options, Setup};
+use watchbell::engine::{DataAtStart, Event, Options, Setup};
 use watchbell::model::Labels;
 use watchbell::notify::{Notification, Outcome};
 use watchbell::routing::config::GroupBy;
@@ -309,5 +309,34 @@ fn an_alert_of_a_rule_that_is_gone_resolves_at_once() {
         }
         assert_eq!(scene.told(), ["5 +Down/a", "45 -Down/a"], "restarted: {restarts}");
         assert_eq!(scene.stored(Table::RuleAlert), 0);
+    }
+}
+
+#[test]
+fn after_an_outage_longer_than_the_lookback_rules_wait_for_the_first_scrapes() {
+    for (why, newest, came, want) in [
+        ("the data comes", 100, Some(1030), vec!["5 +Down/a"]),
+        ("it never comes", 100, None, vec!["5 +Down/a", "1065 -Down/a"]),
+        ("what was there before still counts", 900, None, vec!["5 +Down/a", "1005 -Down/a"]),
+    ] {
+        let mut scene = Scene::new(0);
+        let setup = || paged(vec![every(15 * S, "g", &["Down"])], false);
+        scene.stage.set("Down", &["a"]);
+        scene.run(0, setup(), |replay, _| replay.play_until(100 * S).unwrap());
+        let data = DataAtStart { newest: newest * S, lookback: 5 * M, interval: 15 * S, until: 1065 * S };
+        scene.options.data = Some(data);
+        scene.stage.set("Down", &[]);
+        scene.run(1000, setup(), |replay, stage| {
+            if let Some(came) = came {
+                replay.play_until(came * S - 1).unwrap();
+                stage.set("Down", &["a"]);
+                replay.happen(Event::DataCame(1)).unwrap();
+                let group = &replay.engine().rule_groups()[0];
+                let evaluated = (group.state.evaluated_at, group.missed);
+                assert_eq!(evaluated, (Some(came * S - 1), 0), "{why}: evaluated at once, and none was missed");
+            }
+            replay.play_until(1070 * S).unwrap();
+        });
+        assert_eq!(scene.told(), want, "{why}");
     }
 }

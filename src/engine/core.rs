@@ -56,6 +56,11 @@ pub(super) struct Slot {
     pub next_at: i64,
     /// Until it is first evaluated after a start: until when those who tell of its alerts wait for that.
     pub awaited: Option<i64>,
+    /// How many rounds of scrapes it waits for after a start, and whether an evaluation fell into the wait.
+    pub rounds: u8,
+    pub postponed: bool,
+    /// The next evaluation is out of its turn.
+    pub catches_up: bool,
     pub in_flight: bool,
     /// How far the clock has leapt since the evaluation under way began.
     pub leapt: i64,
@@ -134,6 +139,7 @@ impl Engine {
                 out.answers.push((ticket, answer));
             }
             Event::Delivered { id, outcome } => self.on_delivered(id, outcome, now, &mut out),
+            Event::DataCame(rounds) => self.data_came(rounds, now),
             Event::Reloaded(setup) => self.reload(*setup, now, &mut out),
         }
         self.perform_due(now, &mut out);
@@ -189,6 +195,7 @@ impl Engine {
                 // Whose turn it is, is looked at below in any case.
                 Deadline::Turn => {}
                 Deadline::Flush(group) => self.flush(group, now, out),
+                Deadline::Data => self.data_came(u8::MAX, now),
                 Deadline::Housekeeping => self.keep_house(now, out),
             }
         }
@@ -200,10 +207,22 @@ impl Engine {
         self.next_slot += 1;
         self.deadlines.add(next_at, Deadline::Evaluate(id));
         let (places, state) = (spec.places().into(), Arc::new(state));
-        let (iterations, missed, evaluations, failures) = (0, 0, 0, 0);
-        let (in_flight, awaited, leapt) = (false, None, 0);
-        let slot =
-            Slot { spec, places, state, next_at, awaited, in_flight, leapt, iterations, missed, evaluations, failures };
+        let slot = Slot {
+            spec,
+            places,
+            state,
+            next_at,
+            awaited: None,
+            rounds: 0,
+            postponed: false,
+            catches_up: false,
+            in_flight: false,
+            leapt: 0,
+            iterations: 0,
+            missed: 0,
+            evaluations: 0,
+            failures: 0,
+        };
         self.slots.insert(id, slot);
         id
     }
@@ -216,8 +235,16 @@ impl Engine {
     /// A group's time has come. One that is still being evaluated misses the iteration; it delays nobody else.
     fn evaluate(&mut self, id: u64, due: i64, now: i64, out: &mut Out) {
         let Some(slot) = self.slots.get_mut(&id).filter(|s| s.next_at == due) else { return };
-        let (at, next, missed) = schedule::due(due, slot.spec.interval, now);
+        let (at, mut next, missed) = schedule::due(due, slot.spec.interval, now);
+        if std::mem::take(&mut slot.catches_up) {
+            next = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, at + 1);
+        }
         slot.next_at = next;
+        if slot.rounds > 0 {
+            slot.postponed = true;
+            self.deadlines.add(next, Deadline::Evaluate(id));
+            return;
+        }
         slot.iterations += 1 + missed;
         slot.missed += missed;
         self.deadlines.add(next, Deadline::Evaluate(id));

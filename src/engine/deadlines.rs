@@ -7,6 +7,8 @@ use crate::routing::GroupId;
 /// What is due. At one time, evaluations come first, then retries, then flushes; attempts begin after all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Deadline {
+    /// Data that rules wait for after a start is waited for no longer.
+    Data,
     /// A rule group, by its slot.
     Evaluate(u64),
     /// A notification that failed, by its id.

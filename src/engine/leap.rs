@@ -51,6 +51,10 @@ impl Engine {
         let by = now.saturating_sub(self.now);
         self.deadlines = Deadlines::default();
         self.deadlines.add(now.saturating_add(HOUSEKEEPING), Deadline::Housekeeping);
+        if let Some(data) = &mut self.options.data {
+            data.until = data.until.saturating_add(by);
+            self.deadlines.add(data.until.max(now), Deadline::Data);
+        }
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
             self.leap_slot(id, by, now, out);

@@ -155,6 +155,12 @@ impl Live {
         self.happen(Event::Reloaded(Box::new(setup))).await
     }
 
+    /// Lets the engine know that so many rounds of scrapes have been made since the start.
+    pub fn data_came(&self, rounds: u8) {
+        // An engine that has stopped waits for nothing.
+        let _ = self.commands.send(Command::Event(Box::new(Event::DataCame(rounds)), None));
+    }
+
     async fn happen(&self, event: Event) -> Result<(), LiveError> {
         let (done, performed) = oneshot::channel();
         self.commands.send(Command::Event(Box::new(event), Some(done))).map_err(|_| LiveError::Stopped)?;

@@ -10,6 +10,7 @@
 
 mod backlog;
 mod core;
+mod data;
 mod deadlines;
 mod dispatch;
 pub mod drive;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use self::core::{Counters, Engine};
 pub use backlog::Backlog;
+pub use data::{DataAtStart, MOST_ROUNDS};
 pub use external::OutgoingAlert;
 pub use keeper::StoreView;
 pub use outbox::OwedView;
@@ -58,6 +60,8 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
+    /// So many rounds of scrapes have been made since the start.
+    DataCame(u8),
     /// Another configuration is to be in force.
     Reloaded(Box<Setup>),
 }
@@ -105,11 +109,13 @@ pub struct Options {
     /// The driver lets the engine know the time at least this often, milliseconds: what a clock leaps over is told from
     /// what merely passed by it.
     pub heartbeat: i64,
+    /// How things stand with local data at the start; `None` where rules have nothing to wait for.
+    pub data: Option<DataAtStart>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { schedule: Schedule::default(), resend_delay: 60_000, heartbeat: i64::MAX }
+        Options { schedule: Schedule::default(), resend_delay: 60_000, heartbeat: i64::MAX, data: None }
     }
 }
 

@@ -39,11 +39,15 @@ impl Estate {
         self.slots.iter().map(|(_, slot)| slot).find(|slot| slot.spec.key == *key)
     }
 
-    /// Takes a rule's state, and whether its group is still waited for.
-    fn take(&mut self, index: usize) -> Option<(RuleState, bool)> {
-        let (slot, rule) = self.rules.get_mut(index)?;
-        let awaited = self.slots.get(*slot).is_some_and(|(_, slot)| slot.awaited.is_some());
-        Some((rule.take()?, awaited))
+    /// Takes a rule's state.
+    fn take(&mut self, index: usize) -> Option<RuleState> {
+        self.rules.get_mut(index)?.1.take()
+    }
+
+    /// How many rounds of scrapes the group of a rule waits for, and whether it is still waited for.
+    fn waits(&self, index: usize) -> (u8, bool) {
+        let slot = self.rules.get(index).and_then(|(slot, _)| self.slots.get(*slot));
+        slot.map_or((0, false), |(_, slot)| (slot.rounds, slot.awaited.is_some()))
     }
 
     /// The series that nobody took over, by the index of the slot they were written in.
@@ -103,13 +107,14 @@ impl Engine {
         let mut added = Vec::with_capacity(coming.len());
         for spec in coming {
             let mut state = GroupState::new(spec.rules.len());
-            let mut awaited = false;
+            let (mut rounds, mut awaited) = (0, false);
             for (rule, (index, (place, heir))) in state.rules.iter_mut().zip(&mut places) {
-                let Some((inherited, waits)) = heir.and_then(|i| estate.take(i)) else { continue };
+                let Some((old, inherited)) = heir.and_then(|i| Some((i, estate.take(i)?))) else { continue };
                 if moved.came.contains(&index) {
                     restore::save_all(batch, place, &inherited.alerts);
                 }
-                awaited |= waits;
+                let waits = estate.waits(old);
+                (rounds, awaited) = (rounds.max(waits.0), awaited || waits.1);
                 *rule = inherited;
             }
             let before = estate.slot(&spec.key);
@@ -121,6 +126,9 @@ impl Engine {
             let due = before.filter(|slot| slot.next_at <= now && slot.spec.interval == spec.interval);
             let next_at = due.map_or_else(|| self.first_evaluation(spec, now), |slot| slot.next_at);
             let id = self.add_slot(spec.clone(), state, next_at);
+            if let Some(slot) = self.slots.get_mut(&id) {
+                (slot.rounds, slot.postponed) = (rounds, rounds > 0);
+            }
             if awaited {
                 self.await_first_word(id);
             }

@@ -42,9 +42,11 @@ impl Engine {
         let states = restored.take_over(&groups, &mut out.outgo.batch);
         for (spec, state) in groups.into_iter().zip(states) {
             let first = engine.first_evaluation(&spec, now);
-            let id = engine.add_slot(spec, state, first);
-            engine.await_first_word(id);
+            engine.add_slot(spec, state, first);
         }
+        engine.await_data(now);
+        let ids: Vec<u64> = engine.slots.keys().copied().collect();
+        ids.into_iter().for_each(|id| engine.await_first_word(id));
         engine.settle_stored_future(&mut out);
         engine.outbox.reconfigure(&routing, now, &mut out.outgo);
         engine.reconcile(now, &mut out);
@@ -59,7 +61,8 @@ impl Engine {
         if let Some(slot) = self.slots.get_mut(&slot)
             && firing(&slot.state).next().is_some()
         {
-            slot.awaited = Some(slot.next_at + ALLOWANCE);
+            let data = self.options.data.filter(|_| slot.rounds > 0).map_or(slot.next_at, |data| data.until);
+            slot.awaited = Some(slot.next_at.max(data) + ALLOWANCE);
         }
     }
 

@@ -6,6 +6,7 @@
 mod alertmanagers;
 mod clock_watch;
 mod courier;
+mod first_data;
 mod options;
 pub mod owner;
 pub mod packs;

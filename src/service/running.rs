@@ -33,6 +33,7 @@ use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 use super::alertmanagers;
 use super::clock_watch::{self, ClockSteps};
 use super::courier::ConfiguredCourier;
+use super::first_data;
 use super::options::ServiceOptions;
 use super::owner;
 use super::prepare::Prepared;
@@ -163,7 +164,8 @@ impl Service {
             // Nothing is shared, and a remote server is asked evenly.
             Datasource::Remote(_) => Schedule::Spread { tick: 1 },
         };
-        let engine_options = Options { schedule, resend_delay: options.resend_delay, ..Options::default() };
+        let data = first_data::at_start(&options, &prepared, &parts.storage, clock.now());
+        let engine_options = Options { schedule, resend_delay: options.resend_delay, data, ..Options::default() };
         let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();
@@ -197,9 +199,12 @@ impl Service {
             tokio::spawn(maintain(app.clone(), ended.clone())),
             tokio::spawn(clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone())),
         ];
+        let ends = ended.clone();
         let server = tokio::spawn(server::serve(listener, app.clone(), options.connections, until(ended)));
-        let service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
+        let mut service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
         service.apply_ingest(&prepared);
+        let watch = |data| tokio::spawn(first_data::watch(service.app.clone(), data, service.options.clone(), ends));
+        service.tasks.extend(data.map(watch));
         tracing::info!(address = %service.address, "server is ready to receive web requests");
         Ok(service)
     }

@@ -38,10 +38,16 @@ impl Home {
 
     /// The same with other flags than usual.
     pub fn start_with(&self, flags: &[&str]) -> Server {
+        self.start_by(&self.path().join("watchbell.yaml"), flags)
+    }
+
+    /// The same, in the folder, with a configuration called by any path.
+    pub fn start_by(&self, config: &Path, flags: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
         command
+            .current_dir(self.path())
             .arg("run")
-            .arg(format!("--config.file={}", self.path().join("watchbell.yaml").display()))
+            .arg(format!("--config.file={}", config.display()))
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
             .arg(format!("--storage.tsdb.path={}", self.path().join("data").display()))
             .args(flags);

@@ -114,6 +114,8 @@ enum Stop {
 
 #[derive(Default)]
 struct PoolView {
+    /// Whether it is known which targets there are.
+    discovered: bool,
     targets: Vec<(Arc<Target>, Arc<Mutex<ScrapeState>>)>,
     dropped: Vec<Labels>,
 }
@@ -199,6 +201,18 @@ impl ScrapeManager {
             PoolStatus { active: active.collect(), dropped: view.dropped.clone(), scrape_pool: scrape_pool.clone() }
         };
         self.pools.lock().iter().map(status).collect()
+    }
+
+    /// How many times at least every target was scraped. Pools scraped less often than every `slowest` milliseconds do not
+    /// count.
+    pub fn rounds(&self, slowest: i64) -> u64 {
+        let of_pool = |pool: &Pool| {
+            let view = pool.view.lock();
+            let least = view.targets.iter().map(|(_, state)| state.lock().scrapes).min().unwrap_or(u64::MAX);
+            if view.discovered { least } else { 0 }
+        };
+        let pools = self.pools.lock();
+        pools.iter().filter(|pool| pool.settings.scrape_interval <= slowest).map(of_pool).min().unwrap_or(u64::MAX)
     }
 
     /// The counters of all pools.
@@ -303,7 +317,7 @@ impl PoolLoop {
         if keep > 0 {
             resolved.dropped.truncate(keep as usize);
         }
-        *self.view.lock() = PoolView { targets: view, dropped: resolved.dropped };
+        *self.view.lock() = PoolView { discovered: true, targets: view, dropped: resolved.dropped };
     }
 
     fn start(&mut self, target: Arc<Target>) -> Running {

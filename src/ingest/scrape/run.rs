@@ -49,6 +49,8 @@ pub struct ScrapeState {
     pub last_scrape: i64,
     /// How long it took, in seconds.
     pub last_duration: f64,
+    /// How many scrapes have been made.
+    pub scrapes: u64,
     /// Metadata by family name.
     pub metadata: Arc<BTreeMap<String, Metadata>>,
 }
@@ -145,6 +147,7 @@ impl TargetRun {
         let not_stored = counts.failure.as_ref().map(|e| format!("the scrape could not be stored: {e}"));
         state.last_error = outcome.err().or(not_stored).unwrap_or_default();
         (state.last_scrape, state.last_duration) = (at, seconds);
+        state.scrapes += 1;
         state.metadata = self.cache.metadata().clone();
         counts
     }
