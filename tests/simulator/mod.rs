@@ -366,10 +366,13 @@ impl Simulation {
     }
 }
 
+/// An alert of a rule: its labels, state, and when it became active, fired and resolved.
+type RememberedAlert = (Labels, AlertState, i64, Option<i64>, Option<i64>);
+
 /// What must be the same after a restart.
 #[derive(PartialEq, Debug)]
 struct Remembered {
-    alerts: Vec<(Labels, AlertState, i64, Option<i64>, Option<i64>)>,
+    alerts: Vec<RememberedAlert>,
     routed: Vec<(Labels, bool, usize)>,
     silences: Vec<(String, i64, i64)>,
     owed: Vec<(IntegrationId, Arc<str>, usize)>,
