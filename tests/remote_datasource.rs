@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use watchbell::clock::{Clock, SystemClock};
 use watchbell::config::QueryMethod;
 use watchbell::datasource::{LocalQuerier, Querier, QueryError, RemoteQuerier, RemoteSettings};
@@ -17,7 +18,9 @@ use watchbell::net::{Auth, HttpSettings};
 use watchbell::promql::{self, CompileOptions, EvalEnv, Plan, QueryValue};
 use watchbell::tsdb::{Tsdb, TsdbOptions};
 
+use crate::support::http;
 use crate::support::peers::{self, wait_for};
+use crate::support::service::Home;
 
 const STEP: i64 = 15_000;
 const STEPS: i64 = 80;
@@ -213,4 +216,59 @@ fn failures_of_a_remote_server_are_told_apart_and_show_no_secret() {
     nobody.http = HttpSettings { auth: Some(bearer), ..HttpSettings::default() };
     let error = ask(nobody, "up").to_string();
     assert!(error.contains("onnection refused") && !error.contains("hunter2"), "{error}");
+}
+
+/// Rules over a server whose answers are `answer`; `strategy` is a line of their group.
+fn home_over(answer: Arc<Mutex<&'static str>>, strategy: &str) -> Home {
+    let address = http::serve(false, move |_| Some(http::answer(200, &[], *answer.lock())));
+    let config = format!(
+        "global: {{evaluation_interval: 100ms}}\nrule_files: [rules.yaml]\n\
+         watchbell: {{datasource: {{url: 'http://{address}'}}}}\n"
+    );
+    let rules = format!("groups:\n- name: g\n{strategy}  rules: [{{alert: Down, expr: up == 0}}]\n");
+    Home::new(&[("watchbell.yaml", &config), ("rules.yaml", &rules)])
+}
+
+const DOWN: &str = r#"{"status":"success","data":{"resultType":"vector","result":[
+    {"metric":{"__name__":"up","job":"a"},"value":[1,"0"]}]}}"#;
+const PARTIAL: &str = r#"{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}"#;
+const STORE_IS_GONE: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]},
+    "warnings":["fetch series for {cluster=\"a\"} store:10901: connection refused"]}"#;
+const REMARK: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]},
+    "warnings":["PromQL warning: encountered a mix of histograms and floats for aggregation (1:1)"]}"#;
+
+#[test]
+fn a_partial_answer_fails_the_rule_and_resolves_nothing() {
+    let answer = Arc::new(Mutex::new(DOWN));
+    let home = home_over(answer.clone(), "");
+    let server = home.start();
+    server.wait_for_alert("firing");
+    for (partial, why) in [(PARTIAL, "isPartial"), (STORE_IS_GONE, "store:10901: connection refused")] {
+        *answer.lock() = partial;
+        let rule = wait_for("a failing rule", || {
+            let rule = server.api("/api/v1/rules")["data"]["groups"][0]["rules"][0].clone();
+            (rule["health"] == "err" && rule["lastError"].as_str()?.contains(why)).then_some(rule)
+        });
+        assert_eq!(rule["state"], "firing", "{rule}");
+        assert!(rule["lastError"].as_str().unwrap().starts_with("partial response: "), "{rule}");
+    }
+    // A remark of the query engine is no reason to doubt the answer.
+    *answer.lock() = REMARK;
+    wait_for("the end", || {
+        (server.api("/api/v1/rules")["data"]["groups"][0]["rules"][0]["state"] == "inactive").then_some(())
+    });
+}
+
+#[test]
+fn a_group_may_go_on_with_partial_answers() {
+    let answer = Arc::new(Mutex::new(DOWN));
+    let home = home_over(answer.clone(), "  partial_response_strategy: warn\n");
+    let server = home.start();
+    server.wait_for_alert("firing");
+    *answer.lock() = PARTIAL;
+    let rule = wait_for("the end", || {
+        let rule = server.api("/api/v1/rules")["data"]["groups"][0]["rules"][0].clone();
+        (rule["state"] == "inactive").then_some(rule)
+    });
+    assert_eq!(rule["health"], "ok", "{rule}");
 }

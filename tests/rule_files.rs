@@ -1,6 +1,6 @@
 //! Rule files load as promtool loads them, and every defect is placed.
 
-use watchbell::rules::{LoadOptions, RuleKind, duplicate_rules, load_str};
+use watchbell::rules::{LoadOptions, PartialResponse, RuleKind, duplicate_rules, load_str};
 
 use crate::support::{peers, shared};
 
@@ -49,6 +49,7 @@ groups:
     let groups = load(text).unwrap();
     let group = &groups[0];
     assert_eq!((group.interval, group.query_offset, group.limit), (Some(30_000), Some(60_000), 10));
+    assert_eq!(group.partial_response, PartialResponse::Warn);
     let [alert, record] = &group.rules[..] else { panic!("two rules") };
     let RuleKind::Alerting { hold, keep_firing, annotations } = &alert.kind else { panic!("an alert") };
     assert_eq!((*hold, *keep_firing, annotations.len()), (300_000, 120_000, 1));

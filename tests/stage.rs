@@ -13,6 +13,7 @@ use watchbell::model::{Labels, Matcher, Value};
 use watchbell::promql::{CompileOptions, compile};
 use watchbell::routing::config::GroupBy;
 use watchbell::routing::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+use watchbell::rules::PartialResponse;
 
 /// One second.
 pub const S: i64 = 1000;
@@ -74,7 +75,14 @@ pub fn rule(name: &str, hold: i64, severity: &str) -> Arc<RuleSpec> {
 /// A group of rules, evaluated every 15 seconds.
 pub fn group(name: &str, rules: Vec<Arc<RuleSpec>>) -> Arc<GroupSpec> {
     let key = GroupKey { file: "rules.yaml".into(), name: name.into() };
-    Arc::new(GroupSpec { key, interval: 15 * S, query_offset: 0, limit: 0, rules })
+    Arc::new(GroupSpec {
+        key,
+        interval: 15 * S,
+        query_offset: 0,
+        limit: 0,
+        partial_response: PartialResponse::Abort,
+        rules,
+    })
 }
 
 /// Critical alerts go to `pager` and on, everything goes to `default`; grouped by `alertname`.

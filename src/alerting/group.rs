@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 
 use crate::clock::Stopwatch;
 use crate::model::{Labels, Value};
+use crate::rules::PartialResponse;
 
 use super::alert::AlertTable;
 use super::machine::{self, Instance, Terms, Transition};
@@ -30,6 +31,8 @@ pub struct RuleResult {
     pub warnings: Vec<String>,
     /// Infos, in the query engine's words.
     pub infos: Vec<String>,
+    /// Why the result was made from a part of the data, where it was.
+    pub partial: Option<String>,
 }
 
 /// How many samples storage refused, by cause.
@@ -237,6 +240,10 @@ impl Evaluation {
         let result = world.query(rule, t)?;
         state.warnings = result.warnings.into();
         state.infos = result.infos.into();
+        // What is missing may well be there: nothing resolves for want of an answer.
+        if let Some(why) = result.partial.filter(|_| self.spec.partial_response == PartialResponse::Abort) {
+            return Err(format!("partial response: {why}"));
+        }
         let samples = match &rule.kind {
             RuleKind::Recording => record(rule, result.elements, t, self.spec.limit)?,
             RuleKind::Alerting { hold, keep_firing, annotations } => {

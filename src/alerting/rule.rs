@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
 use crate::promql::Plan;
+use crate::rules::PartialResponse;
 
 /// Which group: a file and a name in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,6 +99,8 @@ pub struct GroupSpec {
     pub query_offset: i64,
     /// Most alerts or series of one rule, 0 for no limit.
     pub limit: usize,
+    /// What an answer from a part of the data means.
+    pub partial_response: PartialResponse,
     /// Rules, evaluated in order.
     pub rules: Vec<Arc<RuleSpec>>,
 }

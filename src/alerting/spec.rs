@@ -29,6 +29,7 @@ impl GroupSpec {
             interval: group.interval.unwrap_or(defaults.interval).max(1),
             query_offset: group.query_offset.unwrap_or(defaults.query_offset),
             limit: group.limit,
+            partial_response: group.partial_response,
             rules: group.rules.iter().map(|rule| Arc::new(spec_of(group, rule))).collect(),
         }
     }

@@ -112,9 +112,10 @@ impl Surroundings {
         let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
         let source = rule.plan.source();
         let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));
+        let partial = evaluated.partial.clone();
         let samples = vector(evaluated, at)?;
         let elements = samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect();
-        Ok(RuleResult { elements, warnings, infos })
+        Ok(RuleResult { elements, warnings, infos, partial })
     }
 }
 

@@ -9,6 +9,9 @@ use crate::model::histogram::{CUSTOM_BUCKETS_SCHEMA, Span, bound};
 use crate::model::{FloatHistogram, Labels, Value, number};
 use crate::promql::{Annotations, EvalStats, Evaluated, QueryValue, RangeSeries, Severity, VectorSample};
 
+/// What VictoriaMetrics says by `isPartial`.
+const IS_PARTIAL: &str = "the datasource answered from a part of its data (isPartial)";
+
 /// The frame of every answer.
 #[derive(Deserialize)]
 pub(super) struct Envelope<'a> {
@@ -23,6 +26,9 @@ pub(super) struct Envelope<'a> {
     warnings: Option<Vec<String>>,
     #[serde(default)]
     infos: Option<Vec<String>>,
+    /// VictoriaMetrics: some of its storage did not answer.
+    #[serde(default, rename = "isPartial")]
+    is_partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +119,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Envelope<'_>, String> {
 impl Envelope<'_> {
     /// The result of a successful query.
     pub fn answer(self) -> Result<Evaluated, String> {
+        let partial = self.partial();
         let value = match self.data.ok_or("no data")? {
             Data::Scalar(Point(_, v)) => QueryValue::Scalar(float(&v)?),
             Data::String(Point(_, s)) => QueryValue::String(s.into_owned()),
@@ -120,10 +127,22 @@ impl Envelope<'_> {
             Data::Matrix(all) => QueryValue::Matrix(all.into_iter().map(range_series).collect::<Result<_, _>>()?),
         };
         let mut annotations = Annotations::default();
+        if self.is_partial {
+            annotations.add_text(Severity::Warning, IS_PARTIAL);
+        }
         for (severity, texts) in [(Severity::Warning, self.warnings), (Severity::Info, self.infos)] {
             texts.into_iter().flatten().for_each(|text| annotations.add_text(severity, text));
         }
-        Ok(Evaluated { value, annotations, stats: EvalStats::default(), profile: Vec::new() })
+        Ok(Evaluated { value, annotations, partial, stats: EvalStats::default(), profile: Vec::new() })
+    }
+
+    /// Why the answer was made from a part of the data. Warnings of a query engine begin as Prometheus' do; any other
+    /// comes from what it reads: Thanos' stores, a remote read. Thanos tells them apart in the same way.
+    fn partial(&self) -> Option<String> {
+        if self.is_partial {
+            return Some(IS_PARTIAL.into());
+        }
+        self.warnings.iter().flatten().find(|text| !text.starts_with("PromQL ")).cloned()
     }
 }
 
@@ -290,6 +309,25 @@ mod tests {
         assert_eq!(scalar.value, QueryValue::Scalar(2.0));
         let string = answer(r#"{"data":{"result":[1,"a\n\"b\""],"resultType":"string"},"status":"success"}"#);
         assert_eq!(string.value, QueryValue::String("a\n\"b\"".into()));
+    }
+
+    #[test]
+    fn a_partial_answer_is_told_from_remarks_of_the_query_engine() {
+        let partial = |rest: &str| {
+            let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[]}}{rest}}}"#);
+            answer(&body).partial
+        };
+        let remarks = r#","warnings":["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"],
+            "infos":["PromQL info: metric might not be a counter (1:6)","anything"],"isPartial":false"#;
+        for whole in ["", remarks, r#","warnings":null"#] {
+            assert_eq!(partial(whole), None, "{whole}");
+        }
+        assert_eq!(partial(r#","isPartial":true"#).as_deref(), Some(IS_PARTIAL));
+        let store = "receive series from Addr: store:10901: rpc error: code = Unavailable desc = connection refused";
+        let mixed = format!(r#","warnings":["PromQL warning: bucket label (1:2)","{store}"]"#);
+        assert_eq!(partial(&mixed).as_deref(), Some(store));
+        let shown = answer(r#"{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}"#);
+        assert_eq!(shown.annotations.warnings(""), [IS_PARTIAL]);
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(super) fn generator_url(external_url: &str, expr: &str) -> String {
 mod tests {
     use super::*;
     use crate::alerting::{AlertTable, GroupKey, RuleKind, RuleSpec};
+    use crate::rules::PartialResponse;
 
     #[test]
     fn links_are_escaped_as_go_does() {
@@ -98,7 +99,14 @@ mod tests {
         let plan = crate::promql::compile("up", &Default::default()).unwrap();
         let rule = RuleSpec { name: "A".into(), expr: "up".into(), plan, labels: vec![], kind };
         let key = GroupKey { file: "f".into(), name: "g".into() };
-        let spec = GroupSpec { key, interval: 15_000, query_offset: 0, limit: 0, rules: vec![Arc::new(rule)] };
+        let spec = GroupSpec {
+            key,
+            interval: 15_000,
+            query_offset: 0,
+            limit: 0,
+            partial_response: PartialResponse::Abort,
+            rules: vec![Arc::new(rule)],
+        };
         let spec = Arc::new(spec);
         let mut alert = Alert::begin(Labels::from_pairs([("alertname", "A")]), Labels::empty(), 1.0, 0);
         let outgoing = Outgoing { external_labels: Labels::from_pairs([("region", "riyadh")]), relabel: None };

@@ -59,6 +59,8 @@ pub struct Evaluated {
     pub value: QueryValue,
     /// Warnings and infos; their texts need the query's source ([`Annotations::warnings`]).
     pub annotations: Annotations,
+    /// Why the result was made from a part of the data, where a datasource says that it was.
+    pub partial: Option<String>,
     /// What it cost.
     pub stats: EvalStats,
     /// What every node of the plan cost, when that was asked for ([`super::EvalEnv::profile`]); else empty.

@@ -99,7 +99,7 @@ impl Reader<'_> {
             query_offset: millis("query_offset"),
             limit: m.get::<i64>("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             labels: self.pairs(&m, "labels"),
-            partial_response_strategy: self.partial_response(&m),
+            partial_response: self.partial_response(&m).unwrap_or_default(),
             rules: Vec::new(),
         };
         for (label, _) in &group.labels {

@@ -33,18 +33,19 @@ pub struct RuleGroup {
     pub limit: usize,
     /// Labels put on everything the rules give, under each rule's own; ascending by name.
     pub labels: Vec<(String, String)>,
-    /// Thanos' `partial_response_strategy`, kept and not acted on: a query is answered whole or fails.
-    pub partial_response_strategy: Option<PartialResponse>,
+    /// Thanos' `partial_response_strategy`; aborts when missing.
+    pub partial_response: PartialResponse,
     /// The rules.
     pub rules: Vec<Rule>,
 }
 
-/// Thanos' answer to stores that do not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of a rule whose datasource answered from a part of its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PartialResponse {
-    /// Fail the query.
+    /// It fails: what is not in the answer may be there all the same, so nothing resolves.
+    #[default]
     Abort,
-    /// Go on with what there is.
+    /// It goes on with what there is, and shows a warning.
     Warn,
 }
 

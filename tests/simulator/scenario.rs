@@ -9,6 +9,7 @@ use watchbell::model::{Labels, Matcher};
 use watchbell::promql::{CompileOptions, compile};
 use watchbell::routing::config::{GroupBy, InhibitSpec};
 use watchbell::routing::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig, TimeInterval};
+use watchbell::rules::PartialResponse;
 
 pub const S: i64 = 1000;
 pub const M: i64 = 60 * S;
@@ -284,7 +285,14 @@ impl Shape {
         let GroupShape { file, name, interval } = &self.groups[index];
         let rules = self.rules.iter().filter(|r| r.present && r.group == index).map(|r| Arc::new(r.spec())).collect();
         let key = GroupKey { file: file.as_str().into(), name: name.as_str().into() };
-        GroupSpec { key, interval: *interval, query_offset: 0, limit: 0, rules }
+        GroupSpec {
+            key,
+            interval: *interval,
+            query_offset: 0,
+            limit: 0,
+            partial_response: PartialResponse::Abort,
+            rules,
+        }
     }
 
     fn routing(&self) -> RoutingConfig {

@@ -85,7 +85,14 @@ fn recording(name: &str, expr: &str) -> Arc<RuleSpec> {
 
 fn spec(rules: Vec<Arc<RuleSpec>>) -> Arc<GroupSpec> {
     let key = GroupKey { file: "rules.yaml".into(), name: "g".into() };
-    Arc::new(GroupSpec { key, interval: STEP, query_offset: 0, limit: 0, rules })
+    Arc::new(GroupSpec {
+        key,
+        interval: STEP,
+        query_offset: 0,
+        limit: 0,
+        partial_response: PartialResponse::Abort,
+        rules,
+    })
 }
 
 fn evaluate(spec: &Arc<GroupSpec>, state: GroupState, at: i64, world: &Told) -> Evaluated {
@@ -148,6 +155,25 @@ fn a_recording_rule_marks_what_vanishes_and_a_failed_one_marks_nothing() {
     let twice = evaluate(&spec, good.state, 3 * STEP, &world);
     let error = twice.state.rules[0].last_error.as_deref().unwrap().to_owned();
     assert_eq!(error, "vector contains metrics with the same labelset after applying rule labels");
+}
+
+#[test]
+fn a_partial_answer_resolves_nothing_unless_the_group_says_that_it_may() {
+    let aborting = spec(vec![alerting("Down", "up == 0", 0)]);
+    let warning = Arc::new(GroupSpec { partial_response: PartialResponse::Warn, ..(*aborting).clone() });
+    let world = Told::default();
+    world.answer("up == 0", &[("up", "a", 0.0)]);
+    let firing = evaluate(&aborting, GroupState::new(1), 0, &world).state;
+    let partial = RuleResult { partial: Some("store-1 did not answer".into()), ..RuleResult::default() };
+    world.results.lock().insert("up == 0".into(), Ok(partial));
+    let out = evaluate(&aborting, firing.clone(), STEP, &world);
+    let rule = &out.state.rules[0];
+    assert_eq!((out.failures, out.transitions.len(), rule.health.as_str()), (1, 0, "err"));
+    assert_eq!(rule.last_error.as_deref(), Some("partial response: store-1 did not answer"));
+    assert!(rule.alerts.values().all(|a| a.state == AlertState::Firing) && rule.alerts.len() == 1);
+    let out = evaluate(&warning, firing, STEP, &world);
+    assert_eq!((out.failures, out.state.rules[0].health.as_str()), (0, "ok"));
+    assert!(matches!(&out.transitions[..], [(0, Transition::Resolved(_))]), "{:?}", out.transitions);
 }
 
 #[test]

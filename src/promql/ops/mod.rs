@@ -62,7 +62,7 @@ pub(crate) fn run(
     let profile = eval.profiler.map(Profiler::finish).unwrap_or_default();
     let mut annotations = eval.notes.into_inner();
     annotations.keep_last(|place| smallest_around(plan, place));
-    Ok(Evaluated { value, annotations, stats, profile })
+    Ok(Evaluated { value, annotations, partial: None, stats, profile })
 }
 
 /// The place of the smallest expression around `place`, which is the operator that looks at what is there.

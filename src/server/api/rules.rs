@@ -220,6 +220,7 @@ fn alert(j: &mut Json, alert: &Alert) {
 mod tests {
     use super::*;
     use crate::alerting::{AlertState, AlertTable, GroupKey, GroupSpec, GroupState, Health};
+    use crate::rules::PartialResponse;
 
     fn view(name: &str) -> GroupView {
         let kind =
@@ -244,6 +245,7 @@ mod tests {
             interval: 15_000,
             query_offset: 0,
             limit: 0,
+            partial_response: PartialResponse::Abort,
             rules: vec![Arc::new(rule), Arc::new(record)],
         };
         GroupView {
