@@ -95,3 +95,75 @@ fn completions_and_the_manual_page_are_made() {
         );
     }
 }
+
+/// Every `watchbell ...` in a text: the words after the name, up to the end of the command.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let starts = line.match_indices("watchbell ").map(|(at, _)| at);
+        for at in starts {
+            let before = line[..at].chars().next_back();
+            let is_command = before.is_none_or(|c| matches!(c, ' ' | '`' | '/')) || line[..at].ends_with("$ ");
+            let in_code = line.starts_with("    ")
+                || line[..at].ends_with(['`', '/'])
+                || line[..at].ends_with("$ ")
+                || line[..at].ends_with("run: ")
+                || line[..at].ends_with("- ");
+            let in_address = line[..at].rsplit(' ').next().is_some_and(|word| word.contains("://"));
+            if is_command && in_code && !in_address {
+                let rest = line[at..].split(['`', '#', '|', ';']).next().unwrap_or("");
+                found.push(rest.split_whitespace().skip(1).map(str::to_owned).collect());
+            }
+        }
+    }
+    found.retain(|words: &Vec<String>| words.first().is_some_and(|w| w.starts_with(|c: char| c.is_ascii_lowercase())));
+    found
+}
+
+/// The help of a command that exists.
+fn help(path: &[&str]) -> Option<String> {
+    let ran = Command::new(env!("CARGO_BIN_EXE_watchbell")).arg("help").args(path).output().unwrap();
+    ran.status.success().then(|| String::from_utf8(ran.stdout).unwrap())
+}
+
+#[test]
+fn every_command_and_flag_that_a_document_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for pattern in ["docs/*.md", "docs/*/*.md", "deploy/*/*"] {
+        files.extend(
+            glob::glob(root.join(pattern).to_str().unwrap()).unwrap().map(Result::unwrap).filter(|f| f.is_file()),
+        );
+    }
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for file in files {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        for words in commands(&text) {
+            seen += 1;
+            let mut path: Vec<&str> = Vec::new();
+            let mut known = help(&path).unwrap();
+            // A word is a command while there are commands to choose from.
+            for word in &words {
+                if path.first() == Some(&"help") || !known.contains("\nCommands:") {
+                    break;
+                }
+                path.push(word);
+                match help(&path) {
+                    Some(text) => known = text,
+                    None => {
+                        wrong.push(format!("{}: watchbell {}", file.display(), words.join(" ")));
+                        break;
+                    }
+                }
+            }
+            for flag in words.iter().filter_map(|w| w.strip_prefix("--")) {
+                let flag = flag.split('=').next().unwrap_or(flag);
+                if !flag.is_empty() && !known.contains(&format!("--{flag}")) {
+                    wrong.push(format!("{}: no --{flag} in watchbell {}", file.display(), words.join(" ")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 20, "{seen}");
+}

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// Evaluates Prometheus rules and notifies as Alertmanager does, in one process that loses nothing.
 #[derive(Debug, Parser)]
-#[command(name = "watchbell", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "watchbell", version, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

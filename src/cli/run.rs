@@ -48,7 +48,7 @@ pub struct Run {
     #[arg(long = "web.read-timeout", value_name = "DURATION", default_value = "5m", value_parser = duration_arg)]
     read_timeout: i64,
     /// Data directory [default: the configuration's, else data].
-    #[arg(long = "storage.tsdb.path", alias = "storage.path", value_name = "DIR")]
+    #[arg(long = "storage.tsdb.path", visible_alias = "storage.path", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// How long samples are kept [default: the configuration's, else 15d].
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", value_parser = duration_arg)]
