@@ -115,6 +115,18 @@ fn every_defect_is_told_where_it_stands() {
             "3:13: expected GET or POST, found string \"PUT\"",
         ),
         ("watchbell:\n  datasource:\n    timeout: 5s", "3:5: datasource needs a url"),
+        (
+            "watchbell:\n  datasource:\n    url: http://thanos:9090/?dedup=true",
+            "3:10: a datasource's url cannot hold a query; parameters of every query go under params",
+        ),
+        (
+            "watchbell:\n  datasource:\n    url: http://x\n    params: {query: up}",
+            "4:13: params cannot set query: each query has its own",
+        ),
+        (
+            "watchbell:\n  datasource:\n    url: http://x\n    params: {dedup: {a: b}}",
+            "4:21: expected a string or a list of strings, found a mapping",
+        ),
         ("watchbell:\n  external_url: x", "2:17: unsupported scheme \"\" for URL"),
         (
             "storage:\n  tsdb: {out_of_order_time_window: 5m}",
@@ -184,6 +196,7 @@ watchbell:
     headers: {X-Scope-OrgID: ml}
     timeout: 5s
     method: get
+    params: {dedup: true, 'storeMatch[]': [a, b]}
     basic_auth: {username: u, password_file: pw}
 ";
     let own = config(text).watchbell;
@@ -191,6 +204,8 @@ watchbell:
     let Datasource::Remote(remote) = own.datasource else { panic!("remote") };
     assert_eq!((remote.url.as_str(), remote.path_prefix.as_str()), ("https://mimir.example/", "/prometheus"));
     assert_eq!((remote.method, remote.timeout.0), (QueryMethod::Get, 5_000));
+    assert_eq!(remote.params["dedup"].0, ["true"]);
+    assert_eq!(remote.params["storeMatch[]"].0, ["a", "b"]);
     assert_eq!(remote.headers["X-Scope-OrgID"].expose(), "ml");
     assert_eq!(remote.http.basic_auth.unwrap().password_file, "dir/pw");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use watchbell::clock::{Clock, SystemClock};
-use watchbell::config::QueryMethod;
+use watchbell::config::{Config, Datasource, QueryMethod};
 use watchbell::datasource::{LocalQuerier, Querier, QueryError, RemoteQuerier, RemoteSettings};
 use watchbell::ingest::remote_write::Protocol;
 use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
@@ -271,4 +271,43 @@ fn a_group_may_go_on_with_partial_answers() {
         (rule["state"] == "inactive").then_some(rule)
     });
     assert_eq!(rule["health"], "ok", "{rule}");
+}
+
+#[test]
+fn every_query_carries_the_params_of_its_datasource() {
+    let (seen, asked) = std::sync::mpsc::channel();
+    let address = http::serve(false, move |request| {
+        seen.send(request).unwrap();
+        Some(http::answer(200, &[], DOWN))
+    });
+    let text = format!(
+        "watchbell:\n  datasource:\n    url: http://{address}\n    method: get\n    \
+         params: {{deny_partial_response: 1, 'storeMatch[]': [a, b]}}\n"
+    );
+    let config = Config::load_str("watchbell.yaml", &text, &|_| None).unwrap().config;
+    let Datasource::Remote(remote) = config.watchbell.datasource else { panic!("remote") };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let remote = RemoteQuerier::new(RemoteSettings::from(&*remote), runtime.handle().clone()).unwrap();
+    remote.instant(&plan("up"), 0, &EvalEnv::default()).unwrap();
+    let line = asked.recv().unwrap().line;
+    assert!(line.contains("&deny_partial_response=1&storeMatch%5B%5D=a&storeMatch%5B%5D=b&"), "{line}");
+}
+
+#[test]
+fn a_datasource_that_nobody_answers_at_is_told_on_the_page_and_by_a_metric() {
+    let config = format!(
+        "global: {{evaluation_interval: 100ms}}\nrule_files: [rules.yaml]\n\
+         watchbell: {{datasource: {{url: 'http://127.0.0.1:{}'}}}}\n",
+        peers::free_port()
+    );
+    let rules = "groups: [{name: g, rules: [{alert: Down, expr: up == 0}, {record: r, expr: up}]}]";
+    let home = Home::new(&[("watchbell.yaml", &config), ("rules.yaml", rules)]);
+    let server = home.start();
+    let page = wait_for("the banner", || Some(server.get("/alerts").1).filter(|p| p.contains("class=\"trouble\"")));
+    assert!(page.contains("2 of 2 rules fail") && page.contains("onnection refused"), "{page}");
+    assert!(!page.contains("All quiet"), "{page}");
+    assert_eq!(server.get("/-/ready").0, 200);
+    let metrics = server.get("/metrics").1;
+    let failures = metrics.lines().find(|l| l.starts_with("watchbell_rule_evaluation_failures_total")).unwrap();
+    assert!(!failures.ends_with(" 0"), "{failures}");
 }

@@ -26,7 +26,7 @@ pub use self::alerting::{AlertingConfig, AlertmanagerClientConfig};
 pub use self::alertmanager::AlertmanagerConfig;
 pub use self::global::GlobalConfig;
 pub use self::http::HttpClientConfig;
-pub use self::own::{Datasource, QueryMethod, RemoteDatasource, WatchbellConfig};
+pub use self::own::{Datasource, ParamValues, QueryMethod, RemoteDatasource, WatchbellConfig};
 pub use self::relabel::{RelabelAction, RelabelConfig};
 pub use self::remote::{OtlpConfig, RemoteWriteConfig, StorageConfig, TracingConfig};
 pub use self::scrape::{FileSdConfig, ScrapeConfig, ScrapeProtocol, StaticConfig};

@@ -54,12 +54,31 @@ section! {
         timeout: Duration = Duration::seconds(30),
         /// `POST` or `GET`.
         method: QueryMethod,
+        /// Parameters of every query, such as `deny_partial_response`.
+        params: BTreeMap<String, ParamValues>,
     }
     inline {
         /// The HTTP client.
         http: HttpClientConfig,
     }
 }
+
+/// The values of a query parameter: one, or a list.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ParamValues(pub Vec<String>);
+
+impl Decode for ParamValues {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        match node.items() {
+            Some(_) => Vec::decode(node, d).map(ParamValues),
+            None if node.text().is_some() => String::decode(node, d).map(|value| ParamValues(vec![value])),
+            None => d.mismatch(node, "a string or a list of strings"),
+        }
+    }
+}
+
+/// What every query says itself.
+const OWN_PARAMS: [&str; 6] = ["query", "time", "start", "end", "step", "timeout"];
 
 /// How queries are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -95,6 +114,12 @@ impl RemoteDatasource {
     fn check(&mut self, m: &MapReader) {
         if !m.has("url") {
             m.error("url", "datasource needs a url");
+        }
+        if self.url.as_str().contains(['?', '#']) {
+            m.error("url", "a datasource's url cannot hold a query; parameters of every query go under params");
+        }
+        if let Some(name) = OWN_PARAMS.iter().find(|name| self.params.contains_key(**name)) {
+            m.error("params", format!("params cannot set {name}: each query has its own"));
         }
         if self.timeout.0 == 0 {
             m.error("timeout", "timeout cannot be zero");

@@ -54,6 +54,7 @@ impl From<&RemoteDatasource> for RemoteSettings {
             path_prefix: config.path_prefix.clone(),
             method: config.method,
             timeout: config.timeout.millis(),
+            params: config.params.iter().flat_map(|(n, v)| v.0.iter().map(|v| (n.clone(), v.clone()))).collect(),
             http,
             ..RemoteSettings::new(config.url.as_str())
         }
