@@ -7,13 +7,14 @@ use crate::alerting::group::Refused;
 use crate::alerting::restore;
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
-use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RulePlace, Transition};
+use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, Health, RulePlace, Transition};
 use crate::model::Labels;
 use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
 use super::deadlines::{Deadline, Deadlines};
 use super::external::{self, OutgoingAlert, Sent};
+use super::failing::Failing;
 use super::outbox::{Outbox, Outgo};
 use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket};
 
@@ -112,6 +113,7 @@ pub struct Engine {
     pub(super) outbox: Outbox,
     pub(super) deadlines: Deadlines,
     pub(super) sent: Sent,
+    pub(super) failing: Failing,
     pub(super) counters: Counters,
     // The time heard of last.
     pub(super) now: i64,
@@ -279,6 +281,7 @@ impl Engine {
                 restore::save_leapt(&mut out.outgo.batch, place, alert);
             }
         }
+        self.tell(id, &spec, &state, now);
         restore::save(&mut out.outgo.batch, &places, &transitions, at, previous);
         restore::save_evaluated(&mut out.outgo.batch, &spec.key, &state, at);
         for (index, transition) in &transitions {
@@ -295,6 +298,19 @@ impl Engine {
             };
             out.external.extend(self.sent.due(id, &spec, &state, at, &terms));
         }
+    }
+
+    /// What the log says of an evaluation.
+    fn tell(&mut self, id: u64, spec: &GroupSpec, state: &GroupState, now: i64) {
+        self.failing.evaluated(id, spec, state, now);
+        tracing::debug!(
+            group = spec.key.to_label(),
+            seconds = state.duration,
+            rules = spec.rules.len(),
+            failed = state.rules.iter().filter(|r| r.health == Health::Bad).count(),
+            alerts = state.rules.iter().flat_map(|r| r.alerts.values()).filter(|a| a.is_active()).count(),
+            "group evaluated",
+        );
     }
 
     /// Lets routing know what became of an alert of a rule.

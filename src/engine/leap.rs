@@ -45,6 +45,7 @@ impl Engine {
             }
         }
         self.outbox.leap(by, now, &mut out.outgo);
+        self.failing.leap(by);
     }
 
     fn step_back(&mut self, now: i64, out: &mut Out) {
@@ -66,6 +67,7 @@ impl Engine {
         }
         self.router.step_back(by, now, &mut out.outgo.batch);
         self.outbox.leap(by, now, &mut out.outgo);
+        self.failing.leap(by);
         // External Alertmanagers are sent everything again, which changes nothing.
         self.sent = Sent::default();
     }

@@ -15,6 +15,7 @@ mod deadlines;
 mod dispatch;
 pub mod drive;
 mod external;
+mod failing;
 mod keeper;
 mod leap;
 pub mod live;

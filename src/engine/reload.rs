@@ -83,6 +83,7 @@ impl Engine {
             }
         }
         self.replace(Estate::of(old.into_values().collect()), &coming, now, out);
+        self.failing.retain(|id| self.slots.contains_key(&id));
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
         self.outbox.reconfigure(&routing, now, &mut out.outgo);

@@ -9,6 +9,7 @@ use crate::state::{Snapshot, StateError};
 use super::core::{Counters, Engine, HOUSEKEEPING, Out};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
+use super::failing::Failing;
 use super::outbox::Outbox;
 use super::{Options, Setup};
 
@@ -33,6 +34,7 @@ impl Engine {
             next_slot: 0,
             deadlines: Deadlines::default(),
             sent: Sent::default(),
+            failing: Failing::default(),
             counters: Counters::default(),
             now,
             at_start: Out::default(),

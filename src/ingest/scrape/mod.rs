@@ -7,6 +7,7 @@
 pub mod cache;
 mod classic;
 pub mod digest;
+mod down;
 mod fetch;
 pub mod pool;
 mod report;

@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 
 use super::cache::{EntryId, SeriesCache};
 use super::digest::{Digest, digest};
+use super::down::{Down, News};
 use super::fetch::Fetched;
 use super::report::{self, Report};
 use super::settings::ScrapeSettings;
 use super::target::Target;
 use crate::ingest::store::{SampleRow, SampleStore, StoreCounts};
 use crate::model::{Labels, STALE_NAN, Value};
+use crate::net::redact_url;
 use crate::tsdb::{Metadata, SeriesRef};
 
 /// Whether a target answers.
@@ -70,6 +72,7 @@ pub(super) struct TargetRun {
     inherited: Vec<Labels>,
     /// The time of the last samples written, so that markers at the end come after them.
     last_written: Option<i64>,
+    down: Down,
 }
 
 impl TargetRun {
@@ -84,6 +87,7 @@ impl TargetRun {
             report,
             inherited: Vec::new(),
             last_written: None,
+            down: Down::default(),
         }
     }
 
@@ -93,6 +97,7 @@ impl TargetRun {
         self.inherited = previous.inherited;
         self.inherited.extend(previous.cache.lose_all().into_iter().map(|(_, labels)| labels));
         self.last_written = previous.last_written;
+        self.down = previous.down;
         *self.state.lock() = previous.state.lock().clone();
     }
 
@@ -142,6 +147,7 @@ impl TargetRun {
         if outcome.is_err() {
             self.cache.recover(remembered);
         }
+        self.tell(outcome.as_ref().err(), at);
         let mut state = self.state.lock();
         state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
         let not_stored = counts.failure.as_ref().map(|e| format!("the scrape could not be stored: {e}"));
@@ -150,6 +156,21 @@ impl TargetRun {
         state.scrapes += 1;
         state.metadata = self.cache.metadata().clone();
         counts
+    }
+
+    /// What the log says of a scrape, which failed for `error`.
+    fn tell(&mut self, error: Option<&String>, at: i64) {
+        let (scrape_pool, url) = (&self.settings.job_name, || redact_url(&self.target.url));
+        match self.down.scraped(error.is_none(), at) {
+            Some(News::Began) => {
+                let error = error.map_or("", String::as_str);
+                tracing::warn!(scrape_pool, target_url = url(), error, "scrape target is down");
+            }
+            Some(News::Ended(scrapes)) => {
+                tracing::info!(scrape_pool, target_url = url(), failed_scrapes = scrapes, "scrape target is up again");
+            }
+            None => {}
+        }
     }
 
     /// The target went away: marks all its series stale.
