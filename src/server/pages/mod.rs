@@ -1,6 +1,7 @@
 //! Pages for people: alerts, rules, targets, status. Rendered here, complete in themselves, readable in both writing
 //! directions.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -12,13 +13,17 @@ use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use crate::alerting::alert::rule_state;
-use crate::alerting::{RuleKind, RuleState};
+use crate::alerting::{Health, RuleKind, RuleState};
 use crate::engine::GroupView;
+use crate::ingest::scrape::TargetHealth;
 use crate::model::{Labels, duration};
 use crate::net::redact_url;
 
 use super::app::App;
 use super::time::rfc3339;
+
+/// Most reasons why rules fail that a page shows.
+const MOST_REASONS: usize = 5;
 
 static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     let mut tera = Tera::default();
@@ -80,13 +85,50 @@ async fn alerts(State(app): State<Arc<App>>) -> Response {
     list.sort_by_key(|a| format!("{}{}{}", u8::from(a["state"] != "firing"), a["name"], a["since"]));
     let count = |state: &str| list.iter().filter(|a| a["state"] == state).count();
     let (firing, pending) = (count("firing"), count("pending"));
-    page("alerts.html", &json!({ "page": "alerts", "alerts": list, "firing": firing, "pending": pending }))
+    page(
+        "alerts.html",
+        &json!({
+            "page": "alerts",
+            "alerts": list,
+            "firing": firing,
+            "pending": pending,
+            "failing": failing(&groups),
+            "down": down(&app),
+        }),
+    )
+}
+
+/// How many rules fail and why; null when none does. What they would tell is not known meanwhile.
+fn failing(groups: &[GroupView]) -> Value {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for rule in groups.iter().flat_map(|g| &g.state.rules).filter(|r| r.health == Health::Bad) {
+        *reasons.entry(rule.last_error.as_deref().unwrap_or("")).or_default() += 1;
+    }
+    let rules: usize = reasons.values().sum();
+    if rules == 0 {
+        return Value::Null;
+    }
+    let mut reasons: Vec<(&str, usize)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, rules)| std::cmp::Reverse(*rules));
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    reasons.truncate(MOST_REASONS);
+    let of = groups.iter().map(|g| g.state.rules.len()).sum::<usize>();
+    json!({ "rules": rules, "of": of, "reasons": reasons, "more": more })
+}
+
+/// How many targets are down, of how many.
+fn down(app: &App) -> Value {
+    let pools = app.scrapes.status();
+    let targets = || pools.iter().flat_map(|pool| &pool.active);
+    let down = targets().filter(|t| t.state.health == TargetHealth::Down).count();
+    json!({ "targets": down, "of": targets().count() })
 }
 
 async fn rules(State(app): State<Arc<App>>) -> Response {
     let groups = app.engine.with(|e| e.rule_groups());
+    let failing = failing(&groups);
     let groups: Vec<Value> = groups.iter().map(group).collect();
-    page("rules.html", &json!({ "page": "rules", "groups": groups }))
+    page("rules.html", &json!({ "page": "rules", "groups": groups, "failing": failing }))
 }
 
 fn group(view: &GroupView) -> Value {
@@ -186,7 +228,23 @@ mod tests {
         });
         let data = json!({ "page": "alerts", "alerts": [alert], "firing": 1, "pending": 0 });
         let html = tera.render("alerts.html", &Context::from_value(data).unwrap()).unwrap();
+        assert!(!html.contains("class=\"trouble\""), "{html}");
         assert!(html.contains("&lt;script&gt;زمن") && !html.contains("<script>"), "{html}");
         assert!(html.contains("dir=\"auto\""));
+    }
+    #[test]
+    fn a_page_on_which_rules_fail_is_not_quiet() {
+        let tera = TEMPLATES.as_ref().unwrap();
+        let failing = json!({ "rules": 3, "of": 4, "reasons": [["connection <refused>", 3]], "more": 0 });
+        let down = json!({ "targets": 1, "of": 2 });
+        let data = json!({
+            "page": "alerts", "alerts": [], "firing": 0, "pending": 0, "failing": failing, "down": down,
+        });
+        let html = tera.render("alerts.html", &Context::from_value(data).unwrap()).unwrap();
+        assert!(html.contains("3 of 4 rules fail") && html.contains("connection &lt;refused&gt;"), "{html}");
+        assert!(html.contains("1 of 2 scrape targets are down") && !html.contains("All quiet"), "{html}");
+        let quiet = json!({ "page": "alerts", "alerts": [], "firing": 0, "pending": 0, "failing": null });
+        let html = tera.render("alerts.html", &Context::from_value(quiet).unwrap()).unwrap();
+        assert!(html.contains("All quiet"), "{html}");
     }
 }
