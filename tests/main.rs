@@ -49,3 +49,4 @@ mod shared_ticks;
 mod simulator;
 mod stage;
 mod support;
+mod watchbell_pack;

@@ -84,7 +84,15 @@ impl ConfiguredCourier {
     pub fn set_up(&self, prepared: &Prepared) -> Result<Option<Integrations>, Vec<SetupError>> {
         let Some((config, _)) = &prepared.alertmanager else { return Ok(None) };
         let templates = (*prepared.templates).clone();
-        Integrations::new(config, templates, &self.external_url, self.clock.clone()).map(Some)
+        let receivers = Integrations::new(config, templates, &self.external_url, self.clock.clone())?;
+        // Counters begin at 0, so that a first failure is an increase.
+        for receiver in config.receivers.iter() {
+            for (kind, ..) in receiver.integrations() {
+                self.counts.sent.with(&[kind, &receiver.name]);
+                self.counts.failed.with(&[kind, &receiver.name]);
+            }
+        }
+        Ok(Some(receivers))
     }
 
     /// Delivers to these receivers from now on.

@@ -17,5 +17,8 @@ pub const MISSION_RULES: Pack =
 pub const MISSION_ROUTING: Pack =
     Pack { name: "receivers/alertmanager-config.yaml", text: include_str!("../../receivers/alertmanager-config.yaml") };
 
+/// Rules about Watchbell itself; each alert has a page in `docs/runbooks/`.
+pub const OWN_RULES: Pack = Pack { name: "rules/watchbell.yaml", text: include_str!("../../rules/watchbell.yaml") };
+
 /// The rules that a service without a configuration evaluates.
-pub const RULES: [Pack; 1] = [MISSION_RULES];
+pub const RULES: [Pack; 2] = [MISSION_RULES, OWN_RULES];

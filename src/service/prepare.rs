@@ -168,7 +168,9 @@ mod tests {
         let targets = &prepared.config.scrape_configs[0].static_configs[0].targets;
         assert_eq!(*targets, ["127.0.0.1:1234"]);
         let setup = prepared.setup("http://localhost");
-        assert!(setup.groups.iter().any(|g| &*g.key.name == "inference-sla"));
+        for name in ["inference-sla", "watchbell-alive"] {
+            assert!(setup.groups.iter().any(|g| &*g.key.name == name), "{name}");
+        }
         assert_eq!(setup.groups[0].interval, 15_000);
         assert!(setup.routing.is_some());
     }

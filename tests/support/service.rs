@@ -31,6 +31,11 @@ impl Home {
         self.dir.path()
     }
 
+    /// The port its server listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts the server and waits until it is ready.
     pub fn start(&self) -> Server {
         self.start_with(&["--web.enable-lifecycle", "--web.enable-remote-write-receiver"])
