@@ -66,9 +66,7 @@ pub fn posts(o: &Options) -> Vec<Vec<u8>> {
 
 /// Silence `i`. Every second one has a regular expression; one of ten speaks of an alert that there is.
 pub fn silence(i: usize) -> Value {
-    let matcher = |name: &str, value: String, is_regex: bool| {
-        json!({"name": name, "value": value, "isRegex": is_regex, "isEqual": true})
-    };
+    let matcher = |name: &str, value: String, is_regex: bool| json!({"name": name, "value": value, "isRegex": is_regex, "isEqual": true});
     let real = i % 10 < 2;
     let matchers = match (i % 2 == 0, real) {
         (true, true) => vec![matcher("instance", format!("10.0.{}.{}:9100", (i >> 8) & 255, i & 255), false)],

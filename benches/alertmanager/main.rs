@@ -57,7 +57,8 @@ impl Options {
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
-            let mut number = |name: &str| args.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{name} N"));
+            let mut number =
+                |name: &str| args.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{name} N"));
             match arg.as_str() {
                 "--small" => (o.alerts, o.silences, o.inhibit_rules, o.idle) = (10_000, 200, 10, 5),
                 "--alerts" => o.alerts = number("--alerts"),

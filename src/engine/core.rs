@@ -9,12 +9,14 @@ use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, RulePlace, Transition};
 use crate::model::Labels;
+use crate::routing::pages::Pages;
 use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
 use super::deadlines::{Deadline, Deadlines};
 use super::external::{self, OutgoingAlert, Sent};
 use super::outbox::{Outbox, Outgo};
+use super::view::GroupView;
 use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket};
 
 /// How often expired silences and log entries are dropped, milliseconds.
@@ -113,6 +115,7 @@ pub struct Engine {
     pub(super) deadlines: Deadlines,
     pub(super) sent: Sent,
     pub(super) counters: Counters,
+    pub(super) shown: Pages<GroupView>,
     // The time heard of last.
     pub(super) now: i64,
     // What follows from the start alone. It goes out with the first turn.

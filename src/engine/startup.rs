@@ -4,6 +4,7 @@
 use crate::alerting::restore::Restored;
 use crate::alerting::{AlertState, GroupState};
 use crate::routing::Router;
+use crate::routing::pages::Pages;
 use crate::state::{Snapshot, StateError};
 
 use super::core::{Counters, Engine, HOUSEKEEPING, Out};
@@ -34,6 +35,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             sent: Sent::default(),
             counters: Counters::default(),
+            shown: Pages::default(),
             now,
             at_start: Out::default(),
             setup,
