@@ -470,9 +470,9 @@ impl Router {
         self.groups.get(&id)
     }
 
-    /// Why an alert is or is not told.
-    pub fn status(&self, labels: &Labels, now: i64) -> AlertStatus {
-        self.alerts.row(labels).map(|row| row.status(self.silences.set_in_force(), now)).unwrap_or_default()
+    /// Why an alert that is known is or is not told, time intervals aside.
+    pub fn status(&self, labels: &Labels, now: i64) -> Option<AlertStatus> {
+        Some(self.alerts.row(labels)?.status(self.silences.set_in_force(), now))
     }
 
     /// Drops silences whose retention is over, and resolved alerts that no group has.

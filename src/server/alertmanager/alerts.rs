@@ -22,6 +22,7 @@ use super::{Refusal, filter, lists};
 
 /// The most alerts of one request.
 const MAX_ALERTS: usize = 100_000;
+
 /// `GET /api/v2/alerts`: ascending by fingerprint.
 pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
     let wanted = Wanted::of(&params)?;
