@@ -1,5 +1,7 @@
 //! Alertmanager's API: alerts posted from outside are shown, silenced, and shown again.
 
+use std::collections::HashSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::support::peers;
@@ -7,6 +9,8 @@ use crate::support::service::{Home, Server};
 
 const CONFIG: &str = "watchbell: {alertmanager_config: am.yml}\n";
 const ROUTING: &str = "route: {receiver: quiet, group_by: [alertname]}\nreceivers: [{name: quiet}]\n";
+const INHIBITING: &str = "route: {receiver: quiet, group_by: [alertname], group_wait: 1h}\nreceivers: [{name: quiet}]\n\
+    inhibit_rules: [{source_matchers: ['severity=critical'], target_matchers: ['severity=warning'], equal: [cluster]}]\n";
 
 fn post(server: &Server, path: &str, body: &Json) -> (u16, Json) {
     let body = body.to_string();
@@ -75,4 +79,35 @@ fn what_cannot_be_understood_is_refused() {
     }
     assert_eq!(server.get("/api/v2/alerts?active=maybe").0, 400);
     assert_eq!(server.get("/api/v2/alerts?filter=x").0, 400);
+}
+
+#[test]
+fn long_lists_arrive_whole_and_tell_at_once_what_was_just_changed() {
+    let home = Home::new(&[("watchbell.yaml", CONFIG), ("am.yml", INHIBITING)]);
+    let server = home.start();
+    let alert = |i: usize| {
+        let severity = if i == 0 { "critical" } else { "warning" };
+        json!({"labels": {"alertname": format!("A{}", i % 3), "cluster": (i % 2).to_string(), "i": i.to_string(),
+            "severity": severity}})
+    };
+    let alerts: Vec<Json> = (0..700).map(alert).collect();
+    assert_eq!(post(&server, "/api/v2/alerts", &Json::from(alerts)).0, 200);
+    let all = server.api("/api/v2/alerts");
+    let of = |key: fn(&Json) -> &Json| all.as_array().unwrap().iter().map(key).collect::<Vec<_>>();
+    assert_eq!(of(|a| &a["labels"]["i"]).into_iter().collect::<HashSet<_>>().len(), 700);
+    assert!(of(|a| &a["fingerprint"]).iter().is_sorted_by_key(|f| f.as_str()), "as Alertmanager orders them");
+    // The critical alert mutes those of its cluster.
+    let count = |query: &str| server.api(query).as_array().unwrap().len();
+    assert_eq!(count("/api/v2/alerts?inhibited=false"), 351);
+    let silence = json!({
+        "matchers": [{"name": "i", "value": "(12|13).*", "isRegex": true}],
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2120-01-01T00:00:00Z", "createdBy": "me", "comment": "c",
+    });
+    assert_eq!(post(&server, "/api/v2/silences", &silence).0, 200);
+    assert_eq!(count("/api/v2/alerts?silenced=false"), 700 - 22);
+    let groups = server.api("/api/v2/alerts/groups?silenced=false");
+    let sizes: Vec<usize> = groups.as_array().unwrap().iter().map(|g| g["alerts"].as_array().unwrap().len()).collect();
+    assert_eq!((sizes.len(), sizes.iter().sum::<usize>()), (3, 700 - 22));
+    let metrics = server.get("/metrics").1;
+    assert!(metrics.contains("watchbell_alerts{state=\"unprocessed\"} 700"), "{metrics}");
 }

@@ -30,7 +30,14 @@ impl Client {
         self.send(self.inner.get(full))
     }
 
+    /// POST of a JSON body.
+    #[allow(dead_code, reason = "shared by two benches")]
+    pub fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Answer, String> {
+        self.send(self.inner.post(url).header("Content-Type", "application/json").body(body))
+    }
+
     /// POST of a remote-write 1.0 body.
+    #[allow(dead_code, reason = "shared by two benches")]
     pub fn remote_write(&self, url: &str, body: Vec<u8>) -> Result<Answer, String> {
         self.send(
             self.inner

@@ -9,6 +9,7 @@ use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, Health, RulePlace, Transition};
 use crate::model::Labels;
+use crate::routing::pages::Pages;
 use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
@@ -16,6 +17,7 @@ use super::deadlines::{Deadline, Deadlines};
 use super::external::{self, OutgoingAlert, Sent};
 use super::failing::Failing;
 use super::outbox::{Outbox, Outgo};
+use super::view::GroupView;
 use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket};
 
 /// How often expired silences and log entries are dropped, milliseconds.
@@ -115,6 +117,7 @@ pub struct Engine {
     pub(super) sent: Sent,
     pub(super) failing: Failing,
     pub(super) counters: Counters,
+    pub(super) shown: Pages<GroupView>,
     // The time heard of last.
     pub(super) now: i64,
     // What follows from the start alone. It goes out with the first turn.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ use crate::state::{Batch, StateError, StateStore};
 use super::drive::{Hands, Turned, turn};
 use super::keeper::{Keeper, StoreView};
 use super::pool::Pool;
-use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket};
+use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket, View};
 
 /// Most events taken into one turn, and so into one write to disk.
 const EVENTS_A_TURN: usize = 1024;
@@ -89,6 +90,7 @@ type Asked = oneshot::Sender<Result<String, LiveSilenceError>>;
 #[derive(Clone)]
 pub struct Live {
     engine: Arc<Mutex<Engine>>,
+    view: Arc<ArcSwap<View>>,
     clock: Arc<dyn Clock>,
     commands: mpsc::Sender<Command>,
     store: StoreView,
@@ -103,7 +105,8 @@ impl Live {
     pub fn start(parts: Parts, options: Options, setup: Setup) -> Result<Live, StateError> {
         let clock = parts.clock.clone();
         let options = Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, ..options };
-        let engine = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
+        let mut engine = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
+        let view = Arc::new(ArcSwap::from_pointee(engine.view()));
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();
         let keeper = Keeper::new(parts.store.clone());
@@ -118,15 +121,21 @@ impl Live {
             tick: None,
             parts,
         };
-        let mut driver = Driver { engine: engine.clone(), clock: clock.clone(), inbox, hands, deadline: None };
+        let mut driver =
+            Driver { engine: engine.clone(), view: view.clone(), clock: clock.clone(), inbox, hands, deadline: None };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || driver.run());
         let thread = thread.map_err(|e| StateError::Store(format!("cannot start the engine's thread: {e}")))?;
-        Ok(Live { engine, clock, commands, store, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Live { engine, view, clock, commands, store, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Looks at the engine. Keep it short: evaluation results wait meanwhile.
     pub fn with<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
         look(&self.engine.lock())
+    }
+
+    /// What there was to see after the last turn. Nobody waits for anybody here.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
     }
 
     /// The engine's time, milliseconds.
@@ -203,6 +212,7 @@ impl Live {
 
 struct Driver {
     engine: Arc<Mutex<Engine>>,
+    view: Arc<ArcSwap<View>>,
     clock: Arc<dyn Clock>,
     inbox: mpsc::Receiver<Command>,
     hands: LiveHands,
@@ -304,6 +314,7 @@ impl Driver {
         let events = std::mem::take(&mut waiting.events);
         let turned = turn(|| self.engine.lock(), self.clock.now(), events, &mut self.hands);
         self.hands.tick = None;
+        self.view.store(Arc::new(self.engine.lock().view()));
         waiting.answer(turned);
     }
 }

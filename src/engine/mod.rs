@@ -33,7 +33,7 @@ pub use data::{DataAtStart, MOST_ROUNDS};
 pub use external::OutgoingAlert;
 pub use keeper::StoreView;
 pub use outbox::OwedView;
-pub use view::{AlertGroupView, GroupView, RoutedAlertView};
+pub use view::{AlertGroupView, GroupView, View};
 
 use crate::alerting::schedule::Schedule;
 use crate::alerting::series::RuleSample;

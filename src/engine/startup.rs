@@ -4,6 +4,7 @@
 use crate::alerting::restore::Restored;
 use crate::alerting::{AlertState, GroupState};
 use crate::routing::Router;
+use crate::routing::pages::Pages;
 use crate::state::{Snapshot, StateError};
 
 use super::core::{Counters, Engine, HOUSEKEEPING, Out};
@@ -36,6 +37,7 @@ impl Engine {
             sent: Sent::default(),
             failing: Failing::default(),
             counters: Counters::default(),
+            shown: Pages::default(),
             now,
             at_start: Out::default(),
             setup,

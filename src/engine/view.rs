@@ -1,15 +1,24 @@
-//! What the engine shows: cheap copies, so that whoever looks does not hold the engine up.
+//! What the engine shows: after each turn a view is published, which shares with the engine what did not change.
+//! Whoever looks never waits for the engine, and holds it up never.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::alerting::{GroupSpec, GroupState};
 use crate::model::Labels;
 use crate::notify::decision::{Decision, LogEntry};
 use crate::notify::log::LogKey;
-use crate::routing::{AlertStatus, GroupId, RoutedAlert, Router, Silence};
+use crate::routing::alerts::AlertRow;
+use crate::routing::muters::SilenceSet;
+use crate::routing::pages::Pages;
+use crate::routing::router::Marks;
+use crate::routing::tree::{RouteIndex, RouteTree};
+use crate::routing::{AlertStatus, Router, RoutingConfig, SharedRoute, Silence, muting_intervals};
 
 use super::OwedView;
-use super::core::{Counters, Engine};
+use super::core::{Counters, Engine, Slot};
 
 /// A rule group and its state.
 #[derive(Clone, Debug)]
@@ -30,38 +39,9 @@ pub struct GroupView {
     pub next_at: i64,
 }
 
-/// An alert known to routing.
-#[derive(Clone, Debug)]
-pub struct RoutedAlertView {
-    /// The alert.
-    pub alert: RoutedAlert,
-    /// Whether it has resolved.
-    pub resolved: bool,
-    /// Why it is or is not told.
-    pub status: AlertStatus,
-    /// The receivers it goes to, in order of the routes.
-    pub receivers: Vec<Arc<str>>,
-}
-
-/// A group of alerts at a route.
-#[derive(Clone, Debug)]
-pub struct AlertGroupView {
-    /// Alertmanager's group key.
-    pub key: Arc<str>,
-    /// The labels the alerts share.
-    pub labels: Labels,
-    /// Whom it tells.
-    pub receiver: Arc<str>,
-    /// When it is flushed next, milliseconds.
-    pub next_flush: i64,
-    /// Its alerts, ascending by labels; of each the status tells of the route's time intervals too.
-    pub alerts: Vec<RoutedAlertView>,
-}
-
-impl Engine {
-    /// The rule groups, ordered by file and name.
-    pub fn rule_groups(&self) -> Vec<GroupView> {
-        let view = |slot: &super::core::Slot| GroupView {
+impl GroupView {
+    fn of(slot: &Slot) -> Self {
+        GroupView {
             spec: slot.spec.clone(),
             state: slot.state.clone(),
             iterations: slot.iterations,
@@ -69,8 +49,152 @@ impl Engine {
             evaluations: slot.evaluations,
             failures: slot.failures,
             next_at: slot.next_at,
+        }
+    }
+
+    fn shows(&self, slot: &Slot) -> bool {
+        Arc::ptr_eq(&self.state, &slot.state)
+            && Arc::ptr_eq(&self.spec, &slot.spec)
+            && (self.iterations, self.missed, self.next_at) == (slot.iterations, slot.missed, slot.next_at)
+            && (self.evaluations, self.failures) == (slot.evaluations, slot.failures)
+    }
+}
+
+/// A group of alerts at a route.
+#[derive(Clone, Debug)]
+pub struct AlertGroupView {
+    /// The labels the alerts share.
+    pub labels: Labels,
+    /// The route.
+    pub route: SharedRoute,
+    /// Its alerts, ascending by labels.
+    pub alerts: Vec<Arc<AlertRow>>,
+}
+
+/// The engine as it was after a turn. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct View {
+    rule_groups: Pages<GroupView>,
+    alerts: Pages<AlertRow>,
+    silences: SilenceSet,
+    tree: Arc<RouteTree>,
+    config: Arc<RoutingConfig>,
+    resolve_timeout: i64,
+    marks: Marks,
+    counters: Counters,
+}
+
+impl View {
+    /// The rule groups, ordered by file and name.
+    pub fn rule_groups(&self) -> Vec<Arc<GroupView>> {
+        let mut groups: Vec<Arc<GroupView>> = self.rule_groups.iter().cloned().collect();
+        groups.sort_by(|a, b| a.spec.key.cmp(&b.spec.key));
+        groups
+    }
+
+    /// All alerts known to routing, in no order.
+    pub fn alerts(&self) -> impl Iterator<Item = &Arc<AlertRow>> {
+        self.alerts.iter()
+    }
+
+    /// The silences that are kept, in the order in which they were made.
+    pub fn silences(&self) -> impl Iterator<Item = &Arc<Silence>> {
+        self.silences.iter()
+    }
+
+    /// After how long a posted alert without an end resolves, milliseconds.
+    pub fn resolve_timeout(&self) -> i64 {
+        self.resolve_timeout
+    }
+
+    /// How many alerts there are, as they were when their groups last flushed.
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// Counts for metrics.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Why an alert is or is not told, time intervals aside.
+    pub fn status(&self, row: &AlertRow, now: i64) -> AlertStatus {
+        row.status(&self.silences, now)
+    }
+
+    /// The receivers an alert goes to, in order of the routes.
+    pub fn receivers(&self, row: &AlertRow) -> Vec<&Arc<str>> {
+        let mut receivers = Vec::new();
+        for route in row.known.routes.iter().filter_map(|i| self.tree.route(*i)) {
+            if !receivers.contains(&&route.receiver) {
+                receivers.push(&route.receiver);
+            }
+        }
+        receivers
+    }
+
+    /// The time intervals that keep a route mute at `now`.
+    pub fn muting_intervals(&self, route: &SharedRoute, now: i64) -> Vec<String> {
+        muting_intervals(&self.config, route, now)
+    }
+
+    /// The aggregation groups that the alerts for which `wanted` holds form, ordered by labels and receiver.
+    pub fn alert_groups(
+        &self,
+        wanted: impl Fn(&AlertRow) -> bool,
+        at: impl Fn(&SharedRoute) -> bool,
+    ) -> Vec<AlertGroupView> {
+        let routes: BTreeMap<RouteIndex, &SharedRoute> =
+            self.tree.routes().enumerate().filter(|(_, r)| at(r)).collect();
+        let mut groups: FxHashMap<(RouteIndex, Labels), Vec<Arc<AlertRow>>> = FxHashMap::default();
+        for row in self.alerts.iter().filter(|row| wanted(row)) {
+            for index in &row.known.routes {
+                if let Some(route) = routes.get(index) {
+                    let labels = route.group_labels(&row.alert.labels);
+                    groups.entry((*index, labels)).or_default().push(row.clone());
+                }
+            }
+        }
+        let view = |((index, labels), mut alerts): ((RouteIndex, Labels), Vec<Arc<AlertRow>>)| {
+            alerts.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));
+            let route = (*routes.get(&index)?).clone();
+            Some((index, AlertGroupView { labels, route, alerts }))
         };
-        let mut groups: Vec<GroupView> = self.slots.values().map(view).collect();
+        let mut groups: Vec<(RouteIndex, AlertGroupView)> = groups.into_iter().filter_map(view).collect();
+        groups.sort_by(|(i, a), (j, b)| {
+            let by_receiver = || a.route.receiver.cmp(&b.route.receiver);
+            a.labels.cmp(&b.labels).then_with(by_receiver).then(i.cmp(j))
+        });
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+}
+
+impl Engine {
+    /// What there is to see now. Costs as much as changed since it was last asked for.
+    pub fn view(&mut self) -> View {
+        for (place, slot) in self.slots.values().enumerate() {
+            if !self.shown.get(place).is_some_and(|shown| shown.shows(slot)) {
+                self.shown.set(place, Some(Arc::new(GroupView::of(slot))));
+            }
+        }
+        for place in self.slots.len()..self.shown.len() {
+            self.shown.set(place, None);
+        }
+        View {
+            rule_groups: self.shown.clone(),
+            alerts: self.router.rows().clone(),
+            silences: self.router.silences.set_in_force().clone(),
+            tree: self.router.tree().clone(),
+            config: self.router.config().clone(),
+            resolve_timeout: self.router.resolve_timeout(),
+            marks: self.router.marks(),
+            counters: self.counters(),
+        }
+    }
+
+    /// The rule groups, ordered by file and name.
+    pub fn rule_groups(&self) -> Vec<GroupView> {
+        let mut groups: Vec<GroupView> = self.slots.values().map(GroupView::of).collect();
         groups.sort_by(|a, b| a.spec.key.cmp(&b.spec.key));
         groups
     }
@@ -78,62 +202,6 @@ impl Engine {
     /// Routing, to look at.
     pub fn router(&self) -> &Router {
         &self.router
-    }
-
-    /// All alerts known to routing, ascending by labels.
-    pub fn routed_alerts(&self, now: i64) -> Vec<RoutedAlertView> {
-        let mut alerts: Vec<RoutedAlertView> = self.router.alerts().map(|a| self.alert_view(a, now)).collect();
-        alerts.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));
-        alerts
-    }
-
-    fn alert_view(&self, alert: &RoutedAlert, now: i64) -> RoutedAlertView {
-        let tree = self.router.tree();
-        let mut receivers: Vec<Arc<str>> = Vec::new();
-        for route in tree.matching(&alert.labels).into_iter().filter_map(|i| tree.route(i)) {
-            if !receivers.contains(&route.receiver) {
-                receivers.push(route.receiver.clone());
-            }
-        }
-        RoutedAlertView {
-            alert: alert.clone(),
-            resolved: alert.is_resolved(now),
-            status: self.router.status(&alert.labels, now),
-            receivers,
-        }
-    }
-
-    /// The aggregation groups, ordered by labels and receiver.
-    pub fn alert_groups(&self, now: i64) -> Vec<AlertGroupView> {
-        let mut ids: Vec<GroupId> = self.router.groups().map(|g| g.id).collect();
-        ids.sort_unstable();
-        let mut groups: Vec<AlertGroupView> = ids.into_iter().filter_map(|id| self.alert_group(id, now)).collect();
-        groups.sort_by(|a, b| a.labels.cmp(&b.labels).then_with(|| a.receiver.cmp(&b.receiver)));
-        groups
-    }
-
-    fn alert_group(&self, id: GroupId, now: i64) -> Option<AlertGroupView> {
-        let group = self.router.group(id)?;
-        let muted_by = self.router.muting_intervals(&group.route, now);
-        let mut members: Vec<&Labels> = group.members.iter().collect();
-        members.sort();
-        let view = |labels: &Labels| {
-            let mut view = self.alert_view(self.router.alert(labels)?, now);
-            view.status.muted_by.clone_from(&muted_by);
-            Some(view)
-        };
-        Some(AlertGroupView {
-            key: group.key.clone(),
-            labels: group.labels.clone(),
-            receiver: group.route.receiver.clone(),
-            next_flush: group.next_flush,
-            alerts: members.into_iter().filter_map(view).collect(),
-        })
-    }
-
-    /// The silences that are kept, ascending by id.
-    pub fn silences(&self) -> Vec<Silence> {
-        self.router.silences.iter().cloned().collect()
     }
 
     /// What is decided and not yet delivered, oldest first.

@@ -146,18 +146,27 @@ pub struct ReceivedAlert {
 }
 
 impl ReceivedAlert {
-    /// Fills in what was not said, as Alertmanager does.
+    /// Whether it can be.
     ///
     /// # Errors
     /// What is wrong with the alert, in Alertmanager's words.
-    pub fn settle(self, now: i64, resolve_timeout: i64) -> Result<RoutedAlert, String> {
+    pub fn check(&self) -> Result<(), String> {
         if self.labels.is_empty() {
             return Err("at least one label pair required".into());
         }
-        let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
-        if self.ends_at.is_some_and(|end| end < starts_at) {
+        if self.ends_at.zip(self.starts_at).is_some_and(|(end, start)| end < start) {
             return Err("start time must be before end time".into());
         }
+        Ok(())
+    }
+
+    /// Fills in what was not said, as Alertmanager does.
+    ///
+    /// # Errors
+    /// What is wrong with the alert.
+    pub fn settle(self, now: i64, resolve_timeout: i64) -> Result<RoutedAlert, String> {
+        self.check()?;
+        let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
         Ok(RoutedAlert {
             labels: self.labels,
             annotations: self.annotations,

@@ -5,10 +5,15 @@
 //! flushes, not before. Nothing here decides whether a flush becomes a notification: that is `notify::decision`.
 
 pub mod alert;
+pub mod alerts;
 pub mod config;
 mod from_config;
 pub mod group;
 pub mod inhibit;
+pub mod marks;
+pub mod matching;
+pub mod muters;
+pub mod pages;
 pub mod router;
 pub mod silence;
 pub mod time_interval;
@@ -17,7 +22,7 @@ pub mod tree;
 pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 pub use group::{Flush, FlushedAlert, GroupId};
-pub use router::Router;
+pub use router::{Router, muting_intervals};
 pub use silence::{NewSilence, Silence, SilenceError, SilenceState};
 pub use time_interval::TimeInterval;
 pub use tree::{RouteTree, SharedRoute};

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::Labels;
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, StateError};
 
 use super::alert::{AlertStatus, RoutedAlert};
+use super::alerts::{AlertRow, Alerts, Known};
 use super::config::RoutingConfig;
 use super::group::{AggregationGroup, Flush, FlushedAlert, GroupId, Timers, order};
 use super::inhibit::Inhibitor;
+pub use super::marks::Marks;
+use super::muters::SilenceMemo;
+use super::pages::Pages;
 use super::silence::Silences;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 
@@ -22,14 +26,15 @@ const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 #[derive(Debug)]
 pub struct Router {
     config: Arc<RoutingConfig>,
-    tree: RouteTree,
-    alerts: FxHashMap<Labels, RoutedAlert>,
+    tree: Arc<RouteTree>,
+    alerts: Alerts,
     groups: FxHashMap<GroupId, AggregationGroup>,
     by_labels: FxHashMap<(RouteIndex, Labels), GroupId>,
     by_key: FxHashMap<(Arc<str>, Arc<str>), Vec<GroupId>>,
     inhibitor: Inhibitor,
     timers: Timers,
     next_group: GroupId,
+    marks: Marks,
     armed: Vec<(i64, GroupId)>,
     // Alerts whose sources have not spoken since the start, and until when that is waited for.
     awaited: FxHashMap<Labels, i64>,
@@ -49,15 +54,16 @@ impl Router {
     /// A router that knows no alerts.
     pub fn new(config: Arc<RoutingConfig>) -> Self {
         Router {
-            tree: RouteTree::new(&config.route),
+            tree: Arc::new(RouteTree::new(&config.route)),
             inhibitor: Inhibitor::new(&config.inhibit_rules),
             config,
-            alerts: FxHashMap::default(),
+            alerts: Alerts::default(),
             groups: FxHashMap::default(),
             by_labels: FxHashMap::default(),
             by_key: FxHashMap::default(),
             timers: Timers::default(),
             next_group: 0,
+            marks: Marks::default(),
             armed: Vec::new(),
             awaited: FxHashMap::default(),
             silences: Silences::default(),
@@ -95,7 +101,8 @@ impl Router {
         if *self.config == *config {
             return;
         }
-        self.tree = RouteTree::new(&config.route);
+        self.tree = Arc::new(RouteTree::new(&config.route));
+        self.marks = Marks::default();
         self.inhibitor = Inhibitor::new(&config.inhibit_rules);
         self.config = config;
         self.by_labels.clear();
@@ -103,16 +110,14 @@ impl Router {
         for (_, group) in self.groups.drain() {
             self.timers.remember(&group);
         }
-        let alerts = self.alerts.drain().map(|(_, alert)| alert).collect();
+        let alerts = self.alerts.drain();
         self.rejoin(alerts, now, batch);
     }
 
     fn rejoin(&mut self, mut alerts: Vec<RoutedAlert>, now: i64, batch: &mut Batch) {
         alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
         for alert in alerts {
-            self.inhibitor.put(&alert.labels);
-            self.join(&alert, now, batch);
-            self.alerts.insert(alert.labels.clone(), alert);
+            self.take_in(alert, now, batch);
         }
         std::mem::take(&mut self.timers).discard(batch);
     }
@@ -123,7 +128,7 @@ impl Router {
     }
 
     /// The route tree in force.
-    pub fn tree(&self) -> &RouteTree {
+    pub fn tree(&self) -> &Arc<RouteTree> {
         &self.tree
     }
 
@@ -193,16 +198,43 @@ impl Router {
         if save != Save::No {
             alert.save(batch, save == Save::Durably);
         }
-        if !self.alerts.contains_key(&alert.labels) {
-            self.inhibitor.put(&alert.labels);
+        self.take_in(alert, now, batch);
+    }
+
+    fn take_in(&mut self, alert: RoutedAlert, now: i64, batch: &mut Batch) {
+        let known = match self.alerts.row(&alert.labels) {
+            Some(row) => row.known.clone(),
+            None => Arc::new(Known {
+                routes: self.tree.matching(&alert.labels).into(),
+                stakes: self.inhibitor.stakes(&alert.labels),
+                silences: SilenceMemo::default(),
+                fingerprint: alert.labels.fingerprint(),
+                mark: self.marks.begin(),
+            }),
+        };
+        self.join(&alert, &known, now, batch);
+        self.replace(alert, known);
+    }
+
+    fn replace(&mut self, alert: RoutedAlert, known: Arc<Known>) {
+        let end = |a: &RoutedAlert| a.ends_at.unwrap_or(i64::MAX);
+        let before = self.alerts.get(&alert.labels).map(end);
+        self.inhibitor.moved(&alert.labels, &known.stakes, before, Some(end(&alert)));
+        self.alerts.insert(alert, known);
+    }
+
+    fn remove(&mut self, labels: &Labels, batch: &mut Batch) {
+        if let Some(row) = self.alerts.remove(labels) {
+            let end = row.alert.ends_at.unwrap_or(i64::MAX);
+            self.inhibitor.moved(labels, &row.known.stakes, Some(end), None);
+            self.marks.end(&row.known);
+            RoutedAlert::delete(labels, batch);
         }
-        self.join(&alert, now, batch);
-        self.alerts.insert(alert.labels.clone(), alert);
     }
 
     /// The source of an alert has not spoken since the start: what depends on it alone waits, but not after `until`.
     pub fn await_word(&mut self, alert: &Labels, until: i64) {
-        if self.alerts.contains_key(alert) {
+        if self.alerts.contains(alert) {
             self.awaited.insert(alert.clone(), until);
         }
     }
@@ -237,8 +269,8 @@ impl Router {
     }
 
     /// Puts an alert into its group at every route it ends at.
-    fn join(&mut self, alert: &RoutedAlert, now: i64, batch: &mut Batch) {
-        for index in self.tree.matching(&alert.labels) {
+    fn join(&mut self, alert: &RoutedAlert, known: &Known, now: i64, batch: &mut Batch) {
+        for index in known.routes.iter().copied() {
             let Some(route) = self.tree.route(index).cloned() else { continue };
             let id = self.group_for(index, &route, &alert.labels, now, batch);
             let Some(group) = self.groups.get_mut(&id) else { continue };
@@ -304,7 +336,7 @@ impl Router {
         // Losing this by a crash means a flush too early, which decides to say nothing new.
         group.save(batch, false);
         self.armed.push((group.next_flush, id));
-        let resolved = |l: &&Labels| self.alerts.get(*l).is_some_and(|a| a.is_resolved(now));
+        let resolved = |l: &&Labels| self.alerts.get(l).is_some_and(|a| a.is_resolved(now));
         group.leaving = group.members.iter().filter(resolved).map(|l| (l.clone(), 0)).collect();
         for (labels, updated_at) in &mut group.leaving {
             *updated_at = self.alerts.get(labels).map_or(0, |a| a.updated_at);
@@ -316,18 +348,23 @@ impl Router {
     /// is stored with what is said.
     pub fn look(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
         let group = self.groups.get(&id)?;
-        for labels in &group.members {
-            if let Some(alert) = self.alerts.get_mut(labels)
-                && alert.is_resolved(now)
-                && alert.ends_by_silence()
-            {
-                alert.over = true;
-                alert.save(batch, true);
-            }
+        let over = |row: &&Arc<AlertRow>| row.alert.is_resolved(now) && row.alert.ends_by_silence();
+        let over = group.members.iter().filter_map(|l| self.alerts.row(l)).filter(over).cloned();
+        for row in over.collect::<Vec<_>>() {
+            let mut alert = RoutedAlert { over: true, ..row.alert.clone() };
+            alert.save(batch, true);
+            self.alerts.insert(alert, row.known.clone());
         }
+        let silences = self.silences.set_in_force();
+        let group = self.groups.get(&id)?;
+        let marks = &mut self.marks;
         let one = |labels: &Labels| {
-            let alert = self.alerts.get(labels)?.clone();
-            Some(FlushedAlert { resolved: alert.is_resolved(now), status: self.status(labels, now), alert })
+            let row = self.alerts.row(labels)?;
+            let status = row.status(silences, now);
+            let alert = row.alert.clone();
+            let resolved = alert.is_resolved(now);
+            marks.set(&row.known, resolved, status.is_muted());
+            Some(FlushedAlert { resolved, status, alert })
         };
         let mut alerts: Vec<FlushedAlert> = group.members.iter().filter_map(one).collect();
         alerts.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
@@ -337,7 +374,7 @@ impl Router {
             labels: group.labels.clone(),
             route: group.route.clone(),
             alerts,
-            muting_intervals: self.muting_intervals(&group.route, now),
+            muting_intervals: muting_intervals(&self.config, &group.route, now),
         })
     }
 
@@ -359,9 +396,7 @@ impl Router {
         }
         for labels in left {
             if !self.is_grouped(&labels) {
-                self.alerts.remove(&labels);
-                self.inhibitor.remove(&labels);
-                RoutedAlert::delete(&labels, batch);
+                self.remove(&labels, batch);
             }
         }
     }
@@ -377,7 +412,8 @@ impl Router {
             let id = self.by_labels.get(&(index, group_labels))?;
             self.groups.get(id).filter(|g| g.members.contains(labels)).map(|g| g.id)
         };
-        self.tree.matching(labels).into_iter().filter_map(in_group).collect()
+        let known = self.alerts.row(labels).map(|row| row.known.clone());
+        known.iter().flat_map(|known| known.routes.iter().copied()).filter_map(in_group).collect()
     }
 
     fn remove_group(&mut self, id: GroupId, batch: &mut Batch) {
@@ -394,21 +430,19 @@ impl Router {
         }
     }
 
-    /// The names of the time intervals that keep a route mute at `now`: mute intervals it is in, or all its active
-    /// intervals when it is in none of them.
-    pub fn muting_intervals(&self, route: &SharedRoute, now: i64) -> Vec<String> {
-        let inside = |name: &&String| {
-            self.config.time_intervals.get(*name).is_some_and(|spans| spans.iter().any(|s| s.contains(now)))
-        };
-        let mute = route.mute_time_intervals.iter().filter(inside).cloned();
-        let active = &route.active_time_intervals;
-        let inactive = !active.is_empty() && !active.iter().any(|name| inside(&name));
-        mute.chain(active.iter().filter(|_| inactive).cloned()).collect()
+    /// How many alerts there are, by what was found when their groups last flushed.
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// All alerts known, in no order.
     pub fn alerts(&self) -> impl Iterator<Item = &RoutedAlert> {
-        self.alerts.values()
+        self.alerts.iter().map(|row| &row.alert)
+    }
+
+    /// All alerts as readers see them.
+    pub fn rows(&self) -> &Pages<AlertRow> {
+        self.alerts.rows()
     }
 
     /// One alert.
@@ -436,13 +470,9 @@ impl Router {
         self.groups.get(&id)
     }
 
-    /// Why an alert is or is not told.
-    pub fn status(&self, labels: &Labels, now: i64) -> AlertStatus {
-        AlertStatus {
-            silenced_by: self.silences.silencing(labels, now),
-            inhibited_by: self.inhibitor.inhibited_by(labels, &self.alerts, now).into_iter().collect(),
-            muted_by: Vec::new(),
-        }
+    /// Why an alert that is known is or is not told, time intervals aside.
+    pub fn status(&self, labels: &Labels, now: i64) -> Option<AlertStatus> {
+        Some(self.alerts.row(labels)?.status(self.silences.set_in_force(), now))
     }
 
     /// Drops silences whose retention is over, and resolved alerts that no group has.
@@ -450,13 +480,26 @@ impl Router {
         self.silences.collect_garbage(now, batch);
         self.awaited.retain(|_, until| *until > now);
         let dead = |a: &&RoutedAlert| a.is_resolved(now) && !self.is_grouped(&a.labels);
-        let dead: Vec<Labels> = self.alerts.values().filter(dead).map(|a| a.labels.clone()).collect();
+        let dead: Vec<Labels> = self.alerts().filter(dead).map(|a| a.labels.clone()).collect();
         for labels in dead {
-            self.alerts.remove(&labels);
-            self.inhibitor.remove(&labels);
-            batch.delete(Table::RoutedAlert, labels.as_bytes(), false);
+            self.remove(&labels, batch);
+        }
+        self.inhibitor.collect_garbage();
+        for row in self.alerts.iter() {
+            self.silences.set_in_force().tidy(&row.known.silences);
         }
     }
+}
+
+/// The names of the time intervals that keep a route mute at `now`: mute intervals it is in, or all its active
+/// intervals when it is in none of them.
+pub fn muting_intervals(config: &RoutingConfig, route: &SharedRoute, now: i64) -> Vec<String> {
+    let inside =
+        |name: &&String| config.time_intervals.get(*name).is_some_and(|spans| spans.iter().any(|s| s.contains(now)));
+    let mute = route.mute_time_intervals.iter().filter(inside).cloned();
+    let active = &route.active_time_intervals;
+    let inactive = !active.is_empty() && !active.iter().any(|name| inside(&name));
+    mute.chain(active.iter().filter(|_| inactive).cloned()).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! Silences: matchers and a time. A matching alert is not told while a silence is active.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::state::{Batch, Snapshot, StateError, Table};
+
+use super::matching::all_match;
+use super::muters::SilenceSet;
 
 /// How long an expired silence is kept, milliseconds: Alertmanager's `--data.retention`.
 pub const RETENTION: i64 = 120 * 3_600_000;
@@ -87,7 +91,7 @@ impl Silence {
 
     /// Whether it speaks of an alert.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.matchers.iter().all(|m| m.matches(labels.value(&m.name)))
+        all_match(&self.matchers, labels)
     }
 
     fn is_kept(&self, now: i64) -> bool {
@@ -112,7 +116,8 @@ pub enum SilenceError {
 /// All silences, by id.
 #[derive(Debug, Default)]
 pub struct Silences {
-    by_id: BTreeMap<String, Silence>,
+    numbers: BTreeMap<String, u64>,
+    set: SilenceSet,
     made: u64,
 }
 
@@ -124,31 +129,36 @@ impl Silences {
     pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
         let mut silences = Silences::default();
         for (_, silence) in snapshot.read_as(Table::Silence, SilenceRecord::restore) {
-            silences.by_id.insert(silence.id.clone(), silence);
+            silences.keep(silence);
         }
-        silences.made = silences.by_id.len() as u64;
+        silences.made = silences.numbers.len() as u64;
         Ok(silences)
     }
 
     /// All silences, ascending by id.
     pub fn iter(&self) -> impl Iterator<Item = &Silence> {
-        self.by_id.values()
+        self.numbers.values().filter_map(|n| self.set.get(*n)).map(|s| &**s)
     }
 
     /// One silence.
     pub fn get(&self, id: &str) -> Option<&Silence> {
-        self.by_id.get(id)
+        self.set.get(*self.numbers.get(id)?).map(|s| &**s)
     }
 
-    /// The active silences that match, by id.
+    /// The silences as alerts ask about them.
+    pub fn set_in_force(&self) -> &SilenceSet {
+        &self.set
+    }
+
+    /// The active silences that match, each asked: what is remembered elsewhere must agree with this.
     pub fn silencing(&self, labels: &Labels, now: i64) -> Vec<String> {
-        let active = self.by_id.values().filter(|s| s.state(now) == SilenceState::Active);
+        let active = self.iter().filter(|s| s.state(now) == SilenceState::Active);
         active.filter(|s| s.matches(labels)).map(|s| s.id.clone()).collect()
     }
 
     /// Whether an active silence matches.
     pub fn is_silenced(&self, labels: &Labels, now: i64) -> bool {
-        self.by_id.values().any(|s| s.state(now) == SilenceState::Active && s.matches(labels))
+        self.iter().any(|s| s.state(now) == SilenceState::Active && s.matches(labels))
     }
 
     /// Makes or changes a silence and returns its id. A change that would rewrite the past (other matchers, another
@@ -159,7 +169,7 @@ impl Silences {
     pub fn set(&mut self, new: NewSilence, now: i64, batch: &mut Batch) -> Result<String, SilenceError> {
         check(&new)?;
         let old = match &new.id {
-            Some(id) => Some(self.by_id.get(id).cloned().ok_or(SilenceError::NotFound)?),
+            Some(id) => Some(self.get(id).cloned().ok_or(SilenceError::NotFound)?),
             None => None,
         };
         let mut silence = Silence {
@@ -177,7 +187,7 @@ impl Silences {
                 if silence.ends_at <= now {
                     return Err(SilenceError::Invalid("end time can't be in the past".into()));
                 }
-                if self.by_id.len() >= MAX_SILENCES {
+                if self.numbers.len() >= MAX_SILENCES {
                     return Err(SilenceError::Invalid(format!("exceeded maximum number of silences: {MAX_SILENCES}")));
                 }
                 if let Some(old) = old.filter(|o| o.state(now) != SilenceState::Expired) {
@@ -197,7 +207,7 @@ impl Silences {
     /// # Errors
     /// There is no such silence, or it is over.
     pub fn expire(&mut self, id: &str, now: i64, batch: &mut Batch) -> Result<(), SilenceError> {
-        let silence = self.by_id.get(id).cloned().ok_or(SilenceError::NotFound)?;
+        let silence = self.get(id).cloned().ok_or(SilenceError::NotFound)?;
         if silence.state(now) == SilenceState::Expired {
             return Err(SilenceError::AlreadyExpired(id.into()));
         }
@@ -207,9 +217,11 @@ impl Silences {
 
     /// Drops what expired longer ago than the retention.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
-        self.by_id.retain(|id, s| {
-            let keep = s.is_kept(now);
+        let set = &mut self.set;
+        self.numbers.retain(|id, number| {
+            let keep = set.get(*number).is_some_and(|s| s.is_kept(now));
             if !keep {
+                set.replace(*number, None);
                 batch.delete(Table::Silence, id.as_bytes(), false);
             }
             keep
@@ -225,7 +237,18 @@ impl Silences {
 
     fn save(&mut self, silence: Silence, batch: &mut Batch) {
         batch.put(Table::Silence, silence.id.as_bytes(), &SilenceRecord::of(&silence), true);
-        self.by_id.insert(silence.id.clone(), silence);
+        self.keep(silence);
+    }
+
+    fn keep(&mut self, silence: Silence) {
+        let silence = Arc::new(silence);
+        match self.numbers.get(&silence.id) {
+            Some(number) => self.set.replace(*number, Some(silence)),
+            None => {
+                let id = silence.id.clone();
+                self.numbers.insert(id, self.set.add(silence));
+            }
+        }
     }
 
     /// A UUID in the form of version 4, from what is to be named: the engine has no source of chance.
@@ -237,7 +260,7 @@ impl Silences {
             let (high, low) = (half(1) & !0xf000 | 0x4000, half(2) >> 2 | 1 << 63);
             let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
             let id = format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff);
-            if !self.by_id.contains_key(&id) {
+            if !self.numbers.contains_key(&id) {
                 return id;
             }
         }

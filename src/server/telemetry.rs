@@ -160,7 +160,7 @@ fn groups(app: &App, out: &mut Exposition) {
             |g| g.failures as f64,
         ),
     ];
-    let views = app.engine.with(|e| e.rule_groups());
+    let views = app.engine.view().rule_groups();
     for (name, kind, help, figure) in FIGURES {
         out.family(name, kind, help, |f| {
             for group in &views {
@@ -171,7 +171,7 @@ fn groups(app: &App, out: &mut Exposition) {
 }
 
 fn counters(app: &App, out: &mut Exposition) {
-    let c = app.engine.with(|e| e.counters());
+    let c = app.engine.view().counters();
     for (name, help, value) in [
         ("watchbell_rule_samples_total", "The total number of samples written by rules.", c.samples),
         ("watchbell_alerts_received_total", "The total number of received alerts.", c.alerts_received),
@@ -214,17 +214,22 @@ fn state(app: &App, out: &mut Exposition) {
 }
 
 fn alerts(app: &App, out: &mut Exposition) {
-    let now = app.engine.now();
-    let (alerts, silences) = app.engine.with(|e| (e.routed_alerts(now), e.silences()));
-    let by_state = |state: &str| alerts.iter().filter(|a| !a.resolved && a.status.state() == state).count() as f64;
-    out.family("watchbell_alerts", Kind::Gauge, "How many alerts by state.", |f| {
-        for state in ["active", "suppressed"] {
-            f.sample(&[("state", state)], by_state(state));
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let marks = view.marks();
+    let help = "How many alerts by state, as they were when their groups last flushed.";
+    out.family("watchbell_alerts", Kind::Gauge, help, |f| {
+        for (state, count) in
+            [("active", marks.active), ("suppressed", marks.suppressed), ("unprocessed", marks.unprocessed)]
+        {
+            f.sample(&[("state", state)], count as f64);
         }
     });
+    let mut silences = [("active", 0u64), ("expired", 0), ("pending", 0)];
+    for state in view.silences().map(|s| s.state(now).as_str()) {
+        silences.iter_mut().filter(|(name, _)| *name == state).for_each(|(_, count)| *count += 1);
+    }
     out.family("watchbell_silences", Kind::Gauge, "How many silences by state.", |f| {
-        for state in ["active", "expired", "pending"] {
-            let count = silences.iter().filter(|s| s.state(now).as_str() == state).count();
+        for (state, count) in silences {
             f.sample(&[("state", state)], count as f64);
         }
     });

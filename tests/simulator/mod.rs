@@ -112,7 +112,7 @@ impl Simulation {
                 self.step()?;
             }
         }
-        let (owed, groups) = (self.engine.owed().len(), self.engine.alert_groups(self.hands.wall()).len());
+        let (owed, groups) = (self.engine.owed().len(), self.engine.router().groups().count());
         self.hands.checker.nothing_is_left(owed, groups);
         self.verdict()
     }
@@ -391,7 +391,8 @@ impl Remembered {
         let routed = routed.map(|a| (a.labels.clone(), !a.holders.is_empty() && a.is_resolved(wall), a.holders.len()));
         let mut routed: Vec<_> = routed.collect();
         routed.sort();
-        let mut silences: Vec<_> = engine.silences().into_iter().map(|s| (s.id, s.starts_at, s.ends_at)).collect();
+        let mut silences: Vec<_> =
+            engine.router().silences.iter().map(|s| (s.id.clone(), s.starts_at, s.ends_at)).collect();
         silences.sort();
         let owed = engine.owed().into_iter().map(|o| o.notification);
         let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();

@@ -12,12 +12,13 @@ impl Router {
         let resolve_timeout = self.resolve_timeout();
         let before = now.saturating_sub(by);
         let mut waiting = Vec::new();
-        for alert in self.alerts.values_mut().filter(|a| !a.is_resolved(before)) {
-            if alert.wait_for_poster(now, resolve_timeout) {
-                alert.save(batch, false);
+        self.change_alerts(batch, |alert| {
+            let waits = !alert.is_resolved(before) && alert.wait_for_poster(now, resolve_timeout);
+            if waits {
                 waiting.extend(alert.ends_at.map(|until| (alert.labels.clone(), until)));
             }
-        }
+            waits
+        });
         for (labels, until) in waiting {
             self.await_word(&labels, until);
         }
@@ -41,14 +42,23 @@ impl Router {
         self.armed.sort_unstable();
         self.awaited.values_mut().for_each(|until| *until = until.saturating_add(by));
         let longest = now.saturating_add(self.resolve_timeout());
-        for alert in self.alerts.values_mut() {
+        self.change_alerts(batch, |alert| {
             // A timeout that a clock ahead has set, and nobody asked for.
-            if alert.timeout && alert.ends_at.is_some_and(|end| end > longest) {
+            let beyond = alert.timeout && alert.ends_at.is_some_and(|end| end > longest);
+            if beyond {
                 alert.ends_at = Some(longest);
-                alert.save(batch, false);
             }
-            if alert.step_back(now) {
+            alert.step_back(now) || beyond
+        });
+    }
+
+    /// `change` says of each alert whether it changed it.
+    fn change_alerts(&mut self, batch: &mut Batch, mut change: impl FnMut(&mut RoutedAlert) -> bool) {
+        for row in self.alerts.iter().cloned().collect::<Vec<_>>() {
+            let mut alert = row.alert.clone();
+            if change(&mut alert) {
                 alert.save(batch, false);
+                self.replace(alert, row.known.clone());
             }
         }
     }

@@ -9,93 +9,89 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use crate::engine::{AlertGroupView, RoutedAlertView};
+use crate::engine::{AlertGroupView, View};
 use crate::model::{Labels, MatchOp, Matcher};
-use crate::routing::ReceivedAlert;
+use crate::routing::alerts::AlertRow;
+use crate::routing::{AlertStatus, ReceivedAlert, SharedRoute};
 use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::json::Json;
 use crate::server::time::rfc3339_millis;
 
-use super::{Refusal, answer, filter};
+use super::{Refusal, filter, lists};
 
 /// The most alerts of one request.
 const MAX_ALERTS: usize = 100_000;
-/// How long an alert that says nothing of its end is shown to last, milliseconds, when nothing else is known.
-const DEFAULT_RESOLVE_TIMEOUT: i64 = 300_000;
 
-/// `GET /api/v2/alerts`
+/// `GET /api/v2/alerts`: ascending by fingerprint.
 pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
     let wanted = Wanted::of(&params)?;
-    let now = app.engine.now();
-    let (alerts, timeout) = app.engine.with(|e| (e.routed_alerts(now), e.router().resolve_timeout()));
-    Ok(answer(|j| {
-        let listed = alerts.iter().filter(|a| wanted.accepts(a, &a.receivers));
-        j.array_of(listed, |j, a| alert(j, a, &a.receivers, now, timeout));
-    }))
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let shown = view.clone();
+    let gather = move || {
+        let of_receiver = |row: &AlertRow| {
+            wanted.receiver.as_ref().is_none_or(|m| view.receivers(row).into_iter().any(|r| m.matches(r)))
+        };
+        let by_labels = view.alerts().filter(|row| wanted.speaks_of(row, now) && of_receiver(row));
+        let listed = by_labels.filter(|row| wanted.is_content(|| view.status(row, now)));
+        let mut listed: Vec<Arc<AlertRow>> = listed.cloned().collect();
+        listed.sort_by(|a, b| {
+            a.known.fingerprint.cmp(&b.known.fingerprint).then_with(|| a.alert.labels.cmp(&b.alert.labels))
+        });
+        listed
+    };
+    lists::list(gather, |_| 1, move |j, row| alert(j, &shown, row, &[], now)).await
 }
 
 /// `GET /api/v2/alerts/groups`
 pub async fn groups(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
     let wanted = Wanted::of(&params)?;
-    let now = app.engine.now();
-    let (groups, timeout) = app.engine.with(|e| (e.alert_groups(now), e.router().resolve_timeout()));
-    Ok(answer(|j| {
-        j.array(|j| {
-            for group in &groups {
-                let receiver = std::slice::from_ref(&group.receiver);
-                let listed: Vec<_> = group.alerts.iter().filter(|a| wanted.accepts(a, receiver)).collect();
-                if !listed.is_empty() {
-                    write_group(j, group, &listed, now, timeout);
-                }
-            }
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let shown = view.clone();
+    let gather = move || {
+        let at = |route: &SharedRoute| wanted.receiver.as_ref().is_none_or(|m| m.matches(&route.receiver));
+        let mut groups = view.alert_groups(|row| wanted.speaks_of(row, now), at);
+        groups.retain_mut(|group| {
+            let muted_by = view.muting_intervals(&group.route, now);
+            let status = |row: &AlertRow| AlertStatus { muted_by: muted_by.clone(), ..view.status(row, now) };
+            group.alerts.retain(|row| wanted.is_content(|| status(row)));
+            !group.alerts.is_empty()
         });
-    }))
+        groups
+    };
+    lists::list(gather, |group| group.alerts.len(), move |j, group| write_group(j, &shown, group, now)).await
 }
 
-fn write_group(j: &mut Json, group: &AlertGroupView, alerts: &[&RoutedAlertView], now: i64, timeout: i64) {
+fn write_group(j: &mut Json, view: &View, group: &AlertGroupView, now: i64) {
+    let muted_by = view.muting_intervals(&group.route, now);
     j.object(|j| {
-        j.key("alerts").array_of(alerts, |j, a| alert(j, a, &a.receivers, now, timeout));
+        j.key("alerts").array_of(&group.alerts, |j, row| alert(j, view, row, &muted_by, now));
         j.key("labels").labels(&group.labels);
-        j.key("receiver").object(|j| j.key("name").string(&group.receiver));
+        j.key("receiver").object(|j| j.key("name").string(&group.route.receiver));
     });
 }
 
-fn alert(j: &mut Json, view: &RoutedAlertView, receivers: &[Arc<str>], now: i64, timeout: i64) {
-    let a = &view.alert;
-    let timeout = if timeout > 0 { timeout } else { DEFAULT_RESOLVE_TIMEOUT };
-    let ends_at = a.ends_at.unwrap_or(now.max(a.updated_at) + timeout);
-    let fingerprints = |all: &[Labels]| all.iter().map(fingerprint).collect::<Vec<_>>();
+fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i64) {
+    let a = &row.alert;
+    let status = AlertStatus { muted_by: muted_by.to_vec(), ..view.status(row, now) };
+    let ends_at = a.ends_at.unwrap_or(now.max(a.updated_at) + view.resolve_timeout());
+    let hex = |fingerprint: u64| format!("{fingerprint:016x}");
     j.object(|j| {
         j.key("annotations").labels(&a.annotations);
         j.key("endsAt").string(&rfc3339_millis(ends_at));
-        j.key("fingerprint").string(&fingerprint(&a.labels));
-        j.key("receivers").array_of(receivers, |j, name| j.object(|j| j.key("name").string(name)));
+        j.key("fingerprint").string(&hex(row.known.fingerprint));
+        j.key("receivers").array_of(view.receivers(row), |j, name| j.object(|j| j.key("name").string(name)));
         j.key("startsAt").string(&rfc3339_millis(a.starts_at));
         j.key("status").object(|j| {
-            j.key("inhibitedBy").strings(fingerprints(&view.status.inhibited_by));
-            j.key("mutedBy").strings(&view.status.muted_by);
-            j.key("silencedBy").strings(&view.status.silenced_by);
-            j.key("state").string(view.status.state());
+            j.key("inhibitedBy").strings(status.inhibited_by.iter().map(|source| hex(source.fingerprint())));
+            j.key("mutedBy").strings(&status.muted_by);
+            j.key("silencedBy").strings(&status.silenced_by);
+            j.key("state").string(status.state());
         });
         j.key("updatedAt").string(&rfc3339_millis(a.updated_at));
         j.key("generatorURL").string(&a.generator_url);
         j.key("labels").labels(&a.labels);
     });
-}
-
-/// Alertmanager's fingerprint of a label set: FNV-1a of names and values with separators, as 16 hexadecimal digits.
-fn fingerprint(labels: &Labels) -> String {
-    const PRIME: u64 = 0x100_0000_01b3;
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-    for (name, value) in labels {
-        name.bytes().for_each(&mut add);
-        add(0xff);
-        value.bytes().for_each(&mut add);
-        add(0xff);
-    }
-    format!("{hash:016x}")
 }
 
 /// Which alerts are wanted.
@@ -122,15 +118,22 @@ impl Wanted {
         })
     }
 
-    fn accepts(&self, view: &RoutedAlertView, receivers: &[Arc<str>]) -> bool {
-        let status = &view.status;
-        !view.resolved
-            && (self.active || status.state() != "active")
+    /// Whether an alert fires and has the labels asked for.
+    fn speaks_of(&self, row: &AlertRow, now: i64) -> bool {
+        let labels = &row.alert.labels;
+        !row.alert.is_resolved(now) && self.matchers.iter().all(|m| m.matches(labels.value(&m.name)))
+    }
+
+    /// Whether what mutes an alert is as asked for. Who asks for everything is content without a look.
+    fn is_content(&self, status: impl FnOnce() -> AlertStatus) -> bool {
+        if self.active && self.silenced && self.inhibited && self.muted {
+            return true;
+        }
+        let status = status();
+        (self.active || status.state() != "active")
             && (self.silenced || status.silenced_by.is_empty())
             && (self.inhibited || status.inhibited_by.is_empty())
             && (self.muted || status.muted_by.is_empty())
-            && self.matchers.iter().all(|m| m.matches(view.alert.labels.value(&m.name)))
-            && self.receiver.as_ref().is_none_or(|m| receivers.iter().any(|r| m.matches(r)))
     }
 }
 
@@ -139,9 +142,9 @@ impl Wanted {
 #[serde(rename_all = "camelCase")]
 pub struct PostedAlert {
     #[serde(default)]
-    labels: std::collections::BTreeMap<String, String>,
+    labels: Labels,
     #[serde(default)]
-    annotations: std::collections::BTreeMap<String, String>,
+    annotations: Labels,
     #[serde(default)]
     starts_at: Option<String>,
     #[serde(default)]
@@ -158,8 +161,8 @@ impl PostedAlert {
             Some(text) => crate::server::time::parse_time(text).map(Some),
         };
         Ok(ReceivedAlert {
-            labels: Labels::from_pairs(self.labels),
-            annotations: Labels::from_pairs(self.annotations),
+            labels: self.labels,
+            annotations: self.annotations,
             starts_at: time(self.starts_at)?,
             ends_at: time(self.ends_at)?,
             generator_url: self.generator_url.unwrap_or_default(),
@@ -177,10 +180,9 @@ pub async fn receive(
         return Err(Refusal::bad(format!("more than {MAX_ALERTS} alerts in one request")));
     }
     let (mut good, mut defects) = (Vec::with_capacity(posted.len()), Vec::new());
-    let (now, timeout) = (app.engine.now(), DEFAULT_RESOLVE_TIMEOUT);
     for posted in posted {
         // What is wrong with an alert is told here; the engine settles the good ones with its own timeout.
-        match posted.read().and_then(|a| a.clone().settle(now, timeout).map(|_| a)) {
+        match posted.read().and_then(|a| a.check().map(|()| a)) {
             Ok(alert) => good.push(alert),
             Err(defect) => defects.push(defect),
         }
@@ -196,18 +198,6 @@ pub async fn receive(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fingerprints_are_alertmanagers() {
-        // As a real Alertmanager prints it for an alert with the one label.
-        assert_eq!(fingerprint(&Labels::empty()), "cbf29ce484222325");
-        let one = Labels::from_pairs([("a", "b")]);
-        let mut want: u64 = 0xcbf2_9ce4_8422_2325;
-        for byte in [b'a', 0xff, b'b', 0xff] {
-            want = (want ^ u64::from(byte)).wrapping_mul(1_099_511_628_211);
-        }
-        assert_eq!(fingerprint(&one), format!("{want:016x}"));
-    }
 
     #[test]
     fn a_posted_alert_may_leave_its_times_out() {

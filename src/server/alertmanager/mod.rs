@@ -2,6 +2,7 @@
 
 mod alerts;
 mod filter;
+mod lists;
 mod silences;
 mod status;
 

@@ -18,20 +18,26 @@ use crate::server::app::App;
 use crate::server::json::Json;
 use crate::server::time::{parse_time, rfc3339_millis};
 
-use super::{Refusal, answer, filter};
+use super::{Refusal, answer, filter, lists};
 
 /// `GET /api/v2/silences`: active ones first, those that end soonest in front; then pending, then expired ones.
 pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
     let matchers = filter::matchers(&params)?;
-    let now = app.engine.now();
-    let mut silences = app.engine.with(|e| e.silences());
-    silences.retain(|s| matchers.iter().all(|wanted| speaks_of(s, wanted)));
-    silences.sort_by_key(|s| match s.state(now) {
-        SilenceState::Active => (0, s.ends_at),
-        SilenceState::Pending => (1, s.starts_at),
-        SilenceState::Expired => (2, -s.ends_at),
-    });
-    Ok(answer(|j| j.array_of(&silences, |j, s| silence(j, s, now))))
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let gather = move || {
+        let wanted = view.silences().filter(|s| matchers.iter().all(|wanted| speaks_of(s, wanted)));
+        let mut silences: Vec<Arc<Silence>> = wanted.cloned().collect();
+        silences.sort_by_cached_key(|s| {
+            let (state, time) = match s.state(now) {
+                SilenceState::Active => (0, s.ends_at),
+                SilenceState::Pending => (1, s.starts_at),
+                SilenceState::Expired => (2, s.ends_at.saturating_neg()),
+            };
+            (state, time, s.id.clone())
+        });
+        silences
+    };
+    lists::list(gather, |_| 1, move |j, s| silence(j, s, now)).await
 }
 
 /// Whether one of a silence's matchers is the wanted one: of its name, with a value that it matches.
@@ -62,8 +68,8 @@ fn silence(j: &mut Json, s: &Silence, now: i64) {
 /// `GET /api/v2/silence/<id>`
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
     let now = app.engine.now();
-    match app.engine.with(|e| e.router().silences.get(&id).cloned()) {
-        Some(found) => answer(|j| silence(j, &found, now)),
+    match app.engine.view().silences().find(|s| s.id == id) {
+        Some(found) => answer(|j| silence(j, found, now)),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

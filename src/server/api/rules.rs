@@ -21,14 +21,23 @@ use super::envelope::{Notes, respond, success};
 /// `GET /api/v1/rules`
 pub async fn rules(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
     let filter = Filter::of(&app, &params)?;
-    let groups = app.engine.with(|e| e.rule_groups());
-    Ok(respond(encode(&groups, &filter)?))
+    let view = app.engine.view();
+    Ok(respond(unhurried(move || encode(&view.rule_groups(), &filter)).await??))
 }
 
 /// `GET /api/v1/alerts`
-pub async fn alerts(State(app): State<Arc<App>>) -> Response {
-    let groups = app.engine.with(|e| e.rule_groups());
-    let json = success(&Notes::none(), |j| {
+pub async fn alerts(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let view = app.engine.view();
+    Ok(respond(unhurried(move || encode_alerts(&view.rule_groups())).await?))
+}
+
+/// Writes on a thread that may take its time: there may be many alerts.
+async fn unhurried<T: Send + 'static>(write: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(write).await.map_err(|e| ApiError::Internal(e.to_string()))
+}
+
+fn encode_alerts(groups: &[Arc<GroupView>]) -> String {
+    success(&Notes::none(), |j| {
         j.object(|j| {
             j.key("alerts").array(|j| {
                 for state in groups.iter().flat_map(|g| &g.state.rules) {
@@ -36,8 +45,7 @@ pub async fn alerts(State(app): State<Arc<App>>) -> Response {
                 }
             });
         });
-    });
-    respond(json)
+    })
 }
 
 /// Which rules are wanted.
@@ -116,8 +124,8 @@ fn token(group: &GroupView) -> String {
     digest.iter().take(20).map(|b| format!("{b:02x}")).collect()
 }
 
-fn encode(groups: &[GroupView], filter: &Filter) -> Result<String, ApiError> {
-    let mut rest: Vec<&GroupView> = groups.iter().collect();
+fn encode(groups: &[Arc<GroupView>], filter: &Filter) -> Result<String, ApiError> {
+    let mut rest: Vec<&GroupView> = groups.iter().map(|g| &**g).collect();
     if let Some(wanted) = &filter.next_token {
         let at = groups.iter().position(|g| token(g) == *wanted).ok_or_else(|| {
             ApiError::BadData(format!("invalid group_next_token '{wanted}'. were rule groups changed?"))
@@ -222,7 +230,7 @@ mod tests {
     use crate::alerting::{AlertState, AlertTable, GroupKey, GroupSpec, GroupState, Health};
     use crate::rules::PartialResponse;
 
-    fn view(name: &str) -> GroupView {
+    fn view(name: &str) -> Arc<GroupView> {
         let kind =
             RuleKind::Alerting {
                 hold: 10_000, keep_firing: 60_000, annotations: vec![("s".into(), "زمن <x>".into())]
@@ -248,7 +256,7 @@ mod tests {
             partial_response: PartialResponse::Abort,
             rules: vec![Arc::new(rule), Arc::new(record)],
         };
-        GroupView {
+        Arc::new(GroupView {
             spec: Arc::new(spec),
             state: Arc::new(state),
             iterations: 1,
@@ -256,7 +264,7 @@ mod tests {
             evaluations: 2,
             failures: 0,
             next_at: 0,
-        }
+        })
     }
 
     fn everything() -> Filter {

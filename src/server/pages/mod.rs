@@ -9,15 +9,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use crate::alerting::alert::rule_state;
 use crate::alerting::{Health, RuleKind, RuleState};
-use crate::engine::GroupView;
+use crate::engine::{GroupView, View};
 use crate::ingest::scrape::TargetHealth;
 use crate::model::{Labels, duration};
 use crate::net::redact_url;
+use crate::routing::alerts::AlertRow;
 
 use super::app::App;
 use super::time::rfc3339;
@@ -62,24 +64,39 @@ fn page(name: &str, data: &Value) -> Response {
 }
 
 async fn alerts(State(app): State<Arc<App>>) -> Response {
-    let now = app.engine.now();
-    let (groups, routed) = app.engine.with(|e| (e.rule_groups(), e.routed_alerts(now)));
-    let mut list: Vec<Value> = Vec::new();
-    for state in groups.iter().flat_map(|g| &g.state.rules) {
-        for alert in state.alerts.values().filter(|a| a.is_active()) {
-            let told = routed.iter().find(|r| r.alert.labels == alert.labels);
-            list.push(json!({
-                "name": alert.labels.value("alertname"),
-                "state": alert.state.as_str(),
-                "since": rfc3339(alert.active_at),
-                "age": duration::format((now - alert.active_at).max(0) / 1_000 * 1_000),
-                "value": crate::model::number::format_float(alert.value),
-                "labels": pairs(&alert.labels),
-                "annotations": pairs(&alert.annotations),
-                "receivers": told.map(|r| r.receivers.clone()).unwrap_or_default(),
-                "suppressed": told.is_some_and(|r| r.status.state() == "suppressed"),
-            }));
+    let (view, now, down) = (app.engine.view(), app.engine.now(), down(&app));
+    match tokio::task::spawn_blocking(move || alerts_page(&view, now, down)).await {
+        Ok(page) => page,
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+    }
+}
+
+fn alerts_page(view: &View, now: i64, down: Value) -> Response {
+    let groups = view.rule_groups();
+    let active = || {
+        let states = groups.iter().flat_map(|g| &g.state.rules);
+        states.flat_map(|state| state.alerts.values()).filter(|a| a.is_active())
+    };
+    let mut routed: FxHashMap<&Labels, Option<&AlertRow>> = active().map(|a| (&a.labels, None)).collect();
+    for row in view.alerts() {
+        if let Some(told) = routed.get_mut(&row.alert.labels) {
+            *told = Some(row);
         }
+    }
+    let mut list: Vec<Value> = Vec::new();
+    for alert in active() {
+        let told = routed.get(&alert.labels).copied().flatten();
+        list.push(json!({
+            "name": alert.labels.value("alertname"),
+            "state": alert.state.as_str(),
+            "since": rfc3339(alert.active_at),
+            "age": duration::format((now - alert.active_at).max(0) / 1_000 * 1_000),
+            "value": crate::model::number::format_float(alert.value),
+            "labels": pairs(&alert.labels),
+            "annotations": pairs(&alert.annotations),
+            "receivers": told.map(|r| view.receivers(r)).unwrap_or_default(),
+            "suppressed": told.is_some_and(|r| view.status(r, now).state() == "suppressed"),
+        }));
     }
     // Firing before pending, then by name and age.
     list.sort_by_key(|a| format!("{}{}{}", u8::from(a["state"] != "firing"), a["name"], a["since"]));
@@ -93,13 +110,13 @@ async fn alerts(State(app): State<Arc<App>>) -> Response {
             "firing": firing,
             "pending": pending,
             "failing": failing(&groups),
-            "down": down(&app),
+            "down": down,
         }),
     )
 }
 
 /// How many rules fail and why; null when none does. What they would tell is not known meanwhile.
-fn failing(groups: &[GroupView]) -> Value {
+fn failing(groups: &[Arc<GroupView>]) -> Value {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in groups.iter().flat_map(|g| &g.state.rules).filter(|r| r.health == Health::Bad) {
         *reasons.entry(rule.last_error.as_deref().unwrap_or("")).or_default() += 1;
@@ -125,9 +142,9 @@ fn down(app: &App) -> Value {
 }
 
 async fn rules(State(app): State<Arc<App>>) -> Response {
-    let groups = app.engine.with(|e| e.rule_groups());
+    let groups = app.engine.view().rule_groups();
     let failing = failing(&groups);
-    let groups: Vec<Value> = groups.iter().map(group).collect();
+    let groups: Vec<Value> = groups.iter().map(|g| group(g)).collect();
     page("rules.html", &json!({ "page": "rules", "groups": groups, "failing": failing }))
 }
 
