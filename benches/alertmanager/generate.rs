@@ -68,7 +68,7 @@ pub fn posts(o: &Options) -> Vec<Vec<u8>> {
 pub fn silence(i: usize) -> Value {
     let matcher = |name: &str, value: String, is_regex: bool| json!({"name": name, "value": value, "isRegex": is_regex, "isEqual": true});
     let real = i % 10 < 2;
-    let matchers = match (i % 2 == 0, real) {
+    let matchers = match (i.is_multiple_of(2), real) {
         (true, true) => vec![matcher("instance", format!("10.0.{}.{}:9100", (i >> 8) & 255, i & 255), false)],
         (true, false) => vec![matcher("instance", format!("gone-{i}"), false), matcher("team", "team-1".into(), false)],
         (false, true) => vec![matcher("pod", format!("pod-{i:06}-.+"), true)],

@@ -14,8 +14,11 @@ pub struct Figure {
     better_high: bool,
 }
 
-/// Lists that are asked for, with their query parameters.
-const LISTS: [(&str, &str, &[(&str, &str)]); 8] = [
+/// A list: what it is called here, its path, its query parameters.
+type List = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Lists that are asked for.
+const LISTS: [List; 8] = [
     ("alerts", "/api/v2/alerts", &[]),
     ("alerts, not muted", "/api/v2/alerts", &[("silenced", "false"), ("inhibited", "false")]),
     ("alerts of a name", "/api/v2/alerts", &[("filter", "alertname=\"Alert07\"")]),
