@@ -4,8 +4,8 @@
 //!
 //! - *Persist before deliver*: the effects of one event begin with everything that must outlive the process. A driver
 //!   performs it, flushed, before what follows leaves the process.
-//! - *One of everything*: the live server, unit tests of rules, the replay, the demo and the fault simulator drive this
-//!   one engine, with a real or a virtual clock.
+//! - *One of everything*: the live server, the replay, the demo and the fault simulator drive this one engine, with a real
+//!   or a virtual clock. Unit tests of rules do not yet: they share its evaluation, not its turns.
 //! - *One heap of deadlines*: evaluations, flushes, retries and housekeeping. No timer or task belongs to a group.
 
 mod backlog;
