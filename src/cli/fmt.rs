@@ -10,7 +10,8 @@ use crate::config::yaml::{Decoder, Node, Style, Value};
 use crate::model::Diagnostic;
 use crate::promql::{CompileOptions, Features, compile, parse, pretty};
 
-use super::{fail, terminal};
+use super::exit::fail;
+use super::terminal;
 
 /// Lay out the PromQL of rule files for people, in place, and name the files that changed.
 ///

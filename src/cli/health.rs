@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::exit::fail;
+
 /// Ask a running server whether it is ready. Exit code 0: it is.
 #[derive(Args, Debug)]
 pub struct Health {
@@ -21,8 +23,8 @@ impl Health {
     pub fn execute(&self) -> ExitCode {
         match self.ask() {
             Ok(200) => ExitCode::SUCCESS,
-            Ok(status) => super::fail(&format!("{}: HTTP status {status}", self.url)),
-            Err(e) => super::fail(&e),
+            Ok(status) => fail(&format!("{}: HTTP status {status}", self.url)),
+            Err(e) => fail(&e),
         }
     }
 

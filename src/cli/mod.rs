@@ -3,11 +3,13 @@
 pub mod check_config;
 pub mod check_rules;
 pub mod demo;
+mod exit;
 pub mod fmt;
 pub mod health;
 mod log;
 pub mod query;
 pub mod run;
+mod signals;
 mod terminal;
 pub mod test_promql;
 pub mod test_rules;
@@ -19,6 +21,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::written;
 
 /// Evaluates Prometheus rules and notifies as Alertmanager does, in one process that loses nothing.
 #[derive(Debug, Parser)]
@@ -127,27 +131,6 @@ pub fn main() -> ExitCode {
             written(rendered.and_then(|()| std::io::stdout().write_all(&page)).map(|()| 0))
         }
     }
-}
-
-/// The exit code of something that writes to standard output.
-fn written(result: std::io::Result<i32>) -> ExitCode {
-    match result {
-        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        // The reader has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(e) => fail(&e),
-    }
-}
-
-/// Says on standard error why a command failed.
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("watchbell: {error}");
-    ExitCode::FAILURE
-}
-
-/// A duration in Prometheus' notation, milliseconds.
-fn duration_arg(text: &str) -> Result<i64, String> {
-    crate::model::duration::parse(text)
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use crate::model::duration;
 use crate::net::descriptors;
@@ -14,8 +12,9 @@ use crate::server::{ConnectionLimits, QueryOptions};
 use crate::service::owner;
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
 
+use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
-use super::{duration_arg, fail};
+use super::signals::{asked_to_end, hangups};
 
 /// Run the service.
 ///
@@ -217,21 +216,7 @@ async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), Servic
     Ok(())
 }
 
-/// Completes when the process is asked to end.
-pub(super) fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Yields whenever the process gets SIGHUP.
-pub(super) fn hangups() -> std::io::Result<mpsc::Receiver<()>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
-    Ok(receiver)
+/// A duration in Prometheus' notation, milliseconds.
+fn duration_arg(text: &str) -> Result<i64, String> {
+    duration::parse(text)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::tsdb::verify::{Verification, VerifiedFile, verify};
 
-use super::{fail, written};
+use super::exit::{fail, written};
 
 /// Look at the files of a database: what is damaged, what can be read, what a repair would keep. Changes nothing.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::alerting::schedule;
 use crate::cli::log::{self, LogFormat, LogLevel};
-use crate::cli::run::{asked_to_end, hangups};
+use crate::cli::signals::{asked_to_end, hangups};
 use crate::clock::{Clock, SystemClock};
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::promql::Features;

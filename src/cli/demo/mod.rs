@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::exit::fail;
 use crate::clock::{Clock, Stopwatch, SystemClock, VirtualClock};
 use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
 use crate::state::MemoryStore;
@@ -59,11 +60,11 @@ impl Demo {
     pub fn execute(&self) -> ExitCode {
         match self.play() {
             Ok((stage, cast, store)) if self.serve => {
-                live::serve(stage, cast, store, &self.listen_address).unwrap_or_else(|e| super::fail(&e))
+                live::serve(stage, cast, store, &self.listen_address).unwrap_or_else(|e| fail(&e))
             }
             Ok(_) => ExitCode::SUCCESS,
             Err(DemoError::Play(PlayError::Output(e))) => super::written(Err(e)),
-            Err(e) => super::fail(&e),
+            Err(e) => fail(&e),
         }
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::model::number;
 use crate::promql::{NodeStats, OutlineLine, QueryValue};
 
+use super::answer::{Answer, When};
 use super::grid::{Column, lay_out};
 use super::numbers::{count, counted};
 use super::screen::{Screen, printable};
-use super::{Answer, When};
 
 /// The plan and its figures; without figures where a server evaluated it.
 pub(super) fn explain(answer: &Answer, screen: &Screen) -> String {

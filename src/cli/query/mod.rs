@@ -1,5 +1,6 @@
 //! `watchbell query`: one query, against a running server, a data directory or an exposition file.
 
+mod answer;
 mod csv;
 mod explain;
 mod exposition;
@@ -13,24 +14,23 @@ mod summary;
 mod table;
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::clock::Stopwatch;
 use crate::datasource::QueryError;
-use crate::model::{Labels, duration, number};
+use crate::model::{Labels, number};
 use crate::promql::plan::NodeKind;
-use crate::promql::{CompileOptions, EvalEnv, Evaluated, Features, Helpers, Plan, PromqlError, QueryValue, compile};
+use crate::promql::{CompileOptions, EvalEnv, Features, Helpers, Plan, PromqlError, QueryValue, compile};
 use crate::server::api::encode;
 use crate::server::json::Json;
 use crate::server::time::{parse_duration, parse_time, rfc3339};
 
-use super::{fail, written};
+use super::exit::{fail, written};
+use answer::{Answer, When};
 use screen::Screen;
 use source::{Source, SourceArgs};
 
@@ -94,62 +94,6 @@ enum Format {
     /// A line a sample, as promtool prints.
     #[value(alias = "promtool")]
     Promql,
-}
-
-/// The time or times of a query, milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    At(i64),
-    Range { start: i64, end: i64, step: i64 },
-}
-
-impl When {
-    /// First and last time.
-    fn bounds(self) -> (i64, i64) {
-        match self {
-            When::At(t) => (t, t),
-            When::Range { start, end, .. } => (start, end),
-        }
-    }
-
-    fn step(self) -> i64 {
-        match self {
-            When::At(_) => 1,
-            When::Range { step, .. } => step.max(1),
-        }
-    }
-
-    /// How many steps there are.
-    fn steps(self) -> u64 {
-        let (start, end) = self.bounds();
-        match u64::try_from(end.saturating_sub(start)) {
-            Ok(span) => span / self.step().unsigned_abs() + 1,
-            Err(_) => 0,
-        }
-    }
-}
-
-/// `at 2026-01-02T03:04:05Z`, `from ... to ..., every 15s`
-impl fmt::Display for When {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            When::At(t) => write!(f, "at {}", rfc3339(t)),
-            When::Range { start, end, step } => {
-                write!(f, "from {} to {}, every {}", rfc3339(start), rfc3339(end), duration::format(step))
-            }
-        }
-    }
-}
-
-/// An evaluated query and what belongs to it.
-struct Answer {
-    plan: Arc<Plan>,
-    when: When,
-    evaluated: Evaluated,
-    /// The server that evaluated it, if one did.
-    server: Option<String>,
-    /// How long it took to compile and to evaluate.
-    took: (Duration, Duration),
 }
 
 /// The range of a plot for which none is given.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::promql::RangeSeries;
 
-use super::When;
+use super::answer::When;
 
 /// Eighths of a line's height.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -5,7 +5,7 @@ use crate::model::{Labels, Value};
 use crate::promql::{QueryValue, RangeSeries, VectorSample};
 use crate::server::time::rfc3339;
 
-use super::When;
+use super::answer::When;
 use super::grid::{Column, Differences, NARROWEST, lay_out, total_width};
 use super::numbers::{at_the_point, counted, short};
 use super::screen::{Screen, printable};

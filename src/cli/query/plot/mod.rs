@@ -9,7 +9,7 @@ mod time_axis;
 use crate::model::Labels;
 use crate::promql::{QueryValue, RangeSeries};
 
-use super::When;
+use super::answer::When;
 use super::grid::{Column, Differences, lay_out};
 use super::numbers::counted;
 use super::screen::{Screen, width};
