@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::scrape::{ByteSize, DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol, check_protocols};
-use super::yaml::{Duration, MapReader};
+use super::scrape::{DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol, check_protocols};
+use super::yaml::{ByteSize, Duration, MapReader};
 use crate::section;
 
 section! {

@@ -111,6 +111,9 @@ pub fn redact_text(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What is shown in place of a secret.
+pub const MASK: &str = "<secret>";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use super::global::GlobalConfig;
 use super::http::HttpClientConfig;
 use super::relabel::RelabelConfig;
 use super::secret::join_dir;
-use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use super::yaml::{ByteSize, Decode, Decoder, Duration, MapReader, Node};
 use crate::section;
 
 section! {
@@ -174,39 +174,6 @@ impl Decode for NameScheme {
     }
 }
 
-/// A number of bytes: `10MB`, `1GiB`; the units are powers of 1024.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ByteSize(pub u64);
-
-impl Decode for ByteSize {
-    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
-        match node.text().and_then(parse_bytes) {
-            Some(bytes) => Some(ByteSize(bytes)),
-            None => d.mismatch(node, "a size such as 10MB"),
-        }
-    }
-}
-
-fn parse_bytes(text: &str) -> Option<u64> {
-    if text == "0" {
-        return Some(0);
-    }
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let power = match unit.strip_suffix('B')?.trim_end_matches('i') {
-        "" => 0,
-        "K" => 1,
-        "M" => 2,
-        "G" => 3,
-        "T" => 4,
-        "P" => 5,
-        "E" => 6,
-        _ => return None,
-    };
-    let bytes = number.parse::<f64>().ok()? * 1024f64.powi(power);
-    (bytes < u64::MAX as f64).then_some(bytes as u64)
-}
-
 /// Discoveries of Prometheus that Watchbell does not speak: named in the error rather than called unknown.
 const UNSUPPORTED_DISCOVERY: [&str; 29] = [
     "azure_sd_configs",
@@ -362,21 +329,6 @@ fn is_discovery_path(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_powers_of_1024() {
-        for (text, want) in [
-            ("0", Some(0)),
-            ("10MB", Some(10 << 20)),
-            ("1KiB", Some(1024)),
-            ("7B", Some(7)),
-            ("10", None),
-            ("5K", None),
-            ("x", None),
-        ] {
-            assert_eq!(parse_bytes(text), want, "{text}");
-        }
-    }
 
     #[test]
     fn discovery_files_have_known_extensions() {

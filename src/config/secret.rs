@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+use super::redact::MASK;
 use super::yaml::{Decode, Decoder, Node};
-
-/// What is shown in place of a secret.
-pub const MASK: &str = "<secret>";
 
 /// A secret. `Debug`, `Display` and `Serialize` print `<secret>`; [`Secret::expose`] is the only way to the value.
 #[derive(Clone, Default, PartialEq, Eq)]

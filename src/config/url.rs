@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::secret::{MASK, Secret};
+use super::redact::MASK;
+use super::secret::Secret;
 use super::yaml::{Decode, Decoder, Node};
 
 /// An absolute `http` or `https` URL, as written.

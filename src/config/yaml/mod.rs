@@ -17,4 +17,4 @@ pub use decode::{Decode, Decoder, MapReader, nearest};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
 pub use print::print;
-pub use values::{Duration, GoDuration, Sparse, parse_go_duration, to_json};
+pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_go_duration, to_json};

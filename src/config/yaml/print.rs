@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::node::{Node, Style, Value, resolve};
-use crate::config::redact::{names_secret, redact_text};
-use crate::config::secret::MASK;
+use crate::config::redact::{MASK, names_secret, redact_text};
 
 /// The longest text that is written. Aliases can make a short file a long one.
 const LONGEST: usize = 16 << 20;

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::config::secret::{MASK, Secret, inline_or_file};
+use crate::config::redact::MASK;
+use crate::config::secret::{Secret, inline_or_file};
 use crate::config::url::SecretUrl;
 
 /// A message for one integration.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::config::redact::MASK;
 use crate::config::redact::names_secret;
-use crate::config::secret::MASK;
 use crate::ingest::scrape::{PoolStatus, TargetStatus};
 use crate::model::{Labels, duration};
 use crate::net::redact_url;
