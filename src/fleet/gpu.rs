@@ -1,9 +1,10 @@
 //! What NVIDIA's DCGM exporter says of 64 GPUs. Memory is in MiB, temperatures in degrees Celsius, power in watts.
 
+use super::build::{Builder, GPU_NODES, GPUS_PER_NODE, Target, node_name};
 use super::incident::{CROWDED_NODE, HOT_NODE, LOST_GPU};
+use super::noise;
 use super::shape::Curve;
 use super::signal::{Counter, Gauge, Signal};
-use super::{Builder, GPU_NODES, GPUS_PER_NODE, Target, node_name, noise};
 
 const MEMORY: f64 = 81_920.0;
 const MODEL_NAME: &str = "NVIDIA A100-SXM4-80GB";

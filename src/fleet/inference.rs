@@ -1,9 +1,10 @@
 //! What the model servers expose: latency histograms, requests, accuracy, predictions.
 
+use super::build::{Builder, MODELS, PODS_PER_MODEL, Target, pod_name};
 use super::incident::{BAD_MODEL, SLOW_MODEL};
+use super::noise;
 use super::shape::Curve;
 use super::signal::{Counter, Gauge, Signal};
-use super::{Builder, MODELS, PODS_PER_MODEL, Target, noise, pod_name};
 
 /// Upper bounds of the latency buckets, with the share of ordinary requests and of slow ones at or below each.
 const BUCKETS: [(&str, f64, f64); 9] = [

@@ -1,9 +1,9 @@
 //! What kube-state-metrics says of the cluster.
 
+use super::build::{Builder, CPU_NODES, GPU_NODES, MODELS, PODS_PER_MODEL, Target, node_name, pod_name};
 use super::incident::BAD_MODEL;
 use super::shape::{Curve, Envelope};
 use super::signal::{Counter, Signal};
-use super::{Builder, CPU_NODES, GPU_NODES, MODELS, PODS_PER_MODEL, Target, node_name, pod_name};
 
 const TARGET: Target<'static> =
     Target { job: "kube-state-metrics", instance: "kube-state-metrics.monitoring.svc:8080" };

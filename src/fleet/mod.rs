@@ -4,6 +4,7 @@
 //! days of history are filled in columns by several threads and the same fleet goes on live, one row at a time.
 //! Nothing here draws from a shared random source; noise is a hash of what it belongs to.
 
+mod build;
 mod gpu;
 mod incident;
 mod inference;
@@ -13,40 +14,15 @@ mod noise;
 mod shape;
 mod signal;
 
+pub use build::{FleetSeries, SCRAPE_INTERVAL};
 pub use incident::{Act, Incident};
 
-use crate::model::Labels;
-use signal::Signal;
-
-/// How often the fleet's exporters are scraped, milliseconds.
-pub const SCRAPE_INTERVAL: i64 = 30_000;
+use build::Builder;
 
 /// The fleet: its series, ready to be computed at any time.
 pub struct Fleet {
     series: Vec<FleetSeries>,
     incident: Incident,
-}
-
-/// One series of the fleet.
-pub struct FleetSeries {
-    /// The series' labels, metric name included.
-    pub labels: Labels,
-    signal: Signal,
-}
-
-impl FleetSeries {
-    /// Computes the values at `start`, `start + step`, ... into `out`.
-    pub fn fill(&self, start: i64, step: i64, out: &mut [f64]) {
-        self.signal.fill(start, step, out);
-    }
-
-    /// The value at one time.
-    pub fn value(&self, t: i64) -> f64 {
-        let mut out = [0.0];
-        self.fill(t, SCRAPE_INTERVAL, &mut out);
-        let [v] = out;
-        v
-    }
 }
 
 impl Fleet {
@@ -73,70 +49,12 @@ impl Fleet {
     }
 }
 
-/// What the exporters' descriptions add their series to.
-struct Builder<'a> {
-    seed: u64,
-    origin: i64,
-    incident: &'a Incident,
-    series: Vec<FleetSeries>,
-}
-
-impl Builder<'_> {
-    /// The seed of one subject (a pod, a GPU): series that describe one thing share its noise.
-    fn seed_of(&self, subject: &str) -> u64 {
-        noise::seed(self.seed, subject)
-    }
-
-    fn add(&mut self, target: &Target<'_>, name: &str, labels: &[(&str, &str)], signal: Signal) {
-        let own = labels.iter().copied();
-        let all = [("__name__", name), ("job", target.job), ("instance", target.instance)].into_iter().chain(own);
-        self.series.push(FleetSeries { labels: Labels::from_pairs(all), signal });
-    }
-}
-
-/// Where a series is scraped: the labels a scrape attaches.
-#[derive(Clone, Copy)]
-struct Target<'a> {
-    job: &'a str,
-    instance: &'a str,
-}
-
-/// The models that serve, and how many requests a second one pod of each takes on average.
-const MODELS: [(&str, f64); 8] = [
-    ("fraud-detector", 42.0),
-    ("product-recommender", 65.0),
-    ("search-ranker", 88.0),
-    ("churn-predictor", 9.0),
-    ("arabic-sentiment", 27.0),
-    ("image-moderation", 33.0),
-    ("demand-forecast", 6.0),
-    ("speech-to-text", 14.0),
-];
-
-const PODS_PER_MODEL: usize = 6;
-const GPU_NODES: usize = 8;
-const GPUS_PER_NODE: usize = 8;
-const CPU_NODES: usize = 4;
-
-/// A pod's name, as a Deployment would make it.
-fn pod_name(seed: u64, model: &str, ordinal: usize) -> String {
-    let set = noise::suffix(noise::seed(seed, model), 9);
-    let pod = noise::suffix(noise::seed(seed, &format!("{model}/{ordinal}")), 5);
-    format!("{model}-{set}-{pod}")
-}
-
-fn node_name(index: usize) -> String {
-    match index.checked_sub(GPU_NODES) {
-        None => format!("gpu-node-{:02}", index + 1),
-        Some(cpu) => format!("cpu-node-{:02}", cpu + 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::model::Labels;
 
     const ORIGIN: i64 = 1_768_000_000_000;
     const DAY: i64 = 86_400_000;

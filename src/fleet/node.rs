@@ -1,8 +1,9 @@
 //! What node-exporter says of the cluster's machines.
 
+use super::build::{Builder, CPU_NODES, GPU_NODES, Target, node_name};
+use super::noise;
 use super::shape::Curve;
 use super::signal::{Counter, Gauge, Signal};
-use super::{Builder, CPU_NODES, GPU_NODES, Target, node_name, noise};
 
 const CPUS: usize = 8;
 /// CPU modes with the share of a core's time each takes on average, and whether load moves it.
