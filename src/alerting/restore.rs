@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::number::{format_float, parse_float};
-use crate::model::{Labels, sample::NORMAL_NAN};
+use crate::model::{Labels, stale::NORMAL_NAN};
 use crate::state::{Batch, Snapshot, StateError, Table};
 
 use super::alert::{Alert, AlertState, AlertTable};

@@ -14,12 +14,14 @@ pub mod notation;
 pub mod number;
 pub mod re2;
 pub mod sample;
+pub mod stale;
 
 pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
-pub use sample::{STALE_NAN, SampleBuf, Value, is_stale};
+pub use sample::{SampleBuf, Value};
+pub use stale::{STALE_NAN, is_stale};
 
 /// The label that carries a series' metric name.
 pub const METRIC_NAME: &str = "__name__";

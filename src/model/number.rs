@@ -127,7 +127,7 @@ pub fn parse_float(s: &str) -> Option<f64> {
     } else if body.eq_ignore_ascii_case("inf") || body.eq_ignore_ascii_case("infinity") {
         f64::INFINITY
     } else if body.eq_ignore_ascii_case("nan") {
-        return (body.len() == s.len()).then_some(super::sample::NORMAL_NAN);
+        return (body.len() == s.len()).then_some(super::stale::NORMAL_NAN);
     } else if body.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'.') {
         body.parse().ok()?
     } else {
@@ -198,7 +198,7 @@ mod tests {
         fn floats_are_printed_in_the_fewest_digits_that_read_back(v in prop_oneof![prop::num::f64::ANY, -1e16..1e16f64, (-1_000_000i64..1_000_000).prop_map(|i| i as f64 / 1000.0)]) {
             let digits = |s: &str| s.split('e').next().unwrap_or("").trim_matches(['-', '0']).replace('.', "").trim_matches('0').len();
             for text in [format_float(v), format_float_g(v)] {
-                prop_assert_eq!(parse_float(&text).map(f64::to_bits), Some(if v.is_nan() { crate::model::sample::NORMAL_NAN } else { v }.to_bits()), "{}", &text);
+                prop_assert_eq!(parse_float(&text).map(f64::to_bits), Some(if v.is_nan() { crate::model::stale::NORMAL_NAN } else { v }.to_bits()), "{}", &text);
                 prop_assert!(v.is_nan() || v.is_infinite() || digits(&text) == digits(&format!("{v:e}")), "{}", text);
             }
             let mut plain = String::new();

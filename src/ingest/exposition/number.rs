@@ -1,7 +1,7 @@
 //! Numbers of the exposition formats.
 
 use crate::model::number;
-use crate::model::sample::NORMAL_NAN;
+use crate::model::stale::NORMAL_NAN;
 
 /// Reads a sample's value as Prometheus does: Go's decimal floats, `Inf` and `NaN` in any case, no hexadecimal form.
 pub(super) fn parse_value(text: &[u8]) -> Option<f64> {

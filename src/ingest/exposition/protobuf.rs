@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, format_openmetrics_float};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue};
+use super::number::format_openmetrics_float;
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError, take_varint};
 use crate::model::histogram::{ClassicHistogram, CounterResetHint};
-use crate::model::sample::NORMAL_NAN;
+use crate::model::stale::NORMAL_NAN;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Position};
 use crate::tsdb::MetricType;
 

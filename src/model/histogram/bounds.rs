@@ -1,6 +1,6 @@
 //! Bucket bounds.
 
-use super::{CUSTOM_BUCKETS_SCHEMA, MAX_SCHEMA};
+use super::schema::{CUSTOM_BUCKETS_SCHEMA, MAX_SCHEMA};
 
 /// The upper bound of positive bucket `index`. The lower bound is that of `index - 1`; a negative bucket's bounds are
 /// these with the sign changed. The highest exponential bucket that floats can reach ends at the largest finite float.

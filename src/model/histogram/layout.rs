@@ -1,7 +1,7 @@
 //! Bucket layouts: spans of indices and the counts that go with them, independent of what a count is.
 
-use super::Span;
-use super::buckets::Indexed;
+use super::indexed::Indexed;
+use super::schema::Span;
 use crate::model::kahan::Sum;
 
 /// What can stand for the number of observations in a bucket.

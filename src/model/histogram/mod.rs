@@ -13,175 +13,29 @@ mod bounds;
 mod buckets;
 mod classic;
 mod estimate;
+mod float;
 mod format;
+mod indexed;
 mod integer;
 mod layout;
 mod reset;
+mod schema;
 mod stored;
 mod trim;
 mod validate;
 
 pub use arithmetic::{CompensatedHistogram, HistogramError, Reconciled};
 pub use bounds::bound;
-pub use buckets::{AllBuckets, Bucket, Indexed};
+pub use buckets::{AllBuckets, Bucket};
 pub use classic::{ClassicError, ClassicHistogram};
 pub use estimate::{NanEffect, QuantileEstimate};
+pub use float::FloatHistogram;
 pub use format::BoundaryRule;
+pub use indexed::Indexed;
 pub use integer::Histogram;
+pub use schema::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, MAX_SCHEMA, MIN_SCHEMA, Span, is_exponential};
 pub use stored::stored_after;
 pub use validate::HistogramDefect;
-
-/// How a histogram relates to the one before it in its series (Prometheus' `histogram.CounterResetHint`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
-pub enum CounterResetHint {
-    /// Nothing is known; compare to find out.
-    #[default]
-    Unknown,
-    /// There was a counter reset.
-    Reset,
-    /// There was none.
-    NotReset,
-    /// A gauge: resets do not apply.
-    Gauge,
-}
-
-/// A run of consecutive buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Span {
-    /// Gap to the end of the previous span, or the first bucket's index; may be negative in the first span only.
-    pub offset: i32,
-    /// Number of buckets.
-    pub length: u32,
-}
-
-/// The schema of custom buckets (classic bounds).
-pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
-/// The coarsest exponential schema: a bucket spans a factor of 65,536.
-pub const MIN_SCHEMA: i32 = -4;
-/// The finest exponential schema: 256 buckets a factor of two.
-pub const MAX_SCHEMA: i32 = 8;
-
-/// A native histogram whose counts are floats (Prometheus' `histogram.FloatHistogram`). Bucket counts are absolute, not
-/// deltas, and not cumulative.
-#[derive(Clone, Debug, Default)]
-pub struct FloatHistogram {
-    /// Counter-reset hint.
-    pub counter_reset_hint: CounterResetHint,
-    /// Resolution: -4 to 8, or [`CUSTOM_BUCKETS_SCHEMA`].
-    pub schema: i32,
-    /// Width of the zero bucket.
-    pub zero_threshold: f64,
-    /// Observations in the zero bucket.
-    pub zero_count: f64,
-    /// Observations in all.
-    pub count: f64,
-    /// Sum of the observations; the staleness marker when the sample is stale.
-    pub sum: f64,
-    /// Spans of the positive buckets.
-    pub positive_spans: Vec<Span>,
-    /// Spans of the negative buckets.
-    pub negative_spans: Vec<Span>,
-    /// Counts of the positive buckets.
-    pub positive_buckets: Vec<f64>,
-    /// Counts of the negative buckets.
-    pub negative_buckets: Vec<f64>,
-    /// Upper bounds, ascending, without `+Inf`; only with [`CUSTOM_BUCKETS_SCHEMA`].
-    pub custom_values: Vec<f64>,
-}
-
-/// Whether a schema number is one of the exponential ones supported.
-pub fn is_exponential(schema: i32) -> bool {
-    (MIN_SCHEMA..=MAX_SCHEMA).contains(&schema)
-}
-
-impl FloatHistogram {
-    /// Whether the buckets have custom bounds.
-    #[inline]
-    pub fn uses_custom_buckets(&self) -> bool {
-        self.schema == CUSTOM_BUCKETS_SCHEMA
-    }
-
-    /// The staleness marker: a histogram whose sum is the stale NaN.
-    pub fn stale_marker() -> Self {
-        FloatHistogram { sum: super::STALE_NAN, ..FloatHistogram::default() }
-    }
-
-    /// The zero bucket, both ends included.
-    pub fn zero_bucket(&self) -> Bucket {
-        Bucket {
-            lower: -self.zero_threshold,
-            upper: self.zero_threshold,
-            lower_inclusive: true,
-            upper_inclusive: true,
-            count: self.zero_count,
-        }
-    }
-
-    /// Multiplies every count and the sum. A negative factor makes a gauge.
-    pub fn mul(&mut self, factor: f64) {
-        self.for_each_count(|c| *c *= factor);
-        if factor < 0.0 {
-            self.counter_reset_hint = CounterResetHint::Gauge;
-        }
-    }
-
-    /// Divides every count and the sum. Division by zero leaves no buckets; a negative divisor makes a gauge.
-    pub fn div(&mut self, divisor: f64) {
-        if divisor == 0.0 {
-            self.positive_spans.clear();
-            self.positive_buckets.clear();
-            self.negative_spans.clear();
-            self.negative_buckets.clear();
-        }
-        self.for_each_count(|c| *c /= divisor);
-        if divisor < 0.0 {
-            self.counter_reset_hint = CounterResetHint::Gauge;
-        }
-    }
-
-    fn for_each_count(&mut self, mut f: impl FnMut(&mut f64)) {
-        f(&mut self.zero_count);
-        f(&mut self.count);
-        f(&mut self.sum);
-        self.positive_buckets.iter_mut().chain(&mut self.negative_buckets).for_each(f);
-    }
-
-    /// Whether any count or the sum is infinite.
-    pub fn has_overflow(&self) -> bool {
-        let mut all = self.positive_buckets.iter().chain(&self.negative_buckets);
-        self.zero_count.is_infinite()
-            || self.count.is_infinite()
-            || self.sum.is_infinite()
-            || all.any(|c| c.is_infinite())
-    }
-
-    /// The size in memory, in units of a float sample: Prometheus counts a histogram against the sample limit so.
-    pub fn sample_weight(&self) -> usize {
-        const FLOAT_SAMPLE: usize = 16;
-        let fixed = 8 * 4 + 8 + 4 * 24 + 24;
-        let spans = self.positive_spans.len() + self.negative_spans.len();
-        let floats = self.positive_buckets.len() + self.negative_buckets.len() + self.custom_values.len();
-        ((fixed + 8 * spans + 8 * floats + 8) / FLOAT_SAMPLE).max(1)
-    }
-}
-
-/// Equal bit by bit, so that NaN equals the same NaN; the hint is not compared (Prometheus' `Equals`).
-impl PartialEq for FloatHistogram {
-    fn eq(&self, o: &Self) -> bool {
-        let bits =
-            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits());
-        self.schema == o.schema
-            && self.count.to_bits() == o.count.to_bits()
-            && self.sum.to_bits() == o.sum.to_bits()
-            && self.zero_threshold == o.zero_threshold
-            && self.zero_count.to_bits() == o.zero_count.to_bits()
-            && layout::same(&self.positive_spans, &o.positive_spans)
-            && layout::same(&self.negative_spans, &o.negative_spans)
-            && bits(&self.positive_buckets, &o.positive_buckets)
-            && bits(&self.negative_buckets, &o.negative_buckets)
-            && self.custom_values == o.custom_values
-    }
-}
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -126,7 +126,7 @@ fn signed_number(cursor: &mut Cursor<'_>, context: &str) -> Result<(f64, Span), 
         Kind::Number => literal::number(text),
         Kind::Duration => Some(literal::duration_millis(text).map_err(|e| Fault::new(token.span, e))? as f64 / 1000.0),
         Kind::Word if cursor.is_word(token, &["inf"]) => Some(f64::INFINITY),
-        Kind::Word if cursor.is_word(token, &["nan"]) => Some(crate::model::sample::NORMAL_NAN),
+        Kind::Word if cursor.is_word(token, &["nan"]) => Some(crate::model::stale::NORMAL_NAN),
         _ => None,
     };
     let Some(v) = value else { return Err(cursor.unexpected(context, "number")) };

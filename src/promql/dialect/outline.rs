@@ -199,7 +199,7 @@ impl Scan<'_> {
         }
         if self.cursor.is_word(token, &["inf", "nan"]) {
             self.cursor.next();
-            let v = if text.eq_ignore_ascii_case("inf") { f64::INFINITY } else { crate::model::sample::NORMAL_NAN };
+            let v = if text.eq_ignore_ascii_case("inf") { f64::INFINITY } else { crate::model::stale::NORMAL_NAN };
             self.put(Part::Number(v), token.span, "1");
             return Ok(false);
         }

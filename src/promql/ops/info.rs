@@ -9,7 +9,7 @@ use super::super::plan::InfoNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::eval::{Eval, Sink, same_labelset};
 use super::reader;
-use crate::model::sample::is_stale;
+use crate::model::stale::is_stale;
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf};
 
 /// The labels by which info series and others find each other.

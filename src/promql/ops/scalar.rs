@@ -5,7 +5,7 @@ use super::super::plan::{NodeId, NodeKind, QueryScalar};
 use super::super::steps::StepGrid;
 use super::arithmetic;
 use super::eval::Eval;
-use crate::model::sample::NORMAL_NAN;
+use crate::model::stale::NORMAL_NAN;
 
 /// A scalar at every step; one value when it is the same everywhere.
 pub(super) enum ScalarColumn {

@@ -9,7 +9,7 @@ use super::crew;
 use super::eval::{Eval, Sink};
 use super::reader::{self, Slide};
 use crate::model::histogram::CounterResetHint;
-use crate::model::sample::is_stale;
+use crate::model::stale::is_stale;
 use crate::model::{Labels, SampleBuf, Value};
 use crate::tsdb::{Series, StorageError};
 
