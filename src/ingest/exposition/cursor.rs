@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ParseError;
+use super::event::ParseError;
 use crate::model::Position;
 
 /// A position in a body.

@@ -3,9 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
+use super::number;
 use super::series::{self, SeriesContext, unescape};
 use super::text::family_name;
-use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, number, parse_kind};
 use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
 use crate::tsdb::MetricType;
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, in_label_name, in_metric_name, starts_label_name, starts_metric_name};
-use super::{ParseError, ParseOptions, format_openmetrics_float};
+use super::event::{ParseError, ParseOptions};
+use super::number::format_openmetrics_float;
 use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL, number};
 use crate::tsdb::MetricType;
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ingest::wire::{WireWriter, zigzag};
 use crate::model::METRIC_NAME;
+use crate::model::Position;
 use crate::model::histogram::Span;
 
 /// A body as lines: `series value @timestamp start`, or `# family kind help unit`.

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
+use super::number;
 use super::series::{self, SeriesContext, unescape};
-use super::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, number, parse_kind};
 use crate::model::Labels;
 use crate::tsdb::MetricType;
 

@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use super::classic::ClassicPart;
+use super::classic::{ClassicPart, EntryId};
 use crate::ingest::exposition::MetadataLine;
 use crate::model::Labels;
 use crate::tsdb::{Metadata, SeriesRef};
-
-/// Names an entry of a [`SeriesCache`] as long as the entry lives.
-pub type EntryId = u32;
 
 /// A series as the target exposes it, and what becomes of it.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cache::EntryId;
 use crate::model::histogram::ClassicHistogram;
 use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, number};
 
@@ -82,3 +81,6 @@ impl Gathering {
         })
     }
 }
+
+/// Names an entry of a [`SeriesCache`] as long as the entry lives.
+pub type EntryId = u32;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::cache::{EntryId, SeriesCache};
-use super::classic::{ClassicPart, Gathering, classify};
+use super::cache::SeriesCache;
+use super::classic::{ClassicPart, EntryId, Gathering, classify};
 use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
 use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
 use crate::ingest::relabel;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::cache::{EntryId, SeriesCache};
+use super::cache::SeriesCache;
+use super::classic::EntryId;
 use super::digest::{Digest, digest};
 use super::down::{Down, News};
 use super::fetch::Fetched;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::counters::{SendCounters, add};
 use super::queue::{Queue, Queued};
-use super::writer::{SendCounters, add};
 use crate::clock::Stopwatch;
 use crate::ingest::store::SampleRow;
 use crate::tsdb::follow::{Confirmation, LogFollower, LogPosition};
