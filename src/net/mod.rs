@@ -2,11 +2,11 @@
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
 pub mod descriptors;
+mod error;
 mod redirect;
 mod secret;
 mod tls;
 
-use std::error::Error as _;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use reqwest::{Method, RequestBuilder};
 use crate::config::HttpClientConfig;
 
 pub use crate::config::redact::redact_url;
+pub use error::NetError;
 pub use secret::Credential;
 pub use tls::{TlsSettings, TlsVersion};
 
@@ -136,61 +137,6 @@ fn unsupported(config: &HttpClientConfig) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(set, name)| set.then_some(name))
-}
-
-/// Why a client cannot be built or a request cannot be sent. No text holds a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum NetError {
-    /// The configuration asks for what is not there.
-    #[error("{0} is not supported")]
-    Unsupported(&'static str),
-    /// A certificate, key or CA file is missing or unreadable.
-    #[error("{what} {path}: {reason}")]
-    File {
-        /// What the file is for.
-        what: &'static str,
-        /// Where it should be.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The TLS settings contradict each other or are refused.
-    #[error("TLS: {0}")]
-    Tls(String),
-    /// A header cannot be sent.
-    #[error("header {0:?} is not valid")]
-    Header(String),
-    /// The URL cannot be read; the text leaves user information out.
-    #[error("URL {url:?}: {reason}")]
-    Url {
-        /// The URL, redacted.
-        url: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The request failed on its way.
-    #[error("{0}")]
-    Transport(String),
-    /// The request took longer than its time limit.
-    #[error("context deadline exceeded")]
-    Timeout,
-}
-
-impl From<reqwest::Error> for NetError {
-    fn from(e: reqwest::Error) -> Self {
-        if e.is_timeout() {
-            return NetError::Timeout;
-        }
-        // reqwest's own text names the URL, which may hold secrets; the causes below it do not.
-        let e = e.without_url();
-        let mut text = e.to_string();
-        let mut cause = e.source();
-        while let Some(c) = cause {
-            text = format!("{text}: {c}");
-            cause = c.source();
-        }
-        NetError::Transport(text)
-    }
 }
 
 /// A client for one set of [`HttpSettings`]. Cloning shares connections.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::NetError;
+use super::error::NetError;
 
 /// A secret, or the file that holds it. `Debug` shows neither a secret nor its length.
 #[derive(Clone, PartialEq, Eq)]

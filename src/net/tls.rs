@@ -11,7 +11,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use super::{Credential, NetError};
+use super::error::NetError;
+use super::secret::Credential;
 use crate::config::http as config;
 
 /// A version of TLS.
