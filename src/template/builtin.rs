@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::template::func::Host;
+use crate::template::func::{Function, Host, Param};
 use crate::template::value::{CallError, List, Value};
 use crate::template::{escape, print};
 
@@ -249,4 +249,33 @@ pub(super) fn urlquery(_: &dyn Host, args: &[Value]) -> Out {
 pub(super) fn printf(_: &dyn Host, args: &[Value]) -> Out {
     let Some((format, rest)) = args.split_first() else { return Ok(Value::str("")) };
     Ok(Value::from(print::sprintf(format.as_str().unwrap_or(""), rest)))
+}
+
+/// Go's own functions, in every template.
+pub static BUILTINS: [Function; 19] = [
+    Function::variadic("and", &[Param::Any], Param::Any, last),
+    // The evaluator answers it: nothing a template is given is a function.
+    Function::variadic("call", &[Param::Any], Param::Any, last),
+    Function::variadic("eq", &[Param::Any], Param::Any, eq),
+    Function::fixed("ge", &[Param::Any, Param::Any], ge),
+    Function::fixed("gt", &[Param::Any, Param::Any], gt),
+    Function::variadic("html", &[], Param::Any, html),
+    Function::variadic("index", &[Param::Any], Param::Any, index),
+    Function::variadic("js", &[], Param::Any, js),
+    Function::fixed("le", &[Param::Any, Param::Any], le),
+    Function::fixed("len", &[Param::Any], len),
+    Function::fixed("lt", &[Param::Any, Param::Any], lt),
+    Function::fixed("ne", &[Param::Any, Param::Any], ne),
+    Function::fixed("not", &[Param::Any], not),
+    Function::variadic("or", &[Param::Any], Param::Any, last),
+    Function::variadic("print", &[], Param::Any, |_, args| Ok(Value::from(print::sprint(args)))),
+    Function::variadic("printf", &[Param::Str], Param::Any, printf),
+    Function::variadic("println", &[], Param::Any, |_, args| Ok(Value::from(print::sprintln(args)))),
+    Function::variadic("slice", &[Param::Any], Param::Any, slice),
+    Function::variadic("urlquery", &[], Param::Any, urlquery),
+];
+
+/// Finds a function among Go's own and a table of others, which win.
+pub fn find(own: &'static [Function], name: &str) -> Option<&'static Function> {
+    own.iter().chain(BUILTINS.iter()).find(|f| f.name == name)
 }

@@ -2,10 +2,10 @@
 
 mod evaluate;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::TemplateSet;
 use super::error::ExecError;
 use super::func::Host;
 use super::html::HtmlContext;
@@ -45,9 +45,13 @@ enum Flow {
     Continue,
 }
 
+/// Templates by their names.
+pub(super) type Trees = HashMap<Arc<str>, Arc<Tree>>;
+
 /// Executes a tree of a set on data.
 pub(super) fn execute(
-    set: &TemplateSet,
+    trees: &Trees,
+    limits: Limits,
     tree: &Tree,
     data: &Value,
     host: &dyn Host,
@@ -55,13 +59,13 @@ pub(super) fn execute(
 ) -> Result<String, ExecError> {
     let mut out = Output { text: String::new(), html: html.then(HtmlContext::default), steps: 0, work: 0 };
     let mut exec = Exec {
-        set,
+        trees,
         host,
         tree,
         depth: 0,
         vars: vec![(Arc::from("$"), data.clone())],
         at: None,
-        limits: set.limits,
+        limits,
         out: &mut out,
     };
     exec.block(data, &tree.root)?;
@@ -77,7 +81,7 @@ struct Output {
 
 /// The state of one template's execution.
 struct Exec<'a> {
-    set: &'a TemplateSet,
+    trees: &'a Trees,
     host: &'a dyn Host,
     tree: &'a Tree,
     depth: usize,
@@ -278,7 +282,7 @@ impl<'a> Exec<'a> {
     }
 
     fn call_template(&mut self, dot: &Value, name: &Arc<str>, pipe: Option<&'a Pipe>) -> Done<()> {
-        let Some(tree) = self.set.tree(name) else {
+        let Some(tree) = self.trees.get(name) else {
             return Err(self.error(format!("template {} not defined", print::quote(name))));
         };
         if self.depth >= self.limits.depth {
@@ -289,7 +293,7 @@ impl<'a> Exec<'a> {
             None => Value::Nil,
         };
         let mut inner = Exec {
-            set: self.set,
+            trees: self.trees,
             host: self.host,
             tree,
             depth: self.depth + 1,

@@ -2,7 +2,6 @@
 
 use crate::model::{Labels, Value as SampleValue};
 use crate::template::value::{CallError, Value};
-use crate::template::{builtin, print};
 
 /// An element of the vector a query in a template gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,33 +128,4 @@ impl Function {
             _ => None,
         }
     }
-}
-
-/// Go's own functions, in every template.
-pub static BUILTINS: [Function; 19] = [
-    Function::variadic("and", &[Param::Any], Param::Any, builtin::last),
-    // The evaluator answers it: nothing a template is given is a function.
-    Function::variadic("call", &[Param::Any], Param::Any, builtin::last),
-    Function::variadic("eq", &[Param::Any], Param::Any, builtin::eq),
-    Function::fixed("ge", &[Param::Any, Param::Any], builtin::ge),
-    Function::fixed("gt", &[Param::Any, Param::Any], builtin::gt),
-    Function::variadic("html", &[], Param::Any, builtin::html),
-    Function::variadic("index", &[Param::Any], Param::Any, builtin::index),
-    Function::variadic("js", &[], Param::Any, builtin::js),
-    Function::fixed("le", &[Param::Any, Param::Any], builtin::le),
-    Function::fixed("len", &[Param::Any], builtin::len),
-    Function::fixed("lt", &[Param::Any, Param::Any], builtin::lt),
-    Function::fixed("ne", &[Param::Any, Param::Any], builtin::ne),
-    Function::fixed("not", &[Param::Any], builtin::not),
-    Function::variadic("or", &[Param::Any], Param::Any, builtin::last),
-    Function::variadic("print", &[], Param::Any, |_, args| Ok(Value::from(print::sprint(args)))),
-    Function::variadic("printf", &[Param::Str], Param::Any, builtin::printf),
-    Function::variadic("println", &[], Param::Any, |_, args| Ok(Value::from(print::sprintln(args)))),
-    Function::variadic("slice", &[Param::Any], Param::Any, builtin::slice),
-    Function::variadic("urlquery", &[], Param::Any, builtin::urlquery),
-];
-
-/// Finds a function among Go's own and a table of others, which win.
-pub fn find(own: &'static [Function], name: &str) -> Option<&'static Function> {
-    own.iter().chain(BUILTINS.iter()).find(|f| f.name == name)
 }

@@ -12,6 +12,7 @@ pub mod escape;
 mod exec;
 pub mod func;
 mod html;
+mod methods;
 mod parse;
 mod pattern;
 pub mod print;
@@ -21,7 +22,6 @@ mod tests;
 pub mod time;
 mod value;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use error::{ExecError, ParseError, TemplateError};
@@ -35,7 +35,7 @@ use parse::Tree;
 /// Templates that know each other by name, with the functions they may call. Cloning shares the trees.
 #[derive(Clone)]
 pub struct TemplateSet {
-    trees: HashMap<Arc<str>, Arc<Tree>>,
+    trees: exec::Trees,
     functions: &'static [Function],
     limits: Limits,
 }
@@ -74,7 +74,7 @@ impl std::fmt::Debug for Template {
 impl TemplateSet {
     /// An empty set whose templates may call Go's own functions and these.
     pub fn new(functions: &'static [Function]) -> Self {
-        TemplateSet { trees: HashMap::new(), functions, limits: Limits::default() }
+        TemplateSet { trees: exec::Trees::new(), functions, limits: Limits::default() }
     }
 
     /// Changes what one execution may use up.
@@ -127,7 +127,7 @@ impl TemplateSet {
     }
 
     fn trees_of(&self, name: &str, text: &str) -> Result<Vec<Tree>, ParseError> {
-        parse::parse(name, text, &|function| func::find(self.functions, function))
+        parse::parse(name, text, &|function| builtin::find(self.functions, function))
     }
 
     /// Executes a template on data and gives its output as text.
@@ -149,16 +149,14 @@ impl TemplateSet {
     fn run(&self, template: &Template, data: &Value, host: &dyn Host, html: bool) -> Result<String, ExecError> {
         match &template.0 {
             Kind::Plain(text) => Ok(text.to_string()),
-            Kind::Actions { root, defined } if defined.is_empty() => exec::execute(self, root, data, host, html),
+            Kind::Actions { root, defined } if defined.is_empty() => {
+                exec::execute(&self.trees, self.limits, root, data, host, html)
+            }
             Kind::Actions { root, defined } => {
                 let mut own = self.clone();
                 defined.iter().for_each(|tree| own.put(tree.clone()));
-                exec::execute(&own, root, data, host, html)
+                exec::execute(&own.trees, own.limits, root, data, host, html)
             }
         }
-    }
-
-    fn tree(&self, name: &str) -> Option<&Tree> {
-        self.trees.get(name).map(|t| &**t)
     }
 }

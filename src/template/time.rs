@@ -1,15 +1,13 @@
-//! Points in time as templates see Go's `time.Time`: layouts, zones, methods.
+//! Points in time as templates see Go's `time.Time`: layouts and zones; and the text of a `time.Duration`.
 
 use std::fmt::{self, Write as _};
 
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeDelta, Timelike, Utc};
 use chrono_tz::{OffsetName, Tz};
 
-use crate::template::value::{CallError, Object, Shape, Value};
-
 /// A point in time with the zone it is shown in.
 #[derive(Clone, Copy)]
-pub struct Time(DateTime<Tz>);
+pub struct Time(pub(super) DateTime<Tz>);
 
 impl PartialEq for Time {
     fn eq(&self, other: &Self) -> bool {
@@ -17,7 +15,7 @@ impl PartialEq for Time {
     }
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -31,7 +29,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl Time {
     /// From milliseconds since the epoch, in UTC.
@@ -177,72 +175,12 @@ impl Time {
         Some(1 + form.len())
     }
 
-    /// Calls a method of `time.Time`; `None` when it has none of that name.
-    pub(super) fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
-        let t = &self.0;
-        let count = |want: usize| if args.len() == want { Ok(()) } else { Err(CallError::Count { want }) };
-        let int = |v: i64| count(0).map(|()| Value::Int(v));
-        let duration = || match args {
-            [Value::Duration(d)] => Ok(*d),
-            // Untyped integer constants are durations where Go wants one.
-            [Value::Int(d)] => Ok(*d),
-            [_] => Err(CallError::Type { index: 0, want: "time.Duration" }),
-            _ => Err(CallError::Count { want: 1 }),
-        };
-        let time = || match args {
-            [Value::Time(t)] => Ok(*t),
-            [_] => Err(CallError::Type { index: 0, want: "time.Time" }),
-            _ => Err(CallError::Count { want: 1 }),
-        };
-        Some(match name {
-            "Format" => match args {
-                [Value::Str(layout)] => Ok(Value::from(self.format(layout))),
-                [_] => Err(CallError::Type { index: 0, want: "string" }),
-                _ => Err(CallError::Count { want: 1 }),
-            },
-            "String" => count(0).map(|()| Value::from(self.to_string())),
-            "UTC" | "Local" => count(0).map(|()| Value::Time(Time(t.with_timezone(&Tz::UTC)))),
-            "Unix" => int(t.timestamp()),
-            "UnixMilli" => int(t.timestamp_millis()),
-            "UnixMicro" => int(t.timestamp_micros()),
-            "UnixNano" => int(t.timestamp_nanos_opt().unwrap_or(0)),
-            "Year" => int(i64::from(t.year())),
-            "Month" => count(0).map(|()| Value::object(Named(MONTH, i64::from(t.month())))),
-            "Weekday" => {
-                count(0).map(|()| Value::object(Named(WEEKDAY, i64::from(t.weekday().num_days_from_sunday()))))
-            }
-            "Day" => int(i64::from(t.day())),
-            "YearDay" => int(i64::from(t.ordinal())),
-            "Hour" => int(i64::from(t.hour())),
-            "Minute" => int(i64::from(t.minute())),
-            "Second" => int(i64::from(t.second())),
-            "Nanosecond" => int(i64::from(t.nanosecond())),
-            "IsZero" => count(0).map(|()| Value::Bool(*self == Time::zero())),
-            "Add" => duration().map(|d| Value::Time(self.plus(d))),
-            "Sub" => time().map(|other| Value::Duration(nanos(t.signed_duration_since(other.0)))),
-            "Before" => time().map(|other| Value::Bool(t < &other.0)),
-            "After" => time().map(|other| Value::Bool(t > &other.0)),
-            "Equal" => time().map(|other| Value::Bool(*self == other)),
-            "Compare" => time().map(|other| Value::Int(t.cmp(&other.0) as i64)),
-            "Truncate" => duration().map(|d| Value::Time(self.truncated(d, false))),
-            "Round" => duration().map(|d| Value::Time(self.truncated(d, true))),
-            "AddDate" => match args {
-                [Value::Int(years), Value::Int(months), Value::Int(days)] => {
-                    Ok(Value::Time(self.add_date(*years, *months, *days)))
-                }
-                [_, _, _] => Err(CallError::Type { index: 0, want: "int" }),
-                _ => Err(CallError::Count { want: 3 }),
-            },
-            _ => return None,
-        })
-    }
-
-    fn plus(&self, nanos: i64) -> Self {
+    pub(super) fn plus(&self, nanos: i64) -> Self {
         Time(self.0.checked_add_signed(TimeDelta::nanoseconds(nanos)).unwrap_or(self.0))
     }
 
     /// The time since the zero time as a multiple of `d` nanoseconds, at most this one or the nearest.
-    fn truncated(&self, d: i64, nearest: bool) -> Self {
+    pub(super) fn truncated(&self, d: i64, nearest: bool) -> Self {
         if d <= 0 {
             return *self;
         }
@@ -252,7 +190,7 @@ impl Time {
         if nearest && over >= d - over { self.plus(d - over) } else { self.plus(-over) }
     }
 
-    fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
+    pub(super) fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
         let months = years.saturating_mul(12).saturating_add(months).clamp(-120_000, 120_000);
         let month0 = i64::from(self.0.year()) * 12 + i64::from(self.0.month0()) + months;
         let (year, month) = (month0.div_euclid(12), month0.rem_euclid(12) + 1);
@@ -265,10 +203,6 @@ impl Time {
             date.map(|d| d.and_time(self.0.time())).and_then(|n| n.and_local_timezone(self.0.timezone()).earliest());
         Time(local.unwrap_or(self.0))
     }
-}
-
-fn nanos(d: TimeDelta) -> i64 {
-    d.num_nanoseconds().unwrap_or(if d < TimeDelta::zero() { i64::MIN } else { i64::MAX })
 }
 
 /// `.000`, `,999` and their like, only after seconds or anywhere when written with zeros.
@@ -296,65 +230,36 @@ impl fmt::Display for Time {
     }
 }
 
-/// Calls a method of `time.Duration`; `None` when it has none of that name.
-pub(super) fn duration_method(nanos: i64, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
-    const SECOND: f64 = 1e9;
-    let unit = || match args {
-        [Value::Duration(d) | Value::Int(d)] => Ok(*d),
-        [_] => Err(CallError::Type { index: 0, want: "time.Duration" }),
-        _ => Err(CallError::Count { want: 1 }),
+/// Go's `time.Duration.String`: `1h2m3.5s`, `1.5ms`, `0s`.
+pub fn duration(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let n = nanos.unsigned_abs();
+    let fraction = |whole: u64, part: u64, digits: usize| {
+        let mut text = format!("{whole}");
+        if part > 0 {
+            let padded = format!("{part:0digits$}");
+            text.push('.');
+            text.push_str(padded.trim_end_matches('0'));
+        }
+        text
     };
-    let none = |v: Value| if args.is_empty() { Ok(v) } else { Err(CallError::Count { want: 0 }) };
-    let float = |unit: f64| none(Value::Float(nanos as f64 / unit));
-    Some(match name {
-        "String" => none(Value::from(super::print::duration(nanos))),
-        "Seconds" => float(SECOND),
-        "Minutes" => float(60.0 * SECOND),
-        "Hours" => float(3600.0 * SECOND),
-        "Milliseconds" => none(Value::Int(nanos / 1_000_000)),
-        "Microseconds" => none(Value::Int(nanos / 1_000)),
-        "Nanoseconds" => none(Value::Int(nanos)),
-        "Abs" => none(Value::Duration(nanos.saturating_abs())),
-        "Truncate" => unit().map(|m| Value::Duration(if m > 0 { nanos - nanos % m } else { nanos })),
-        "Round" => unit().map(|m| Value::Duration(round(nanos, m))),
-        _ => return None,
-    })
-}
-
-/// Half away from zero.
-fn round(nanos: i64, unit: i64) -> i64 {
-    if unit <= 0 {
-        return nanos;
+    if n == 0 {
+        return "0s".into();
     }
-    let over = nanos % unit;
-    let down = nanos - over;
-    if over.saturating_abs() >= unit - over.saturating_abs() { down.saturating_add(unit * over.signum()) } else { down }
-}
-
-/// A month or a weekday: a number with a name.
-struct Named(&'static NamedType, i64);
-
-struct NamedType {
-    type_name: &'static str,
-    names: &'static [&'static str],
-    first: i64,
-}
-
-static MONTH: &NamedType = &NamedType { type_name: "time.Month", names: &MONTHS, first: 1 };
-static WEEKDAY: &NamedType = &NamedType { type_name: "time.Weekday", names: &WEEKDAYS, first: 0 };
-
-impl Object for Named {
-    fn type_name(&self) -> &'static str {
-        self.0.type_name
-    }
-    fn shape(&self) -> Shape<'_> {
-        Shape::Int(self.1)
-    }
-    fn method(&self, name: &str, _: &[Value]) -> Option<Result<Value, CallError>> {
-        (name == "String").then(|| Ok(Value::from(self.text().unwrap_or_default())))
-    }
-    fn text(&self) -> Option<String> {
-        let index = usize::try_from(self.1 - self.0.first).ok()?;
-        self.0.names.get(index).map(|n| (*n).to_owned())
-    }
+    let body = match n {
+        0..1_000 => format!("{n}ns"),
+        1_000..1_000_000 => format!("{}µs", fraction(n / 1_000, n % 1_000, 3)),
+        1_000_000..1_000_000_000 => format!("{}ms", fraction(n / 1_000_000, n % 1_000_000, 6)),
+        _ => {
+            let seconds = n / 1_000_000_000;
+            let tail = fraction(seconds % 60, n % 1_000_000_000, 9);
+            let minutes = seconds / 60;
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => format!("{tail}s"),
+                (0, m) => format!("{m}m{tail}s"),
+                (h, m) => format!("{h}h{m}m{tail}s"),
+            }
+        }
+    };
+    format!("{sign}{body}")
 }

@@ -329,12 +329,6 @@ impl From<String> for Value {
     }
 }
 
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&super::print::sprint_value(self))
-    }
-}
-
 /// `map[string]interface {}`.
 struct AnyMap {
     entries: BTreeMap<Arc<str>, Value>,

@@ -337,7 +337,7 @@ fn call_method(receiver: &Value, name: &str, args: &[Value]) -> Option<Result<Va
     match receiver {
         Value::Object(o) => o.method(name, args),
         Value::Time(t) => t.method(name, args),
-        Value::Duration(d) => crate::template::time::duration_method(*d, name, args),
+        Value::Duration(d) => crate::template::methods::duration_method(*d, name, args),
         _ => None,
     }
 }

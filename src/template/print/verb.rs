@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Parts, number, parts, quote_with, stringer};
+use super::number;
+use super::parts::{Parts, parts, stringer};
+use super::quote::quote_with;
 use crate::template::value::{LONGEST_TEXT, Value};
 
 /// The widest field and the longest precision accepted, as in Go.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Sample, humanize, sample_value};
+use super::humanize;
+use super::sample::{Sample, sample_value};
 use crate::template::func::{Function, Host, Param};
 use crate::template::value::{CallError, List, SafeKind, Value};
 use crate::template::{escape, pattern, time::Time};

@@ -2,12 +2,14 @@
 
 mod functions;
 pub(crate) mod humanize;
+mod sample;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
 
+use self::sample::sample_value;
 use super::func::{Host, QuerySample};
 use super::{Object, ParseError, Shape, Template, TemplateSet, Value};
 use crate::model::{Labels, Value as SampleValue};
@@ -133,13 +135,6 @@ impl Host for Expansion<'_> {
     }
 }
 
-fn sample_value(value: &SampleValue) -> Value {
-    match value {
-        SampleValue::Float(v) => Value::Float(*v),
-        SampleValue::Histogram(h) => Value::from(h.to_string()),
-    }
-}
-
 /// The dot of an alert's template.
 struct Data {
     labels: Labels,
@@ -161,28 +156,6 @@ impl Object for Data {
             "Labels" => Some(Value::labels(&self.labels)),
             "ExternalLabels" => Some(Value::labels(&self.external_labels)),
             "ExternalURL" => Some(Value::Str(self.external_url.clone())),
-            "Value" => Some(self.value.clone()),
-            _ => None,
-        }
-    }
-}
-
-/// An element of a query's result, as templates see it.
-struct Sample {
-    labels: Labels,
-    value: Value,
-}
-
-impl Object for Sample {
-    fn type_name(&self) -> &'static str {
-        "*template.sample"
-    }
-    fn shape(&self) -> Shape<'_> {
-        Shape::Struct(vec![("Labels", Value::labels(&self.labels)), ("Value", self.value.clone())])
-    }
-    fn field(&self, name: &str) -> Option<Value> {
-        match name {
-            "Labels" => Some(Value::labels(&self.labels)),
             "Value" => Some(self.value.clone()),
             _ => None,
         }
