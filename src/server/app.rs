@@ -15,7 +15,7 @@ use crate::tsdb::Tsdb;
 use super::error::ApiError;
 use super::metrics::Registry;
 use super::queries::Queries;
-use super::telemetry::HttpMetrics;
+use super::requests::HttpMetrics;
 
 /// A running service, as its handlers see it.
 pub struct App {

@@ -12,6 +12,7 @@ pub mod json;
 pub mod metrics;
 pub mod pages;
 pub mod queries;
+pub mod requests;
 pub mod telemetry;
 pub mod time;
 

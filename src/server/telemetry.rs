@@ -9,46 +9,7 @@ use axum::response::Response;
 use crate::clock::Stopwatch;
 
 use super::app::App;
-use super::metrics::{Collect, CounterVec, Exposition, HistogramVec, Kind};
-
-/// Requests and how long they took, by handler.
-pub struct HttpMetrics {
-    requests: CounterVec,
-    durations: HistogramVec,
-    cut: CounterVec,
-}
-
-const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 300.0];
-
-impl Default for HttpMetrics {
-    fn default() -> Self {
-        HttpMetrics {
-            requests: CounterVec::new(
-                "watchbell_http_requests_total",
-                "Counter of HTTP requests.",
-                &["code", "handler"],
-            ),
-            durations: HistogramVec::new(
-                "watchbell_http_request_duration_seconds",
-                "Histogram of latencies for HTTP requests.",
-                &DURATIONS,
-                &["handler"],
-            ),
-            cut: CounterVec::new(
-                "watchbell_http_connections_cut_total",
-                "Connections that were cut: for want of a request, of the rest of one, of a reader, or to make room.",
-                &["reason"],
-            ),
-        }
-    }
-}
-
-impl HttpMetrics {
-    /// Counts a connection that was cut.
-    pub fn connection_cut(&self, reason: &str) {
-        self.cut.with(&[reason]).inc();
-    }
-}
+use super::metrics::{Collect, Exposition, Kind};
 
 /// Counts every request under its route's pattern, so that labels stay few.
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

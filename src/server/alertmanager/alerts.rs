@@ -18,7 +18,8 @@ use crate::server::app::App;
 use crate::server::json::Json;
 use crate::server::time::rfc3339_millis;
 
-use super::{Refusal, filter, lists};
+use super::answer::Refusal;
+use super::{filter, lists};
 
 /// The most alerts of one request.
 const MAX_ALERTS: usize = 100_000;

@@ -3,7 +3,7 @@
 use crate::model::{MatchOp, Matcher};
 use crate::server::api::Params;
 
-use super::Refusal;
+use super::answer::Refusal;
 
 /// Reads the `filter` parameters: one matcher each, such as `severity="page"` or `team=~db|web`.
 pub(super) fn matchers(params: &Params) -> Result<Vec<Matcher>, Refusal> {

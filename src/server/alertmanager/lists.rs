@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 
 use crate::server::json::Json;
 
-use super::Refusal;
+use super::answer::Refusal;
 
 /// How much one piece holds, in alerts or silences.
 const PIECE: usize = 256;

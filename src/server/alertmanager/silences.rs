@@ -18,7 +18,8 @@ use crate::server::app::App;
 use crate::server::json::Json;
 use crate::server::time::{parse_time, rfc3339_millis};
 
-use super::{Refusal, answer, filter, lists};
+use super::answer::{Refusal, answer};
+use super::{filter, lists};
 
 /// `GET /api/v2/silences`: active ones first, those that end soonest in front; then pending, then expired ones.
 pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {

@@ -8,7 +8,7 @@ use axum::response::Response;
 use crate::server::app::App;
 use crate::server::time::rfc3339_millis;
 
-use super::answer;
+use super::answer::answer;
 
 /// `GET /api/v2/status`
 pub async fn status(State(app): State<Arc<App>>) -> Response {
