@@ -14,16 +14,8 @@ use crate::notify::receivers::{Integrations, SetupError};
 use crate::notify::{Notification, Outcome};
 use crate::server::metrics::{Collect, CounterVec, Exposition, HistogramVec, Kind};
 
+use super::options::Delivery;
 use super::prepare::Prepared;
-
-/// How notifications are delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// To the configured receivers.
-    Receivers,
-    /// Printed on standard output.
-    Print,
-}
 
 /// Alerts of one request to an external Alertmanager, at most.
 const BATCH: usize = 256;

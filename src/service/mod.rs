@@ -15,7 +15,7 @@ pub mod renderer;
 mod running;
 mod send_metrics;
 
-pub use courier::{ConfiguredCourier, Delivery};
-pub use options::{ServiceOptions, Source};
+pub use courier::ConfiguredCourier;
+pub use options::{Delivery, ServiceOptions, Source};
 pub use prepare::Prepared;
 pub use running::{Parts, Service, ServiceError, data_dir, retention};

@@ -6,8 +6,6 @@ use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::promql::Features;
 use crate::server::{ConnectionLimits, QueryOptions};
 
-use super::courier::Delivery;
-
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -101,4 +99,13 @@ impl ServiceOptions {
         }
         Ok(())
     }
+}
+
+/// How notifications are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// To the configured receivers.
+    Receivers,
+    /// Printed on standard output.
+    Print,
 }
