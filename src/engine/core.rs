@@ -14,11 +14,12 @@ use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
 use super::deadlines::{Deadline, Deadlines};
+use super::event::{Effect, Event, SilenceAnswer, SilenceChange, Ticket};
 use super::external::{self, OutgoingAlert, Sent};
 use super::failing::Failing;
 use super::outbox::{Outbox, Outgo};
-use super::view::GroupView;
-use super::{Effect, Event, Options, Setup, SilenceAnswer, SilenceChange, Ticket};
+use super::setup::{Options, Setup};
+use super::slot::{GroupView, Slot};
 
 /// How often expired silences and log entries are dropped, milliseconds.
 pub(super) const HOUSEKEEPING: i64 = 15 * 60_000;
@@ -48,29 +49,6 @@ pub struct Counters {
     pub given_up: u64,
     /// Notifications that are decided and not delivered now.
     pub owed: u64,
-}
-
-/// One rule group in the engine.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub spec: Arc<GroupSpec>,
-    pub places: Arc<[RulePlace]>,
-    pub state: Arc<GroupState>,
-    pub next_at: i64,
-    /// Until it is first evaluated after a start: until when those who tell of its alerts wait for that.
-    pub awaited: Option<i64>,
-    /// How many rounds of scrapes it waits for after a start, and whether an evaluation fell into the wait.
-    pub rounds: u8,
-    pub postponed: bool,
-    /// The next evaluation is out of its turn.
-    pub catches_up: bool,
-    pub in_flight: bool,
-    /// How far the clock has leapt since the evaluation under way began.
-    pub leapt: i64,
-    pub iterations: u64,
-    pub missed: u64,
-    pub evaluations: u64,
-    pub failures: u64,
 }
 
 /// What one event brings about, until it is put in order.

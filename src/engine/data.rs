@@ -12,9 +12,6 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{GroupKey, GroupSpec, RuleKind};
 
-use super::core::Engine;
-use super::deadlines::Deadline;
-
 /// How things stand with local data at a start. Times are milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataAtStart {
@@ -33,7 +30,7 @@ pub const MOST_ROUNDS: u8 = 3;
 
 impl DataAtStart {
     /// How many rounds of scrapes a group has to wait for at `now`.
-    fn rounds(&self, spec: &GroupSpec, recorded: &Recorded<'_>, now: i64) -> u8 {
+    pub(super) fn rounds(&self, spec: &GroupSpec, recorded: &Recorded<'_>, now: i64) -> u8 {
         let by_others = |metric: &str| recorded.get(metric).is_some_and(|by| by.is_none_or(|key| *key != spec.key));
         let gap = now.saturating_sub(self.newest);
         let selectors = || spec.rules.iter().flat_map(|rule| rule.plan.selectors());
@@ -49,45 +46,11 @@ impl DataAtStart {
     }
 }
 
-impl Engine {
-    /// Has groups wait for data after a start, as far as they need it.
-    pub(super) fn await_data(&mut self, now: i64) {
-        let Some(data) = self.options.data.filter(|data| data.until > now) else { return };
-        let groups = self.setup.groups.clone();
-        let recorded = recorded(&groups);
-        let mut waits = false;
-        for slot in self.slots.values_mut() {
-            slot.rounds = data.rounds(&slot.spec, &recorded, now);
-            waits |= slot.rounds > 0;
-        }
-        if waits {
-            self.deadlines.add(data.until, Deadline::Data);
-        }
-    }
-
-    /// How many groups wait for data.
-    pub fn groups_without_data(&self) -> usize {
-        self.slots.values().filter(|slot| slot.rounds > 0).count()
-    }
-
-    /// So many rounds of scrapes have come since the start. Groups that waited for them and would have been evaluated
-    /// meanwhile are evaluated now.
-    pub(super) fn data_came(&mut self, rounds: u8, now: i64) {
-        for (id, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.rounds > 0 && slot.rounds <= rounds) {
-            slot.rounds = 0;
-            if std::mem::take(&mut slot.postponed) {
-                slot.next_at = now;
-                slot.catches_up = true;
-                self.deadlines.add(now, Deadline::Evaluate(*id));
-            }
-        }
-    }
-}
-
 /// The metrics that rules record, by the group that does; `None` when several do.
-type Recorded<'a> = FxHashMap<&'a str, Option<&'a GroupKey>>;
+pub(super) type Recorded<'a> = FxHashMap<&'a str, Option<&'a GroupKey>>;
 
-fn recorded(groups: &[Arc<GroupSpec>]) -> Recorded<'_> {
+/// What the rules of these groups record.
+pub(super) fn recorded(groups: &[Arc<GroupSpec>]) -> Recorded<'_> {
     let mut recorded = Recorded::default();
     for spec in groups {
         for rule in spec.rules.iter().filter(|rule| rule.kind == RuleKind::Recording) {

@@ -9,7 +9,7 @@ use crate::alerting::{Alert, AlertState, GroupSpec, GroupState};
 use crate::model::Labels;
 pub use crate::notify::alertmanagers::OutgoingAlert;
 
-use super::Outgoing;
+use super::setup::Outgoing;
 
 /// When which alert was last sent. Not stored: after a restart all are sent again, which changes nothing.
 #[derive(Debug, Default)]

@@ -13,8 +13,9 @@ use crate::alerting::{AlertState, GroupSpec, GroupState, RulePlace, RuleState, r
 use crate::model::Labels;
 use crate::routing::RoutedAlert;
 
-use super::Setup;
-use super::core::{Engine, Out, Slot};
+use super::core::{Engine, Out};
+use super::setup::Setup;
+use super::slot::Slot;
 
 /// The groups that a reload ends or changes, and what of their rules is free to be taken over.
 struct Estate {

@@ -8,11 +8,12 @@ use crate::routing::pages::Pages;
 use crate::state::{Snapshot, StateError};
 
 use super::core::{Counters, Engine, HOUSEKEEPING, Out};
+use super::data::recorded;
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::failing::Failing;
 use super::outbox::Outbox;
-use super::{Options, Setup};
+use super::setup::{Options, Setup};
 
 /// How long the first evaluation of a group may take before those who tell of its alerts no longer wait for it.
 const ALLOWANCE: i64 = 10_000;
@@ -76,6 +77,39 @@ impl Engine {
         for alert in firing(state) {
             if let Some(labels) = self.setup.outgoing.apply(&alert.labels) {
                 self.router.heard(&labels, now);
+            }
+        }
+    }
+
+    /// Has groups wait for data after a start, as far as they need it.
+    pub(super) fn await_data(&mut self, now: i64) {
+        let Some(data) = self.options.data.filter(|data| data.until > now) else { return };
+        let groups = self.setup.groups.clone();
+        let recorded = recorded(&groups);
+        let mut waits = false;
+        for slot in self.slots.values_mut() {
+            slot.rounds = data.rounds(&slot.spec, &recorded, now);
+            waits |= slot.rounds > 0;
+        }
+        if waits {
+            self.deadlines.add(data.until, Deadline::Data);
+        }
+    }
+
+    /// How many groups wait for data.
+    pub fn groups_without_data(&self) -> usize {
+        self.slots.values().filter(|slot| slot.rounds > 0).count()
+    }
+
+    /// So many rounds of scrapes have come since the start. Groups that waited for them and would have been evaluated
+    /// meanwhile are evaluated now.
+    pub(super) fn data_came(&mut self, rounds: u8, now: i64) {
+        for (id, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.rounds > 0 && slot.rounds <= rounds) {
+            slot.rounds = 0;
+            if std::mem::take(&mut slot.postponed) {
+                slot.next_at = now;
+                slot.catches_up = true;
+                self.deadlines.add(now, Deadline::Evaluate(*id));
             }
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::alerting::{GroupSpec, GroupState};
 use crate::model::Labels;
 use crate::notify::decision::{Decision, LogEntry};
 use crate::notify::log::LogKey;
@@ -17,48 +16,9 @@ use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
 use crate::routing::{AlertStatus, Router, RoutingConfig, SharedRoute, Silence, muting_intervals};
 
-use super::OwedView;
-use super::core::{Counters, Engine, Slot};
-
-/// A rule group and its state.
-#[derive(Clone, Debug)]
-pub struct GroupView {
-    /// The group as configured.
-    pub spec: Arc<GroupSpec>,
-    /// Its state after the last evaluation; rules in the order of `spec.rules`.
-    pub state: Arc<GroupState>,
-    /// Evaluations that were to be made.
-    pub iterations: u64,
-    /// Evaluations that were missed.
-    pub missed: u64,
-    /// Rules evaluated.
-    pub evaluations: u64,
-    /// Rules that failed.
-    pub failures: u64,
-    /// The next evaluation, milliseconds.
-    pub next_at: i64,
-}
-
-impl GroupView {
-    fn of(slot: &Slot) -> Self {
-        GroupView {
-            spec: slot.spec.clone(),
-            state: slot.state.clone(),
-            iterations: slot.iterations,
-            missed: slot.missed,
-            evaluations: slot.evaluations,
-            failures: slot.failures,
-            next_at: slot.next_at,
-        }
-    }
-
-    fn shows(&self, slot: &Slot) -> bool {
-        Arc::ptr_eq(&self.state, &slot.state)
-            && Arc::ptr_eq(&self.spec, &slot.spec)
-            && (self.iterations, self.missed, self.next_at) == (slot.iterations, slot.missed, slot.next_at)
-            && (self.evaluations, self.failures) == (slot.evaluations, slot.failures)
-    }
-}
+use super::core::{Counters, Engine};
+use super::outbox::OwedView;
+use super::slot::GroupView;
 
 /// A group of alerts at a route.
 #[derive(Clone, Debug)]

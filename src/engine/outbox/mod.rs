@@ -5,10 +5,10 @@
 //! When attempts begin is the [`gate`]'s to say.
 
 mod gate;
+mod owed;
 mod record;
 mod trouble;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +21,9 @@ use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason,
 use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig};
 use crate::state::{Batch, Snapshot, StateError, Table};
 
-use gate::{Answer, Gates, Turn};
+use gate::{Answer, Gates};
+pub use owed::OwedView;
+use owed::{Owed, Stage};
 use record::OwedRecord;
 use trouble::{Failure, Troubles};
 
@@ -41,48 +43,6 @@ pub(super) struct Outbox {
     troubles: Troubles,
 }
 
-#[derive(Debug)]
-struct Owed {
-    notification: Notification,
-    repeat_interval: i64,
-    send_resolved: bool,
-    // Attempts that may have reached the receiver although nobody knows.
-    attempts: u32,
-    stage: Stage,
-    last_error: Option<String>,
-}
-
-/// How far a notification is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// It waits for its turn.
-    Ready,
-    /// An attempt is under way. With `reconsider`, a flush passed meanwhile: decide again when it ends.
-    UnderWay { reconsider: bool },
-    /// To be tried again at a time; `asked`: the receiver asked for that much patience.
-    Waiting { due: i64, asked: bool },
-    /// The receiver does not take it. The next flush decides again.
-    Refused,
-}
-
-impl Owed {
-    fn key(&self) -> LogKey {
-        LogKey { group_key: self.notification.group_key.clone(), integration: self.notification.integration.clone() }
-    }
-
-    fn turn(&self) -> Turn {
-        let Notification { id, decided_at, .. } = self.notification;
-        Turn { attempts: self.attempts, decided_at: Reverse(decided_at), id }
-    }
-
-    fn due(&self) -> Option<i64> {
-        match self.stage {
-            Stage::Waiting { due, .. } => Some(due),
-            Stage::Ready | Stage::UnderWay { .. } | Stage::Refused => None,
-        }
-    }
-}
-
 /// What came of looking at a group for one integration.
 enum Verdict {
     Tell {
@@ -92,20 +52,6 @@ enum Verdict {
     /// The integration does not want to hear it; the log learns of it.
     Note(AlertsToTell),
     Nothing(WhyNot),
-}
-
-/// A notification that is owed, for whoever wants to look.
-#[derive(Clone, Debug)]
-pub struct OwedView {
-    /// The notification, as it would have been sent when it was decided last.
-    pub notification: Notification,
-    /// Attempts that failed.
-    pub attempts: u32,
-    /// When it will be tried next; `None` while an attempt is under way or about to be, and after the receiver refused
-    /// it.
-    pub due: Option<i64>,
-    /// Why the last attempt failed.
-    pub last_error: Option<String>,
 }
 
 /// What an outcome means for the group it speaks of.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Labels;
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Reason};
 
-use super::{Owed, Stage};
+use super::owed::{Owed, Stage};
 
 /// A notification that is owed.
 #[derive(Serialize, Deserialize)]

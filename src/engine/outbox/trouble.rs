@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::Owed;
+use super::owed::Owed;
 use crate::notify::IntegrationId;
 use crate::notify::log::LogKey;
 
