@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::alerts::Known;
-
 /// How many alerts there are, as they were when their groups last flushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
@@ -34,20 +32,20 @@ impl Marks {
     }
 
     /// Takes note of what was found of an alert.
-    pub(super) fn set(&mut self, known: &Known, resolved: bool, muted: bool) {
+    pub(super) fn set(&mut self, alert: &Mark, resolved: bool, muted: bool) {
         let mark = match (resolved, muted) {
             (true, _) => OVER,
             (false, true) => SUPPRESSED,
             (false, false) => ACTIVE,
         };
-        let before = known.mark.0.swap(mark, Ordering::Relaxed);
+        let before = alert.0.swap(mark, Ordering::Relaxed);
         self.drop_one(before);
         *self.count(mark) += 1;
     }
 
     /// Counts an alert no longer.
-    pub(super) fn end(&mut self, known: &Known) {
-        self.drop_one(known.mark.0.load(Ordering::Relaxed));
+    pub(super) fn end(&mut self, alert: &Mark) {
+        self.drop_one(alert.0.load(Ordering::Relaxed));
     }
 
     fn drop_one(&mut self, mark: u8) {

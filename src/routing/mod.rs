@@ -16,6 +16,7 @@ pub mod muters;
 pub mod pages;
 pub mod router;
 pub mod silence;
+mod silences;
 pub mod time_interval;
 pub mod tree;
 

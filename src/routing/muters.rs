@@ -118,7 +118,8 @@ impl SilenceSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::silence::{NewSilence, Silences};
+    use super::super::silence::NewSilence;
+    use super::super::silences::Silences;
     use super::*;
     use crate::model::{MatchOp, Matcher};
     use crate::state::Batch;

@@ -17,7 +17,7 @@ use super::inhibit::Inhibitor;
 pub use super::marks::Marks;
 use super::muters::SilenceMemo;
 use super::pages::Pages;
-use super::silence::Silences;
+use super::silences::Silences;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
@@ -227,7 +227,7 @@ impl Router {
         if let Some(row) = self.alerts.remove(labels) {
             let end = row.alert.ends_at.unwrap_or(i64::MAX);
             self.inhibitor.moved(labels, &row.known.stakes, Some(end), None);
-            self.marks.end(&row.known);
+            self.marks.end(&row.known.mark);
             RoutedAlert::delete(labels, batch);
         }
     }
@@ -363,7 +363,7 @@ impl Router {
             let status = row.status(silences, now);
             let alert = row.alert.clone();
             let resolved = alert.is_resolved(now);
-            marks.set(&row.known, resolved, status.is_muted());
+            marks.set(&row.known.mark, resolved, status.is_muted());
             Some(FlushedAlert { resolved, status, alert })
         };
         let mut alerts: Vec<FlushedAlert> = group.members.iter().filter_map(one).collect();

@@ -1,20 +1,13 @@
-//! Silences: matchers and a time. A matching alert is not told while a silence is active.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! A silence: matchers and a time. A matching alert is not told while it is active.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Labels, MatchOp, Matcher};
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::model::{Labels, Matcher};
 
 use super::matching::all_match;
-use super::muters::SilenceSet;
 
 /// How long an expired silence is kept, milliseconds: Alertmanager's `--data.retention`.
 pub const RETENTION: i64 = 120 * 3_600_000;
-/// Most silences kept, expired ones included.
-const MAX_SILENCES: usize = 100_000;
 /// Most matchers of a silence.
 const MAX_MATCHERS: usize = 100;
 
@@ -94,7 +87,7 @@ impl Silence {
         all_match(&self.matchers, labels)
     }
 
-    fn is_kept(&self, now: i64) -> bool {
+    pub(super) fn is_kept(&self, now: i64) -> bool {
         self.ends_at.saturating_add(RETENTION) > now
     }
 }
@@ -113,161 +106,8 @@ pub enum SilenceError {
     Invalid(String),
 }
 
-/// All silences, by id.
-#[derive(Debug, Default)]
-pub struct Silences {
-    numbers: BTreeMap<String, u64>,
-    set: SilenceSet,
-    made: u64,
-}
-
-impl Silences {
-    /// Reads the silences that were stored.
-    ///
-    /// # Errors
-    /// A record does not decode.
-    pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
-        let mut silences = Silences::default();
-        for (_, silence) in snapshot.read_as(Table::Silence, SilenceRecord::restore) {
-            silences.keep(silence);
-        }
-        silences.made = silences.numbers.len() as u64;
-        Ok(silences)
-    }
-
-    /// All silences, ascending by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Silence> {
-        self.numbers.values().filter_map(|n| self.set.get(*n)).map(|s| &**s)
-    }
-
-    /// One silence.
-    pub fn get(&self, id: &str) -> Option<&Silence> {
-        self.set.get(*self.numbers.get(id)?).map(|s| &**s)
-    }
-
-    /// The silences as alerts ask about them.
-    pub fn set_in_force(&self) -> &SilenceSet {
-        &self.set
-    }
-
-    /// The active silences that match, each asked: what is remembered elsewhere must agree with this.
-    pub fn silencing(&self, labels: &Labels, now: i64) -> Vec<String> {
-        let active = self.iter().filter(|s| s.state(now) == SilenceState::Active);
-        active.filter(|s| s.matches(labels)).map(|s| s.id.clone()).collect()
-    }
-
-    /// Whether an active silence matches.
-    pub fn is_silenced(&self, labels: &Labels, now: i64) -> bool {
-        self.iter().any(|s| s.state(now) == SilenceState::Active && s.matches(labels))
-    }
-
-    /// Makes or changes a silence and returns its id. A change that would rewrite the past (other matchers, another
-    /// start of an active silence) expires the old one and makes a new one, as in Alertmanager.
-    ///
-    /// # Errors
-    /// [`SilenceError`]; nothing changed.
-    pub fn set(&mut self, new: NewSilence, now: i64, batch: &mut Batch) -> Result<String, SilenceError> {
-        check(&new)?;
-        let old = match &new.id {
-            Some(id) => Some(self.get(id).cloned().ok_or(SilenceError::NotFound)?),
-            None => None,
-        };
-        let mut silence = Silence {
-            id: String::new(),
-            matchers: new.matchers,
-            starts_at: new.starts_at,
-            ends_at: new.ends_at,
-            updated_at: now,
-            created_by: new.created_by,
-            comment: new.comment,
-        };
-        match old {
-            Some(old) if can_update(&old, &silence, now) => silence.id = old.id,
-            old => {
-                if silence.ends_at <= now {
-                    return Err(SilenceError::Invalid("end time can't be in the past".into()));
-                }
-                if self.numbers.len() >= MAX_SILENCES {
-                    return Err(SilenceError::Invalid(format!("exceeded maximum number of silences: {MAX_SILENCES}")));
-                }
-                if let Some(old) = old.filter(|o| o.state(now) != SilenceState::Expired) {
-                    self.end(old, now, batch);
-                }
-                silence.starts_at = silence.starts_at.max(now);
-                silence.id = self.next_id(&silence);
-            }
-        }
-        let id = silence.id.clone();
-        self.save(silence, batch);
-        Ok(id)
-    }
-
-    /// Ends a silence now.
-    ///
-    /// # Errors
-    /// There is no such silence, or it is over.
-    pub fn expire(&mut self, id: &str, now: i64, batch: &mut Batch) -> Result<(), SilenceError> {
-        let silence = self.get(id).cloned().ok_or(SilenceError::NotFound)?;
-        if silence.state(now) == SilenceState::Expired {
-            return Err(SilenceError::AlreadyExpired(id.into()));
-        }
-        self.end(silence, now, batch);
-        Ok(())
-    }
-
-    /// Drops what expired longer ago than the retention.
-    pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
-        let set = &mut self.set;
-        self.numbers.retain(|id, number| {
-            let keep = set.get(*number).is_some_and(|s| s.is_kept(now));
-            if !keep {
-                set.replace(*number, None);
-                batch.delete(Table::Silence, id.as_bytes(), false);
-            }
-            keep
-        });
-    }
-
-    fn end(&mut self, mut silence: Silence, now: i64, batch: &mut Batch) {
-        silence.starts_at = silence.starts_at.min(now);
-        silence.ends_at = now;
-        silence.updated_at = now;
-        self.save(silence, batch);
-    }
-
-    fn save(&mut self, silence: Silence, batch: &mut Batch) {
-        batch.put(Table::Silence, silence.id.as_bytes(), &SilenceRecord::of(&silence), true);
-        self.keep(silence);
-    }
-
-    fn keep(&mut self, silence: Silence) {
-        let silence = Arc::new(silence);
-        match self.numbers.get(&silence.id) {
-            Some(number) => self.set.replace(*number, Some(silence)),
-            None => {
-                let id = silence.id.clone();
-                self.numbers.insert(id, self.set.add(silence));
-            }
-        }
-    }
-
-    /// A UUID in the form of version 4, from what is to be named: the engine has no source of chance.
-    fn next_id(&mut self, silence: &Silence) -> String {
-        loop {
-            self.made += 1;
-            let seed = format!("{}\u{1f}{:?}\u{1f}{}", self.made, silence.matchers, silence.updated_at);
-            let half = |n: u64| twox_hash::XxHash64::oneshot(n, seed.as_bytes());
-            let (high, low) = (half(1) & !0xf000 | 0x4000, half(2) >> 2 | 1 << 63);
-            let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
-            let id = format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff);
-            if !self.numbers.contains_key(&id) {
-                return id;
-            }
-        }
-    }
-}
-
-fn check(new: &NewSilence) -> Result<(), SilenceError> {
+/// Whether a silence can be.
+pub(super) fn check(new: &NewSilence) -> Result<(), SilenceError> {
     let invalid = |why: &str| Err(SilenceError::Invalid(why.into()));
     if new.matchers.is_empty() {
         return invalid("at least one matcher required");
@@ -288,131 +128,4 @@ fn check(new: &NewSilence) -> Result<(), SilenceError> {
         return invalid("failed to create silence: start time must be before end time");
     }
     Ok(())
-}
-
-/// Whether a change says nothing else about the past.
-fn can_update(old: &Silence, new: &Silence, now: i64) -> bool {
-    old.matchers == new.matchers
-        && match old.state(now) {
-            SilenceState::Active => new.starts_at == old.starts_at && new.ends_at >= now,
-            SilenceState::Pending => new.starts_at >= now,
-            SilenceState::Expired => false,
-        }
-}
-
-#[derive(Serialize, Deserialize)]
-struct SilenceRecord {
-    id: String,
-    // Name, operator, value.
-    matchers: Vec<(String, String, String)>,
-    starts_at: i64,
-    ends_at: i64,
-    updated_at: i64,
-    created_by: String,
-    comment: String,
-}
-
-impl SilenceRecord {
-    fn of(s: &Silence) -> Self {
-        let matcher = |m: &Matcher| (m.name.clone(), m.op.as_str().to_owned(), m.value.clone());
-        SilenceRecord {
-            id: s.id.clone(),
-            matchers: s.matchers.iter().map(matcher).collect(),
-            starts_at: s.starts_at,
-            ends_at: s.ends_at,
-            updated_at: s.updated_at,
-            created_by: s.created_by.clone(),
-            comment: s.comment.clone(),
-        }
-    }
-
-    fn restore(self) -> Result<Silence, String> {
-        let matcher = |(name, op, value): (String, String, String)| {
-            let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
-            let op = ops.into_iter().find(|o| o.as_str() == op).ok_or_else(|| format!("no matcher operator {op:?}"))?;
-            Matcher::new(op, name, value)
-        };
-        Ok(Silence {
-            id: self.id,
-            matchers: self.matchers.into_iter().map(matcher).collect::<Result<_, _>>()?,
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
-            updated_at: self.updated_at,
-            created_by: self.created_by,
-            comment: self.comment,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::{MemoryStore, StateStore};
-
-    fn asked(starts_at: i64, ends_at: i64) -> NewSilence {
-        let matchers = vec![Matcher::equal("a", "b"), Matcher::new(MatchOp::Regex, "c", "d|").unwrap()];
-        NewSilence { matchers, starts_at, ends_at, comment: "صيانة".into(), ..NewSilence::default() }
-    }
-
-    #[test]
-    fn a_silence_is_pending_then_active_then_expired_then_gone() {
-        let (mut silences, mut batch) = (Silences::default(), Batch::default());
-        let id = silences.set(asked(100, 200), 0, &mut batch).unwrap();
-        let alert = Labels::from_pairs([("a", "b")]);
-        for (now, state, silenced) in [(99, "pending", false), (100, "active", true), (200, "expired", false)] {
-            assert_eq!(silences.get(&id).unwrap().state(now).as_str(), state);
-            assert_eq!(silences.is_silenced(&alert, now), silenced, "at {now}");
-        }
-        assert!(!silences.is_silenced(&Labels::from_pairs([("a", "b"), ("c", "x")]), 100));
-        let store = MemoryStore::default();
-        store.apply(&batch).unwrap();
-        let mut again = Silences::load(&store.load().unwrap()).unwrap();
-        assert_eq!(again.get(&id), silences.get(&id));
-        again.collect_garbage(199 + RETENTION, &mut batch);
-        assert!(again.get(&id).is_some());
-        again.collect_garbage(200 + RETENTION, &mut batch);
-        assert!(again.get(&id).is_none());
-    }
-
-    #[test]
-    fn a_change_of_the_past_makes_another_silence() {
-        let (mut silences, mut batch) = (Silences::default(), Batch::default());
-        let id = silences.set(asked(0, 200), 0, &mut batch).unwrap();
-        let with_id = |id: &str, new: NewSilence| NewSilence { id: Some(id.into()), ..new };
-        let same = silences.set(with_id(&id, asked(0, 300)), 50, &mut batch).unwrap();
-        assert_eq!(same, id);
-        let other = silences.set(with_id(&id, asked(10, 300)), 50, &mut batch).unwrap();
-        assert_ne!(other, id);
-        assert_eq!(silences.get(&id).unwrap().state(50), SilenceState::Expired);
-        assert_eq!(silences.get(&other).unwrap().starts_at, 50, "not earlier than it was asked for");
-        assert_eq!(silences.expire(&id, 60, &mut batch), Err(SilenceError::AlreadyExpired(id.clone())));
-        silences.expire(&other, 60, &mut batch).unwrap();
-        assert_eq!(silences.set(with_id("none", asked(0, 9)), 0, &mut batch), Err(SilenceError::NotFound));
-    }
-
-    #[test]
-    fn silences_that_cannot_be_are_refused() {
-        let mut silences = Silences::default();
-        let empty = NewSilence { matchers: vec![], ..asked(0, 10) };
-        let all = NewSilence { matchers: vec![Matcher::equal("a", "")], ..asked(0, 10) };
-        for (new, now, why) in [
-            (empty, 0, "at least one matcher required"),
-            (all, 0, "must not match the empty string"),
-            (asked(10, 5), 0, "before start time"),
-            (asked(0, 10), 10, "can't be in the past"),
-        ] {
-            let error = silences.set(new, now, &mut Batch::default()).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
-        assert_eq!(silences.iter().count(), 0);
-    }
-
-    #[test]
-    fn ids_have_the_form_of_random_uuids() {
-        let mut silences = Silences::default();
-        let id = silences.set(asked(0, 10), 0, &mut Batch::default()).unwrap();
-        let parts: Vec<usize> = id.split('-').map(str::len).collect();
-        assert_eq!(parts, [8, 4, 4, 4, 12]);
-        assert!(id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
-    }
 }
