@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scrape::{DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol, check_protocols};
+use super::protocol::{DEFAULT_PROTOCOLS, NameScheme, ScrapeProtocol, check_protocols};
 use super::yaml::{ByteSize, Duration, MapReader};
 use crate::section;
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::global::GlobalConfig;
 use super::http::HttpClientConfig;
+use super::protocol::{NameScheme, ScrapeProtocol, check_protocols};
 use super::relabel::RelabelConfig;
 use super::secret::join_dir;
-use super::yaml::{ByteSize, Decode, Decoder, Duration, MapReader, Node};
+use super::yaml::{ByteSize, Decoder, Duration, MapReader, Node};
 use crate::section;
 
 section! {
@@ -106,74 +107,6 @@ section! {
     }
 }
 
-/// An exposition format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ScrapeProtocol {
-    /// Protocol buffers.
-    PrometheusProto,
-    /// The text format 0.0.4.
-    PrometheusText004,
-    /// The text format with quoted names.
-    PrometheusText100,
-    /// OpenMetrics 0.0.1.
-    OpenMetricsText001,
-    /// OpenMetrics 1.0.0.
-    OpenMetricsText100,
-}
-
-const PROTOCOLS: [(&str, ScrapeProtocol); 5] = [
-    ("PrometheusProto", ScrapeProtocol::PrometheusProto),
-    ("PrometheusText0.0.4", ScrapeProtocol::PrometheusText004),
-    ("PrometheusText1.0.0", ScrapeProtocol::PrometheusText100),
-    ("OpenMetricsText0.0.1", ScrapeProtocol::OpenMetricsText001),
-    ("OpenMetricsText1.0.0", ScrapeProtocol::OpenMetricsText100),
-];
-
-/// The formats asked for unless a configuration says otherwise, best first.
-pub const DEFAULT_PROTOCOLS: [ScrapeProtocol; 4] = [
-    ScrapeProtocol::OpenMetricsText100,
-    ScrapeProtocol::OpenMetricsText001,
-    ScrapeProtocol::PrometheusText100,
-    ScrapeProtocol::PrometheusText004,
-];
-
-impl Decode for ScrapeProtocol {
-    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
-        match PROTOCOLS.iter().find(|(name, _)| Some(*name) == node.text()) {
-            Some((_, protocol)) => Some(*protocol),
-            None => {
-                let names: Vec<&str> = PROTOCOLS.iter().map(|(n, _)| *n).collect();
-                let found = node.describe();
-                d.error(
-                    node.position,
-                    format!("unknown scrape protocol {found}, expected one of {}", names.join(", ")),
-                );
-                None
-            }
-        }
-    }
-}
-
-/// Which names of metrics and labels are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum NameScheme {
-    /// Any UTF-8.
-    #[default]
-    Utf8,
-    /// Letters, digits and underscores.
-    Legacy,
-}
-
-impl Decode for NameScheme {
-    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
-        match node.text() {
-            Some("utf8") => Some(NameScheme::Utf8),
-            Some("legacy") => Some(NameScheme::Legacy),
-            _ => d.mismatch(node, "utf8 or legacy"),
-        }
-    }
-}
-
 /// Discoveries of Prometheus that Watchbell does not speak: named in the error rather than called unknown.
 const UNSUPPORTED_DISCOVERY: [&str; 29] = [
     "azure_sd_configs",
@@ -206,17 +139,6 @@ const UNSUPPORTED_DISCOVERY: [&str; 29] = [
     "vultr_sd_configs",
     "aws_sd_configs",
 ];
-
-/// Each protocol once, and at least one.
-pub(super) fn check_protocols(protocols: &[ScrapeProtocol], m: &MapReader) {
-    let repeated = protocols.iter().enumerate().any(|(i, p)| protocols.iter().take(i).any(|q| q == p));
-    if repeated {
-        m.error("scrape_protocols", "duplicated protocol in scrape_protocols");
-    }
-    if m.node_at("scrape_protocols").and_then(Node::items).is_some_and(<[Node]>::is_empty) {
-        m.error("scrape_protocols", "scrape_protocols cannot be empty");
-    }
-}
 
 /// Reports discoveries that are not supported; the reader then knows the keys.
 pub(super) fn refuse_unsupported_discovery(m: &MapReader) {

@@ -1,6 +1,7 @@
 //! What a scrape pool is told: Prometheus' `scrape_config`, checked and compiled.
 
-use crate::config::scrape::{DEFAULT_PROTOCOLS, StaticConfig};
+use crate::config::protocol::DEFAULT_PROTOCOLS;
+use crate::config::scrape::StaticConfig;
 use crate::config::{RelabelConfig, ScrapeConfig, ScrapeProtocol};
 use crate::ingest::discovery::TargetGroup;
 use crate::ingest::exposition::Format;
