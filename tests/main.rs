@@ -3,6 +3,7 @@
 
 mod alert_life;
 mod alertmanager_api;
+mod alertmanager_api_peer;
 mod alertmanager_config;
 mod api_peers;
 mod architecture;

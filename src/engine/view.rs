@@ -14,7 +14,7 @@ use crate::routing::muters::SilenceSet;
 use crate::routing::pages::Pages;
 use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
-use crate::routing::{AlertStatus, Router, RoutingConfig, SharedRoute, Silence, muting_intervals};
+use crate::routing::{AlertStatus, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals};
 
 use super::core::{Counters, Engine};
 use super::outbox::OwedView;
@@ -27,7 +27,7 @@ pub struct AlertGroupView {
     pub labels: Labels,
     /// The route.
     pub route: SharedRoute,
-    /// Its alerts, ascending by labels.
+    /// Its alerts, in Alertmanager's order.
     pub alerts: Vec<Arc<AlertRow>>,
 }
 
@@ -116,7 +116,7 @@ impl View {
             }
         }
         let view = |((index, labels), mut alerts): ((RouteIndex, Labels), Vec<Arc<AlertRow>>)| {
-            alerts.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));
+            alerts.sort_by(|a, b| alert_order(&a.alert.labels, &b.alert.labels));
             let route = (*routes.get(&index)?).clone();
             Some((index, AlertGroupView { labels, route, alerts }))
         };

@@ -1,5 +1,6 @@
 //! Samples in and out: scraping (exposition formats, service discovery, relabelling) and remote write.
 
+pub mod admission;
 pub mod discovery;
 pub mod exposition;
 pub mod histogram_wire;

@@ -328,7 +328,8 @@ impl<'de> serde::de::DeserializeSeed<'de> for Append<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
-        d.deserialize_str(self)
+        // As Go does: no value is an empty one.
+        d.deserialize_any(self)
     }
 }
 
@@ -341,6 +342,10 @@ impl serde::de::Visitor<'_> for Append<'_> {
 
     fn visit_str<E>(self, s: &str) -> Result<(), E> {
         self.0.push_str(s);
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 }

@@ -146,16 +146,24 @@ pub struct ReceivedAlert {
 }
 
 impl ReceivedAlert {
-    /// Whether it can be.
+    /// Whether it can be; `resolve_timeout` gives it an end when it names none.
     ///
     /// # Errors
     /// What is wrong with the alert, in Alertmanager's words.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, now: i64, resolve_timeout: i64) -> Result<(), String> {
+        let ends_at = self.ends_at.unwrap_or(now.saturating_add(resolve_timeout));
+        if self.starts_at.is_some_and(|start| ends_at < start) {
+            return Err("start time must be before end time".into());
+        }
         if self.labels.is_empty() {
             return Err("at least one label pair required".into());
         }
-        if self.ends_at.zip(self.starts_at).is_some_and(|(end, start)| end < start) {
-            return Err("start time must be before end time".into());
+        let nameless = |labels: &Labels| labels.iter().any(|(name, _)| name.is_empty());
+        if nameless(&self.labels) {
+            return Err("invalid label set: invalid name \"\"".into());
+        }
+        if nameless(&self.annotations) {
+            return Err("invalid annotations: invalid name \"\"".into());
         }
         Ok(())
     }
@@ -165,13 +173,13 @@ impl ReceivedAlert {
     /// # Errors
     /// What is wrong with the alert.
     pub fn settle(self, now: i64, resolve_timeout: i64) -> Result<RoutedAlert, String> {
-        self.check()?;
+        self.check(now, resolve_timeout)?;
         let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
         Ok(RoutedAlert {
             labels: self.labels,
             annotations: self.annotations,
             starts_at,
-            ends_at: Some(self.ends_at.unwrap_or(now + resolve_timeout)),
+            ends_at: Some(self.ends_at.unwrap_or(now.saturating_add(resolve_timeout))),
             timeout: self.ends_at.is_none(),
             updated_at: now,
             generator_url: self.generator_url,

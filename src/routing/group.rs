@@ -141,7 +141,7 @@ impl AggregationGroup {
 
 /// Alertmanager's order of alerts: by `job`, then `instance`, alerts without them last; then fewer labels first; then by
 /// the labels.
-pub(super) fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
+pub fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
     use std::cmp::Ordering::{Equal, Greater, Less};
     for name in ["job", "instance"] {
         let ordering = match (a.get(name), b.get(name)) {

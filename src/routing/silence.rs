@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Labels, Matcher};
+use crate::model::{Labels, MatchOp, Matcher};
 
 use super::matching::all_match;
 
@@ -49,6 +49,8 @@ pub struct NewSilence {
     pub created_by: String,
     /// Why.
     pub comment: String,
+    /// What else is to be known of it.
+    pub annotations: Labels,
 }
 
 /// A silence. Times are milliseconds.
@@ -68,6 +70,8 @@ pub struct Silence {
     pub created_by: String,
     /// Why.
     pub comment: String,
+    /// What else is to be known of it.
+    pub annotations: Labels,
 }
 
 impl Silence {
@@ -118,8 +122,10 @@ pub(super) fn check(new: &NewSilence) -> Result<(), SilenceError> {
     if new.matchers.iter().any(|m| m.name.is_empty()) {
         return invalid("invalid label name \"\"");
     }
-    if new.matchers.iter().all(Matcher::matches_empty) {
-        return invalid("at least one matcher must not match the empty string");
+    // As in Alertmanager, a negative matcher is enough: `env!="prod"` silences everything else.
+    let is_empty = |m: &Matcher| matches!(m.op, MatchOp::Equal | MatchOp::Regex) && m.matches_empty();
+    if new.matchers.iter().all(is_empty) {
+        return invalid("matcher set 0: matcher set 0: at least one matcher must not match the empty string");
     }
     if new.ends_at < new.starts_at {
         return invalid("end time must not be before start time");

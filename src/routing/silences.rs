@@ -78,6 +78,7 @@ impl Silences {
             updated_at: now,
             created_by: new.created_by,
             comment: new.comment,
+            annotations: new.annotations,
         };
         match old {
             Some(old) if can_update(&old, &silence, now) => silence.id = old.id,
@@ -188,6 +189,8 @@ struct SilenceRecord {
     updated_at: i64,
     created_by: String,
     comment: String,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    annotations: Labels,
 }
 
 impl SilenceRecord {
@@ -201,6 +204,7 @@ impl SilenceRecord {
             updated_at: s.updated_at,
             created_by: s.created_by.clone(),
             comment: s.comment.clone(),
+            annotations: s.annotations.clone(),
         }
     }
 
@@ -218,6 +222,7 @@ impl SilenceRecord {
             updated_at: self.updated_at,
             created_by: self.created_by,
             comment: self.comment,
+            annotations: self.annotations,
         })
     }
 }

@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::datasource::Querier;
 use crate::engine::live::Live;
+use crate::ingest::admission::Admission;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
+use crate::model::Labels;
 use crate::tsdb::Tsdb;
 
 use super::error::ApiError;
@@ -27,6 +29,8 @@ pub struct App {
     pub querier: ArcSwap<Arc<dyn Querier>>,
     /// Takes remote write.
     pub receiver: Receiver,
+    /// How much memory the bodies that are posted to Alertmanager's API may hold.
+    pub posts: Admission,
     /// Queries of clients.
     pub queries: Queries,
     /// Rules, alerts, routing.
@@ -69,14 +73,23 @@ pub struct ConfigView {
     pub yaml: String,
     /// The routing configuration's text.
     pub alertmanager_yaml: String,
-    /// Names of the receivers, in the order of the configuration.
-    pub receivers: Vec<String>,
+    /// The receivers, in the order of the configuration.
+    pub receivers: Vec<ReceiverView>,
     /// URLs of external Alertmanagers, without secrets.
     pub alertmanagers: Vec<String>,
     /// When it was put in force, milliseconds.
     pub loaded_at: i64,
     /// Whether the last attempt to reload succeeded.
     pub reload_succeeded: bool,
+}
+
+/// A receiver, for display.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReceiverView {
+    /// Its name.
+    pub name: String,
+    /// Its labels, its name among them as `name` unless it says otherwise.
+    pub labels: Labels,
 }
 
 /// A request to the service's main task.

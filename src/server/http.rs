@@ -27,7 +27,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 pub fn routes(app: Arc<App>) -> Router {
     let apis = Router::new()
         .nest("/api/v1", api::routes())
-        .nest("/api/v2", alertmanager::routes())
+        .merge(alertmanager::routes())
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors());

@@ -16,7 +16,7 @@ pub mod requests;
 pub mod telemetry;
 pub mod time;
 
-pub use app::{App, ConfigView, Control, ControlRequest, Service};
+pub use app::{App, ConfigView, Control, ControlRequest, ReceiverView, Service};
 pub use connections::ConnectionLimits;
 pub use error::ApiError;
 pub use http::serve;

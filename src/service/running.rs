@@ -20,7 +20,7 @@ use crate::engine::live::{Live, LiveError, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
-use crate::model::Diagnostic;
+use crate::model::{Diagnostic, Labels};
 use crate::net::NetError;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
@@ -174,6 +174,7 @@ impl Service {
             service: describe(&options, &prepared, &external_url, clock.now()),
             config: ArcSwap::from_pointee(view(&prepared, clock.now())),
             queries: Queries::new(options.query.clone()),
+            posts: server::alertmanager::body::admission(),
             receiver: Receiver::new(parts.storage.clone(), ReceiveLimits::default(), clock.clone()),
             storage: parts.storage,
             querier,
@@ -419,11 +420,17 @@ fn view(prepared: &Prepared, now: i64) -> ConfigView {
     ConfigView {
         yaml: prepared.masked.clone(),
         alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
-        receivers: routing.map(|(c, _)| c.receivers.iter().map(|r| r.name.clone()).collect()).unwrap_or_default(),
+        receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
         alertmanagers: destinations.into_iter().map(|d| crate::net::redact_url(&d.url)).collect(),
         loaded_at: now,
         reload_succeeded: true,
     }
+}
+
+fn receiver_view(receiver: &crate::config::alertmanager::Receiver) -> server::ReceiverView {
+    let mut labels = receiver.labels.clone();
+    labels.entry("name".into()).or_insert_with(|| receiver.name.clone());
+    server::ReceiverView { name: receiver.name.clone(), labels: Labels::from_pairs(labels) }
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {

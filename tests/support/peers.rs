@@ -73,6 +73,30 @@ pub fn prometheus_with(config: &str, flags: &[&str]) -> Option<Peer> {
     Some(Peer::start(&mut command, port, "/-/ready").with_files(dir))
 }
 
+/// Where Debian's build of Alertmanager looks for its templates; it does not start without them.
+const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager/default.tmpl";
+
+/// An Alertmanager with this configuration, alone in its cluster.
+pub fn alertmanager(config: &str, flags: &[&str]) -> Option<Peer> {
+    let program = find("alertmanager")?;
+    if !std::path::Path::new(ALERTMANAGER_TEMPLATES).exists() {
+        assert!(std::env::var_os("WATCHBELL_REQUIRE_PEERS").is_none(), "no {ALERTMANAGER_TEMPLATES}");
+        eprintln!("skipped: no {ALERTMANAGER_TEMPLATES}");
+        return None;
+    }
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let file = dir.path().join("alertmanager.yml");
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new(program);
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.path={}", dir.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .args(["--cluster.listen-address=127.0.0.1:0", "--cluster.settle-timeout=0s"])
+        .args(flags);
+    Some(Peer::start(&mut command, port, "/-/ready").with_files(dir))
+}
+
 /// A single-node VictoriaMetrics that shows samples at once.
 pub fn victoria_metrics() -> Option<Peer> {
     let program = find("victoria-metrics")?;
@@ -186,13 +210,22 @@ pub fn post(port: u16, path: &str, content_type: &str, body: &[u8]) -> Option<(u
     request(port, &head, body)
 }
 
+/// Any request over a plain connection: status and body, `None` when nobody answers.
+pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String)> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let fixed = format!("Host: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    request(port, &format!("{method} {path} HTTP/1.1\r\n{fixed}{headers}\r\n"), body)
+}
+
 fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(body).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    // Who answers before it has read everything may reset the connection behind its answer.
+    let _ = stream.read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (headers, content) = text.split_once("\r\n\r\n")?;
     let status = headers.split_whitespace().nth(1)?.parse().ok()?;

@@ -13,6 +13,18 @@ pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, String> {
     classic(text).or_else(|reason| utf8(text).ok_or(reason))
 }
 
+/// Reads one matcher, as Alertmanager's API does in its `filter` parameters: a comma belongs to an unquoted value.
+///
+/// # Errors
+/// What the classic syntax has against it.
+pub fn parse_matcher(text: &str) -> Result<Matcher, String> {
+    if text.starts_with('{') || text.ends_with('}') {
+        return Err(format!("unexpected open or close brace: {text}"));
+    }
+    let one = utf8(text).filter(|all| all.len() == 1).and_then(|mut all| all.pop());
+    classic_matcher(text).or_else(|reason| one.ok_or(reason))
+}
+
 const OPERATORS: [(&str, MatchOp); 4] =
     [("=~", MatchOp::Regex), ("!~", MatchOp::NotRegex), ("!=", MatchOp::NotEqual), ("=", MatchOp::Equal)];
 
@@ -116,12 +128,12 @@ fn utf8(text: &str) -> Option<Vec<Matcher>> {
 fn utf8_token(text: &str) -> Option<(String, &str)> {
     const RESERVED: &str = "{}!=~,\\\"'`";
     if let Some(body) = text.strip_prefix('"') {
-        let (mut out, mut chars) = (String::new(), body.chars());
+        let (mut out, mut chars) = (Vec::new(), body.chars());
         loop {
             match chars.next()? {
-                '"' => return Some((out, chars.as_str())),
-                '\\' => out.push(escape(&mut chars)?),
-                c => out.push(c),
+                '"' => return Some((String::from_utf8(out).ok()?, chars.as_str())),
+                '\\' => escape(&mut chars, &mut out)?,
+                c => push(&mut out, c),
             }
         }
     }
@@ -130,28 +142,32 @@ fn utf8_token(text: &str) -> Option<(String, &str)> {
     (!token.is_empty()).then(|| (token.to_owned(), rest))
 }
 
-/// Go's escapes in quoted strings.
-fn escape(chars: &mut std::str::Chars) -> Option<char> {
-    let hex = |chars: &mut std::str::Chars, digits: usize| {
+fn push(out: &mut Vec<u8>, c: char) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Go's escapes in quoted strings. `\xHH` and octal ones are bytes, of which several may make one character.
+fn escape(chars: &mut std::str::Chars, out: &mut Vec<u8>) -> Option<()> {
+    let number = |chars: &mut std::str::Chars, digits: usize, base: u32| {
         let (number, rest) = chars.as_str().split_at_checked(digits)?;
         *chars = rest.chars();
-        char::from_u32(u32::from_str_radix(number, 16).ok()?)
+        number.chars().all(|c| c.is_digit(base)).then(|| u32::from_str_radix(number, base).ok()).flatten()
     };
-    match chars.next()? {
-        'a' => Some('\x07'),
-        'b' => Some('\x08'),
-        'f' => Some('\x0c'),
-        'n' => Some('\n'),
-        'r' => Some('\r'),
-        't' => Some('\t'),
-        'v' => Some('\x0b'),
-        '\\' => Some('\\'),
-        '"' => Some('"'),
-        'x' => hex(chars, 2),
-        'u' => hex(chars, 4),
-        'U' => hex(chars, 8),
-        _ => None,
+    let simple = [('a', 0x07), ('b', 0x08), ('f', 0x0c), ('n', b'\n'), ('r', b'\r'), ('t', b'\t'), ('v', 0x0b)];
+    match chars.clone().next()? {
+        '0'..='7' => out.push(u8::try_from(number(chars, 3, 8)?).ok()?),
+        c => {
+            chars.next();
+            match c {
+                '\\' | '"' => push(out, c),
+                'x' => out.push(u8::try_from(number(chars, 2, 16)?).ok()?),
+                'u' => push(out, char::from_u32(number(chars, 4, 16)?)?),
+                'U' => push(out, char::from_u32(number(chars, 8, 16)?)?),
+                c => out.push(simple.iter().find(|(letter, _)| *letter == c)?.1),
+            }
+        }
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -175,6 +191,8 @@ mod tests {
             ("a=\\", "a=\"\\\\\""),
             ("a=\"x,y\"", "a=\"x,y\""),
             ("\"a b\"=\"c\"", "\"a b\"=\"c\""),
+            (r#""\xf0\x9f\x99\x82"=d"#, "\"🙂\"=\"d\""),
+            (r#"زمن="\101\x42\u0628""#, "\"زمن\"=\"ABب\""),
             ("زمن=x", "\"زمن\"=\"x\""),
             ("0a=b", "\"0a\"=\"b\""),
             ("a.b=\"c\"", "\"a.b\"=\"c\""),
@@ -196,5 +214,27 @@ mod tests {
             assert_eq!(parse_matchers(bad).unwrap_err(), reason);
         }
         assert!(parse_matchers("a=~\"(\"").is_err());
+        for bad in [r#""\xff"=d"#, r#"زمن="\400""#, r#"زمن="\x4""#] {
+            assert!(parse_matchers(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_one_matcher() {
+        for (text, want) in [
+            ("a=b", "a=\"b\""),
+            ("a=b,c=d", "a=\"b,c=d\""),
+            ("a=\"b\",", "a=\"b\""),
+            ("a=b,", "a=\"b,\""),
+            ("a!~x.*", "a!~\"x.*\""),
+            ("a==b", "a=\"=b\""),
+            ("\"a b\"=d", "\"a b\"=\"d\""),
+            (r#"a="\x41""#, r#"a="\\x41""#),
+        ] {
+            assert_eq!(parse_matcher(text).map(|m| m.to_string()), Ok(want.to_owned()), "{text}");
+        }
+        for bad in ["a", "", "=a", "{a=b}", "a b=d", ",a=b", "a=\"b", "!a=b", "a=~("] {
+            assert!(parse_matcher(bad).is_err(), "{bad}");
+        }
     }
 }

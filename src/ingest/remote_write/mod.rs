@@ -1,12 +1,10 @@
 //! Remote write, versions 1.0 and 2.0: decoding what is received, sending what is stored.
 
-mod admission;
 mod encode;
 mod memo;
 mod receive;
 mod row;
 pub mod send;
 
-pub use admission::Admitted;
 pub use encode::{Protocol, encode, encode_v1, encode_v2};
 pub use receive::{ReceiveLimits, Receiver, WriteError, WriteHeaders, Written, accepted_protocol};

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Protocol;
-use super::admission::{Admission, Admitted};
 use super::memo::SeriesMemo;
 use super::row::{Row, SymbolError, Symbols};
 use crate::clock::Clock;
+use crate::ingest::admission::{Admission, Admitted};
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::{Labels, METRIC_NAME, Value};
 use crate::tsdb::{AppendError, Appender, Metadata, MetricType, SeriesRef, Tsdb};

@@ -2,36 +2,37 @@
 
 use std::sync::Arc;
 
-use axum::Json as Body;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::engine::{AlertGroupView, View};
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::alerts::AlertRow;
 use crate::routing::{AlertStatus, ReceivedAlert, SharedRoute};
 use crate::server::api::Params;
-use crate::server::app::App;
+use crate::server::app::{App, ReceiverView};
 use crate::server::json::Json;
 use crate::server::time::rfc3339_millis;
 
 use super::answer::Refusal;
-use super::{filter, lists};
+use super::{body, filter, lists, strfmt};
 
-/// The most alerts of one request.
-const MAX_ALERTS: usize = 100_000;
+/// go-openapi's code for a value that is not of its format.
+const WRONG_FORMAT: u16 = 601;
 
 /// `GET /api/v2/alerts`: ascending by fingerprint.
 pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
-    let wanted = Wanted::of(&params)?;
+    let wanted = Wanted::of(&params, &app.config.load().receivers)?;
     let (view, now) = (app.engine.view(), app.engine.now());
     let shown = view.clone();
     let gather = move || {
         let of_receiver = |row: &AlertRow| {
-            wanted.receiver.as_ref().is_none_or(|m| view.receivers(row).into_iter().any(|r| m.matches(r)))
+            let all = wanted.receiver.is_none() && wanted.of_receiver.is_empty();
+            all || view.receivers(row).into_iter().any(|r| wanted.is_receiver(r))
         };
         let by_labels = view.alerts().filter(|row| wanted.speaks_of(row, now) && of_receiver(row));
         let listed = by_labels.filter(|row| wanted.is_content(|| view.status(row, now)));
@@ -46,11 +47,11 @@ pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Respons
 
 /// `GET /api/v2/alerts/groups`
 pub async fn groups(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
-    let wanted = Wanted::of(&params)?;
+    let wanted = Wanted::of(&params, &app.config.load().receivers)?;
     let (view, now) = (app.engine.view(), app.engine.now());
     let shown = view.clone();
     let gather = move || {
-        let at = |route: &SharedRoute| wanted.receiver.as_ref().is_none_or(|m| m.matches(&route.receiver));
+        let at = |route: &SharedRoute| wanted.is_receiver(&route.receiver);
         let mut groups = view.alert_groups(|row| wanted.speaks_of(row, now), at);
         groups.retain_mut(|group| {
             let muted_by = view.muting_intervals(&group.route, now);
@@ -90,7 +91,9 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
             j.key("state").string(status.state());
         });
         j.key("updatedAt").string(&rfc3339_millis(a.updated_at));
-        j.key("generatorURL").string(&a.generator_url);
+        if !a.generator_url.is_empty() {
+            j.key("generatorURL").string(&a.generator_url);
+        }
         j.key("labels").labels(&a.labels);
     });
 }
@@ -99,6 +102,9 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
 struct Wanted {
     matchers: Vec<Matcher>,
     receiver: Option<Matcher>,
+    of_receiver: Vec<Matcher>,
+    // The names of the receivers that have the labels asked for.
+    labelled: Vec<String>,
     active: bool,
     silenced: bool,
     inhibited: bool,
@@ -106,17 +112,28 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(params: &Params) -> Result<Wanted, Refusal> {
+    fn of(params: &Params, receivers: &[ReceiverView]) -> Result<Wanted, Refusal> {
         let receiver = params.get("receiver").map(|pattern| Matcher::new(MatchOp::Regex, "receiver", pattern));
         let receiver = receiver.transpose();
+        let of_receiver = filter::receiver_matchers(params)?;
+        let has_all = |r: &&ReceiverView| of_receiver.iter().all(|m| m.matches(r.labels.value(&m.name)));
+        let labelled = receivers.iter().filter(has_all).map(|r| r.name.clone()).collect();
         Ok(Wanted {
             matchers: filter::matchers(params)?,
             receiver: receiver.map_err(|e| Refusal::bad(format!("failed to parse receiver param: {e}")))?,
-            active: filter::switch(params, "active")?,
-            silenced: filter::switch(params, "silenced")?,
-            inhibited: filter::switch(params, "inhibited")?,
-            muted: filter::switch(params, "muted")?,
+            of_receiver,
+            labelled,
+            active: filter::switch(params, "active"),
+            silenced: filter::switch(params, "silenced"),
+            inhibited: filter::switch(params, "inhibited"),
+            muted: filter::switch(params, "muted"),
         })
+    }
+
+    /// Whether a receiver is asked for: by its name, and by its labels.
+    fn is_receiver(&self, name: &str) -> bool {
+        self.receiver.as_ref().is_none_or(|m| m.matches(name))
+            && (self.of_receiver.is_empty() || self.labelled.iter().any(|r| **r == *name))
     }
 
     /// Whether an alert fires and has the labels asked for.
@@ -138,32 +155,73 @@ impl Wanted {
     }
 }
 
-/// An alert as posted.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// An alert as posted. Names of fields are read in any case, as Go does; what is `null` is absent.
+#[derive(Debug, Default)]
 pub struct PostedAlert {
-    #[serde(default)]
-    labels: Labels,
-    #[serde(default)]
-    annotations: Labels,
-    #[serde(default)]
+    labels: Option<Labels>,
+    annotations: Option<Labels>,
     starts_at: Option<String>,
-    #[serde(default)]
     ends_at: Option<String>,
-    #[serde(default, rename = "generatorURL")]
     generator_url: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for PostedAlert {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = PostedAlert;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an alert")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PostedAlert, A::Error> {
+                let mut alert = PostedAlert::default();
+                while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
+                    let is = |name: &str| key.eq_ignore_ascii_case(name);
+                    if is("labels") {
+                        alert.labels = map.next_value()?;
+                    } else if is("annotations") {
+                        alert.annotations = map.next_value()?;
+                    } else if is("startsAt") {
+                        alert.starts_at = map.next_value()?;
+                    } else if is("endsAt") {
+                        alert.ends_at = map.next_value()?;
+                    } else if is("generatorURL") {
+                        alert.generator_url = map.next_value()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(alert)
+            }
+        }
+
+        d.deserialize_map(Fields)
+    }
+}
+
+/// Why an alert of a request, the `usize`th, makes all of it wrong.
+fn defect(i: usize, alert: &PostedAlert) -> Option<Refusal> {
+    if alert.labels.is_none() {
+        return Some(body::missing(&format!("{i}.labels")));
+    }
+    let url = alert.generator_url.as_deref().filter(|url| !url.is_empty() && !strfmt::is_request_uri(url))?;
+    let text = format!("{i}.generatorURL in body must be of type uri: {url:?}");
+    Some(Refusal::coded(StatusCode::UNPROCESSABLE_ENTITY, WRONG_FORMAT, text))
 }
 
 impl PostedAlert {
     fn read(self) -> Result<ReceivedAlert, String> {
         // Go's zero time means that nothing was said.
-        let time = |text: Option<String>| match text.as_deref() {
-            None | Some("" | "0001-01-01T00:00:00Z" | "0001-01-01T00:00:00.000Z") => Ok(None),
-            Some(text) => crate::server::time::parse_time(text).map(Some),
+        let time = |text: Option<String>| match text.as_deref().map(strfmt::time).transpose()? {
+            Some(strfmt::ZERO_TIME) | None => Ok::<_, String>(None),
+            said => Ok(said),
         };
         Ok(ReceivedAlert {
-            labels: self.labels,
-            annotations: self.annotations,
+            labels: self.labels.unwrap_or_default(),
+            annotations: self.annotations.unwrap_or_default(),
             starts_at: time(self.starts_at)?,
             ends_at: time(self.ends_at)?,
             generator_url: self.generator_url.unwrap_or_default(),
@@ -171,25 +229,38 @@ impl PostedAlert {
     }
 }
 
-/// `POST /api/v2/alerts`: valid ones are taken in even when others are not.
-pub async fn receive(
-    State(app): State<Arc<App>>,
-    body: Result<Body<Vec<PostedAlert>>, JsonRejection>,
-) -> Result<Response, Refusal> {
-    let Body(posted) = body.map_err(|e| Refusal::bad(e.body_text()))?;
-    if posted.len() > MAX_ALERTS {
-        return Err(Refusal::bad(format!("more than {MAX_ALERTS} alerts in one request")));
+/// Decodes a batch. What is wrong with its form, be it of one alert, is wrong with all of it.
+fn decode(posted: body::Posted) -> Result<Vec<ReceivedAlert>, Refusal> {
+    let posted: Vec<PostedAlert> = posted.decode::<Option<Vec<_>>>()?.unwrap_or_default();
+    let mut alerts = Vec::with_capacity(posted.len());
+    let mut first_defect = None;
+    for (i, alert) in posted.into_iter().enumerate() {
+        first_defect = first_defect.or_else(|| defect(i, &alert));
+        let unreadable = |e| {
+            let text = format!("parsing alerts body from \"\" failed, because {e}");
+            Refusal::coded(StatusCode::BAD_REQUEST, 400, text)
+        };
+        alerts.push(alert.read().map_err(unreadable)?);
     }
-    let (mut good, mut defects) = (Vec::with_capacity(posted.len()), Vec::new());
-    for posted in posted {
+    first_defect.map_or(Ok(alerts), Err)
+}
+
+/// `POST /api/v2/alerts`: valid ones are taken in even when others are not.
+pub async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let posted = body::read(&app.posts, &headers, body, "alerts").await?;
+    let decoded = tokio::task::spawn_blocking(move || decode(posted)).await;
+    let decoded = decoded.map_err(|e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
+    let (now, resolve_timeout) = (app.engine.now(), app.engine.view().resolve_timeout());
+    let (mut good, mut defects) = (Vec::with_capacity(decoded.len()), Vec::new());
+    for alert in decoded {
         // What is wrong with an alert is told here; the engine settles the good ones with its own timeout.
-        match posted.read().and_then(|a| a.check().map(|()| a)) {
-            Ok(alert) => good.push(alert),
+        match alert.check(now, resolve_timeout) {
+            Ok(()) => good.push(alert),
             Err(defect) => defects.push(defect),
         }
     }
     let stored = app.engine.receive_alerts(good).await;
-    stored.map_err(|e| Refusal(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
+    stored.map_err(|e| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
     if !defects.is_empty() {
         return Err(Refusal::bad(defects.join("; ")));
     }

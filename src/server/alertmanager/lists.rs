@@ -39,7 +39,7 @@ where
         (list, first)
     };
     let begun = tokio::task::spawn_blocking(begin).await;
-    let (list, first) = begun.map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let (list, first) = begun.map_err(|e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     let json = [(header::CONTENT_TYPE, "application/json")];
     if list.pieces.len() <= 1 {
         return Ok((json, first).into_response());

@@ -1,28 +1,80 @@
-//! Alertmanager's HTTP API, version 2.
+//! Alertmanager's HTTP API, version 2, to the letter: forms that it reads and refuses, status codes, orders.
 
 mod alerts;
 mod answer;
+pub mod body;
 mod filter;
 mod lists;
 mod silences;
 mod status;
+mod strfmt;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
-
-pub use answer::Refusal;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get};
 
 use super::app::App;
 
-/// The routes under `/api/v2`.
+use self::answer::Refusal;
+
+/// The routes under `/api/v2`, each with and without a slash at its end.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/alerts", get(alerts::list).post(alerts::receive))
-        .route("/alerts/groups", get(alerts::groups))
-        .route("/silences", get(silences::list).post(silences::set))
-        .route("/silence/{id}", get(silences::show).delete(silences::expire))
-        .route("/status", get(status::status))
-        .route("/receivers", get(status::receivers))
+    let both = |routes: Router<Arc<App>>, path: &str, methods: MethodRouter<Arc<App>>| {
+        let methods = methods.fallback(not_allowed);
+        routes.route(&format!("/api/v2{path}"), methods.clone()).route(&format!("/api/v2{path}/"), methods)
+    };
+    let routes = [
+        ("/alerts", get(alerts::list).post(alerts::receive)),
+        ("/alerts/groups", get(alerts::groups)),
+        ("/silences", get(silences::list).post(silences::set)),
+        ("/silence/{id}", get(silences::show).delete(silences::expire)),
+        ("/status", get(status::status)),
+        ("/receivers", get(status::receivers)),
+    ];
+    let routes = routes.into_iter().fold(Router::new(), |all, (path, methods)| both(all, path, methods));
+    let routes = routes.route("/api/v2/", any(not_found)).route("/api/v2/{*rest}", any(not_found));
+    routes.layer(axum::middleware::from_fn(negotiate))
+}
+
+/// Refuses who does not take JSON; answers are not kept by anyone on the way.
+async fn negotiate(request: Request, next: Next) -> Response {
+    if !takes_json(request.headers()) {
+        let text = "unsupported media type requested, only [application/json] are available";
+        return Refusal::coded(StatusCode::NOT_ACCEPTABLE, 406, text.into()).into_response();
+    }
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn takes_json(headers: &HeaderMap) -> bool {
+    let takes = |range: &str| {
+        let media = range.split(';').next().unwrap_or("").trim();
+        ["*/*", "application/*", "application/json"].iter().any(|known| media.eq_ignore_ascii_case(known))
+    };
+    let given = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    let mut ranges = given.flat_map(|v| v.split(',')).peekable();
+    ranges.peek().is_none() || ranges.any(takes)
+}
+
+async fn not_found(uri: Uri) -> Refusal {
+    Refusal::coded(StatusCode::NOT_FOUND, 404, format!("path {} was not found", uri.path()))
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let path = uri.path().trim_end_matches('/');
+    let allowed = match path.rsplit('/').next() {
+        Some("alerts" | "silences") => "POST,GET",
+        _ if path.contains("/silence/") => "DELETE,GET",
+        _ => "GET",
+    };
+    let text = format!("method {method} is not allowed, but [{allowed}] are");
+    let mut response = Refusal::coded(StatusCode::METHOD_NOT_ALLOWED, 405, text).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
 }

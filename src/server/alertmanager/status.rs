@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::time::rfc3339_millis;
 
-use super::answer::answer;
+use super::answer::{Refusal, answer};
+use super::filter;
 
 /// `GET /api/v2/status`
 pub async fn status(State(app): State<Arc<App>>) -> Response {
@@ -32,7 +34,16 @@ pub async fn status(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /api/v2/receivers`
-pub async fn receivers(State(app): State<Arc<App>>) -> Response {
+pub async fn receivers(State(app): State<Arc<App>>, params: Params) -> Result<Response, Refusal> {
+    let matchers = filter::receiver_matchers(&params)?;
     let view = app.config.load();
-    answer(|j| j.array_of(&view.receivers, |j, name| j.object(|j| j.key("name").string(name))))
+    let wanted = view.receivers.iter().filter(|r| matchers.iter().all(|m| m.matches(r.labels.value(&m.name))));
+    Ok(answer(|j| {
+        j.array_of(wanted, |j, receiver| {
+            j.object(|j| {
+                j.key("labels").labels(&receiver.labels);
+                j.key("name").string(&receiver.name);
+            });
+        });
+    }))
 }

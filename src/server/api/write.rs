@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 
-use crate::ingest::remote_write::{Admitted, ReceiveLimits, WriteError, WriteHeaders, Written, accepted_protocol};
+use crate::ingest::admission::Admitted;
+use crate::ingest::remote_write::{ReceiveLimits, WriteError, WriteHeaders, Written, accepted_protocol};
 use crate::server::app::App;
 
 /// The largest body, bytes.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A budget of bytes that requests share. Clones share it too.
 #[derive(Clone, Debug)]
-pub(super) struct Admission(Arc<Budget>);
+pub struct Admission(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
@@ -15,20 +15,23 @@ struct Budget {
 }
 
 impl Admission {
-    pub(super) fn new(limit: usize) -> Self {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: usize) -> Self {
         Admission(Arc::new(Budget { limit, held: AtomicUsize::new(0), turned_away: AtomicU64::new(0) }))
     }
 
     /// A request, which holds nothing yet.
-    pub(super) fn enter(&self) -> Admitted {
+    pub fn enter(&self) -> Admitted {
         Admitted { budget: self.0.clone(), bytes: 0 }
     }
 
-    pub(super) fn held(&self) -> usize {
+    /// Bytes that are held now.
+    pub fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    pub(super) fn turned_away(&self) -> u64 {
+    /// How often there was no room.
+    pub fn turned_away(&self) -> u64 {
         self.0.turned_away.load(Ordering::Relaxed)
     }
 }
@@ -42,7 +45,7 @@ pub struct Admitted {
 
 impl Admitted {
     /// Takes more bytes; whether they were there to be taken.
-    pub(super) fn reserve(&mut self, bytes: usize) -> bool {
+    pub fn reserve(&mut self, bytes: usize) -> bool {
         let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
         let taken = self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
         if taken {

@@ -1,0 +1,100 @@
+//! The bodies of requests: JSON, read as Go reads it, and bounded by the memory that all of them may hold.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use crate::ingest::admission::{Admission, Admitted};
+
+use super::answer::Refusal;
+
+/// The largest body, bytes; also what all bodies under way may hold together.
+pub const MAX_BODY: usize = 256 << 20;
+/// What a byte of JSON may take on its way: itself, and its part of what is read out of it.
+const HELD_PER_BYTE: usize = 3;
+/// Codes of go-openapi's validation.
+const REQUIRED: u16 = 602;
+
+/// How much memory the bodies under way may hold.
+pub fn admission() -> Admission {
+    Admission::new(MAX_BODY.saturating_mul(HELD_PER_BYTE))
+}
+
+/// A body that has come whole; the memory that it holds is given back with it.
+#[derive(Debug)]
+pub struct Posted {
+    bytes: Vec<u8>,
+    // What the body is of, for messages.
+    what: &'static str,
+    _admitted: Admitted,
+}
+
+/// Reads a body of JSON.
+///
+/// # Errors
+/// It is something else, too large, or does not come whole; 503 when the bodies under way leave no room.
+pub async fn read(
+    admission: &Admission,
+    headers: &HeaderMap,
+    body: Body,
+    what: &'static str,
+) -> Result<Posted, Refusal> {
+    is_json(headers)?;
+    let mut admitted = admission.enter();
+    let (mut bytes, mut pieces) = (Vec::new(), body.into_data_stream());
+    while let Some(piece) = pieces.next().await {
+        let piece =
+            piece.map_err(|e| Refusal::coded(StatusCode::BAD_REQUEST, 400, format!("reading the body: {e}")))?;
+        if bytes.len() + piece.len() > MAX_BODY {
+            let text = format!("the body is over the limit of {MAX_BODY} bytes");
+            return Err(Refusal::coded(StatusCode::PAYLOAD_TOO_LARGE, 413, text));
+        }
+        if !admitted.reserve(piece.len().saturating_mul(HELD_PER_BYTE)) {
+            let text = "the bodies of requests under way hold all of the memory they may hold";
+            return Err(Refusal::coded(StatusCode::SERVICE_UNAVAILABLE, 503, text.into()));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Posted { bytes, what, _admitted: admitted })
+}
+
+/// Whether the content type is JSON, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
+    let media = given.split(';').next().unwrap_or("").trim();
+    if media.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let text = format!("unsupported media type {media:?}, only [application/json] are allowed");
+    Err(Refusal::coded(StatusCode::UNSUPPORTED_MEDIA_TYPE, 415, text))
+}
+
+impl Posted {
+    /// Decodes the first value of the body; what follows it is not looked at, as Go's decoder does not.
+    ///
+    /// # Errors
+    /// There is none (422), or it is not what it should be (400).
+    pub fn decode<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+        let what = self.what;
+        let text = lossy(self.bytes);
+        if text.trim_start().is_empty() {
+            return Err(missing(what));
+        }
+        let mut decoder = serde_json::Deserializer::from_str(&text);
+        T::deserialize(&mut decoder).map_err(|e| {
+            let text = format!("parsing {what} body from \"\" failed, because {e}");
+            Refusal::coded(StatusCode::BAD_REQUEST, 400, text)
+        })
+    }
+}
+
+/// What is not UTF-8 becomes U+FFFD, as in Go.
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// A field that must be there is not.
+pub fn missing(field: &str) -> Refusal {
+    Refusal::coded(StatusCode::UNPROCESSABLE_ENTITY, REQUIRED, format!("{field} in body is required"))
+}
