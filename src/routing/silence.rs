@@ -125,7 +125,7 @@ pub(super) fn check(new: &NewSilence) -> Result<(), SilenceError> {
     // As in Alertmanager, a negative matcher is enough: `env!="prod"` silences everything else.
     let is_empty = |m: &Matcher| matches!(m.op, MatchOp::Equal | MatchOp::Regex) && m.matches_empty();
     if new.matchers.iter().all(is_empty) {
-        return invalid("matcher set 0: matcher set 0: at least one matcher must not match the empty string");
+        return invalid("matcher set 0: at least one matcher must not match the empty string");
     }
     if new.ends_at < new.starts_at {
         return invalid("end time must not be before start time");
