@@ -3,6 +3,7 @@
 //! The map of the code, from the data up. A module never names one above it in this list; a test holds that.
 //!
 //! - [`clock`]: the only reader of the operating system's clock.
+//! - [`instrument`]: counters, gauges and histograms with which every room counts its own, and how they are written.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
 //! - [`template`]: Go text/template with the functions of Prometheus and Alertmanager.
 //! - [`config`]: the configuration files, read strictly, with the place of every defect; secrets.
@@ -19,7 +20,7 @@
 //! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
 //! - [`engine`]: the sans-IO core: events in, effects out, and the loop that all its drivers share.
 //! - [`ruletest`]: unit tests of rules: promtool's files, promtool's verdicts.
-//! - [`server`]: HTTP: the APIs, our own metrics, pages.
+//! - [`server`]: HTTP: the APIs, `/metrics`, pages.
 #![warn(clippy::all)]
 
 pub mod alerting;
@@ -30,6 +31,7 @@ pub mod datasource;
 pub mod engine;
 pub mod fleet;
 pub mod ingest;
+pub mod instrument;
 pub mod model;
 pub mod net;
 pub mod notify;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "clock",
+    "instrument",
     "model",
     "template",
     "config",

@@ -2,7 +2,6 @@
 //! rules: the answers are those of the local database with the same samples.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -134,9 +133,9 @@ fn send(write_url: String, protocol: Protocol, histograms: bool) -> Compared {
     let all = rows.len();
     assert_eq!(tsdb.store(&mut rows).appended, all);
     let (_, _, counters) = writers.counters().remove(0);
-    let sent = || counters.samples.load(Ordering::Relaxed) + counters.histograms.load(Ordering::Relaxed);
+    let sent = || counters.samples.get() + counters.histograms.get();
     wait_for("remote write", || (sent() == all as u64).then_some(()));
-    assert_eq!(counters.failed.load(Ordering::Relaxed), 0);
+    assert_eq!(counters.failed.get(), 0);
     runtime.block_on(writers.shutdown(Duration::from_secs(60)));
     Compared { runtime, local: LocalQuerier::new(Arc::new(tsdb)), end }
 }

@@ -80,10 +80,6 @@ fn stored(tsdb: &Tsdb) -> Vec<(String, Vec<i64>)> {
     found.iter().map(times).collect()
 }
 
-fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
 #[test]
 fn passing_troubles_delay_samples_and_keep_their_order() {
     let (tsdb, tries) = (Tsdb::in_memory(), AtomicUsize::new(0));
@@ -103,9 +99,9 @@ fn passing_troubles_delay_samples_and_keep_their_order() {
         s.queue.max_samples_per_send = 3;
     });
     sending.push(&rows(10));
-    wait_for("delivery", || (count(&sending.counters.samples) == 10).then_some(()));
+    wait_for("delivery", || (sending.counters.samples.get() == 10).then_some(()));
     assert_eq!(stored(&tsdb), [(r#"m{pod="p"}"#.to_owned(), (1..=10).collect())]);
-    assert_eq!((count(&sending.counters.retried), count(&sending.counters.failed)), (9, 0));
+    assert_eq!((sending.counters.retried.get(), sending.counters.failed.get()), (9, 0));
 }
 
 #[test]
@@ -113,8 +109,8 @@ fn refused_samples_are_dropped_and_counted() {
     let address = serve(false, |_| Some(answer(400, &[], "out of order sample")));
     let sending = start(&address, |_| {});
     sending.push(&rows(5));
-    wait_for("the refusal", || (count(&sending.counters.failed) == 5).then_some(()));
-    assert_eq!(count(&sending.counters.retried), 0);
+    wait_for("the refusal", || (sending.counters.failed.get() == 5).then_some(()));
+    assert_eq!(sending.counters.retried.get(), 0);
 }
 
 #[test]
@@ -135,14 +131,14 @@ fn what_does_not_fit_into_the_queue_waits_in_the_log() {
     });
     let all = rows(1000);
     all.chunks(50).for_each(|some| sending.push(some));
-    wait_for("the first try", || (count(&sending.counters.retried) > 0).then_some(()));
-    let queued = || sending.writers.counters().remove(0).2.pending.load(Ordering::Relaxed);
-    wait_for("a full queue", || (queued() == 100).then_some(()));
-    assert_eq!(count(&sending.counters.behind), 1);
+    wait_for("the first try", || (sending.counters.retried.get() > 0).then_some(()));
+    let queued = || sending.writers.counters().remove(0).2.pending.get();
+    wait_for("a full queue", || (queued() == 100.0).then_some(()));
+    assert_eq!(sending.counters.behind.get(), 1.0);
     open.store(true, Ordering::SeqCst);
-    wait_for("delivery", || (count(&sending.counters.samples) == 1000).then_some(()));
+    wait_for("delivery", || (sending.counters.samples.get() == 1000).then_some(()));
     assert_eq!(stored(&tsdb), [(r#"m{pod="p"}"#.to_owned(), (1..=1000).collect())]);
-    assert_eq!((count(&sending.counters.dropped), count(&sending.counters.behind)), (0, 0));
+    assert_eq!((sending.counters.dropped.get(), sending.counters.behind.get()), (0, 0.0));
 }
 
 #[test]
@@ -173,7 +169,7 @@ fn a_batch_goes_at_its_deadline_though_samples_keep_coming() {
     let sending = start(&address, |s| s.queue.max_samples_per_send = 1_000_000);
     let mut t = 0;
     let labels = Labels::from_pairs([("__name__", "m")]);
-    while count(&sending.counters.samples) == 0 {
+    while sending.counters.samples.get() == 0 {
         // More come all the time: nothing waits for the endpoint to be left alone.
         t += 1;
         sending.push(&[SampleRow { labels: labels.clone(), series: None, t, st: 0, value: Value::Float(0.0) }]);
@@ -244,7 +240,7 @@ fn series_are_relabelled_and_get_external_labels() {
     sending.push(&all);
     sending.shutdown();
     assert_eq!(stored(&tsdb), [(r#"m{cluster="الرياض", pod="p"}"#.to_owned(), vec![1, 2])]);
-    assert_eq!((count(&sending.counters.samples), count(&sending.counters.dropped)), (2, 1));
+    assert_eq!((sending.counters.samples.get(), sending.counters.dropped.get()), (2, 1));
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].header("x-prometheus-remote-write-version"), "0.1.0");
     assert_eq!(seen[0].header("x-scope-orgid"), "ml");

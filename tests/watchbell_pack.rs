@@ -102,6 +102,16 @@ fn a_server_has_every_metric_and_nothing_but_the_watchdog_fires() {
     for name in metrics() {
         assert!(exposed.contains(&format!("\n# TYPE {name} ")), "{name} is not exposed");
     }
+    // What others read does not change: a line a family, with its type and its labels.
+    for line in include_str!("../fixtures/metric_names.txt").lines() {
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next().unwrap(), words.next().unwrap());
+        assert!(exposed.contains(&format!("\n# TYPE {name} {kind}\n")), "{name} is not exposed as a {kind}");
+        let samples = || exposed.lines().filter(|l| l.starts_with(name));
+        for label in words {
+            assert!(samples().any(|l| l.contains(&format!("{label}=\""))), "{name} has no label {label}");
+        }
+    }
     // A receiver's counters begin at 0: its first failure is an increase.
     let failed = "watchbell_notifications_failed_total{integration=\"webhook\",receiver_name=\"hook\"} 0\n";
     assert!(exposed.contains(failed), "{exposed}");

@@ -2,12 +2,12 @@
 //! growing pauses while it lasts, when it ends), to those who ask whether the service is ready, and as numbers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
+use crate::instrument::Counter;
 use crate::state::{Batch, StateError, StateStore, StoreHealth};
 
 use super::backlog::Backlog;
@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct StoreView {
     store: Arc<dyn StateStore>,
-    failed_writes: Arc<AtomicU64>,
+    failed_writes: Arc<Counter>,
     failure: Arc<Mutex<Option<Failure>>>,
 }
 
@@ -34,7 +34,7 @@ struct Failure {
 impl StoreView {
     /// How many batches could not be written when they should have been.
     pub fn failed_writes(&self) -> u64 {
-        self.failed_writes.load(Ordering::Relaxed)
+        self.failed_writes.get()
     }
 
     /// How many records wait for the store to take them.
@@ -110,7 +110,7 @@ impl Keeper {
 
     fn failed(&mut self, e: &StateError) {
         let records = self.unstored.len();
-        self.view.failed_writes.fetch_add(1, Ordering::Relaxed);
+        self.view.failed_writes.inc();
         *self.view.failure.lock() = Some(Failure { reason: e.to_string(), records });
         match &mut self.lasting {
             None => {

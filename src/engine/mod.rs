@@ -20,6 +20,7 @@ mod failing;
 mod keeper;
 mod leap;
 pub mod live;
+mod metrics;
 mod outbox;
 mod pool;
 mod reload;

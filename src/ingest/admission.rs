@@ -1,7 +1,9 @@
 //! How much memory the requests under way may hold together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::instrument::Counter;
 
 /// A budget of bytes that requests share. Clones share it too.
 #[derive(Clone, Debug)]
@@ -11,13 +13,13 @@ pub struct Admission(Arc<Budget>);
 struct Budget {
     limit: usize,
     held: AtomicUsize,
-    turned_away: AtomicU64,
+    turned_away: Counter,
 }
 
 impl Admission {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Admission(Arc::new(Budget { limit, held: AtomicUsize::new(0), turned_away: AtomicU64::new(0) }))
+        Admission(Arc::new(Budget { limit, held: AtomicUsize::new(0), turned_away: Counter::default() }))
     }
 
     /// A request, which holds nothing yet.
@@ -32,7 +34,7 @@ impl Admission {
 
     /// How often there was no room.
     pub fn turned_away(&self) -> u64 {
-        self.0.turned_away.load(Ordering::Relaxed)
+        self.0.turned_away.get()
     }
 }
 
@@ -51,7 +53,7 @@ impl Admitted {
         if taken {
             self.bytes += bytes;
         } else {
-            self.budget.turned_away.fetch_add(1, Ordering::Relaxed);
+            self.budget.turned_away.inc();
         }
         taken
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::instrument::{Collect, Exposition, Figure, counter, gauge};
 use crate::model::Labels;
 use crate::net::{HttpClient, redact_url};
 
@@ -151,6 +152,33 @@ impl Forwarder {
     /// Counts for metrics.
     pub fn counts(&self) -> ForwarderCounts {
         ForwarderCounts { queued: self.queue.lock().len(), ..self.counts.lock().clone() }
+    }
+}
+
+const DESTINATION: [Figure<DestinationCounts>; 2] = [
+    counter("watchbell_notifications_sent_total", "Total number of alerts sent.", |c| c.sent as f64),
+    counter("watchbell_notifications_errors_total", "Total number of sent alerts affected by errors.", |c| {
+        c.errors as f64
+    }),
+];
+
+const QUEUE: [Figure<ForwarderCounts>; 2] = [
+    counter(
+        "watchbell_notifications_dropped_total",
+        "Total number of alerts dropped due to errors when sending to Alertmanager.",
+        |c| c.dropped as f64,
+    ),
+    gauge("watchbell_notifications_queue_length", "The number of alert notifications in the queue.", |c| {
+        c.queued as f64
+    }),
+];
+
+impl Collect for Forwarder {
+    fn collect(&self, out: &mut Exposition) {
+        let counts = self.counts();
+        let destinations = counts.destinations.iter().map(|(url, c)| (vec![("alertmanager", url.as_str())], c));
+        out.figures_by(&DESTINATION, &destinations.collect::<Vec<_>>());
+        out.figures(&QUEUE, &counts);
     }
 }
 

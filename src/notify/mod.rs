@@ -4,6 +4,7 @@ pub mod alert_set;
 pub mod alertmanagers;
 pub mod decision;
 pub mod log;
+pub mod metrics;
 pub mod notification;
 pub mod outcome;
 pub mod receivers;

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
-use super::metrics::Format;
+use crate::instrument::Format;
 
 /// `GET /-/healthy`
 pub async fn healthy() -> &'static str {

@@ -15,9 +15,9 @@ use crate::model::Labels;
 use crate::tsdb::Tsdb;
 
 use super::error::ApiError;
-use super::metrics::Registry;
 use super::queries::Queries;
 use super::requests::HttpMetrics;
+use crate::instrument::Registry;
 
 /// A running service, as its handlers see it.
 pub struct App {

@@ -9,7 +9,6 @@ pub mod connections;
 pub mod error;
 pub mod http;
 pub mod json;
-pub mod metrics;
 pub mod pages;
 pub mod queries;
 pub mod requests;

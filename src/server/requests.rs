@@ -1,12 +1,14 @@
 //! What the server counts of its clients' requests.
 
-use super::metrics::{CounterVec, HistogramVec};
+use std::time::Duration;
+
+use crate::instrument::{Collect, CounterVec, Exposition, HistogramVec};
 
 /// Requests and how long they took, by handler.
 pub struct HttpMetrics {
-    pub(super) requests: CounterVec,
-    pub(super) durations: HistogramVec,
-    pub(super) cut: CounterVec,
+    requests: CounterVec,
+    durations: HistogramVec,
+    cut: CounterVec,
 }
 
 const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 300.0];
@@ -35,8 +37,22 @@ impl Default for HttpMetrics {
 }
 
 impl HttpMetrics {
+    /// Counts a request that was answered.
+    pub fn count(&self, code: &str, handler: &str, took: Duration) {
+        self.requests.with(&[code, handler]).inc();
+        self.durations.with(&[handler]).observe(took.as_secs_f64());
+    }
+
     /// Counts a connection that was cut.
     pub fn connection_cut(&self, reason: &str) {
         self.cut.with(&[reason]).inc();
+    }
+}
+
+impl Collect for HttpMetrics {
+    fn collect(&self, out: &mut Exposition) {
+        self.requests.expose(out);
+        self.durations.expose(out);
+        self.cut.expose(out);
     }
 }

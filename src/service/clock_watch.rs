@@ -3,14 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Stopwatch};
+use crate::instrument::{Collect, Counter, Exposition, Kind};
 use crate::model::duration;
-use crate::server::metrics::{Collect, Exposition, Kind};
 use crate::tsdb::Tsdb;
 
 /// How often the clock is looked at.
@@ -103,8 +102,8 @@ impl Steps {
 /// Steps of the clock since the start, for metrics.
 #[derive(Debug, Default)]
 pub struct ClockSteps {
-    back: AtomicU64,
-    ahead: AtomicU64,
+    back: Counter,
+    ahead: Counter,
 }
 
 impl Collect for ClockSteps {
@@ -112,7 +111,7 @@ impl Collect for ClockSteps {
         let help = "Steps of the system's clock, by direction.";
         out.family("watchbell_clock_steps_total", Kind::Counter, help, |f| {
             for (direction, count) in [("back", &self.back), ("ahead", &self.ahead)] {
-                f.sample(&[("direction", direction)], count.load(Ordering::Relaxed) as f64);
+                f.sample(&[("direction", direction)], count.get() as f64);
             }
         });
     }
@@ -137,7 +136,7 @@ pub async fn run(clock: Arc<dyn Clock>, storage: Tsdb, counts: Arc<ClockSteps>, 
         storage.hold_retention(found.hold_retention);
         if found.step != 0 {
             let counter = if found.step < 0 { &counts.back } else { &counts.ahead };
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.inc();
             if told_at.is_none_or(|at| elapsed - at >= TOLD) {
                 tell(found.step, std::mem::take(&mut untold));
                 told_at = Some(elapsed);

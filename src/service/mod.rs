@@ -13,7 +13,6 @@ pub mod packs;
 mod prepare;
 pub mod renderer;
 mod running;
-mod send_metrics;
 
 pub use courier::ConfiguredCourier;
 pub use options::{Delivery, ServiceOptions, Source};

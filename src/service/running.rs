@@ -20,11 +20,11 @@ use crate::engine::live::{Live, LiveError, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
+use crate::instrument::{Process, Registry};
 use crate::model::{Diagnostic, Labels};
 use crate::net::NetError;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
-use crate::server::metrics::{Process, Registry};
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
 use crate::server::{self, App, ConfigView, Control, ControlRequest, Queries};
@@ -39,7 +39,6 @@ use super::options::ServiceOptions;
 use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
-use super::send_metrics::{ReceiveMetrics, SendMetrics};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -188,8 +187,7 @@ impl Service {
         app.registry.register(Arc::new(Process { started_at: app.service.started_at }));
         app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
         app.registry.register(courier.clone());
-        app.registry.register(Arc::new(SendMetrics(writers.clone())));
-        app.registry.register(Arc::new(ReceiveMetrics(Arc::downgrade(&app))));
+        app.registry.register(writers.clone());
 
         let steps = Arc::new(ClockSteps::default());
         app.registry.register(steps.clone());

@@ -9,15 +9,17 @@ mod disk;
 mod disk_tests;
 mod frames;
 mod memory;
+mod metrics;
 mod rescue;
 mod sled_store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::instrument::Counter;
 
 pub use disk::DiskStore;
 pub use memory::MemoryStore;
@@ -140,7 +142,7 @@ impl Batch {
 pub struct Snapshot {
     records: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     // How many records did not decode so far; those who hold a clone see it, too.
-    unreadable: Arc<AtomicU64>,
+    unreadable: Arc<Counter>,
 }
 
 impl PartialEq for Snapshot {
@@ -181,7 +183,7 @@ impl Snapshot {
         }
         if bad > 0 {
             tracing::error!(table = ?table, records = bad, "records of state that do not decode are left out");
-            self.unreadable.fetch_add(bad, Ordering::Relaxed);
+            self.unreadable.add(bad);
         }
         read
     }
@@ -196,7 +198,7 @@ impl Snapshot {
         self.records.is_empty()
     }
 
-    fn unreadable(&self) -> Arc<AtomicU64> {
+    fn unreadable(&self) -> Arc<Counter> {
         self.unreadable.clone()
     }
 
@@ -249,7 +251,7 @@ pub struct StoreHealth {
     /// How many records the rescue copy gave back since the process started.
     pub rescued: u64,
     /// How many records did not decode.
-    pub unreadable: Arc<AtomicU64>,
+    pub unreadable: Arc<Counter>,
     /// Why the rescue copy is not being written.
     pub rescue_failure: Option<String>,
 }
@@ -358,6 +360,6 @@ mod tests {
         store.apply(&batch).unwrap();
         let snapshot = store.load().unwrap();
         assert_eq!(snapshot.read::<Row>(Table::Silence), [(b"b".to_vec(), row("b", 1))]);
-        assert_eq!(snapshot.unreadable().load(Ordering::Relaxed), 1);
+        assert_eq!(snapshot.unreadable().get(), 1);
     }
 }

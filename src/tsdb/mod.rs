@@ -40,6 +40,7 @@ mod log;
 mod maintain;
 mod manifest;
 pub mod metadata;
+mod metrics;
 mod pfor;
 mod postings;
 pub mod query;

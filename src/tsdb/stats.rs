@@ -1,22 +1,8 @@
 //! Counters of the database and the figures it reports.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::instrument::Counter;
 
 use super::AppendError;
-
-/// A counter that only goes up.
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What the database counts as it goes.
 #[derive(Debug, Default)]

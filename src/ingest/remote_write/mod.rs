@@ -2,6 +2,7 @@
 
 mod encode;
 mod memo;
+mod metrics;
 mod receive;
 mod row;
 pub mod send;

@@ -115,7 +115,7 @@ pub struct Receiver {
     clock: Arc<dyn Clock>,
     memo: Mutex<SeriesMemo>,
     buffers: Mutex<Vec<Vec<u8>>>,
-    admission: Admission,
+    pub(super) admission: Admission,
 }
 
 impl Receiver {
@@ -133,11 +133,6 @@ impl Receiver {
     /// Admits a request that is about to be read: what it holds is reserved on the way, and given back at its end.
     pub fn admit(&self) -> Admitted {
         self.admission.enter()
-    }
-
-    /// Bytes that requests under way hold, and how many requests were turned away for lack of room.
-    pub fn load(&self) -> (usize, u64) {
-        (self.admission.held(), self.admission.turned_away())
     }
 
     /// Decodes a request and stores its samples.

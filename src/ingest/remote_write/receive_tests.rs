@@ -321,10 +321,10 @@ fn requests_that_find_no_room_are_told_to_come_again() {
     let mut other = receiver.admit();
     receiver.reserve(&mut other, 990).unwrap();
     assert_eq!(receiver.receive(headers(Protocol::V1), &body).unwrap_err().status, 503);
-    assert_eq!(receiver.load(), (990, 1));
+    assert_eq!((receiver.admission.held(), receiver.admission.turned_away()), (990, 1));
     drop(other);
     receiver.receive(headers(Protocol::V1), &body).unwrap();
-    assert_eq!(receiver.load().0, 0);
+    assert_eq!(receiver.admission.held(), 0);
 }
 
 #[test]

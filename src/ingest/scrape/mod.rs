@@ -9,6 +9,7 @@ mod classic;
 pub mod digest;
 mod down;
 mod fetch;
+mod metrics;
 pub mod pool;
 mod report;
 mod run;
@@ -16,7 +17,7 @@ pub mod schedule;
 pub mod settings;
 pub mod target;
 
-pub use pool::{PoolStatus, ScrapeCounters, ScrapeManager, TargetStatus};
+pub use pool::{PoolStatus, ScrapeManager, TargetStatus};
 pub use run::{ScrapeState, TargetHealth};
 pub use settings::{ScrapeFeatures, ScrapeLimits, ScrapeSettings};
 pub use target::Target;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,48 +10,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::fetch::{Fetched, fetch};
+use super::metrics::ScrapeCounters;
 use super::run::{ScrapeState, TargetRun};
 use super::schedule::{aligned, awaited, following, next_scrape};
 use super::settings::ScrapeSettings;
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
 use crate::ingest::discovery::{FileDiscovery, TargetGroup};
-use crate::ingest::store::{SampleStore, StoreCounts};
+use crate::ingest::store::SampleStore;
+use crate::instrument::{Collect, Exposition, Kind};
 use crate::model::Labels;
 use crate::net::HttpClient;
 
 /// The longest a target's loop sleeps without a look at the clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
-
-/// Counters over all pools, under Prometheus' names without their prefix.
-#[derive(Debug, Default)]
-pub struct ScrapeCounters {
-    /// `target_scrapes_sample_out_of_order_total`
-    pub out_of_order: AtomicU64,
-    /// `target_scrapes_sample_duplicate_timestamp_total`
-    pub duplicate: AtomicU64,
-    /// `target_scrapes_sample_out_of_bounds_total`
-    pub out_of_bounds: AtomicU64,
-    /// `target_scrape_pools_failed_total`
-    pub pools_failed: AtomicU64,
-    /// `target_scrape_pool_exceeded_target_limit_total`
-    pub target_limit_exceeded: AtomicU64,
-    /// `sd_file_read_errors_total`
-    pub file_sd_errors: AtomicU64,
-}
-
-impl ScrapeCounters {
-    fn count(&self, counts: &StoreCounts) {
-        let add = |counter: &AtomicU64, n: usize| counter.fetch_add(n as u64, Ordering::Relaxed);
-        add(&self.out_of_order, counts.out_of_order);
-        add(&self.duplicate, counts.duplicate);
-        add(&self.out_of_bounds, counts.out_of_bounds);
-        if let Some(failure) = &counts.failure {
-            // Each target says so for itself, and the storage once for all.
-            tracing::debug!(error = failure, "scrape could not be stored");
-        }
-    }
-}
 
 /// A target and how its last scrape went, for the targets API.
 #[derive(Clone, Debug)]
@@ -155,7 +126,7 @@ impl ScrapeManager {
         let client = match HttpClient::new(&settings.http) {
             Ok(client) => client,
             Err(e) => {
-                self.shared.counters.pools_failed.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.pools_failed.inc();
                 tracing::error!(scrape_pool = settings.job_name, error = %e, "Scrape pool cannot be started");
                 return None;
             }
@@ -214,10 +185,18 @@ impl ScrapeManager {
         let pools = self.pools.lock();
         pools.iter().filter(|pool| pool.settings.scrape_interval <= slowest).map(of_pool).min().unwrap_or(u64::MAX)
     }
+}
 
-    /// The counters of all pools.
-    pub fn counters(&self) -> Arc<ScrapeCounters> {
-        self.shared.counters.clone()
+impl Collect for ScrapeManager {
+    fn collect(&self, out: &mut Exposition) {
+        let pools = self.status();
+        let help = "Current number of targets in this scrape pool.";
+        out.family("watchbell_target_scrape_pool_targets", Kind::Gauge, help, |f| {
+            for pool in &pools {
+                f.sample(&[("scrape_job", &pool.scrape_pool)], pool.active.len() as f64);
+            }
+        });
+        self.shared.counters.collect(out);
     }
 }
 
@@ -276,7 +255,7 @@ impl PoolLoop {
         });
         let Ok((files, errors)) = read.await else { return Vec::new() };
         for error in errors {
-            self.shared.counters.file_sd_errors.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters.file_sd_errors.inc();
             tracing::error!(scrape_pool = self.settings.job_name, error = %error, "Error reading file");
         }
         let groups: Vec<&TargetGroup> =
@@ -296,7 +275,7 @@ impl PoolLoop {
     fn sync(&mut self, mut resolved: Resolved) {
         let limit = self.settings.limits.targets;
         let forced: Option<Arc<str>> = (limit > 0 && resolved.active.len() as u64 > limit).then(|| {
-            self.shared.counters.target_limit_exceeded.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters.target_limit_exceeded.inc();
             format!("target_limit exceeded (number of targets: {}, limit: {limit})", resolved.active.len()).into()
         });
         let mut old = std::mem::take(&mut self.running);

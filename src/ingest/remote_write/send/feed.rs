@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::counters::{SendCounters, add};
+use super::metrics::SendCounters;
 use super::queue::{Queue, Queued};
 use crate::clock::Stopwatch;
 use crate::ingest::store::SampleRow;
@@ -89,7 +89,7 @@ impl Progress {
         let mut behind = self.behind.lock();
         if behind.since.is_none() {
             behind.since = Some(Stopwatch::start());
-            self.counters.behind.store(1, Ordering::Relaxed);
+            self.counters.behind.set(1.0);
         }
         if !behind.told && behind.told_last.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
             (behind.told, behind.told_last) = (true, Some(Stopwatch::start()));
@@ -120,7 +120,7 @@ impl Progress {
         }
         let mut behind = self.behind.lock();
         let Some(since) = behind.since.take() else { return };
-        self.counters.behind.store(0, Ordering::Relaxed);
+        self.counters.behind.set(0.0);
         if std::mem::take(&mut behind.told) {
             let seconds = since.elapsed().as_secs();
             tracing::info!(remote = self.name, url = self.url, seconds, "remote write goes on");
@@ -143,7 +143,7 @@ pub(super) fn feed(mut follower: LogFollower, progress: &Progress) {
                     value: s.value,
                 };
                 let newest = samples.iter().map(|s| s.t).max().unwrap_or(0);
-                progress.counters.highest.fetch_max(newest.max(0).unsigned_abs(), Ordering::Relaxed);
+                progress.counters.highest.raise(newest as f64 / 1_000.0);
                 distribute(samples.into_iter().map(row), position, progress);
             }
             Ok(None) if progress.ending.load(Ordering::Relaxed) => break,
@@ -160,7 +160,7 @@ pub(super) fn feed(mut follower: LogFollower, progress: &Progress) {
         let more = follower.lost() - lost;
         if more > 0 {
             lost = follower.lost();
-            add(&progress.counters.dropped, usize::try_from(more).unwrap_or(usize::MAX));
+            progress.counters.dropped.add(more);
             tracing::error!(
                 remote = progress.name,
                 samples = more,

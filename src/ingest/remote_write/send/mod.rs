@@ -1,9 +1,9 @@
 //! Sending to `remote_write` endpoints what the database logs: bounded queues in memory, shards that keep the order of each
 //! series, batches, retries. How far samples have arrived is written down: a restart sends the others, some of them twice.
 
-mod counters;
 mod delivery;
 mod feed;
+mod metrics;
 mod queue;
 mod writer;
 
@@ -13,8 +13,8 @@ use crate::ingest::remote_write::Protocol;
 use crate::model::Labels;
 use crate::net::HttpSettings;
 
-pub use counters::SendCounters;
 pub use delivery::{Backoff, Verdict, verdict};
+pub use metrics::SendCounters;
 pub use writer::{RemoteWriters, StartError};
 
 /// Prometheus' `queue_config`; milliseconds.

@@ -13,14 +13,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::RemoteWriteSettings;
-use super::counters::{SendCounters, add};
 use super::delivery::{Backoff, Verdict, verdict};
 use super::feed::{Progress, feed};
+use super::metrics::{ENDPOINT, SendCounters};
 use super::queue::Queue;
 use crate::clock::Clock;
 use crate::ingest::relabel;
 use crate::ingest::remote_write::encode;
 use crate::ingest::store::SampleRow;
+use crate::instrument::{Collect, Exposition};
 use crate::model::{Labels, Value};
 use crate::net::{HttpClient, NetError, redact_url};
 use crate::tsdb::{Tsdb, TsdbError};
@@ -123,7 +124,7 @@ impl RemoteWriters {
         let shards = SHARDS.min(q.max_shards).max(q.min_shards).max(1);
         let queues: Vec<_> = (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
         let counters = Arc::new(SendCounters::default());
-        counters.shards.store(shards as u64, Ordering::Relaxed);
+        counters.shards.set(shards as f64);
         let (give_up, gave_up) = watch::channel(false);
         let settings = Arc::new(settings);
         let told = (settings.name.clone(), redact_url(&settings.url));
@@ -158,8 +159,8 @@ impl RemoteWriters {
         let one = |w: &Writer| {
             let (counters, pending) =
                 (w.progress.counters.clone(), w.progress.queues.iter().map(|q| q.len()).sum::<usize>());
-            counters.pending.store(pending as u64, Ordering::Relaxed);
-            counters.behind_bytes.store(w.progress.behind_bytes(), Ordering::Relaxed);
+            counters.pending.set(pending as f64);
+            counters.behind_bytes.set(w.progress.behind_bytes() as f64);
             (w.progress.name.clone(), w.progress.url.clone(), counters)
         };
         self.writers.lock().iter().map(one).collect()
@@ -177,6 +178,18 @@ impl RemoteWriters {
             all.iter().for_each(Writer::give_up);
             ended.await;
         }
+    }
+}
+
+impl Collect for RemoteWriters {
+    fn collect(&self, out: &mut Exposition) {
+        let endpoints = self.counters();
+        if endpoints.is_empty() {
+            return;
+        }
+        let labels = |name, url| vec![("remote_name", name), ("url", url)];
+        let named = endpoints.iter().map(|(name, url, counters)| (labels(name.as_str(), url.as_str()), &**counters));
+        out.figures_by(&ENDPOINT, &named.collect::<Vec<_>>());
     }
 }
 
@@ -216,13 +229,13 @@ impl Shard {
         while let Some(batch) = self.queue.next_batch(deadline).await {
             let (taken, newest) = (batch.len(), batch.iter().map(|row| row.t).max().unwrap_or(0));
             let rows: Vec<SampleRow> = batch.into_iter().filter_map(|row| self.prepared(row)).collect();
-            add(&self.progress.counters.dropped, taken - rows.len());
+            self.progress.counters.dropped.add((taken - rows.len()) as u64);
             if !rows.is_empty() && !self.deliver(&rows).await {
                 // What is left is not taken for arrived: the next start sends it.
                 return;
             }
             self.queue.arrived();
-            self.progress.counters.highest_sent.fetch_max(newest.max(0).unsigned_abs(), Ordering::Relaxed);
+            self.progress.counters.highest_sent.raise(newest as f64 / 1_000.0);
             self.progress.confirm();
         }
     }
@@ -262,20 +275,20 @@ impl Shard {
             match outcome {
                 Verdict::Sent => {
                     let histograms = rows.iter().filter(|r| matches!(r.value, Value::Histogram(_))).count();
-                    add(&counters.histograms, histograms);
-                    add(&counters.samples, rows.len() - histograms);
-                    add(&counters.bytes, body.len());
+                    counters.histograms.add(histograms as u64);
+                    counters.samples.add((rows.len() - histograms) as u64);
+                    counters.bytes.add(body.len() as u64);
                     self.progress.caught_up();
                     return true;
                 }
                 Verdict::Drop => {
-                    add(&counters.failed, rows.len());
+                    counters.failed.add(rows.len() as u64);
                     self.progress.refused(&reason, rows.len());
                     return true;
                 }
                 Verdict::Retry { after } => {
                     let pause = Duration::from_millis(backoff.pause(after).unsigned_abs());
-                    add(&counters.retried, rows.len());
+                    counters.retried.add(rows.len() as u64);
                     let (remote, url) = (&self.progress.name, &self.progress.url);
                     tracing::debug!(
                         remote,
@@ -290,7 +303,7 @@ impl Shard {
                         _ = gave_up.wait_for(|g| *g) => return false,
                     }
                     if rows.iter().all(|row| self.too_old(row)) {
-                        add(&counters.dropped, rows.len());
+                        counters.dropped.add(rows.len() as u64);
                         return true;
                     }
                 }

@@ -39,6 +39,12 @@ impl Gauge {
         self.0.store(v.to_bits(), Ordering::Relaxed);
     }
 
+    /// Sets it, unless it is higher.
+    pub fn raise(&self, v: f64) {
+        let higher = |bits: u64| (f64::from_bits(bits) < v).then_some(v.to_bits());
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
+    }
+
     /// What was set last.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))

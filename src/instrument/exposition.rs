@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::model::number::push_float;
-
 /// Which text format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -108,7 +106,7 @@ impl Family<'_> {
     pub fn histogram(&mut self, labels: &[(&str, &str)], buckets: &[(f64, u64)], sum: f64, count: u64) {
         for (upper, cumulative) in buckets {
             let mut bound = String::new();
-            push_float(&mut bound, *upper);
+            push_value(&mut bound, *upper);
             if self.format == Format::OpenMetrics && bound.bytes().all(|b| b.is_ascii_digit()) {
                 bound.push_str(".0");
             }
@@ -145,9 +143,19 @@ impl Family<'_> {
             self.out.push('}');
         }
         self.out.push(' ');
-        push_float(self.out, value);
+        push_value(self.out, value);
         self.out.push('\n');
     }
+}
+
+/// A value: the shortest digits that read back as the same.
+fn push_value(out: &mut String, v: f64) {
+    let _ = match v {
+        _ if v.is_nan() => out.write_str("NaN"),
+        f64::INFINITY => out.write_str("+Inf"),
+        f64::NEG_INFINITY => out.write_str("-Inf"),
+        _ => write!(out, "{v}"),
+    };
 }
 
 #[cfg(test)]

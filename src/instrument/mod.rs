@@ -1,15 +1,17 @@
-//! Our own metrics: instruments that count, and the exposition that writes them.
+//! Our own metrics: instruments with which every room counts its own, and the exposition that writes them.
 //!
-//! Names are Prometheus' with our prefix where the thing is the same. What a room counts in its own structures is read
-//! when someone scrapes ([`Collect`]); instruments are only for what nobody else counts.
+//! Names are Prometheus' with our prefix where the thing is the same. A room says what it counts ([`Collect`]), most of it
+//! in tables ([`Figure`]); the server only writes them out.
 
 mod exposition;
-mod instrument;
+mod instruments;
 mod process;
+mod table;
 
 pub use exposition::{Exposition, Family, Format, Kind};
-pub use instrument::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
+pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
 pub use process::Process;
+pub use table::{Figure, counter, gauge};
 
 /// Something that writes metric families.
 pub trait Collect: Send + Sync {
