@@ -9,8 +9,9 @@ use crate::model::SampleBuf;
 
 use super::TsdbError;
 use super::bits::Reader;
-use super::block::{Block, BlockName};
-use super::block_writer::{Region, write_block};
+use super::block::{Block, LabelCursor};
+use super::block_format::BlockName;
+use super::block_writer::{Merged, Region, write_block};
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, WINDOW_MS, window_end};
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, list};
@@ -66,7 +67,7 @@ impl Tsdb {
         // The log still holds them: a checkpoint takes its place before anything else is appended.
         if let (Some(disk), Some(wal)) = (&inner.disk, &mut writer.wal) {
             let (segment, sequence) = (wal.rotate()?, wal.sequence);
-            inner.write_checkpoint(disk, segment, sequence)?;
+            inner.write_checkpoint(disk, &housekeeping, segment, sequence)?;
         }
         Ok(done)
     }
@@ -86,7 +87,7 @@ impl Inner {
         let name = name_ahead(housekeeping, now, newest);
         let mut encoder = ChunkEncoder::default();
         let mut rest = ahead.iter();
-        let written = write_block(&disk.files.ahead(), name, 0, |region: &mut Region| {
+        let written = write_block(&disk.files.ahead(), name, Merged::default(), |region: &mut Region| {
             Ok(rest.find_map(|s| {
                 s.with(|state| state.collect_ahead(now, region, &mut encoder));
                 (region.samples > 0).then(|| (s.id, s.labels.clone()))
@@ -134,19 +135,17 @@ impl Inner {
         now: i64,
         ahead: bool,
     ) -> Result<Option<Arc<Block>>, TsdbError> {
-        let labels = block.labels();
+        let mut labels = LabelCursor::new(block);
         let mut encoder = ChunkEncoder::default();
-        let mut at = 0;
-        write_block(dir, name, block.footer.parts, |region: &mut Region| {
-            while let Some(labels) = labels.get(at) {
-                let read = block.region_at(at);
-                at += 1;
-                let Some((entry, bytes, _)) = read else { continue };
+        let mut rest = 0..block.series();
+        write_block(dir, name, Merged::again(block), |region: &mut Region| {
+            for at in rest.by_ref() {
+                let Some((entry, bytes, _)) = block.region_at(at) else { continue };
                 let (before, after) = cut(&bytes, now, &mut encoder).unwrap_or_default();
                 let wanted = if ahead { after } else { before };
                 wanted.iter().for_each(|c| region.push(&c.bytes, c.count(), c.mint, c.maxt));
                 let known = || self.index.read().get(entry.id).map(|s| s.labels.clone());
-                match labels.clone().or_else(known) {
+                match labels.get(at).or_else(known) {
                     Some(labels) if region.samples > 0 => return Ok(Some((entry.id, labels))),
                     _ => region.clear(),
                 }

@@ -142,7 +142,10 @@ impl<'a> Appender<'a> {
     /// such series (make the labels and use [`Appender::series`]). Allocates nothing: the path of decoders.
     #[inline]
     pub fn find_packed(&self, packed: &[u8]) -> Option<SeriesRef> {
-        self.db.inner().index.read().find(packed).map(|s| s.id)
+        let index = self.db.inner().index.read();
+        let series = index.find(packed)?;
+        series.touch();
+        Some(series.id)
     }
 
     #[inline]
@@ -195,6 +198,9 @@ impl Inner {
             return Err(AppendError::TooOld);
         }
         series.touch();
+        if series.newest() == i64::MIN {
+            return self.admits_first(&series.labels, t, value);
+        }
         series.admits(t, value)
     }
 
@@ -202,6 +208,7 @@ impl Inner {
     pub(super) fn create_series(&self, labels: Labels) -> Result<SeriesRef, AppendError> {
         let mut index = self.index.write();
         if let Some(series) = index.find(labels.as_bytes()) {
+            series.touch();
             return Ok(series.id);
         }
         match index.insert(None, labels) {

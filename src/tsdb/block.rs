@@ -1,184 +1,38 @@
 //! Blocks: immutable files of sealed chunks, mapped into memory.
 //!
 //! ```text
-//! magic    "WBBLOCK2"
+//! magic    "WBBLOCK3"
 //! regions  the chunks of each series, one behind the other
-//! table    one entry a series, ascending by id: id u32, crc32 u32 of the region, offset u64, length u32, samples u32,
+//! table    one entry a series, ascending by id: id u64, crc32 u32 of the region, offset u64, length u32, samples u32,
 //!          mint i64, maxt i64
 //! labels   groups of series, in the order of the table, see `block_labels`
+//! index    of labels, see `label_index`
 //! sums     a checksum of each chunk, see `sums`
 //! footer   offsets and checksums, see `Footer`; twice
 //! ```
 //!
 //! A block stands alone: with its labels it can be read without log or checkpoint. A region's checksum is verified when
 //! the region is first read. When it does not fit, those of its chunks tell which of them are damaged: the others are
-//! read. Blocks of the first version ("WBBLOCK1": labels in one piece, no sums, one footer) are read as well; a damaged
-//! region of theirs is lost as a whole.
+//! read. Blocks of the second version ("WBBLOCK2": ids of 32 bits, no index) and the first ("WBBLOCK1": besides, labels in
+//! one piece, no sums, one footer) are read as well; a damaged region of the first is lost as a whole.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use memmap2::Mmap;
 
 use crate::model::{Labels, SampleBuf, Value};
 
-use super::bits::Reader;
+use super::block_format::{BlockName, ENTRY, Entry, Footer, MAGIC, Version};
+use super::label_index::{self, LabelIndex};
 use super::query::StorageError;
 use super::sums::{self, Readable, RegionSums};
 use super::{SeriesRef, TsdbError, block_labels, chunk};
-
-pub(super) const MAGIC: &[u8; 8] = b"WBBLOCK2";
-const MAGIC_1: &[u8; 8] = b"WBBLOCK1";
-const ENTRY: usize = 40;
-const FOOTER: usize = 84;
-const FOOTER_1: usize = 72;
-
-/// The end of a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Footer {
-    pub(super) table: u64,
-    pub(super) series: u64,
-    pub(super) labels: u64,
-    pub(super) samples: u64,
-    pub(super) mint: i64,
-    pub(super) maxt: i64,
-    pub(super) table_crc: u32,
-    pub(super) labels_crc: u32,
-    /// Not 0: merged of so many blocks, and replaces all within its span that have lower numbers.
-    pub(super) parts: u32,
-    /// 0 in a block without them.
-    pub(super) sums: u64,
-    pub(super) sums_crc: u32,
-}
-
-impl Footer {
-    /// The footer's bytes, its checksum and the magic included.
-    pub(super) fn to_bytes(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FOOTER);
-        for v in [self.table, self.series, self.labels, self.samples, self.mint as u64, self.maxt as u64] {
-            out.extend_from_slice(&v.to_le_bytes());
-        }
-        out.extend_from_slice(&self.table_crc.to_le_bytes());
-        out.extend_from_slice(&self.labels_crc.to_le_bytes());
-        out.extend_from_slice(&self.parts.to_le_bytes());
-        out.extend_from_slice(&self.sums.to_le_bytes());
-        out.extend_from_slice(&self.sums_crc.to_le_bytes());
-        out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
-        out.extend_from_slice(MAGIC);
-        out
-    }
-
-    /// Reads the footer at the end of a file, and gives where it begins. Of the two the file ends with one is enough.
-    fn read(file: &[u8]) -> Option<(Self, usize)> {
-        let at = |back: usize| file.len().checked_sub(back);
-        let parse = |from: Option<usize>, len: usize, magic| {
-            let from = from?;
-            Self::parse(file.get(from..from + len)?, magic).map(|footer| (footer, from))
-        };
-        parse(at(2 * FOOTER), FOOTER, MAGIC)
-            .or_else(|| parse(at(FOOTER), FOOTER, MAGIC).map(|(footer, from)| (footer, from.saturating_sub(FOOTER))))
-            .or_else(|| parse(at(FOOTER_1), FOOTER_1, MAGIC_1))
-    }
-
-    fn parse(bytes: &[u8], magic: &[u8; 8]) -> Option<Self> {
-        let (checked, rest) = bytes.split_at_checked(bytes.len().checked_sub(12)?)?;
-        let mut r = Reader::new(rest);
-        if r.u32()? != crc32fast::hash(checked) || r.rest() != magic {
-            return None;
-        }
-        let mut r = Reader::new(checked);
-        let first = Footer {
-            table: r.u64()?,
-            series: r.u64()?,
-            labels: r.u64()?,
-            samples: r.u64()?,
-            mint: r.i64()?,
-            maxt: r.i64()?,
-            table_crc: r.u32()?,
-            labels_crc: r.u32()?,
-            parts: r.u32()?,
-            sums: 0,
-            sums_crc: 0,
-        };
-        if magic == MAGIC_1 {
-            return Some(first);
-        }
-        Some(Footer { sums: r.u64()?, sums_crc: r.u32()?, ..first })
-    }
-}
-
-/// Where a series is in a block.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) id: SeriesRef,
-    pub(super) crc: u32,
-    pub(super) offset: u64,
-    pub(super) len: u32,
-    pub(super) samples: u32,
-    pub(super) mint: i64,
-    pub(super) maxt: i64,
-}
-
-impl Entry {
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id.0.to_le_bytes());
-        out.extend_from_slice(&self.crc.to_le_bytes());
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.len.to_le_bytes());
-        out.extend_from_slice(&self.samples.to_le_bytes());
-        out.extend_from_slice(&self.mint.to_le_bytes());
-        out.extend_from_slice(&self.maxt.to_le_bytes());
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut r = Reader::new(bytes);
-        Some(Entry {
-            id: SeriesRef(r.u32()?),
-            crc: r.u32()?,
-            offset: r.u64()?,
-            len: r.u32()?,
-            samples: r.u32()?,
-            mint: r.i64()?,
-            maxt: r.i64()?,
-        })
-    }
-}
-
-/// The span of time a block is cut for, and its number: the order in which blocks were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct BlockName {
-    pub(super) start: i64,
-    pub(super) end: i64,
-    pub(super) number: u64,
-}
-
-impl std::fmt::Display for BlockName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Times before 1970 have a sign, which the separator must not be taken for.
-        write!(f, "{}_{}_{:08}", self.start, self.end, self.number)
-    }
-}
-
-impl BlockName {
-    pub(super) fn path(&self, dir: &Path) -> PathBuf {
-        dir.join(format!("{self}.block"))
-    }
-
-    pub(super) fn parse(path: &Path) -> Option<Self> {
-        let stem = path.file_name()?.to_str()?.strip_suffix(".block")?;
-        let mut parts = stem.split('_');
-        let name = BlockName {
-            start: parts.next()?.parse().ok()?,
-            end: parts.next()?.parse().ok()?,
-            number: parts.next()?.parse().ok()?,
-        };
-        parts.next().is_none().then_some(name)
-    }
-}
 
 /// A block, open.
 #[derive(Debug)]
@@ -191,6 +45,12 @@ pub(super) struct Block {
     end: usize,
     /// The table, where the one in the file is damaged.
     rebuilt: Option<Box<[u8]>>,
+    /// Where each group of labels begins.
+    label_groups: OnceLock<Box<[u64]>>,
+    /// The index of labels where the file has none, or a damaged one; empty where the one in the file is good.
+    index: OnceLock<Box<[u8]>>,
+    /// What is known of series that left the head.
+    left: AtomicU8,
     /// Whether the checksums of the chunks are there, and as they were written.
     has_sums: bool,
     /// A bit for each region whose checksum was found right.
@@ -219,37 +79,69 @@ impl Block {
         let (footer, end) = Footer::read(&map).ok_or_else(|| damaged("its end is cut off or damaged"))?;
         let series = usize::try_from(footer.series).map_err(|_| damaged("its footer is damaged"))?;
         let verified = (0..series.div_ceil(64).min(map.len())).map(|_| AtomicU64::new(0)).collect();
-        let (rebuilt, has_sums, damage) = (None, false, AtomicBool::new(false));
-        let mut block =
-            Block { name, path: path.to_owned(), footer, map, end, rebuilt, has_sums, verified, damaged: damage };
+        let mut block = Block {
+            name,
+            path: path.to_owned(),
+            footer,
+            map,
+            end,
+            rebuilt: None,
+            label_groups: OnceLock::new(),
+            index: OnceLock::new(),
+            left: AtomicU8::new(Left::Unknown as u8),
+            has_sums: false,
+            verified,
+            damaged: AtomicBool::new(false),
+        };
         block.has_sums = block.sums().map(crc32fast::hash) == Some(footer.sums_crc);
-        let whole = |t: &&[u8]| series.checked_mul(ENTRY) == Some(t.len());
-        if block.table().filter(whole).map(crc32fast::hash) == Some(footer.table_crc) {
+        let whole = |t: &&[u8], entry: usize| series.checked_mul(entry) == Some(t.len());
+        let table = block.table().filter(|t| whole(t, footer.version.entry()));
+        if table.map(crc32fast::hash) == Some(footer.table_crc) {
             return Ok(block);
         }
         let sums = block.sums().filter(|_| block.has_sums);
         let table = sums.map(|s| sums::rebuild_table(&block.map, MAGIC.len() as u64, s));
-        block.rebuilt = table.filter(|t| whole(&t.as_slice())).map(Vec::into_boxed_slice);
+        block.rebuilt = table.filter(|t| whole(&t.as_slice(), ENTRY)).map(Vec::into_boxed_slice);
         if block.rebuilt.is_none() {
             return Err(damaged("its table is damaged"));
         }
         Ok(block)
     }
 
+    /// Where it stands among blocks whose spans begin at the same time: a merged block where those were that it replaces.
+    pub(super) fn rank(&self) -> u64 {
+        let merged = self.footer.parts > 0 && self.footer.version == Version::Third;
+        if merged { self.footer.replaces.0 } else { self.name.number }
+    }
+
+    /// Where it stands among all blocks.
+    pub(super) fn order(&self) -> (i64, u64) {
+        (self.name.start, self.rank())
+    }
+
+    /// Whether this block holds what `other` holds, because it was merged of it.
+    pub(super) fn replaces(&self, other: &Block) -> bool {
+        let within = self.name.start <= other.name.start && other.name.end <= self.name.end;
+        let (from, to) = match self.footer.version {
+            Version::Third => self.footer.replaces,
+            _ => (0, u64::MAX),
+        };
+        self.footer.parts > 0 && within && self.name.number > other.name.number && (from..=to).contains(&other.rank())
+    }
+
     /// What is wrong with a block that was opened nevertheless; its labels and regions are not looked at.
     pub(super) fn defects(&self) -> Vec<&'static str> {
         let mut defects = Vec::new();
-        let is_2 = self.footer.sums != 0;
-        if is_2 && self.map.get(self.end..self.end + FOOTER) != self.map.get(self.end + FOOTER..) {
+        if !self.footer.is_whole(&self.map, self.end) {
             defects.push("one of its footers is damaged");
         }
         if self.rebuilt.is_some() {
             defects.push("its table is damaged, and made anew from its checksums");
         }
-        if is_2 && !self.has_sums {
+        if self.footer.sums != 0 && !self.has_sums {
             defects.push("its checksums of chunks are damaged");
         }
-        if !self.map.starts_with(MAGIC) && !self.map.starts_with(MAGIC_1) {
+        if !Version::begins(&self.map) {
             defects.push("its beginning is damaged");
         }
         defects
@@ -306,31 +198,49 @@ impl Block {
         sums::regions(sums).nth(i).filter(|s| s.id == entry.id)
     }
 
-    fn entry(&self, i: usize) -> Option<Entry> {
-        let at = i.checked_mul(ENTRY)?;
-        Entry::parse(self.table()?.get(at..at + ENTRY)?)
+    /// Bytes of an entry of the table.
+    fn entry_len(&self) -> usize {
+        if self.rebuilt.is_some() { ENTRY } else { self.footer.version.entry() }
     }
 
-    fn id(&self, i: usize) -> Option<u32> {
-        Reader::new(self.table()?.get(i.checked_mul(ENTRY)?..)?).u32()
+    fn entry_bytes(&self, i: usize) -> Option<&[u8]> {
+        let len = self.entry_len();
+        let at = i.checked_mul(len)?;
+        self.table()?.get(at..at + len)
+    }
+
+    /// The entry at a position of the table.
+    pub(super) fn entry(&self, i: usize) -> Option<Entry> {
+        Entry::parse(self.entry_bytes(i)?)
+    }
+
+    /// The id of the series at a position of the table.
+    pub(super) fn id(&self, i: usize) -> Option<SeriesRef> {
+        Entry::id(self.entry_bytes(i)?)
+    }
+
+    /// The number of series.
+    pub(super) fn series(&self) -> usize {
+        // As many as there are bits of whether their regions were verified.
+        usize::try_from(self.footer.series).unwrap_or(0).min(64 * self.verified.len())
     }
 
     /// All entries, ascending by id.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.table().unwrap_or(&[]).chunks_exact(ENTRY).filter_map(Entry::parse)
+        self.table().unwrap_or(&[]).chunks_exact(self.entry_len()).filter_map(Entry::parse)
     }
 
     /// The position of a series in the table. Ids are dense, mostly, so the search starts where it should be.
-    fn find(&self, id: SeriesRef) -> Option<usize> {
-        let (mut low, mut high) = (0usize, self.footer.series as usize);
+    pub(super) fn find(&self, id: SeriesRef) -> Option<usize> {
+        let (mut low, mut high) = (0usize, self.series());
         let (first, last) = (self.id(0)?, self.id(high.checked_sub(1)?)?);
-        if !(first..=last).contains(&id.0) {
+        if !(first..=last).contains(&id) {
             return None;
         }
-        let span = u64::from(last - first).max(1);
-        let mut probe = (u64::from(id.0 - first) * (high as u64 - 1) / span) as usize;
+        let share = (id.0 - first.0) as f64 / (last.0 - first.0).max(1) as f64;
+        let mut probe = ((share * (high - 1) as f64) as usize).min(high - 1);
         while low < high {
-            match self.id(probe)?.cmp(&id.0) {
+            match self.id(probe)?.cmp(&id) {
                 std::cmp::Ordering::Equal => return Some(probe),
                 std::cmp::Ordering::Less => low = probe + 1,
                 std::cmp::Ordering::Greater => high = probe,
@@ -382,7 +292,7 @@ impl Block {
             return None;
         }
         let i = self.find(id)?;
-        self.entry(i).filter(|e| e.maxt >= mint && e.mint <= maxt).map(|e| (i, e))
+        self.entry(i).filter(|e| e.is_within(mint, maxt)).map(|e| (i, e))
     }
 
     /// The readable chunks of the series at position `i`, whatever their times, and what is readable of its region where
@@ -409,17 +319,23 @@ impl Block {
     /// Appends the samples of a series with `mint <= t <= maxt`. Those of damaged chunks are left out, which is told in the
     /// buffer.
     pub(super) fn read(&self, id: SeriesRef, mint: i64, maxt: i64, st: bool, out: &mut SampleBuf) {
-        let Some((i, entry)) = self.find_in(id, mint, maxt) else { return };
+        if let Some((i, entry)) = self.find_in(id, mint, maxt) {
+            self.read_entry(i, &entry, (mint, maxt), st, out);
+        }
+    }
+
+    /// The same of the series at position `i`, whose entry this is.
+    pub(super) fn read_entry(&self, i: usize, entry: &Entry, (mint, maxt): (i64, i64), st: bool, out: &mut SampleBuf) {
         let (floats, histograms) = (out.ts.len(), out.hists.len());
-        if let Some(region) = self.region(i, &entry)
+        if let Some(region) = self.region(i, entry)
             && chunk::read_all(region, mint, maxt, st, out).is_some()
         {
             return;
         }
         out.truncate(floats, histograms);
         out.damaged = Some(self.file_name().into());
-        self.note_damaged_chunks(id);
-        let (good, _) = self.salvage(i, &entry);
+        self.note_damaged_chunks(entry.id);
+        let (good, _) = self.salvage(i, entry);
         if chunk::read_all(&good, mint, maxt, st, out).is_none() {
             out.truncate(floats, histograms);
         }
@@ -431,9 +347,22 @@ impl Block {
     /// The series has damaged chunks: the newest sample that is left may be found by reading all.
     pub(super) fn latest(&self, id: SeriesRef, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
         let Some((i, entry)) = self.find_in(id, mint, maxt) else { return Ok(None) };
-        self.region(i, &entry).and_then(|region| chunk::latest(region, mint, maxt)).ok_or_else(|| {
-            self.note_damaged_chunks(id);
-            StorageError::Corrupt(format!("{}: the chunks of series {}", self.path.display(), id.0))
+        self.latest_of_entry(i, &entry, (mint, maxt))
+    }
+
+    /// The same of the series at position `i`, whose entry this is.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn latest_of_entry(
+        &self,
+        i: usize,
+        entry: &Entry,
+        (mint, maxt): (i64, i64),
+    ) -> Result<Option<(i64, Value)>, StorageError> {
+        self.region(i, entry).and_then(|region| chunk::latest(region, mint, maxt)).ok_or_else(|| {
+            self.note_damaged_chunks(entry.id);
+            StorageError::Corrupt(format!("{}: the chunks of series {}", self.path.display(), entry.id.0))
         })
     }
 
@@ -446,21 +375,123 @@ impl Block {
         self.latest(id, i64::MIN, maxt).ok().flatten().map(|(t, _)| t)
     }
 
+    /// Where its labels are.
+    fn packed_labels(&self) -> &[u8] {
+        let f = &self.footer;
+        let to = [f.index, f.sums].into_iter().find(|at| *at > 0).unwrap_or(self.end as u64);
+        self.slice(f.labels, to).unwrap_or(&[])
+    }
+
+    /// Series whose labels are had together.
+    pub(super) fn label_group(&self) -> usize {
+        match self.footer.version {
+            Version::First => self.series().max(1),
+            Version::Second => block_labels::LARGE_GROUP,
+            Version::Third => block_labels::GROUP,
+        }
+    }
+
+    /// The labels of a group of series, in the order of the table; `None` for those that are damaged.
+    pub(super) fn labels_of_group(&self, group: usize) -> Vec<Option<Labels>> {
+        let (size, packed) = (self.label_group(), self.packed_labels());
+        let series = self.series().saturating_sub(group.saturating_mul(size)).min(size);
+        if self.footer.version == Version::First {
+            let good = crc32fast::hash(packed) == self.footer.labels_crc;
+            return block_labels::unpack_whole(packed, series, good);
+        }
+        let offsets = self.label_groups.get_or_init(|| block_labels::group_offsets(packed).into());
+        let at = offsets.get(group).and_then(|at| usize::try_from(*at).ok()).unwrap_or(packed.len());
+        block_labels::unpack_group(packed.get(at..).unwrap_or(&[]), series)
+    }
+
     /// The labels of all series, in the order of the table; `None` for those that are damaged.
     pub(super) fn labels(&self) -> Vec<Option<Labels>> {
-        let series = usize::try_from(self.footer.series).unwrap_or(0).min(self.map.len());
-        match self.footer.sums {
-            0 => {
-                let packed = self.slice(self.footer.labels, self.end as u64).unwrap_or(&[]);
-                let good = crc32fast::hash(packed) == self.footer.labels_crc;
-                block_labels::unpack_whole(packed, series, good)
+        (0..self.series().div_ceil(self.label_group())).flat_map(|group| self.labels_of_group(group)).collect()
+    }
+
+    fn stored_index(&self) -> Option<&[u8]> {
+        let from = Some(self.footer.index).filter(|at| *at > 0)?;
+        self.slice(from, self.footer.sums).filter(|index| crc32fast::hash(index) == self.footer.index_crc)
+    }
+
+    /// Whether there should be an index of labels, and it is not as it was written.
+    pub(super) fn index_is_damaged(&self) -> bool {
+        self.footer.index > 0 && self.stored_index().is_none()
+    }
+
+    /// The index of labels; it is made where the file has none. `None` when it cannot be made.
+    pub(super) fn index(&self) -> Option<LabelIndex<'_>> {
+        let made = self.index.get_or_init(|| {
+            if self.stored_index().is_some() {
+                return Box::default();
             }
-            sums => block_labels::unpack(self.slice(self.footer.labels, sums).unwrap_or(&[]), series),
+            if self.index_is_damaged() {
+                self.note_damage("its index of labels");
+            }
+            let labels = self.labels();
+            label_index::build(labels.iter().map(Option::as_ref)).unwrap_or_default().into()
+        });
+        let bytes = if made.is_empty() { self.slice(self.footer.index, self.footer.sums)? } else { made };
+        LabelIndex::parse(bytes, u32::try_from(self.series()).ok()?)
+    }
+
+    /// Whether it has series that are not in the head. They stay so, and others may follow them; `in_head` is asked only
+    /// where that is not known.
+    pub(super) fn has_left(&self, in_head: impl Fn(SeriesRef) -> bool) -> bool {
+        match self.left.load(Ordering::Relaxed) {
+            known if known == Left::None as u8 => false,
+            known if known == Left::Some as u8 => true,
+            _ => {
+                let left = (0..self.series()).filter_map(|i| self.id(i)).any(|id| !in_head(id));
+                self.left.store(if left { Left::Some } else { Left::None } as u8, Ordering::Relaxed);
+                left
+            }
         }
+    }
+
+    /// Notes that series left the head: some of them may be here.
+    pub(super) fn series_left(&self) {
+        let (none, unknown) = (Left::None as u8, Left::Unknown as u8);
+        let _ = self.left.compare_exchange(none, unknown, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-/// The blocks of a database, by start of their span, then number: of each series, ascending in time.
+/// What is known of a block's series that left the head.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Unknown,
+    None,
+    Some,
+}
+
+/// The labels of a block's series, for those who look at them in the order of the table: a group is inflated once.
+#[derive(Debug)]
+pub(super) struct LabelCursor<'a> {
+    block: &'a Block,
+    group: Option<(usize, Vec<Option<Labels>>)>,
+}
+
+impl<'a> LabelCursor<'a> {
+    pub(super) fn new(block: &'a Block) -> Self {
+        LabelCursor { block, group: None }
+    }
+
+    /// The labels of the series at position `i`; `None` when they are damaged, which is noted.
+    pub(super) fn get(&mut self, i: usize) -> Option<Labels> {
+        let (wanted, at) = (i / self.block.label_group(), i % self.block.label_group());
+        if self.group.as_ref().is_none_or(|(group, _)| *group != wanted) {
+            self.group = Some((wanted, self.block.labels_of_group(wanted)));
+        }
+        let (_, labels) = self.group.as_ref()?;
+        let found = labels.get(at)?.clone();
+        if found.is_none() {
+            self.block.note_damage("its labels");
+        }
+        found
+    }
+}
+
+/// The blocks of a database, by start of their span, then rank: of each series, ascending in time.
 #[derive(Debug, Default)]
 pub(super) struct BlockSet {
     blocks: ArcSwap<Vec<Arc<Block>>>,
@@ -472,11 +503,16 @@ impl BlockSet {
         self.blocks.load()
     }
 
+    /// The labels of a series, as far as a block has them.
+    pub(super) fn labels_of(&self, id: SeriesRef) -> Option<Labels> {
+        self.load().iter().rev().find_map(|b| LabelCursor::new(b).get(b.find(id)?))
+    }
+
     /// Adds blocks and removes others, in one step. Only one thread at a time may change the set.
     pub(super) fn change(&self, add: Vec<Arc<Block>>, remove: &[BlockName]) {
         let mut all: Vec<Arc<Block>> =
             self.load().iter().filter(|b| !remove.contains(&b.name)).cloned().chain(add).collect();
-        all.sort_by_key(|b| (b.name.start, b.name.number));
+        all.sort_by_key(|b| b.order());
         self.blocks.store(Arc::new(all));
     }
 }

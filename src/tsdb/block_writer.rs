@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use crate::model::Labels;
 
-use super::block::{Block, BlockName, Entry, Footer, MAGIC, unreadable};
+use super::block::{Block, LabelCursor, unreadable};
+use super::block_format::{BlockName, Entry, Footer, MAGIC};
+use super::block_labels::LabelPacker;
 use super::files::write_atomically;
-use super::{SeriesRef, TsdbError, block_labels, sums};
+use super::label_index::LabelIndexBuilder;
+use super::{SeriesRef, TsdbError, sums};
 
 /// The region of one series, made while a block is written.
 #[derive(Debug, Default)]
@@ -42,7 +45,9 @@ struct Parts<'a> {
     out: &'a mut BufWriter<std::fs::File>,
     offset: u64,
     table: Vec<u8>,
-    labels: Vec<Labels>,
+    labels: LabelPacker,
+    /// `None` when it would be too large: then it is made when it is asked for.
+    index: Option<LabelIndexBuilder>,
     sums: Vec<u8>,
     footer: Footer,
 }
@@ -53,7 +58,10 @@ impl Parts<'_> {
         let crc = crc32fast::hash(&region.bytes);
         let Region { samples, mint, maxt, .. } = *region;
         Entry { id, crc, offset: self.offset, len, samples, mint, maxt }.put(&mut self.table);
-        self.labels.push(labels.clone());
+        self.labels.add(labels)?;
+        if self.index.as_mut().is_some_and(|index| index.add(labels).is_none()) {
+            self.index = None;
+        }
         sums::put(&mut self.sums, id, &region.bytes);
         self.out.write_all(&region.bytes)?;
         self.offset += u64::from(len);
@@ -65,15 +73,22 @@ impl Parts<'_> {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        let labels = block_labels::pack(&self.labels)?;
+        let labels = std::mem::take(&mut self.labels).finish()?;
+        let index = self.index.take().and_then(LabelIndexBuilder::finish);
         self.footer.table = self.offset;
         self.footer.labels = self.offset + self.table.len() as u64;
         self.footer.table_crc = crc32fast::hash(&self.table);
         self.footer.labels_crc = crc32fast::hash(&labels);
         self.footer.sums = self.footer.labels + labels.len() as u64;
+        if let Some(index) = &index {
+            self.footer.index = self.footer.sums;
+            self.footer.index_crc = crc32fast::hash(index);
+            self.footer.sums += index.len() as u64;
+        }
         self.footer.sums_crc = crc32fast::hash(&self.sums);
         self.out.write_all(&self.table)?;
         self.out.write_all(&labels)?;
+        self.out.write_all(index.as_deref().unwrap_or(&[]))?;
         self.out.write_all(&self.sums)?;
         // Twice: without it nothing of a block can be read.
         self.out.write_all(&self.footer.to_bytes())?;
@@ -81,11 +96,27 @@ impl Parts<'_> {
     }
 }
 
-/// Writes a block, merged of `parts` others (0: not merged), of the series that `next` gives, ascending by id, until it gives `None`; `None` when it gave none.
+/// What a block was merged of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Merged {
+    /// So many blocks that the head wrote; 0: it is one of those.
+    pub(super) parts: u32,
+    /// The lowest and the highest rank among them.
+    pub(super) replaces: (u64, u64),
+}
+
+impl Merged {
+    /// What a block is that is written again.
+    pub(super) fn again(block: &Block) -> Self {
+        Merged { parts: block.footer.parts, replaces: block.footer.replaces }
+    }
+}
+
+/// Writes a block of the series that `next` gives, ascending by id, until it gives `None`; `None` when it gave none.
 pub(super) fn write_block(
     dir: &Path,
     name: BlockName,
-    parts: u32,
+    merged: Merged,
     mut next: impl FnMut(&mut Region) -> io::Result<Option<(SeriesRef, Labels)>>,
 ) -> Result<Option<Arc<Block>>, TsdbError> {
     let mut region = Region::default();
@@ -94,8 +125,9 @@ pub(super) fn write_block(
     write_atomically(&path, |out| {
         out.write_all(MAGIC)?;
         let offset = MAGIC.len() as u64;
-        let footer = Footer { parts, ..Footer::default() };
-        let mut block = Parts { out, offset, table: Vec::new(), labels: Vec::new(), sums: Vec::new(), footer };
+        let footer = Footer { parts: merged.parts, replaces: merged.replaces, ..Footer::default() };
+        let (table, labels, index) = (Vec::new(), LabelPacker::default(), Some(LabelIndexBuilder::default()));
+        let mut block = Parts { out, offset, table, labels, index, sums: Vec::new(), footer };
         loop {
             block.add(series.0, &series.1, &region)?;
             region.clear();
@@ -121,28 +153,27 @@ pub(super) fn merge_blocks(
     labels_of: impl Fn(SeriesRef) -> Option<Labels>,
 ) -> Result<(Option<Arc<Block>>, u64), TsdbError> {
     let mut left_out = 0;
-    let labels: Vec<Vec<Option<Labels>>> = blocks.iter().map(|b| b.labels()).collect();
+    let mut labels: Vec<LabelCursor<'_>> = blocks.iter().map(|b| LabelCursor::new(b)).collect();
     let mut at = vec![0usize; blocks.len()];
-    let merged = write_block(dir, name, blocks.len() as u32, |region| {
+    let parts = blocks.iter().map(|b| b.footer.parts.max(1)).fold(0, u32::saturating_add);
+    let ranks = || blocks.iter().map(|b| b.rank());
+    let merged = Merged { parts, replaces: (ranks().min().unwrap_or(0), ranks().max().unwrap_or(0)) };
+    let written = write_block(dir, name, merged, |region| {
         loop {
-            let mut heads = Vec::with_capacity(blocks.len());
-            for (block, i) in blocks.iter().zip(&at) {
-                heads.push(block.region_at(*i));
-            }
-            let Some(id) = heads.iter().flatten().map(|(e, ..)| e.id).min() else { return Ok(None) };
+            let Some(id) = blocks.iter().zip(&at).filter_map(|(b, i)| b.id(*i)).min() else { return Ok(None) };
             let mut found = None;
-            for (((head, i), labels), block) in heads.iter().zip(&mut at).zip(&labels).zip(blocks) {
-                if let Some((e, bytes, damage)) = head.as_ref().filter(|(e, ..)| e.id == id) {
+            for ((block, i), labels) in blocks.iter().zip(&mut at).zip(&mut labels) {
+                if block.id(*i) != Some(id) {
+                    continue;
+                }
+                if let Some((e, bytes, damage)) = block.region_at(*i) {
                     left_out += damage.map_or(0, |d| u64::from(d.damaged));
                     if !bytes.is_empty() {
-                        region.push(bytes, e.samples, e.mint, e.maxt);
+                        region.push(&bytes, e.samples, e.mint, e.maxt);
                     }
-                    found = found.or_else(|| labels.get(*i).cloned().flatten());
-                    if labels.get(*i).is_some_and(Option::is_none) {
-                        block.note_damage("its labels");
-                    }
-                    *i += 1;
                 }
+                found = found.or_else(|| labels.get(*i));
+                *i += 1;
             }
             // Without a readable chunk, or when nobody knows its labels, a series is left out.
             if let Some(labels) = found.or_else(|| labels_of(id)).filter(|_| !region.bytes.is_empty()) {
@@ -151,5 +182,5 @@ pub(super) fn merge_blocks(
             region.clear();
         }
     })?;
-    Ok((merged, left_out))
+    Ok((written, left_out))
 }

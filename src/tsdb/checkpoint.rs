@@ -1,12 +1,14 @@
 //! Checkpoints: all series and what of their samples is in no block, as one file that replaces the log before it.
 //!
 //! ```text
-//! head     next id u32
-//! series   id u32, flushed_until i64, newest i64, varint size, packed labels, open u8 (the last chunk is the open tail),
+//! head     next id u64, number of the next block u64
+//! series   id u64, flushed_until i64, newest i64, varint size, packed labels, open u8 (the last chunk is the open tail),
 //!          chunks one behind the other
 //! ```
 //!
-//! The log goes on while a checkpoint is written: what is in both is recognized by its time.
+//! The log goes on while a checkpoint is written: what is in both is recognized by its time. What blocks with numbers before
+//! that of its head hold, the checkpoint knows of; what later ones hold may still be in it. Checkpoints with ids of 32 bits
+//! (and heads that say nothing of blocks) are read as well.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,20 +23,50 @@ use super::series::MemSeries;
 use super::tail::Tail;
 
 /// Kinds of records.
-pub(super) const HEAD: u8 = 16;
-pub(super) const SERIES: u8 = 17;
+const HEAD: u8 = 18;
+const SERIES: u8 = 19;
+const SHORT_HEAD: u8 = 16;
+const SHORT_SERIES: u8 = 17;
+
+/// What a checkpoint's head says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Ids from here on were never given out.
+    pub(super) next_id: u64,
+    /// Blocks from this number on are newer than the checkpoint.
+    pub(super) next_block: u64,
+}
+
+/// What a record of a checkpoint holds.
+pub(super) enum Saved<'a> {
+    Head(Head),
+    Series(SavedSeries<'a>),
+}
+
+/// Reads a record; `None` when it does not read as what it says it is.
+pub(super) fn read<'a>(record: &Record<'a>) -> Option<Saved<'a>> {
+    let mut r = Reader::new(record.payload);
+    Some(match record.kind {
+        HEAD => Saved::Head(Head { next_id: r.u64()?, next_block: r.u64()? }),
+        SHORT_HEAD => Saved::Head(Head { next_id: r.u32()?.into(), next_block: 0 }),
+        SERIES => Saved::Series(read_series(SeriesRef(r.u64()?), r)?),
+        SHORT_SERIES => Saved::Series(read_series(SeriesRef(r.u32()?.into()), r)?),
+        _ => return None,
+    })
+}
 
 /// Writes the checkpoint that replaces the segments before number `segment`.
 pub(super) fn write<'a>(
     dir: &Path,
     segment: u64,
-    next_id: u32,
+    head: Head,
     sequence: u64,
     all: impl Iterator<Item = &'a MemSeries>,
 ) -> Result<(), TsdbError> {
     write_atomically(&numbered_path(dir, segment), |out| {
         let mut frame = MAGIC.to_vec();
-        Record { kind: HEAD, sequence, samples: 0, payload: &next_id.to_le_bytes() }.put(&mut frame);
+        let payload = [head.next_id.to_le_bytes(), head.next_block.to_le_bytes()].concat();
+        Record { kind: HEAD, sequence, samples: 0, payload: &payload }.put(&mut frame);
         out.write_all(&frame)?;
         let mut payload = Vec::new();
         let mut encoder = ChunkEncoder::default();
@@ -79,10 +111,7 @@ pub(super) struct SavedSeries<'a> {
     pub(super) tail: Tail,
 }
 
-/// Reads the payload of a series' record.
-pub(super) fn read_series(payload: &[u8]) -> Option<SavedSeries<'_>> {
-    let mut r = Reader::new(payload);
-    let id = SeriesRef(r.u32()?);
+fn read_series(id: SeriesRef, mut r: Reader<'_>) -> Option<SavedSeries<'_>> {
     let (flushed_until, newest) = (r.i64()?, r.i64()?);
     let size = r.size()?;
     let labels = r.take(size)?;

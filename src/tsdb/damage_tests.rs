@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk_tests::{DAY, HOUR, append, contents, copy, files, labels, open};
+use super::disk_tests::{DAY, HOUR, Model, append, contents, copy, files, labels, open};
 use super::*;
 use crate::model::SampleBuf;
 
@@ -52,49 +52,73 @@ fn one_damaged_byte_of_a_block_costs_at_most_the_chunk_it_is_in() {
         }
         assert!([0, 240, 480].contains(&lost), "damaged at {at}: {lost} samples lost");
         chunks_lost += usize::from(lost > 0);
-        assert!(lost > 0 || labels_lost || !block.defects().is_empty(), "damaged at {at}: not told");
+        let told = labels_lost || block.index_is_damaged() || !block.defects().is_empty();
+        assert!(lost > 0 || told, "damaged at {at}: not told");
+        // An index that is damaged is made anew.
+        let found = block.index().unwrap().with_labels(&labels(1));
+        assert!(found == [1] || labels_lost, "damaged at {at}: {found:?}");
     }
     assert!(chunks_lost > 100, "{chunks_lost}");
 }
 
-/// A block's bytes as the first version wrote them: labels in one piece, no checksums of chunks, one footer.
-fn as_first_version(path: &Path) -> Vec<u8> {
-    let block = block::Block::open(path).unwrap();
-    let (footer, mut labels) = (block.footer, Vec::new());
-    for l in block.labels().into_iter().flatten() {
-        bits::put_uvarint(&mut labels, l.as_bytes().len() as u64);
-        labels.extend_from_slice(l.as_bytes());
+/// A copy of the files that version 0.1 wrote: a block of the first form, one of the second, and a checkpoint and a log of
+/// 32-bit ids. Of series 0 to 2 a sample a minute for five hours, then ten more of series 1 and 9.
+fn old_files() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tsdb/formats-1-and-2");
+    copy(&from, dir.path());
+    fs::copy(from.join("manifest"), dir.path().join("manifest")).unwrap();
+    dir
+}
+
+fn old_contents() -> Model {
+    let mut all = Model::new();
+    for i in 0..3i64 {
+        let value = |t: i64| (((t / 60_000 * 7919 + i) % 1013) as f64 / 8.0).to_bits();
+        all.insert(labels(i as usize).to_string(), (0..5 * HOUR).step_by(60_000).map(|t| (t, value(t))).collect());
     }
-    let mut deflated = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut deflated, &labels).unwrap();
-    let deflated = deflated.finish().unwrap();
-    let mut end = footer.to_bytes();
-    end.truncate(60);
-    end[52..56].copy_from_slice(&crc32fast::hash(&deflated).to_le_bytes());
-    end.extend_from_slice(&crc32fast::hash(&end).to_le_bytes());
-    end.extend_from_slice(b"WBBLOCK1");
-    let mut bytes = fs::read(path).unwrap()[..footer.labels as usize].to_vec();
-    bytes[..8].copy_from_slice(b"WBBLOCK1");
-    [bytes, deflated, end].concat()
+    for i in [1, 9] {
+        let more = (0..10).map(|k| (5 * HOUR + k * 60_000, (k as f64).to_bits()));
+        all.entry(labels(i).to_string()).or_default().extend(more);
+    }
+    all
 }
 
 #[test]
-fn blocks_of_the_first_version_are_read_and_lose_a_series_where_they_are_damaged() {
-    let dir = tempfile::tempdir().unwrap();
-    let (path, whole) = small_block(dir.path());
-    let mut bytes = as_first_version(&path);
-    for damaged in [false, true] {
-        bytes[12] ^= u8::from(damaged);
-        fs::write(&path, &bytes).unwrap();
-        let block = block::Block::open(&path).unwrap();
-        assert!(block.defects().is_empty(), "{:?}", block.defects());
-        assert_eq!(block.labels(), [Some(labels(0)), Some(labels(1))]);
-        for (id, want) in (0..).zip(&whole) {
-            let mut got = SampleBuf::default();
-            block.read(SeriesRef(id), 0, DAY, false, &mut got);
-            let lost = damaged && id == 0;
-            assert_eq!((got.len(), got.damaged.is_some()), (if lost { 0 } else { want.len() }, lost));
-        }
+fn what_older_versions_wrote_is_read_merged_and_left() {
+    let dir = old_files();
+    let magic = |path: &PathBuf| fs::read(path).unwrap()[..8].to_vec();
+    assert_eq!(files(dir.path(), "blocks").iter().map(magic).collect::<Vec<_>>(), [b"WBBLOCK1", b"WBBLOCK2"]);
+    assert!(!verify::verify(dir.path()).unwrap().damaged);
+    let (db, recovery) = open(dir.path());
+    assert!(recovery.is_clean(), "{recovery:?}");
+    assert_eq!(contents(&db), old_contents());
+    // All of its series leave, so that nothing but the blocks knows them; these are merged.
+    db.let_leave_for_test(6 * HOUR);
+    assert_eq!((db.stats().series, db.stats().blocks), (0, 3));
+    assert_eq!(contents(&db), old_contents());
+    db.maintain(DAY + 3 * HOUR).unwrap();
+    drop(db);
+    let (db, recovery) = open(dir.path());
+    assert!(recovery.is_clean(), "{recovery:?}");
+    assert_eq!(contents(&db), old_contents());
+    append(&db, 10, DAY, 1.0);
+    assert_eq!(db.series_ref(&labels(10)).unwrap(), SeriesRef(4), "ids go on behind those of 32 bits");
+}
+
+#[test]
+fn a_damaged_chunk_of_the_first_version_costs_its_series_there() {
+    let dir = old_files();
+    let path = files(dir.path(), "blocks").remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[12] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let block = block::Block::open(&path).unwrap();
+    assert!(block.defects().is_empty(), "{:?}", block.defects());
+    for id in 0..3 {
+        let mut got = SampleBuf::default();
+        block.read(SeriesRef(id), 0, DAY, false, &mut got);
+        assert_eq!((got.len(), got.damaged.is_some()), if id == 0 { (0, true) } else { (120, false) });
     }
 }
 

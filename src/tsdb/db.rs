@@ -138,6 +138,11 @@ impl Inner {
         self.min_valid.load(Ordering::Relaxed)
     }
 
+    /// Whether the clock is not trusted: nothing is deleted by it, and nothing leaves memory.
+    pub(super) fn is_retention_held(&self) -> bool {
+        self.retention_held.load(Ordering::Relaxed)
+    }
+
     /// Writes the log's batch. What is not written is in memory only, until the next checkpoint.
     pub(super) fn flush_log(&self, writer: &mut Writer) -> Result<(), TsdbError> {
         let written = writer.flush_log();
@@ -157,7 +162,7 @@ impl Inner {
         let newest = self.blocks.load().iter().map(|b| b.footer.maxt).filter(past).chain(head).max();
         let Some(newest) = newest.filter(|t| *t > i64::MIN) else { return };
         let bound = newest.saturating_sub(self.options.retention_ms);
-        if bound < self.min_valid() || !self.retention_held.load(Ordering::Relaxed) {
+        if bound < self.min_valid() || !self.is_retention_held() {
             self.min_valid.store(bound, Ordering::Relaxed);
         }
     }
@@ -219,8 +224,12 @@ impl Tsdb {
     ///
     /// Stops at the first sample that does not fit and gives the reason; the ones before it are kept.
     pub fn append_column(&self, id: SeriesRef, ts: &[i64], vs: &[f64]) -> Result<(), AppendError> {
-        let series = self.0.index.read().get(id).cloned().ok_or(AppendError::UnknownSeries)?;
-        series.touch();
+        let series = {
+            let index = self.0.index.read();
+            let series = index.get(id).ok_or(AppendError::UnknownSeries)?;
+            series.touch();
+            series.clone()
+        };
         let mut encoder = ChunkEncoder::default();
         let (n, result) = series.write(|state| {
             let (n, result) = self.0.check_column(&series, ts);
@@ -292,7 +301,7 @@ impl Tsdb {
         let c = &self.0.counters;
         let index = self.0.index.read();
         let mut stats = TsdbStats {
-            series: index.all().len() as u64,
+            series: index.len() as u64,
             series_created: c.series_created.get(),
             series_removed: c.series_removed.get(),
             floats_appended: c.floats.get(),
@@ -323,6 +332,7 @@ impl Tsdb {
             stats.damaged_blocks += u64::from(block.is_damaged());
             stats.block_bytes += block.bytes();
             stats.block_samples += block.footer.samples;
+            stats.block_series += block.footer.series;
             stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
         }
         if let Some(disk) = &self.0.disk {
@@ -359,7 +369,7 @@ impl Tsdb {
 impl Inner {
     /// How many samples of a column fit behind a series' newest, and why the next one does not.
     fn check_column(&self, series: &MemSeries, ts: &[i64]) -> (usize, Result<(), AppendError>) {
-        let mut newest = series.newest();
+        let mut newest = ts.first().map_or(i64::MIN, |t| self.newest_from(series, *t));
         for (i, &t) in ts.iter().enumerate() {
             let reason = if !(-super::appender::MAX_TIME..=super::appender::MAX_TIME).contains(&t) {
                 AppendError::OutOfBounds
@@ -400,40 +410,29 @@ fn push_column(series: &MemSeries, state: &mut State, ts: &[i64], vs: &[f64], en
     }
 }
 
-impl Inner {
-    /// Calls `f` with the labels of the series that satisfy every matcher and were appended to since `mint`.
-    fn for_each_match(&self, matchers: &[Matcher], mint: i64, mut f: impl FnMut(&Labels)) {
-        let index = self.index.read();
-        for id in index.select(matchers) {
-            if let Some(series) = index.get(SeriesRef(id)).filter(|s| s.newest() >= mint) {
-                f(&series.labels);
-            }
-        }
-    }
-}
-
 impl Queryable for Tsdb {
     fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
         Ok(self.select_shared(matchers, mint, maxt)?.to_vec())
     }
 
-    fn select_shared(&self, matchers: &[Matcher], _mint: i64, _maxt: i64) -> Result<SharedSeries, StorageError> {
-        Ok(self.0.selections.get(&self.0.index.read(), matchers))
+    fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {
+        self.0.select(matchers, mint, maxt)
     }
 
-    fn label_names(&self, matchers: &[Matcher], mint: i64, _maxt: i64) -> Result<Vec<String>, StorageError> {
+    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
         let mut names = BTreeSet::new();
         if matchers.is_empty() {
             names.extend(self.0.index.read().names().map(|(n, _)| n.to_owned()));
+            self.0.add_left(None, (mint, maxt), &mut names);
             return Ok(names.into_iter().collect());
         }
-        self.0.for_each_match(matchers, mint, |labels| {
+        self.0.for_each_match(matchers, (mint, maxt), |labels| {
             for (name, _) in labels {
                 if !names.contains(name) {
                     names.insert(name.to_owned());
                 }
             }
-        });
+        })?;
         Ok(names.into_iter().collect())
     }
 
@@ -442,20 +441,21 @@ impl Queryable for Tsdb {
         name: &str,
         matchers: &[Matcher],
         mint: i64,
-        _maxt: i64,
+        maxt: i64,
     ) -> Result<Vec<String>, StorageError> {
         let mut values = BTreeSet::new();
         if matchers.is_empty() {
             values.extend(self.0.index.read().values(name).map(|(v, _)| v.to_owned()));
+            self.0.add_left(Some(name), (mint, maxt), &mut values);
             return Ok(values.into_iter().collect());
         }
-        self.0.for_each_match(matchers, mint, |labels| {
+        self.0.for_each_match(matchers, (mint, maxt), |labels| {
             if let Some(value) = labels.get(name)
                 && !values.contains(value)
             {
                 values.insert(value.to_owned());
             }
-        });
+        })?;
         Ok(values.into_iter().collect())
     }
 }

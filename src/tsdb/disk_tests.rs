@@ -46,7 +46,7 @@ pub(super) fn contents(db: &Tsdb) -> Model {
 }
 
 /// Where two databases first differ: series, position, and what is there in each.
-fn difference(got: &Model, want: &Model) -> Option<String> {
+pub(super) fn difference(got: &Model, want: &Model) -> Option<String> {
     for (series, samples) in want {
         let other = got.get(series).map_or(&[][..], |s| s);
         let at = samples.iter().zip(other).position(|(a, b)| a != b).unwrap_or(samples.len().min(other.len()));
@@ -202,7 +202,7 @@ fn retention_drops_files_and_series_and_memory_stays_flat_under_churn() {
         most_files = most_files.max(stats.blocks);
         most_wal = most_wal.max(stats.wal_segments);
     }
-    assert!((480..740).contains(&most_series), "{most_series}");
+    assert!(most_series <= 30, "{most_series}");
     assert!(most_files <= 2 + 15, "{most_files}");
     assert!(most_wal <= 2, "{most_wal}");
     let stats = db.stats();
@@ -224,13 +224,14 @@ fn a_series_that_was_removed_and_came_back_is_one_series_after_a_crash() {
     append(&db, 1, 0, 1.0);
     db.maintain(1).unwrap();
     append(&db, 2, 2 * HOUR, 2.0);
-    db.remove_series_for_test(2 * HOUR);
+    db.let_leave_for_test(2 * HOUR);
     assert_eq!(db.stats().series, 1);
     append(&db, 1, 3 * HOUR, 3.0);
     drop(db);
     let (db, recovery) = Tsdb::open(dir.path(), options).unwrap();
     assert!(recovery.is_clean(), "{recovery:?}");
-    assert_eq!(contents(&db)[&labels(1).to_string()], [(3 * HOUR, 3.0f64.to_bits())]);
+    let both = [(0, 1.0f64.to_bits()), (3 * HOUR, 3.0f64.to_bits())];
+    assert_eq!(contents(&db)[&labels(1).to_string()], both);
     assert_eq!(db.stats().series, 2);
 }
 

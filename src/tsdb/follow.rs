@@ -355,20 +355,36 @@ impl LogFollower {
             if index.get(id).is_some_and(|s| s.labels.as_bytes() == labels) {
                 continue;
             }
-            if self.gone.len() < MAX_REMEMBERED
-                && let Some(labels) = Labels::from_bytes(labels)
-            {
+            if let Some(labels) = Labels::from_bytes(labels) {
+                make_room(&mut self.gone);
                 self.gone.insert(id, labels);
             }
         }
     }
 
-    fn samples(&self, payload: &[u8]) -> Vec<FollowedSample> {
-        let index = self.db.inner().index.read();
-        let known = |id| self.gone.get(&id).cloned().or_else(|| index.get(id).map(|s| s.labels.clone()));
+    fn samples(&mut self, payload: &[u8]) -> Vec<FollowedSample> {
+        let inner = self.db.inner();
+        let gone = &mut self.gone;
+        let mut known = |id: SeriesRef| {
+            let in_head = || inner.index.read().get(id).map(|s| s.labels.clone());
+            gone.get(&id).cloned().or_else(in_head).or_else(|| {
+                // It has left the head since: blocks know it.
+                let labels = inner.blocks.labels_of(id)?;
+                make_room(gone);
+                gone.insert(id, labels.clone());
+                Some(labels)
+            })
+        };
         let one =
             |s: wal::LoggedSample| Some(FollowedSample { labels: known(s.id)?, t: s.t, st: s.st, value: s.value });
         wal::read_samples(payload).flatten().filter_map(one).collect()
+    }
+}
+
+/// Bounds what is remembered. What is forgotten blocks know, mostly.
+fn make_room(gone: &mut FxHashMap<SeriesRef, Labels>) {
+    if gone.len() >= MAX_REMEMBERED {
+        gone.clear();
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const HEAD: usize = 21;
 /// A longer payload is damage.
 const MAX_PAYLOAD: usize = 1 << 30;
 /// The kinds of records there are: of the log, of checkpoints, of the manifest.
-const KINDS: [u8; 5] = [1, 2, 16, 17, 32];
+const KINDS: [u8; 7] = [1, 2, 16, 17, 18, 19, 32];
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
-//! Housekeeping: sealed chunks go to blocks, the log is replaced by checkpoints, old blocks and series go.
+//! Housekeeping: sealed chunks go to blocks, the log is replaced by checkpoints, old blocks go, and series that ended.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::block::{Block, BlockName};
-use super::block_writer::{Region, merge_blocks, write_block};
+use super::block::Block;
+use super::block_format::BlockName;
+use super::block_writer::{Merged, Region, write_block};
+use super::checkpoint::Head;
 use super::chunk::WINDOW_MS;
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, delete_before, list};
@@ -13,9 +15,9 @@ use super::series::MemSeries;
 use super::{TsdbError, checkpoint};
 
 /// Samples stay in memory this long after their window ended: late ones join them.
-const LATE_MS: i64 = 15 * 60 * 1000;
+pub(super) const LATE_MS: i64 = 15 * 60 * 1000;
 /// Blocks are merged to this span.
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 /// More sealed chunks than this are flushed though no window ended since the last flush.
 const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// More log than this is replaced by a checkpoint though nothing was flushed.
@@ -34,15 +36,14 @@ impl Tsdb {
     /// Housekeeping; to be called every minute or so. `now` is the time of day, milliseconds.
     ///
     /// Chunks of windows that ended are flushed to blocks, the log is replaced by a checkpoint when that pays, blocks
-    /// beyond the retention are deleted, and series without a sample within it are removed. Reads and appends go on
-    /// meanwhile.
+    /// beyond the retention are deleted, and series that ended leave memory. Reads and appends go on meanwhile.
     pub fn maintain(&self, now: i64) -> Result<(), TsdbError> {
         let inner = self.inner();
         let mut housekeeping = inner.housekeeping.lock();
         inner.set_min_valid(now);
         let Some(disk) = &inner.disk else {
             inner.drop_old_chunks();
-            inner.remove_idle_series();
+            inner.remove_old_series();
             return Ok(());
         };
         // What one step cannot do does not keep the others from being done. What frees room comes first.
@@ -50,12 +51,12 @@ impl Tsdb {
         steps.take(disk.files.create_directories());
         steps.take(inner.delete_old_blocks(disk));
         let flushed = steps.take(inner.flush(disk, &mut housekeeping, now)).unwrap_or(true);
+        let left = steps.take(inner.let_series_leave(disk, &mut housekeeping, now)).unwrap_or(true);
         steps.take(inner.merge(disk, &mut housekeeping, now));
         inner.blocks.load().iter().for_each(|b| b.let_go());
-        inner.remove_idle_series();
         let wal_bytes = steps.take(disk.wal_bytes()).unwrap_or(0);
-        if flushed || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > MAX_WAL_BYTES {
-            steps.take(inner.checkpoint(disk));
+        if flushed || left || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > MAX_WAL_BYTES {
+            steps.take(inner.checkpoint(disk, &housekeeping));
         } else {
             steps.take(inner.sync_log(disk));
         }
@@ -68,9 +69,9 @@ impl Tsdb {
     /// Ends use of the database: what is in memory becomes durable, and the next start is quick.
     pub fn close(&self) -> Result<(), TsdbError> {
         let inner = self.inner();
-        let _housekeeping = inner.housekeeping.lock();
+        let housekeeping = inner.housekeeping.lock();
         match &inner.disk {
-            Some(disk) => inner.checkpoint(disk),
+            Some(disk) => inner.checkpoint(disk, &housekeeping),
             None => Ok(()),
         }
     }
@@ -102,11 +103,19 @@ impl<'a> Steps<'a> {
 
 #[cfg(test)]
 impl Tsdb {
-    /// Removes series as maintenance does, without the checkpoint that may follow.
-    pub(super) fn remove_series_for_test(&self, now: i64) {
-        self.inner().set_min_valid(now);
-        self.inner().remove_idle_series();
-        self.inner().remove_idle_series();
+    /// Lets series leave the head as maintenance does, however few there are, without the checkpoint that may follow.
+    pub(super) fn let_leave_for_test(&self, now: i64) {
+        let inner = self.inner();
+        let mut housekeeping = inner.housekeeping.lock();
+        for _ in 0..2 {
+            inner.let_leave(inner.disk.as_ref().unwrap(), &mut housekeeping, now, 1).unwrap();
+        }
+    }
+
+    /// Merges blocks as maintenance does, without the checkpoint that may follow.
+    pub(super) fn merge_for_test(&self, now: i64) {
+        let inner = self.inner();
+        inner.merge(inner.disk.as_ref().unwrap(), &mut inner.housekeeping.lock(), now).unwrap();
     }
 }
 
@@ -162,7 +171,7 @@ impl Inner {
     }
 
     /// Writes the chunks of one span of time to a block and drops them from memory.
-    fn flush_span(
+    pub(super) fn flush_span(
         &self,
         disk: &Disk,
         housekeeping: &mut Housekeeping,
@@ -172,7 +181,7 @@ impl Inner {
     ) -> Result<bool, TsdbError> {
         let name = BlockName { start, end, number: housekeeping.next_block };
         let mut rest = all.iter();
-        let block = write_block(&disk.files.blocks(), name, 0, |region: &mut Region| {
+        let block = write_block(&disk.files.blocks(), name, Merged::default(), |region: &mut Region| {
             Ok(rest.find_map(|s| s.with(|state| state.collect(start, end, region)).then(|| (s.id, s.labels.clone()))))
         })?;
         let Some(block) = block else { return Ok(false) };
@@ -189,43 +198,9 @@ impl Inner {
         Ok(true)
     }
 
-    /// Merges the blocks of each day that ended into one.
-    fn merge(&self, disk: &Disk, housekeeping: &mut Housekeeping, now: i64) -> Result<(), TsdbError> {
-        let blocks = self.blocks.load().to_vec();
-        let day = |b: &Arc<Block>| b.name.start.div_euclid(DAY_MS);
-        let mut failed = None;
-        for group in blocks.chunk_by(|a, b| day(a) == day(b)) {
-            let Some(first) = group.first() else { continue };
-            let start = day(first) * DAY_MS;
-            let ended = start + DAY_MS <= now - LATE_MS - WINDOW_MS;
-            // A day is merged when its last window is there, or when late samples have made many small blocks.
-            let complete = group.iter().any(|b| b.name.end == start + DAY_MS) || group.len() > 12;
-            if group.len() < 2 || !ended || !complete {
-                continue;
-            }
-            let name = BlockName { start, end: start + DAY_MS, number: housekeeping.next_block };
-            housekeeping.next_block += 1;
-            // The failure of one day is not that of the others.
-            failed = self.merge_group(disk, name, group).err().or(failed);
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    fn merge_group(&self, disk: &Disk, name: BlockName, group: &[Arc<Block>]) -> Result<(), TsdbError> {
-        let labels_of = |id| self.index.read().get(id).map(|s| s.labels.clone());
-        let (merged, left_out) = merge_blocks(&disk.files.blocks(), name, group, labels_of)?;
-        if left_out > 0 {
-            self.counters.damaged_chunks.add(left_out);
-            tracing::error!(block = %name, chunks = left_out, "damaged chunks were left out of a merged block");
-        }
-        let names: Vec<BlockName> = group.iter().map(|b| b.name).collect();
-        self.blocks.change(merged.into_iter().collect(), &names);
-        self.delete_files(disk, group)
-    }
-
     /// Deletes blocks that are no longer in the set. Of those that are damaged the file is set aside: somebody may want to
     /// look at it.
-    fn delete_files(&self, disk: &Disk, blocks: &[Arc<Block>]) -> Result<(), TsdbError> {
+    pub(super) fn delete_files(&self, disk: &Disk, blocks: &[Arc<Block>]) -> Result<(), TsdbError> {
         if blocks.is_empty() {
             return Ok(());
         }
@@ -291,30 +266,8 @@ impl Inner {
         }
     }
 
-    /// Removes series that had no sample within the retention, when that is so for the second time in a row: a writer
-    /// that just looked one up gets to commit.
-    fn remove_idle_series(&self) {
-        // What a block still holds can still be asked for.
-        let oldest = self.blocks.load().iter().map(|b| b.footer.mint).min();
-        let cutoff = oldest.map_or(self.min_valid(), |t| t.min(self.min_valid()));
-        let idle = |s: &&Arc<MemSeries>| s.newest() < cutoff && s.mark_idle();
-        let gone: Vec<u32> = self.index.read().iter().filter(idle).map(|s| s.id.0).collect();
-        if gone.is_empty() {
-            return;
-        }
-        let _writer = self.writer.lock();
-        let mut index = self.index.write();
-        let gone: Vec<u32> = gone
-            .into_iter()
-            .filter(|id| index.get(super::SeriesRef(*id)).is_some_and(|s| s.newest() < cutoff))
-            .collect();
-        index.remove(&gone);
-        self.selections.clear();
-        self.counters.series_removed.add(gone.len() as u64);
-    }
-
     /// Replaces the log up to now by a checkpoint.
-    fn checkpoint(&self, disk: &Disk) -> Result<(), TsdbError> {
+    fn checkpoint(&self, disk: &Disk, housekeeping: &Housekeeping) -> Result<(), TsdbError> {
         // Columns that come in from here on may miss the checkpoint: the next one takes them.
         disk.unlogged.store(false, Ordering::SeqCst);
         // First without the lock, so that little is left to sync with it.
@@ -324,17 +277,24 @@ impl Inner {
             let Some(wal) = &mut writer.wal else { return Ok(()) };
             (wal.rotate()?, wal.sequence)
         };
-        self.write_checkpoint(disk, segment, sequence)
+        self.write_checkpoint(disk, housekeeping, segment, sequence)
     }
 
     /// Writes the checkpoint that replaces the log before a segment.
-    pub(super) fn write_checkpoint(&self, disk: &Disk, segment: u64, sequence: u64) -> Result<(), TsdbError> {
+    pub(super) fn write_checkpoint(
+        &self,
+        disk: &Disk,
+        housekeeping: &Housekeeping,
+        segment: u64,
+        sequence: u64,
+    ) -> Result<(), TsdbError> {
         let (next_id, all) = {
             let index = self.index.read();
             (index.next_id(), index.iter().cloned().collect::<Vec<_>>())
         };
         let dir = disk.files.checkpoints();
-        checkpoint::write(&dir, segment, next_id, sequence, all.iter().map(|s| &**s))?;
+        let head = Head { next_id, next_block: housekeeping.next_block };
+        checkpoint::write(&dir, segment, head, sequence, all.iter().map(|s| &**s))?;
         self.counters.checkpoints.add(1);
         self.write_manifest(disk, &[])?;
         delete_before(&dir, segment)?;

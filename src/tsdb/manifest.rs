@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::TsdbError;
-use super::block::BlockName;
+use super::block_format::BlockName;
 use super::files::{Files, numbered, write_atomically};
 use super::log::{MAGIC, Record, Records};
 

@@ -1,16 +1,23 @@
 //! The in-process time series database.
 //!
 //! ```text
-//! Appender ──commit──► log (segments, CRC)           Queryable::select ──► selections kept ──► index
-//!     │                                                                                          │
-//!     └──► series: open tail ──sealed──► chunks in memory ──flushed by time──► blocks (mmap) ◄───┘ Series::read
+//! Appender ──commit──► log (segments, CRC)           Queryable::select ──► selections kept ──► index of the head
+//!     │                                                              └──► index of each block: series that left
+//!     └──► series: open tail ──sealed──► chunks in memory ──flushed by time──► blocks (mmap) ◄─── Series::read
 //! ```
+//!
+//! The head holds the series that go on. One that ended leaves it once all of its samples are in blocks: after ten minutes
+//! without a sample, or two when its last one says so. What has left is known by blocks alone, which are read where they
+//! lie; a selection that reaches back joins what it finds there with the head, by labels. Ids are never given out twice: a
+//! series that comes back has another one, and neither log nor blocks mistake it.
 //!
 //! - [`Appender`] judges samples when they are added and stores the batch when it is committed.
 //! - `tail`, `chunk`, `floats`, `pfor`, `xor`, `histogram_chunk`: samples, open and compressed.
-//! - `index`, `postings`, `selection`: from matchers to series, kept between evaluations.
-//! - `wal`, `log`, `checkpoint`, `block`, `block_writer`, `sums`, `files`, `manifest`: what is on disk.
-//!   `maintain` moves data there and drops what is old, `recovery` reads it back.
+//! - `matching`, `postings`: from matchers to series, over `index` (the head's) or `label_index` (a block's); `selection`
+//!   keeps what was found in the head between evaluations, `joined` joins it with what has left.
+//! - `wal`, `log`, `checkpoint`, `block`, `block_format`, `block_labels`, `block_writer`, `sums`, `files`, `manifest`: what
+//!   is on disk. `maintain` moves data there and drops what is old, `leave` lets series go, `merge` keeps blocks few,
+//!   `recovery` reads all back.
 //! - [`follow`]: readers of the log that go on where they were; [`verify`]: a look at the files.
 //! - [`metadata`], [`stats`], `health`: what is known of metrics and of the database itself.
 //!
@@ -21,10 +28,13 @@ mod ahead;
 mod appender;
 mod bits;
 mod block;
+mod block_format;
 mod block_labels;
 mod block_writer;
 mod checkpoint;
 mod chunk;
+#[cfg(test)]
+mod churn_tests;
 #[cfg(test)]
 mod damage_tests;
 mod db;
@@ -36,9 +46,14 @@ pub mod follow;
 mod health;
 mod histogram_chunk;
 mod index;
+mod joined;
+mod label_index;
+mod leave;
 mod log;
 mod maintain;
 mod manifest;
+mod matching;
+mod merge;
 pub mod metadata;
 mod metrics;
 mod pfor;
@@ -66,7 +81,7 @@ pub use stats::{Cardinality, Rejected, TsdbStats};
 
 /// Names a series for as long as it lives. Never given to another series, so a stale one is refused, not misled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesRef(pub(in crate::tsdb) u32);
+pub struct SeriesRef(pub(in crate::tsdb) u64);
 
 /// Why the database could not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,9 @@
 //! Opening a database: the checkpoint, then blocks, then the log behind the checkpoint. What is damaged is cut off or passed
 //! over, what is missing is noticed by the manifest and by numbers that should follow each other; both are reported, and
 //! everything else is kept.
+//!
+//! Series that blocks alone know are not read into memory. A block that is newer than the checkpoint may hold what
+//! checkpoint or log hold as well: it counts once, by its time.
 
 use std::fmt;
 use std::fs::File;
@@ -8,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
+use rustc_hash::FxHashSet;
 
 use crate::model::Labels;
 
-use super::block::{Block, BlockSet};
+use super::block::{Block, BlockSet, LabelCursor};
+use super::checkpoint::{Head, Saved, SavedSeries};
 use super::chunk::ChunkEncoder;
 use super::files::{Files, because, list, numbered};
 use super::index::Index;
@@ -81,8 +86,10 @@ pub(super) struct Restore {
     pub(super) recovery: Recovery,
     blocks: Arc<BlockSet>,
     encoder: ChunkEncoder,
-    /// Ids from here on were never given out.
-    next_id: u32,
+    /// Series of the log that nothing has introduced, looked for in blocks.
+    unknown: FxHashSet<SeriesRef>,
+    /// Ids from here on were never given out, and blocks from here on are newer than the checkpoint.
+    head: Head,
     /// Samples logged so far.
     sequence: u64,
 }
@@ -96,15 +103,16 @@ impl Restore {
             recovery: Recovery::default(),
             blocks,
             encoder: ChunkEncoder::default(),
-            next_id: 0,
+            unknown: FxHashSet::default(),
+            head: Head::default(),
             sequence: 0,
         };
         let manifest = restore.read_manifest(files);
         let first = restore.read_checkpoint(files, &manifest)?;
         restore.read_blocks(files, &manifest)?;
         let last = restore.read_log(files, first, &manifest)?;
-        restore.index.reserve_ids(restore.next_id);
-        restore.recovery.series = restore.index.all().len() as u64;
+        restore.index.reserve_ids(restore.head.next_id);
+        restore.recovery.series = restore.index.len() as u64;
         let wal = Wal::create(files.wal(), last + 1, restore.sequence)?;
         Ok((restore, wal))
     }
@@ -138,10 +146,14 @@ impl Restore {
         let mut records = Records::new(&map);
         for record in records.by_ref() {
             self.sequence = self.sequence.max(record.sequence);
-            let read = match record.kind {
-                checkpoint::HEAD => record.payload.first_chunk().map(|b| self.next_id = u32::from_le_bytes(*b)),
-                checkpoint::SERIES => self.saved_series(&record),
-                _ => None,
+            let read = match checkpoint::read(&record) {
+                Some(Saved::Head(head)) => {
+                    self.given_out(head.next_id);
+                    self.head.next_block = head.next_block;
+                    Some(())
+                }
+                Some(Saved::Series(saved)) => self.saved_series(saved, record.samples),
+                None => None,
             };
             if read.is_none() {
                 self.unreadable(
@@ -157,10 +169,14 @@ impl Restore {
         Ok(segment)
     }
 
-    fn saved_series(&mut self, record: &Record<'_>) -> Option<()> {
-        let saved = checkpoint::read_series(record.payload)?;
+    /// Ids before `next` may have been given out.
+    fn given_out(&mut self, next: u64) {
+        self.head.next_id = self.head.next_id.max(next);
+    }
+
+    fn saved_series(&mut self, saved: SavedSeries<'_>, samples: u32) -> Option<()> {
         let labels = Labels::from_bytes(saved.labels)?;
-        self.next_id = self.next_id.max(saved.id.0.saturating_add(1));
+        self.given_out(saved.id.0.saturating_add(1));
         let series = self.insert(saved.id, labels)?;
         series.set_newest(saved.newest);
         series.write(|state| {
@@ -169,7 +185,7 @@ impl Restore {
             state.chunks = saved.chunks;
             state.tail = saved.tail;
         });
-        self.recovery.samples += u64::from(record.samples);
+        self.recovery.samples += u64::from(samples);
         Some(())
     }
 
@@ -198,11 +214,18 @@ impl Restore {
                 }
             }
         }
-        opened.sort_by_key(|b| (b.name.start, b.name.number));
         let opened = self.drop_merged(opened)?;
         self.recovery.blocks = opened.len() as u64;
         for block in &opened {
-            self.note_block(block);
+            let last = block.series().checked_sub(1).and_then(|i| block.id(i));
+            self.given_out(last.map_or(0, |id| id.0.saturating_add(1)));
+        }
+        for block in opened.iter().filter(|b| self.is_newer(b)) {
+            for entry in block.entries() {
+                if let Some(series) = self.index.get(entry.id) {
+                    flushed_to(series, entry.maxt);
+                }
+            }
         }
         self.blocks.change(opened, &[]);
         Ok(())
@@ -210,11 +233,10 @@ impl Restore {
 
     /// Removes blocks that a crash left beside the block they were merged into.
     fn drop_merged(&self, blocks: Vec<Arc<Block>>) -> Result<Vec<Arc<Block>>, TsdbError> {
-        let merges: Vec<_> = blocks.iter().filter(|b| b.footer.parts > 0).map(|b| b.name).collect();
+        let merged: Vec<Arc<Block>> = blocks.iter().filter(|b| b.footer.parts > 0).cloned().collect();
         let mut kept = Vec::new();
         for block in blocks {
-            let n = block.name;
-            if merges.iter().any(|m| m.start <= n.start && n.end <= m.end && m.number > n.number) {
+            if merged.iter().any(|m| m.replaces(&block)) {
                 std::fs::remove_file(&block.path).map_err(because("cannot remove", &block.path))?;
             } else {
                 kept.push(block);
@@ -223,29 +245,43 @@ impl Restore {
         Ok(kept)
     }
 
-    /// Learns from a block which series there are and how far they are on disk.
-    fn note_block(&mut self, block: &Block) {
-        let mut labels = None;
-        for (i, entry) in block.entries().enumerate() {
-            self.next_id = self.next_id.max(entry.id.0.saturating_add(1));
-            if self.index.get(entry.id).is_none() {
-                // The checkpoint lacks a series: the block knows its labels.
-                let all = labels.get_or_insert_with(|| block.labels());
-                let Some(labels) = all.get(i).cloned().flatten() else {
-                    block.note_damage("its labels");
-                    self.unreadable(
-                        &block.path,
-                        "labels of series that nothing else knows",
-                        Some(entry.samples.into()),
-                    );
-                    continue;
-                };
-                self.insert(entry.id, labels);
-            }
-            let Some(series) = self.index.get(entry.id) else { continue };
-            series.write(|state| state.trim(entry.maxt));
-            series.set_newest(series.newest().max(entry.maxt));
+    /// Whether a block was written after the checkpoint.
+    fn is_newer(&self, block: &Block) -> bool {
+        block.name.number >= self.head.next_block
+    }
+
+    /// A series that the log introduces may have gone to blocks since.
+    fn find_flushed(&self, series: &MemSeries) {
+        let blocks = self.blocks.load();
+        let newest = blocks.iter().filter(|b| self.is_newer(b)).filter_map(|b| b.newest(series.id, i64::MAX)).max();
+        if let Some(newest) = newest {
+            flushed_to(series, newest);
         }
+    }
+
+    /// A series that the log speaks of and nothing before it has introduced, because that is damaged: blocks may know it.
+    #[cold]
+    fn find_in_blocks(&mut self, id: SeriesRef) -> Option<()> {
+        if !self.unknown.insert(id) {
+            return None;
+        }
+        let blocks = self.blocks.clone();
+        let mut unlabelled = None;
+        let labels = blocks.load().iter().rev().find_map(|b| {
+            let at = b.find(id)?;
+            LabelCursor::new(b).get(at).or_else(|| {
+                unlabelled = Some((b.path.clone(), b.entry(at).map(|e| e.samples.into())));
+                None
+            })
+        });
+        if let (None, Some((path, samples))) = (&labels, unlabelled) {
+            self.unreadable(&path, "labels of series that nothing else knows", samples);
+        }
+        let series = self.insert(id, labels?)?;
+        if let Some(newest) = blocks.load().iter().filter_map(|b| b.newest(id, i64::MAX)).max() {
+            flushed_to(&series, newest);
+        }
+        Some(())
     }
 
     /// Reads the segments from number `first` on; the number of the last one.
@@ -341,12 +377,14 @@ impl Restore {
     }
 
     fn logged_series(&mut self, id: SeriesRef, labels: &[u8]) -> Option<()> {
-        self.next_id = self.next_id.max(id.0.saturating_add(1));
+        self.given_out(id.0.saturating_add(1));
         let labels = Labels::from_bytes(labels)?;
         if let Some(known) = self.index.get(id) {
             return (known.labels == labels).then_some(());
         }
-        self.insert(id, labels)?.write(|state| state.logged = true);
+        let series = self.insert(id, labels)?;
+        series.write(|state| state.logged = true);
+        self.find_flushed(&series);
         Some(())
     }
 
@@ -356,7 +394,7 @@ impl Restore {
             if other > id {
                 return None;
             }
-            self.index.remove(&[other.0]);
+            self.index.remove(&[other]);
         }
         self.index.insert(Some(id), labels)
     }
@@ -365,7 +403,10 @@ impl Restore {
     #[inline]
     fn logged_sample(&mut self, sample: LoggedSample) -> bool {
         let LoggedSample { id, t, st, value } = sample;
-        self.next_id = self.next_id.max(id.0.saturating_add(1));
+        self.given_out(id.0.saturating_add(1));
+        if self.index.get(id).is_none() && self.find_in_blocks(id).is_none() {
+            return false;
+        }
         let Some(series) = self.index.get(id) else { return false };
         if t > series.newest() {
             series.write(|state| {
@@ -391,6 +432,12 @@ impl Restore {
         }
         self.recovery.damages.push(Damage { samples, ..Damage::of(&file, what) });
     }
+}
+
+/// Blocks hold a series' samples up to this time.
+fn flushed_to(series: &MemSeries, maxt: i64) {
+    series.write(|state| state.trim(maxt));
+    series.set_newest(series.newest().max(maxt));
 }
 
 /// A file's name with its directory's.

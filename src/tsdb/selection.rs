@@ -1,4 +1,4 @@
-//! Selections kept between rule evaluations.
+//! Selections from the head, kept between rule evaluations.
 //!
 //! A rule asks for the same matchers every few seconds. Its series are kept; because ids only ascend, series created
 //! since then are the only ones to look at, and only a removal of series makes the selection start over.
@@ -13,17 +13,20 @@ use crate::model::Matcher;
 use super::SeriesRef;
 use super::index::Index;
 use super::query::{Series, SharedSeries};
+use super::series::MemSeries;
 
 /// Selections kept in one generation, and series in all of them.
 const MAX_ENTRIES: usize = 4096;
 const MAX_SERIES: usize = 1 << 20;
 /// With more new series than this a selection is made anew.
-const MAX_REFRESH: u32 = 4096;
+const MAX_REFRESH: u64 = 4096;
 
 #[derive(Clone)]
 struct Kept {
     series: SharedSeries,
-    next_id: u32,
+    /// The ids of these, ascending.
+    ids: Arc<[SeriesRef]>,
+    next_id: u64,
     removals: u64,
 }
 
@@ -42,22 +45,24 @@ struct Generations {
 }
 
 impl Selections {
-    /// The series that satisfy every matcher.
-    pub(super) fn get(&self, index: &Index, matchers: &[Matcher]) -> SharedSeries {
+    /// The series that satisfy every matcher, and their ids, ascending.
+    pub(super) fn get(&self, index: &Index, matchers: &[Matcher]) -> (SharedSeries, Arc<[SeriesRef]>) {
         let kept = self.generations.lock().find(matchers);
         if let Some(k) = &kept
             && k.removals == index.removals()
             && k.next_id == index.next_id()
         {
-            return k.series.clone();
+            return (k.series.clone(), k.ids.clone());
         }
-        let series = kept.and_then(|k| refresh(index, matchers, &k)).unwrap_or_else(|| {
-            let ids = index.select(matchers);
-            ids.iter().filter_map(|id| index.get(SeriesRef(*id))).map(|s| s.clone() as Arc<dyn Series>).collect()
+        let (series, ids) = kept.and_then(|k| refresh(index, matchers, &k)).unwrap_or_else(|| {
+            let found: Vec<_> = index.select(matchers).collect();
+            let series = found.iter().map(|s| (*s).clone() as Arc<dyn Series>).collect();
+            (series, found.iter().map(|s| s.id).collect())
         });
-        let fresh = Kept { series: series.clone(), next_id: index.next_id(), removals: index.removals() };
+        let (next_id, removals) = (index.next_id(), index.removals());
+        let fresh = Kept { series: series.clone(), ids: ids.clone(), next_id, removals };
         self.generations.lock().keep(matchers, fresh);
-        series
+        (series, ids)
     }
 
     /// Forgets all, and with it series that are gone.
@@ -67,19 +72,18 @@ impl Selections {
 }
 
 /// Adds the series created since; `None` when starting over is better.
-fn refresh(index: &Index, matchers: &[Matcher], kept: &Kept) -> Option<SharedSeries> {
+fn refresh(index: &Index, matchers: &[Matcher], kept: &Kept) -> Option<(SharedSeries, Arc<[SeriesRef]>)> {
     if kept.removals != index.removals() || index.next_id() - kept.next_id > MAX_REFRESH {
         return None;
     }
-    let mut new = (kept.next_id..index.next_id())
-        .filter_map(|id| index.get(SeriesRef(id)))
-        .filter(|s| matchers.iter().all(|m| m.matches(s.labels.value(&m.name))))
-        .map(|s| s.clone() as Arc<dyn Series>)
-        .peekable();
-    if new.peek().is_none() {
-        return Some(kept.series.clone());
+    let matches = |s: &&Arc<MemSeries>| matchers.iter().all(|m| m.matches(s.labels.value(&m.name)));
+    let new: Vec<_> =
+        (kept.next_id..index.next_id()).filter_map(|id| index.get(SeriesRef(id))).filter(matches).collect();
+    if new.is_empty() {
+        return Some((kept.series.clone(), kept.ids.clone()));
     }
-    Some(kept.series.iter().cloned().chain(new).collect())
+    let series = kept.series.iter().cloned().chain(new.iter().map(|s| (*s).clone() as Arc<dyn Series>));
+    Some((series.collect(), kept.ids.iter().copied().chain(new.iter().map(|s| s.id)).collect()))
 }
 
 impl Generations {

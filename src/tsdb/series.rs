@@ -94,6 +94,16 @@ impl MemSeries {
         if self.newest_is(state, t, value) { Ok(false) } else { Err(AppendError::Duplicate) }
     }
 
+    /// Whether nobody has looked the series up since it was marked.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Whether the newest sample says that the series has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.read().tail.newest_is_stale()
+    }
+
     /// Runs `f` on the state, locked for writing.
     pub(super) fn write<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         f(&mut self.state.write())
@@ -130,11 +140,7 @@ impl MemSeries {
             Some(None) => self.latest_flushed(t, t, state.flushed_until).ok().flatten(),
             found => found.flatten(),
         };
-        match (newest, value) {
-            (Some((_, Value::Float(a))), Value::Float(b)) => a.to_bits() == b.to_bits(),
-            (Some((_, Value::Histogram(a))), Value::Histogram(b)) => a == *b,
-            _ => false,
-        }
+        newest.is_some_and(|(_, newest)| is_same(&newest, value))
     }
 
     /// Appends the samples that were flushed before `until`.
@@ -168,7 +174,21 @@ impl MemSeries {
     }
 }
 
+/// Whether two samples have the same value, bit by bit.
+pub(super) fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (Value::Histogram(a), Value::Histogram(b)) => a == b,
+        _ => false,
+    }
+}
+
 impl State {
+    /// Whether all there was is in blocks.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.tail.len() == 0
+    }
+
     /// Seals the tail when all of it is before `cutoff`.
     pub(super) fn seal_before(&mut self, cutoff: i64, enc: &mut ChunkEncoder) {
         if self.tail.bounds().is_some_and(|(_, last)| last < cutoff) {

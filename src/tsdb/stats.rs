@@ -83,11 +83,11 @@ impl Rejected {
 /// Figures of the database at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TsdbStats {
-    /// Series in the index.
+    /// Series in memory.
     pub series: u64,
     /// Series created since the start.
     pub series_created: u64,
-    /// Series removed since the start, because no sample of theirs was within the retention.
+    /// Series removed from memory since the start, because they ended.
     pub series_removed: u64,
     /// Different label names.
     pub label_names: u64,
@@ -113,6 +113,8 @@ pub struct TsdbStats {
     pub block_bytes: u64,
     /// Samples in blocks on disk.
     pub block_samples: u64,
+    /// Series in blocks on disk, added up over the blocks.
+    pub block_series: u64,
     /// Bytes of log and checkpoint on disk.
     pub wal_bytes: u64,
     /// Segments of the log.

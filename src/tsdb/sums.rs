@@ -9,7 +9,7 @@
 
 use super::SeriesRef;
 use super::bits::{Reader, put_uvarint};
-use super::block::Entry;
+use super::block_format::Entry;
 use super::chunk::ChunkView;
 
 /// Appends the checksums of one region.
@@ -30,7 +30,7 @@ pub(super) fn put(out: &mut Vec<u8>, id: SeriesRef, region: &[u8]) {
         chunks.extend_from_slice(&crc32fast::hash(from.get(..len).unwrap_or(from)).to_le_bytes());
         n += 1;
     }
-    put_uvarint(out, u64::from(id.0));
+    put_uvarint(out, id.0);
     put_uvarint(out, n);
     out.extend_from_slice(&chunks);
 }
@@ -45,7 +45,7 @@ pub(super) struct RegionSums<'a> {
 
 impl<'a> RegionSums<'a> {
     fn parse(r: &mut Reader<'a>) -> Option<Self> {
-        let (id, chunks) = (SeriesRef(u32::try_from(r.uvarint()?).ok()?), r.uvarint()?);
+        let (id, chunks) = (SeriesRef(r.uvarint()?), r.uvarint()?);
         let sums = RegionSums { id, chunks, rest: *r };
         for _ in 0..chunks {
             r.uvarint()?;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::model::sample::is_stale;
 use crate::model::{FloatHistogram, SampleBuf, Value};
 
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};
@@ -272,6 +273,15 @@ impl Tail {
             Tail::Empty => 0,
             Tail::Floats(f) => f.values.len(),
             Tail::Histograms(h) => h.rows.len(),
+        }
+    }
+
+    /// Whether the newest sample marks the end of its series.
+    pub(super) fn newest_is_stale(&self) -> bool {
+        match self {
+            Tail::Empty => false,
+            Tail::Floats(f) => f.values.last().is_some_and(|v| is_stale(*v)),
+            Tail::Histograms(h) => h.rows.last().is_some_and(|(_, h)| is_stale(h.sum)),
         }
     }
 

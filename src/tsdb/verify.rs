@@ -126,6 +126,9 @@ fn block(path: &Path) -> Result<VerifiedFile, TsdbError> {
     if unlabelled > 0 {
         file.damages.push(format!("the labels of {unlabelled} series; they are kept where the checkpoint knows them"));
     }
+    if block.index_is_damaged() {
+        file.damages.push("its index of labels, which is made anew from them".to_owned());
+    }
     let mut damaged = 0usize;
     for i in 0..usize::try_from(block.footer.series).unwrap_or(0) {
         let Some((entry, bytes, readable)) = block.look_at(i) else { break };
@@ -195,14 +198,16 @@ fn count(record: &Record<'_>, file: &mut VerifiedFile) {
             file.samples += good;
             file.samples_lost += all.saturating_sub(good);
         }
-        checkpoint::SERIES if checkpoint::read_series(record.payload).is_some() => {
-            file.series += 1;
-            file.samples += all;
-        }
-        checkpoint::SERIES => {
-            file.series_lost += 1;
-            file.samples_lost += all;
-        }
-        _ => {}
+        _ => match checkpoint::read(record) {
+            Some(checkpoint::Saved::Head(_)) => {}
+            Some(checkpoint::Saved::Series(_)) => {
+                file.series += 1;
+                file.samples += all;
+            }
+            None => {
+                file.series_lost += 1;
+                file.samples_lost += all;
+            }
+        },
     }
 }

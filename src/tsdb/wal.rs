@@ -45,7 +45,7 @@ pub(super) struct Wal {
     series: Vec<u8>,
     samples: Vec<u8>,
     count: u32,
-    previous: (u32, i64),
+    previous: (u64, i64),
     frame: Vec<u8>,
     /// Tells followers.
     end: Arc<LogEnd>,
@@ -80,7 +80,7 @@ impl Wal {
 
     /// Adds a series to the batch.
     pub(super) fn log_series(&mut self, id: SeriesRef, labels: &[u8]) {
-        put_uvarint(&mut self.series, u64::from(id.0));
+        put_uvarint(&mut self.series, id.0);
         put_uvarint(&mut self.series, labels.len() as u64);
         self.series.extend_from_slice(labels);
     }
@@ -91,7 +91,7 @@ impl Wal {
         let (previous_id, previous_t) = self.previous;
         self.previous = (id.0, t);
         self.count += 1;
-        let head = zigzag(i64::from(id.0) - i64::from(previous_id)) << 1;
+        let head = zigzag(id.0.wrapping_sub(previous_id) as i64) << 1;
         let out = &mut self.samples;
         if let Value::Float(v) = value
             && st == 0
@@ -235,7 +235,7 @@ pub(super) fn read_series(payload: &[u8]) -> impl Iterator<Item = Option<(Series
             return None;
         }
         let one = (|| {
-            let id = u32::try_from(r.uvarint()?).ok()?;
+            let id = r.uvarint()?;
             let size = r.size()?;
             Some((SeriesRef(id), r.take(size)?))
         })();
@@ -257,7 +257,7 @@ pub(super) struct LoggedSample {
 /// Reads the samples of a record; `None` ends a record that is not as [`Wal::log_sample`] writes it.
 pub(super) fn read_samples(payload: &[u8]) -> impl Iterator<Item = Option<LoggedSample>> {
     let mut r = Reader::new(payload);
-    let mut previous = (0u32, 0i64);
+    let mut previous = (0u64, 0i64);
     std::iter::from_fn(move || {
         if r.is_empty() {
             return None;
@@ -271,10 +271,10 @@ pub(super) fn read_samples(payload: &[u8]) -> impl Iterator<Item = Option<Logged
 }
 
 #[inline]
-fn read_sample(r: &mut Reader<'_>, previous: &mut (u32, i64)) -> Option<LoggedSample> {
+fn read_sample(r: &mut Reader<'_>, previous: &mut (u64, i64)) -> Option<LoggedSample> {
     let head = r.uvarint()?;
     let delta = (head >> 2) as i64 ^ -((head >> 1 & 1) as i64);
-    let id = u32::try_from(i64::from(previous.0).checked_add(delta)?).ok()?;
+    let id = previous.0.checked_add_signed(delta)?;
     let t = previous.1.wrapping_add(r.ivarint()?);
     *previous = (id, t);
     let flags = if head & 1 != 0 { r.u8()? } else { 0 };
