@@ -337,7 +337,6 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "ruletest::templates",
     "ruletest::world",
     "tsdb::appender",
-    "tsdb::block",
     "tsdb::checkpoint",
     "tsdb::chunk",
     "tsdb::db",
@@ -349,7 +348,6 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "tsdb::selection",
     "tsdb::series",
     "tsdb::stats",
-    "tsdb::sums",
     "tsdb::wal",
 ];
 

@@ -333,6 +333,7 @@ impl Tsdb {
             stats.block_bytes += block.bytes();
             stats.block_samples += block.footer.samples;
             stats.block_series += block.footer.series;
+            stats.head_maxt = stats.head_maxt.max(Some(block.footer.maxt));
             stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
         }
         if let Some(disk) = &self.0.disk {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::sample::is_stale;
+use crate::model::is_stale;
 use crate::model::{FloatHistogram, SampleBuf, Value};
 
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};

@@ -80,6 +80,12 @@ pub async fn tsdb(State(app): State<Arc<App>>, params: Params) -> Result<Respons
             j.key("minTime").int(stats.head_mint.unwrap_or(i64::MAX));
             j.key("maxTime").int(stats.head_maxt.unwrap_or(i64::MIN));
         });
+        // Beside what Prometheus has: series that ended are here alone.
+        j.key("blockStats").object(|j| {
+            j.key("numBlocks").int(int(stats.blocks));
+            j.key("numSeries").int(int(stats.block_series));
+            j.key("numSamples").int(int(stats.block_samples));
+        });
         for (key, most) in [
             ("seriesCountByMetricName", &cardinality.series_by_metric),
             ("labelValueCountByLabelName", &cardinality.values_by_label),
