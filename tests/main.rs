@@ -5,6 +5,7 @@ mod alert_life;
 mod alertmanager_api;
 mod alertmanager_api_peer;
 mod alertmanager_config;
+mod alertmanager_program;
 mod api_peers;
 mod architecture;
 mod check_config;

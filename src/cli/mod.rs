@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+pub mod alertmanager;
 pub mod check_config;
 pub mod check_rules;
 pub mod demo;
@@ -35,6 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Run>),
+    Alertmanager(Box<alertmanager::Alertmanager>),
     Demo(demo::Demo),
     Query(query::Query),
     /// Check files, with the place of every defect.
@@ -111,6 +113,7 @@ enum Test {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Alertmanager(alertmanager) => alertmanager.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Query(query) => query.execute(),
         Command::Check(check) => check.execute(),

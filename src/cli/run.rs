@@ -28,12 +28,15 @@ pub struct Run {
     /// Check the configuration and everything it names, then exit.
     #[arg(long = "config.check")]
     check: bool,
-    /// Address to listen on [default: the configuration's, else 127.0.0.1:9095].
+    /// Address to listen on; may be repeated [default: the configuration's, else 127.0.0.1:9095].
     #[arg(long = "web.listen-address", value_name = "HOST:PORT")]
-    listen_address: Option<String>,
+    listen_addresses: Vec<String>,
     /// URL under which users reach the service, for links.
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
+    /// What stands before the paths of what is served [default: the path of the external URL].
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
     /// Allow reload and shutdown by HTTP.
     #[arg(long = "web.enable-lifecycle")]
     lifecycle: bool,
@@ -113,7 +116,11 @@ impl Run {
             Ok(options) => options,
             Err(e) => return fail(&e),
         };
-        let prepared = Prepared::read(&options.source, options.query.features, options.listen_address.as_deref());
+        let prepared = Prepared::read(
+            &options.source,
+            options.query.features,
+            options.listen_addresses.first().map(String::as_str),
+        );
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(defects) => {
@@ -140,14 +147,15 @@ impl Run {
     fn options(&self) -> Result<ServiceOptions, String> {
         let source = self.config.clone().map_or(Source::BuiltIn, Source::File);
         let delivery = match source {
-            Source::File(_) => Delivery::Receivers,
+            Source::File(_) | Source::Alertmanager(_) => Delivery::Receivers,
             // Nobody configured the shipped receivers: their addresses are examples.
             Source::BuiltIn => Delivery::Print,
         };
         let mut options = ServiceOptions {
             source,
             delivery,
-            listen_address: self.listen_address.clone(),
+            listen_addresses: self.listen_addresses.clone(),
+            route_prefix: self.route_prefix.clone(),
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
             remote_write_receiver: self.remote_write_receiver,
@@ -181,7 +189,8 @@ impl Run {
         let flag = |name: &str, value: String| (name.to_owned(), value);
         let mut flags = vec![
             flag("config.file", path(&self.config)),
-            flag("web.listen-address", self.listen_address.clone().unwrap_or_default()),
+            flag("web.listen-address", self.listen_addresses.join(",")),
+            flag("web.route-prefix", self.route_prefix.clone().unwrap_or_default()),
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
@@ -205,7 +214,7 @@ impl Run {
     }
 }
 
-async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), ServiceError> {
+pub(super) async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), ServiceError> {
     // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
     let (end, reload) = (asked_to_end()?, hangups()?);
     let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
@@ -217,6 +226,6 @@ async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), Servic
 }
 
 /// A duration in Prometheus' notation, milliseconds.
-fn duration_arg(text: &str) -> Result<i64, String> {
+pub(super) fn duration_arg(text: &str) -> Result<i64, String> {
     duration::parse(text)
 }

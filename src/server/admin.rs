@@ -10,13 +10,14 @@ use super::app::App;
 use crate::instrument::Format;
 
 /// `GET /-/healthy`
-pub async fn healthy() -> &'static str {
-    "Watchbell is Healthy.\n"
+pub async fn healthy(State(app): State<Arc<App>>) -> &'static str {
+    if app.service.alertmanager_alone { "OK" } else { "Watchbell is Healthy.\n" }
 }
 
 /// `GET /-/ready`: the server listens only when it is. It is not when what it takes in does not last.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.engine.store().trouble().or_else(|| app.storage.trouble().map(|t| t.to_string())) {
+        None if app.service.alertmanager_alone => "OK".into_response(),
         None => "Watchbell is Ready.\n".into_response(),
         Some(trouble) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("Watchbell is not ready: {trouble}\n")).into_response()

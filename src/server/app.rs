@@ -49,6 +49,21 @@ pub struct App {
     pub http: HttpMetrics,
 }
 
+/// Bounds of what Alertmanager's clients may ask; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertmanagerLimits {
+    /// `--silences.max-silences`: silences that are kept, expired ones included.
+    pub silences: usize,
+    /// `--silences.max-silence-size-bytes`
+    pub silence_bytes: usize,
+    /// `--log.silences`: whether changes of silences are logged.
+    pub log_silences: bool,
+    /// `--web.get-concurrency`: GET requests that are answered at once.
+    pub gets: usize,
+    /// `--web.timeout`: how long an answer may take, milliseconds.
+    pub timeout: u64,
+}
+
 /// What does not change while the service runs.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
@@ -58,6 +73,14 @@ pub struct Service {
     pub flags: Vec<(String, String)>,
     /// Where users reach the server, without a slash at the end.
     pub external_url: String,
+    /// What stands before every path: empty, or a slash and a path without a slash at its end.
+    pub route_prefix: String,
+    /// Whether only Alertmanager's half of the service is there, and Prometheus' API is not.
+    pub alertmanager_alone: bool,
+    /// The one member of the cluster that Alertmanager's clients look for: its name and its address. Empty: no cluster.
+    pub cluster: Option<(String, String)>,
+    /// Bounds of what Alertmanager's clients may ask.
+    pub limits: AlertmanagerLimits,
     /// Whether `/-/reload` and `/-/quit` may be used.
     pub lifecycle: bool,
     /// Whether remote writes are taken in.

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -23,16 +23,42 @@ pub const MAX_BODY: usize = 10 << 20;
 /// How long a client that is being answered has to take its answer when the service ends.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// All routes.
+/// All routes, below the prefix of the service's paths.
 pub fn routes(app: Arc<App>) -> Router {
+    let prefix = app.service.route_prefix.clone();
+    let routes = unprefixed(app);
+    if prefix.is_empty() {
+        return routes;
+    }
+    let home = format!("{prefix}/");
+    let to_home = home.clone();
+    let from_home = format!("{prefix}/alerts");
+    Router::new()
+        .route("/", get(|| async move { Redirect::to(&to_home) }))
+        .route(&home, get(|| async move { Redirect::to(&from_home) }))
+        .nest(&prefix, routes)
+        .fallback(not_found)
+}
+
+/// Prometheus' API, or what Alertmanager says of its own first version.
+fn api_v1(app: &App) -> Router<Arc<App>> {
+    if app.service.alertmanager_alone {
+        return Router::new().route("/api/v1/{*rest}", any(alertmanager::version_1));
+    }
+    Router::new().nest("/api/v1", api::routes()).merge(api::write_route())
+}
+
+fn unprefixed(app: Arc<App>) -> Router {
+    let first_page = format!("{}/alerts", app.service.route_prefix);
+    let gets = alertmanager::GetLimit::new(&app.service.limits);
     let apis = Router::new()
-        .nest("/api/v1", api::routes())
-        .merge(alertmanager::routes())
+        .merge(api_v1(&app))
+        .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors());
     Router::new()
-        .route("/", get(|| async { Redirect::to("/alerts") }))
+        .route("/", get(|| async move { Redirect::to(&first_page) }))
         .route("/-/healthy", get(admin::healthy))
         .route("/-/ready", get(admin::ready))
         .route("/-/reload", post(admin::reload).put(admin::reload))
@@ -40,7 +66,6 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/metrics", get(admin::metrics))
         .merge(pages::routes())
         .merge(apis)
-        .merge(api::write_route())
         .fallback(not_found)
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n") })
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::count))

@@ -15,7 +15,7 @@ pub mod requests;
 pub mod telemetry;
 pub mod time;
 
-pub use app::{App, ConfigView, Control, ControlRequest, ReceiverView, Service};
+pub use app::{AlertmanagerLimits, App, ConfigView, Control, ControlRequest, ReceiverView, Service};
 pub use connections::ConnectionLimits;
 pub use error::ApiError;
 pub use http::serve;

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::promql::Features;
-use crate::server::{ConnectionLimits, QueryOptions};
+use crate::server::{AlertmanagerLimits, ConnectionLimits, QueryOptions};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A file.
     File(PathBuf),
+    /// An Alertmanager's configuration: alerts are routed, no rules are evaluated and nothing is scraped.
+    Alertmanager(PathBuf),
     /// Built-in defaults: the shipped rules and routing, scraping ourselves.
     BuiltIn,
 }
@@ -20,10 +22,16 @@ pub enum Source {
 pub struct ServiceOptions {
     /// Where the configuration comes from.
     pub source: Source,
-    /// `--web.listen-address`; else the configuration's.
-    pub listen_address: Option<String>,
+    /// `--web.listen-address`; else, when there is none, the configuration's.
+    pub listen_addresses: Vec<String>,
     /// `--web.external-url`; else the configuration's, else the listen address.
     pub external_url: Option<String>,
+    /// `--web.route-prefix`; else the path of the external URL.
+    pub route_prefix: Option<String>,
+    /// `--cluster.listen-address` of Alertmanager: where a client that asks is told that the one member is.
+    pub cluster_address: String,
+    /// Bounds of what Alertmanager's clients may ask.
+    pub alertmanager: AlertmanagerLimits,
     /// `--web.enable-lifecycle`
     pub lifecycle: bool,
     /// `--web.enable-remote-write-receiver`
@@ -54,8 +62,11 @@ impl Default for ServiceOptions {
     fn default() -> Self {
         ServiceOptions {
             source: Source::BuiltIn,
-            listen_address: None,
+            listen_addresses: Vec::new(),
             external_url: None,
+            route_prefix: None,
+            cluster_address: "0.0.0.0:9094".into(),
+            alertmanager: AlertmanagerLimits::default(),
             lifecycle: false,
             remote_write_receiver: false,
             connections: ConnectionLimits::default(),

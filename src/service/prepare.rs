@@ -52,6 +52,7 @@ impl Prepared {
     pub fn read(source: &Source, features: Features, listen: Option<&str>) -> Result<Prepared, Vec<Diagnostic>> {
         match source {
             Source::File(path) => Prepared::from_file(path, features),
+            Source::Alertmanager(path) => Prepared::alertmanager(path),
             Source::BuiltIn => Prepared::built_in(features, listen),
         }
     }
@@ -76,6 +77,18 @@ impl Prepared {
             return Err(defects);
         }
         Ok(Prepared::new(config, masked, groups, routing, templates))
+    }
+
+    /// Routing alone.
+    fn alertmanager(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
+        let routing = AlertmanagerConfig::load_file(path)?;
+        let mut defects = Vec::new();
+        let templates = read_templates(Some(&routing.config), &mut defects);
+        if !defects.is_empty() {
+            return Err(defects);
+        }
+        let masked = routing.masked.clone();
+        Ok(Prepared::new(Config::default(), masked, Vec::new(), Some(routing), templates))
     }
 
     fn built_in(features: Features, listen: Option<&str>) -> Result<Prepared, Vec<Diagnostic>> {

@@ -35,7 +35,7 @@ use super::alertmanagers;
 use super::clock_watch::{self, ClockSteps};
 use super::courier::ConfiguredCourier;
 use super::first_data;
-use super::options::ServiceOptions;
+use super::options::{ServiceOptions, Source};
 use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
@@ -110,6 +110,15 @@ impl Parts {
         );
         Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?) })
     }
+
+    /// Opens the state in a data directory, without series.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open_state(dir: &Path) -> Result<Parts, ServiceError> {
+        owner::claim(dir, &["state", "state.rescue"].map(|name| dir.join(name)))?;
+        Ok(Parts { storage: Tsdb::in_memory(), store: Arc::new(DiskStore::open(dir)?) })
+    }
 }
 
 /// A running service.
@@ -132,11 +141,8 @@ impl Service {
     /// # Errors
     /// What could not be started.
     pub async fn start(options: ServiceOptions, prepared: Prepared, parts: Parts) -> Result<Service, ServiceError> {
-        let listen = options.listen_address.as_ref().unwrap_or(&prepared.config.watchbell.listen_address).clone();
-        let bound = TcpListener::bind(listen_on(&listen)).await;
-        let listener = bound.map_err(|source| ServiceError::Listen { address: listen.clone(), source })?;
-        let address = listener.local_addr()?;
-        let external_url = external_url(&options, &prepared, &listen);
+        let (listeners, address) = listen(&options, &prepared).await?;
+        let external_url = external_url(&options, &prepared, address);
         let handle = tokio::runtime::Handle::current();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
 
@@ -200,7 +206,11 @@ impl Service {
             tokio::spawn(clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone())),
         ];
         let ends = ended.clone();
-        let server = tokio::spawn(server::serve(listener, app.clone(), options.connections, until(ended)));
+        let serve = |listener| server::serve(listener, app.clone(), options.connections, until(ended.clone()));
+        let servers: Vec<_> = listeners.into_iter().map(serve).collect();
+        let server = tokio::spawn(async move {
+            futures::future::join_all(servers).await;
+        });
         let mut service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
         service.apply_ingest(&prepared);
         let watch = |data| tokio::spawn(first_data::watch(service.app.clone(), data, service.options.clone(), ends));
@@ -340,10 +350,50 @@ fn listen_on(address: &str) -> String {
     }
 }
 
-fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: &str) -> String {
+/// Opens the sockets; the first one's address is the service's.
+async fn listen(options: &ServiceOptions, prepared: &Prepared) -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
+    let configured = &prepared.config.watchbell.listen_address;
+    let asked =
+        if options.listen_addresses.is_empty() { std::slice::from_ref(configured) } else { &options.listen_addresses };
+    let mut listeners = Vec::with_capacity(asked.len());
+    for address in asked {
+        let bound = TcpListener::bind(listen_on(address)).await;
+        listeners.push(bound.map_err(|source| ServiceError::Listen { address: address.clone(), source })?);
+    }
+    let none = || std::io::Error::other("no address to listen on");
+    let first = listeners.first().ok_or_else(none)?.local_addr()?;
+    for listener in &listeners {
+        // In Alertmanager's words: tools read the port from them.
+        tracing::info!(address = %listener.local_addr()?, "Listening on");
+    }
+    Ok((listeners, first))
+}
+
+/// What stands before the paths of what is served.
+fn route_prefix(options: &ServiceOptions, external_url: &str) -> String {
+    let of_url = || url::Url::parse(external_url).map_or_else(|_| String::new(), |url| url.path().to_owned());
+    let prefix = options.route_prefix.clone().unwrap_or_else(of_url);
+    match prefix.trim_matches('/') {
+        "" => String::new(),
+        path => format!("/{path}"),
+    }
+}
+
+/// The cluster's one member, named anew at each start.
+fn cluster(options: &ServiceOptions, now: i64) -> Option<(String, String)> {
+    use std::hash::{BuildHasher as _, RandomState};
+    if options.cluster_address.is_empty() {
+        return None;
+    }
+    let chance = RandomState::new().hash_one(now);
+    let address = options.cluster_address.replacen("0.0.0.0", "127.0.0.1", 1);
+    Some((format!("{:010X}{chance:016X}", now.max(0)), address))
+}
+
+fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: SocketAddr) -> String {
     let configured = Some(&prepared.config.watchbell.external_url).filter(|url| !url.is_empty());
     let url = options.external_url.as_ref().or(configured).cloned();
-    let url = url.unwrap_or_else(|| format!("http://{}", listen_on(listen).replacen("0.0.0.0", "localhost", 1)));
+    let url = url.unwrap_or_else(|| format!("http://{}", listen.to_string().replacen("0.0.0.0", "localhost", 1)));
     redact::without_user(url.trim_end_matches('/'))
 }
 
@@ -395,6 +445,10 @@ fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, n
             .iter()
             .map(|(name, value)| (name.clone(), redact::redact_text(value).into_owned()))
             .collect(),
+        route_prefix: route_prefix(options, external_url),
+        alertmanager_alone: matches!(options.source, Source::Alertmanager(_)),
+        cluster: cluster(options, now),
+        limits: options.alertmanager,
         external_url: external_url.to_owned(),
         lifecycle: options.lifecycle,
         remote_write_receiver: options.remote_write_receiver,

@@ -23,7 +23,7 @@ use super::cast::Cast;
 pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Result<ExitCode, ServiceError> {
     log::init(LogFormat::Logfmt, LogLevel::Warn);
     let options = ServiceOptions {
-        listen_address: Some(listen.to_owned()),
+        listen_addresses: vec![listen.to_owned()],
         delivery: Delivery::Print,
         lifecycle: true,
         ..ServiceOptions::default()

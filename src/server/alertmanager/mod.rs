@@ -4,6 +4,7 @@ mod alerts;
 mod answer;
 pub mod body;
 mod filter;
+mod limit;
 mod lists;
 mod silences;
 mod status;
@@ -19,8 +20,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 
 use super::app::App;
+use super::json::Json;
 
 use self::answer::Refusal;
+pub use self::limit::{GetLimit, limit};
 
 /// The routes under `/api/v2`, each with and without a slash at its end.
 pub fn routes() -> Router<Arc<App>> {
@@ -60,6 +63,18 @@ fn takes_json(headers: &HeaderMap) -> bool {
     let given = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
     let mut ranges = given.flat_map(|v| v.split(',')).peekable();
     ranges.peek().is_none() || ranges.any(takes)
+}
+
+/// What Alertmanager says of the first version of its API.
+pub async fn version_1() -> Response {
+    let text = "The Alertmanager v1 API was deprecated in version 0.16.0 and is removed as of version 0.27.0 - please use \
+        the equivalent route in the v2 API";
+    let mut json = Json::new();
+    json.object(|j| {
+        j.key("status").string("deprecated");
+        j.key("error").string(text);
+    });
+    (StatusCode::GONE, [(header::CONTENT_TYPE, "application/json")], json.finish() + "\n").into_response()
 }
 
 async fn not_found(uri: Uri) -> Refusal {

@@ -12,14 +12,26 @@ use crate::server::time::rfc3339_millis;
 use super::answer::{Refusal, answer};
 use super::filter;
 
+/// The version of Alertmanager whose API this is.
+const COMPATIBLE_VERSION: &str = "0.34.0";
+
 /// `GET /api/v2/status`
 pub async fn status(State(app): State<Arc<App>>) -> Response {
     let view = app.config.load();
     answer(|j| {
         j.object(|j| {
             j.key("cluster").object(|j| {
-                j.key("peers").array(|_| {});
-                j.key("status").string("disabled");
+                let member = app.service.cluster.as_ref();
+                if let Some((name, _)) = member {
+                    j.key("name").string(name);
+                }
+                j.key("peers").array_of(member, |j, (name, address)| {
+                    j.object(|j| {
+                        j.key("address").string(address);
+                        j.key("name").string(name);
+                    });
+                });
+                j.key("status").string(if member.is_some() { "ready" } else { "disabled" });
             });
             j.key("config").object(|j| j.key("original").string(&view.alertmanager_yaml));
             j.key("uptime").string(&rfc3339_millis(app.service.started_at));
@@ -27,7 +39,9 @@ pub async fn status(State(app): State<Arc<App>>) -> Response {
                 for key in ["branch", "buildDate", "buildUser", "goVersion", "revision"] {
                     j.key(key).string("");
                 }
-                j.key("version").string(env!("CARGO_PKG_VERSION"));
+                // Clients decide by it what they may ask.
+                j.key("version").string(COMPATIBLE_VERSION);
+                j.key("watchbell").string(env!("CARGO_PKG_VERSION"));
             });
         });
     })

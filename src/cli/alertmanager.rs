@@ -1,0 +1,301 @@
+//! `watchbell alertmanager`: the routing half alone, under Alertmanager's command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::model::duration;
+use crate::net::descriptors;
+use crate::server::AlertmanagerLimits;
+use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, owner};
+
+use super::exit::fail;
+use super::log::{self, LogFormat, LogLevel};
+use super::run::duration_arg;
+use super::signals::{asked_to_end, hangups};
+
+/// Alertmanager's default of `--data.retention`, milliseconds.
+const RETENTION: i64 = 120 * 3_600_000;
+
+/// Route, group, silence, inhibit and notify, as Alertmanager: its configuration, its API, its command line.
+///
+/// State is written as it changes, so that nothing waits for a maintenance; there is one member and no cluster.
+#[derive(Args, Debug)]
+pub struct Alertmanager {
+    /// The Alertmanager configuration file.
+    #[arg(long = "config.file", value_name = "FILE", default_value = "alertmanager.yml")]
+    config: PathBuf,
+    /// Where state is kept.
+    #[arg(long = "storage.path", value_name = "DIR", default_value = "data/")]
+    storage: PathBuf,
+    /// How long expired silences and the notification log are kept. Another value than 120h is refused.
+    #[arg(long = "data.retention", value_name = "DURATION", default_value = "120h", value_parser = duration_arg)]
+    retention: i64,
+    /// The most silences that are kept, expired ones included; 0 for no limit.
+    #[arg(long = "silences.max-silences", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    max_silences: i64,
+    /// The most bytes of a silence; 0 for no limit.
+    #[arg(
+        long = "silences.max-silence-size-bytes",
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    max_silence_bytes: i64,
+    /// Log what is done to silences.
+    #[arg(long = "log.silences")]
+    log_silences: bool,
+    /// Address to listen on; may be repeated.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":9093")]
+    listen_addresses: Vec<String>,
+    /// URL under which users reach the service, for links; a path in it stands before all paths.
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// What stands before the paths of what is served [default: the path of the external URL].
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
+    /// How many GET requests are answered at once; 0 for the number of cores, and at least 8.
+    #[arg(long = "web.get-concurrency", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    get_concurrency: i64,
+    /// How long an answer may take; 0 for no limit.
+    #[arg(long = "web.timeout", value_name = "DURATION", default_value = "0s", value_parser = duration_arg)]
+    timeout: i64,
+    /// Comma-separated names of features to switch on; may be repeated.
+    #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
+    features: Vec<String>,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    accepted: AcceptedFlags,
+    /// Form of the log's lines.
+    #[arg(long = "log.format", value_enum, default_value = "logfmt")]
+    log_format: LogFormat,
+    /// What is logged.
+    #[arg(long = "log.level", value_enum, default_value = "info")]
+    log_level: LogLevel,
+}
+
+/// Flags of Alertmanager's cluster. There is one member here: they are accepted with a warning.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Accepted, with a warning: there is no cluster")]
+struct ClusterFlags {
+    /// What clients are told of where the one member is; empty for no cluster.
+    #[arg(long = "cluster.listen-address", value_name = "HOST:PORT", default_value = "0.0.0.0:9094")]
+    listen_address: String,
+    #[arg(long = "cluster.advertise-address", hide = true)]
+    advertise_address: Option<String>,
+    #[arg(long = "cluster.peer-name", hide = true)]
+    peer_name: Option<String>,
+    /// Other members.
+    #[arg(long = "cluster.peer", value_name = "HOST:PORT")]
+    peers: Vec<String>,
+    #[arg(long = "cluster.peer-timeout", hide = true)]
+    peer_timeout: Option<String>,
+    #[arg(long = "cluster.peers-resolve-timeout", hide = true)]
+    peers_resolve_timeout: Option<String>,
+    #[arg(long = "cluster.gossip-interval", hide = true)]
+    gossip_interval: Option<String>,
+    #[arg(long = "cluster.pushpull-interval", hide = true)]
+    pushpull_interval: Option<String>,
+    #[arg(long = "cluster.tcp-timeout", hide = true)]
+    tcp_timeout: Option<String>,
+    #[arg(long = "cluster.probe-timeout", hide = true)]
+    probe_timeout: Option<String>,
+    #[arg(long = "cluster.probe-interval", hide = true)]
+    probe_interval: Option<String>,
+    #[arg(long = "cluster.settle-timeout", hide = true)]
+    settle_timeout: Option<String>,
+    #[arg(long = "cluster.reconnect-interval", hide = true)]
+    reconnect_interval: Option<String>,
+    #[arg(long = "cluster.reconnect-timeout", hide = true)]
+    reconnect_timeout: Option<String>,
+    #[arg(long = "cluster.tls-config", hide = true)]
+    tls_config: Option<String>,
+    #[arg(long = "cluster.allow-insecure-public-advertise-address-discovery", hide = true)]
+    insecure_discovery: bool,
+    #[arg(long = "cluster.label", hide = true)]
+    label: Option<String>,
+}
+
+impl ClusterFlags {
+    /// Whether something else is asked for than one member.
+    fn asks_for_more(&self) -> bool {
+        let texts = [
+            &self.advertise_address,
+            &self.peer_name,
+            &self.peer_timeout,
+            &self.peers_resolve_timeout,
+            &self.gossip_interval,
+            &self.pushpull_interval,
+            &self.tcp_timeout,
+            &self.probe_timeout,
+            &self.probe_interval,
+            &self.settle_timeout,
+            &self.reconnect_interval,
+            &self.reconnect_timeout,
+            &self.tls_config,
+            &self.label,
+        ];
+        !self.peers.is_empty() || self.insecure_discovery || texts.into_iter().any(Option::is_some)
+    }
+}
+
+/// Flags whose work is done without being asked for, and flags that are refused.
+#[derive(Args, Debug)]
+struct AcceptedFlags {
+    // State is written as it changes, and what is over is dropped at every minute: there is nothing to schedule.
+    #[arg(long = "data.maintenance-interval", hide = true)]
+    maintenance_interval: Option<String>,
+    #[arg(long = "alerts.gc-interval", hide = true)]
+    gc_interval: Option<String>,
+    #[arg(long = "dispatch.maintenance-interval", hide = true)]
+    dispatch_maintenance: Option<String>,
+    // Go's runtime.
+    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
+    gomemlimit_ratio: Option<String>,
+    #[arg(long = "alerts.per-alertname-limit", hide = true, allow_negative_numbers = true)]
+    per_alertname_limit: Option<i64>,
+    #[arg(long = "dispatch.start-delay", hide = true, value_parser = duration_arg)]
+    start_delay: Option<i64>,
+    #[arg(long = "web.config.file", hide = true)]
+    web_config: Option<String>,
+    #[arg(long = "web.systemd-socket", hide = true)]
+    systemd_socket: bool,
+    #[arg(long = "no-log.silences", hide = true)]
+    no_log_silences: bool,
+    #[arg(long = "no-web.systemd-socket", hide = true)]
+    no_systemd_socket: bool,
+}
+
+/// Alertmanager's features, and whether what each asks for is there.
+const FEATURES: [(&str, bool); 8] = [
+    ("alert-names-in-metrics", false),
+    ("receiver-name-in-metrics", true),
+    ("group-key-in-metrics", false),
+    ("classic-mode", false),
+    ("utf8-strict-mode", false),
+    ("auto-gomemlimit", true),
+    ("auto-gomaxprocs", true),
+    ("event-recorder", false),
+];
+
+impl Alertmanager {
+    /// Runs until it is told to end.
+    pub fn execute(&self) -> ExitCode {
+        log::init(self.log_format, self.log_level);
+        owner::keep_new_files_to_owner();
+        tracing::debug!(descriptors = descriptors::limit(), "descriptors");
+        if let Err(e) = self.refused() {
+            return fail(&e);
+        }
+        if self.cluster.asks_for_more() {
+            tracing::warn!(
+                "there is no cluster: flags that begin with --cluster. have no effect, this is the only member"
+            );
+        }
+        let options = self.options();
+        let prepared = match Prepared::read(&options.source, options.query.features, None) {
+            Ok(prepared) => prepared,
+            Err(defects) => {
+                defects.iter().for_each(|d| eprintln!("{d}"));
+                return ExitCode::FAILURE;
+            }
+        };
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(e) => return fail(&e),
+        };
+        match runtime.block_on(serve(options, prepared, self.storage.clone())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => fail(&e),
+        }
+    }
+
+    /// What is asked for and not there.
+    fn refused(&self) -> Result<(), String> {
+        let AcceptedFlags { per_alertname_limit, start_delay, web_config, systemd_socket, .. } = &self.accepted;
+        let absent = [
+            ("--data.retention of anything but 120h", self.retention != RETENTION),
+            ("--alerts.per-alertname-limit", per_alertname_limit.is_some_and(|n| n > 0)),
+            ("--dispatch.start-delay", start_delay.is_some_and(|d| d > 0)),
+            ("--web.config.file", web_config.as_ref().is_some_and(|f| !f.is_empty())),
+            ("--web.systemd-socket", *systemd_socket),
+        ];
+        if let Some((flag, _)) = absent.iter().find(|(_, asked)| *asked) {
+            return Err(format!("{flag} is not supported"));
+        }
+        for feature in self.features.iter().map(|f| f.trim()).filter(|f| !f.is_empty()) {
+            match FEATURES.iter().find(|(name, _)| *name == feature) {
+                Some((_, true)) => {}
+                Some((_, false)) => return Err(format!("--enable-feature={feature} is not supported")),
+                None => {
+                    let known: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
+                    return Err(format!(
+                        "unknown option {feature:?} for --enable-feature; known: {}",
+                        known.join(", ")
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> ServiceOptions {
+        let positive = |n: i64| usize::try_from(n).unwrap_or(0);
+        ServiceOptions {
+            source: Source::Alertmanager(self.config.clone()),
+            delivery: Delivery::Receivers,
+            listen_addresses: self.listen_addresses.clone(),
+            external_url: self.external_url.clone(),
+            route_prefix: self.route_prefix.clone(),
+            cluster_address: self.cluster.listen_address.clone(),
+            alertmanager: AlertmanagerLimits {
+                silences: positive(self.max_silences),
+                silence_bytes: positive(self.max_silence_bytes),
+                log_silences: self.log_silences && !self.accepted.no_log_silences,
+                gets: positive(self.get_concurrency),
+                timeout: self.timeout.max(0).unsigned_abs(),
+            },
+            // Alertmanager reloads whoever asks.
+            lifecycle: true,
+            data_dir: Some(self.storage.clone()),
+            flags: self.flags(),
+            ..ServiceOptions::default()
+        }
+    }
+
+    /// Flags and their values, for display; ascending by name.
+    fn flags(&self) -> Vec<(String, String)> {
+        let flag = |name: &str, value: String| (name.to_owned(), value);
+        let mut flags = vec![
+            flag("config.file", self.config.display().to_string()),
+            flag("storage.path", self.storage.display().to_string()),
+            flag("data.retention", duration::format(self.retention)),
+            flag("silences.max-silences", self.max_silences.to_string()),
+            flag("silences.max-silence-size-bytes", self.max_silence_bytes.to_string()),
+            flag("log.silences", self.log_silences.to_string()),
+            flag("web.listen-address", self.listen_addresses.join(",")),
+            flag("web.external-url", self.external_url.clone().unwrap_or_default()),
+            flag("web.route-prefix", self.route_prefix.clone().unwrap_or_default()),
+            flag("web.get-concurrency", self.get_concurrency.to_string()),
+            flag("web.timeout", duration::format(self.timeout)),
+            flag("cluster.listen-address", self.cluster.listen_address.clone()),
+            flag("enable-feature", self.features.join(",")),
+            flag("log.format", format!("{:?}", self.log_format).to_lowercase()),
+            flag("log.level", format!("{:?}", self.log_level).to_lowercase()),
+        ];
+        flags.sort();
+        flags
+    }
+}
+
+async fn serve(options: ServiceOptions, prepared: Prepared, dir: PathBuf) -> Result<(), ServiceError> {
+    // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
+    let (end, reload) = (asked_to_end()?, hangups()?);
+    let parts = tokio::task::spawn_blocking(move || Parts::open_state(&dir)).await;
+    let parts = parts.map_err(std::io::Error::other)??;
+    let service = Service::start(options, prepared, parts).await?;
+    service.run(end, reload).await;
+    Ok(())
+}
