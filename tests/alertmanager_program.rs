@@ -92,7 +92,7 @@ fn it_says_where_it_listens_serves_below_its_prefix_and_delivers() {
     assert_eq!(status["cluster"]["peers"].as_array().unwrap().len(), 1);
     assert_eq!(
         (&status["versionInfo"]["version"], &status["versionInfo"]["watchbell"]),
-        (&"0.34.0".into(), &env!("CARGO_PKG_VERSION").into())
+        (&"0.33.1".into(), &env!("CARGO_PKG_VERSION").into())
     );
     assert_eq!(peers::get(port, "/api/v2/status").unwrap().0, 404);
     assert_eq!(peers::get(port, "/am/api/v1/alerts").unwrap().0, 410);
@@ -208,7 +208,7 @@ fn amtool_works_in_every_subcommand_and_warns_of_nothing() {
     assert!(updated.contains("longer"), "{updated}");
     run(&["silence", "expire", id.trim(), other.trim()], "");
     assert!(run(&["silence", "query", "--expired"], "").contains("foo"));
-    assert!(run(&["silence", "import"], &exported).is_empty());
+    assert!(run(&["silence", "import"], &exported).trim().len() == 36);
     assert!(run(&["silence", "query", "-q"], "").len() > 30);
     assert!(run(&["config", "show"], "").contains("receiver: default"));
     assert!(run(&["config", "routes", "show"], "").contains("receiver: x"));

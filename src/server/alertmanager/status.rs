@@ -12,8 +12,8 @@ use crate::server::time::rfc3339_millis;
 use super::answer::{Refusal, answer};
 use super::filter;
 
-/// The version of Alertmanager whose API this is.
-const COMPATIBLE_VERSION: &str = "0.34.0";
+/// The version of Alertmanager that clients are told: the newest amtool that distributions ship warns of every other.
+const COMPATIBLE_VERSION: &str = "0.33.1";
 
 /// `GET /api/v2/status`
 pub async fn status(State(app): State<Arc<App>>) -> Response {
