@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use watchbell::alerting::RuleSpec;
 use watchbell::model::Labels;
 use watchbell::notify::{IntegrationId, Notification};
 
 use super::HEARTBEAT;
-use super::scenario::{Fault, INSTANCES, KNOWN, M, PosterShape, S, Scenario, Shape, alert_labels};
+use super::scenario::{INSTANCES, M, PosterShape, S, Scenario, Shape, alert_labels};
 
 /// Where an alert comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,8 @@ pub struct Known {
 struct Belief {
     fires: bool,
     since: i64,
+    /// The store knows that it was told, or was to be: a crash does not lose that.
+    kept: bool,
 }
 
 /// The last message of a conversation: of one integration about one group.
@@ -66,6 +67,13 @@ pub struct Quiet {
     pub certain: bool,
 }
 
+/// What a source said when a rule asked it: of which instances it is true.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub rule: Arc<str>,
+    pub up: Vec<usize>,
+}
+
 /// What surrounds the alerts at a moment.
 pub struct Moment<'a> {
     pub now: i64,
@@ -82,8 +90,6 @@ pub struct Checker {
     conversations: BTreeMap<(IntegrationId, Arc<str>), Conversation>,
     /// Messages under way or answered, by id.
     sent: BTreeMap<u64, (IntegrationId, Arc<str>)>,
-    /// The messages that were attempted before.
-    attempted: BTreeSet<u64>,
     pub silences: Vec<Quiet>,
     posters: Vec<PosterShape>,
     slack: i64,
@@ -131,7 +137,6 @@ impl Checker {
             beliefs: BTreeMap::new(),
             conversations: BTreeMap::new(),
             sent: BTreeMap::new(),
-            attempted: BTreeSet::new(),
             silences: Vec::new(),
             posters: posters.clone(),
             slack,
@@ -163,11 +168,13 @@ impl Checker {
         self.beliefs.get(&(receiver.into(), labels.clone())).copied()
     }
 
-    /// A rule was asked and answered. Instances of which it says nothing are over.
-    pub fn answered(&mut self, rule: &RuleSpec, up: impl Fn(Origin) -> bool, now: i64) {
+    /// A rule's answer has arrived. Instances of which it says nothing are over.
+    pub fn answered(&mut self, answer: &Answer, now: i64) {
         for alert in &mut self.alerts {
-            if matches!(alert.origin, Origin::Rule(..)) && alert.labels.value("alertname") == &*rule.name {
-                alert.is_over = !up(alert.origin);
+            if let Origin::Rule(_, instance) = alert.origin
+                && alert.labels.value("alertname") == &*answer.rule
+            {
+                alert.is_over = !answer.up.contains(&instance);
                 alert.over_at = if alert.is_over { Some(now) } else { alert.over_at };
             }
         }
@@ -208,6 +215,9 @@ impl Checker {
         for conversation in self.conversations.values_mut().filter(|c| !c.stored) {
             conversation.acknowledged = false;
         }
+        // What was told while the disk took nothing died with the process: nobody can know that an end is owed.
+        // Alertmanager, whose log is written every quarter of an hour, forgets more.
+        self.beliefs.retain(|_, belief| belief.kept);
         // What nobody was told is stored may be lost.
         self.silences.retain(|s| s.certain);
     }
@@ -215,6 +225,7 @@ impl Checker {
     /// The store has all that the engine knows.
     pub fn stored(&mut self) {
         self.conversations.values_mut().for_each(|c| c.stored = c.acknowledged);
+        self.beliefs.values_mut().for_each(|b| b.kept = true);
     }
 
     /// The engine has been told what became of a message.
@@ -225,8 +236,8 @@ impl Checker {
         }
     }
 
-    /// A message leaves, and may arrive.
-    pub fn attempted(&mut self, n: &Notification, arrives: bool, moment: &Moment<'_>) {
+    /// A message leaves, and may arrive. `stored`: the store has taken all that led to it.
+    pub fn attempted(&mut self, n: &Notification, (arrives, stored): (bool, bool), moment: &Moment<'_>) {
         self.nothing_muted_is_sent(n, moment);
         self.no_resolve_before_the_source_says_so(n);
         self.nothing_is_told_twice(n, moment);
@@ -238,9 +249,9 @@ impl Checker {
             for alert in &n.alerts {
                 let fires = !alert.is_resolved();
                 let belief = self.beliefs.entry((n.integration.receiver.clone(), alert.labels.clone()));
-                let belief = belief.or_insert(Belief { fires: !fires, since: moment.now });
+                let belief = belief.or_insert(Belief { fires: !fires, since: moment.now, kept: stored });
                 if belief.fires != fires {
-                    *belief = Belief { fires, since: moment.now };
+                    *belief = Belief { fires, since: moment.now, kept: stored };
                 }
             }
             self.forget_unmentioned(n, &key, moment);
@@ -266,13 +277,17 @@ impl Checker {
         let Some(last) = self.conversations.get(key) else { return };
         let unmentioned = last.firing.iter().filter(|l| n.alerts.iter().all(|a| a.labels != **l));
         let forgotten = unmentioned.filter(|labels| {
-            let muted = |a: &Known| self.is_silenced(a, moment) || (moment.shape.inhibits && a.severity == "warning");
-            n.is_resolved() || self.known(labels).is_some_and(muted)
+            n.is_resolved() || self.known(labels).is_some_and(|a| self.may_be_hidden(a, moment))
         });
         for labels in forgotten.cloned().collect::<Vec<_>>() {
-            let belief = Belief { fires: false, since: moment.now };
+            let belief = Belief { fires: false, since: moment.now, kept: true };
             self.beliefs.insert((n.integration.receiver.clone(), labels), belief);
         }
+    }
+
+    /// Whether a silence or another alert hides an alert, or may.
+    fn may_be_hidden(&self, alert: &Known, moment: &Moment<'_>) -> bool {
+        self.is_silenced(alert, moment) || (moment.shape.inhibits && alert.severity == "warning")
     }
 
     /// Whether a silence mutes an alert, or may.
@@ -282,9 +297,6 @@ impl Checker {
 
     /// Nothing silenced, muted or inhibited is sent, a page decided before the silence included.
     fn nothing_muted_is_sent(&mut self, n: &Notification, moment: &Moment<'_>) {
-        if !self.attempted.insert(n.id) && KNOWN.contains(&Fault::RepeatedUnseen) {
-            return;
-        }
         let fires = |labels: &Labels| n.alerts.iter().any(|a| a.labels == *labels && !a.is_resolved());
         let mut muted = Vec::new();
         for alert in self.alerts.iter().filter(|a| fires(&a.labels)) {
@@ -350,8 +362,27 @@ impl Checker {
         self.fail_unless(!nothing_new || repeats, "told twice", || format!("last at {at}, and again: {n:?}"));
     }
 
+    /// Who wants no resolves is not told that all is over but for what is silenced or inhibited; yet the log notes it, and
+    /// what was hidden is told again when it no longer is. Alertmanager does so too: its deduplication passes, the
+    /// integration drops what has resolved, and the log is written without what was hidden.
+    fn note_ends_that_nobody_wants(&mut self, moment: &Moment<'_>) {
+        let unwanted = |c: &IntegrationId| moment.shape.receivers.iter().any(|r| r.name == *c.receiver && !r.send_resolved);
+        let mut noted = Vec::new();
+        for (key, last) in self.conversations.iter().filter(|(key, _)| unwanted(&key.0)) {
+            let alerts = || last.firing.iter().filter_map(|l| self.known(l));
+            let is_over = |a: &Known| a.over_at.is_some_and(|over| over >= last.at);
+            if alerts().any(is_over) && alerts().all(|a| is_over(a) || self.may_be_hidden(a, moment)) {
+                noted.push(key.clone());
+            }
+        }
+        for key in noted {
+            self.conversations.entry(key).and_modify(|c| c.firing.clear());
+        }
+    }
+
     /// Looks whether anything has waited for longer than its own intervals say.
     pub fn look(&mut self, moment: &Moment<'_>) {
+        self.note_ends_that_nobody_wants(moment);
         let mut late = Vec::new();
         for index in 0..self.alerts.len() {
             let (fire, end) = self.clear(index, moment);

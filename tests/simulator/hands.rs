@@ -10,8 +10,8 @@ use watchbell::notify::{Notification, Outcome};
 use watchbell::state::{Batch, StateError};
 
 use super::BEGIN;
-use super::checker::{Checker, Moment, Origin, Quiet};
-use super::scenario::{Dice, S, Scenario, Shape};
+use super::checker::{Answer, Checker, Moment, Quiet};
+use super::scenario::{Dice, INSTANCES, S, Scenario, Shape};
 use super::world::{Disk, Fault, Sources, source_of};
 
 /// How a receiver fares. One that is not named is well.
@@ -29,10 +29,14 @@ pub enum Mood {
     Down,
 }
 
+/// How long a query hangs.
+pub const HANG: i64 = 30 * S;
+
 /// Something on its way back to the engine.
 pub struct Pending {
     at: i64,
     event: Event,
+    answers: Vec<Answer>,
 }
 
 pub struct SimHands {
@@ -50,6 +54,8 @@ pub struct SimHands {
     pub crashed: bool,
     pub messages: u64,
     backlog: Backlog,
+    /// The store took the last batch.
+    stored: bool,
     pending: Vec<Pending>,
     /// Effects left until the process dies.
     lives: Option<u64>,
@@ -72,6 +78,7 @@ impl SimHands {
             crashed: false,
             messages: 0,
             backlog: Backlog::default(),
+            stored: true,
             pending: Vec::new(),
             lives: None,
             shape: scenario.shape.clone(),
@@ -156,11 +163,13 @@ impl SimHands {
 
     pub fn take_due(&mut self) -> Vec<Event> {
         let now = self.now;
-        self.pending.extract_if(.., |p| p.at <= now).map(|p| p.event).collect()
+        let due: Vec<Pending> = self.pending.extract_if(.., |p| p.at <= now).collect();
+        due.iter().flat_map(|p| &p.answers).for_each(|answer| self.checker.answered(answer, now));
+        due.into_iter().map(|p| p.event).collect()
     }
 
-    fn later(&mut self, after: i64, event: Event) {
-        self.pending.push(Pending { at: self.now + after, event });
+    fn later(&mut self, after: i64, event: Event, answers: Vec<Answer>) {
+        self.pending.push(Pending { at: self.now + after, event, answers });
     }
 
     fn latency(&mut self) -> i64 {
@@ -188,7 +197,8 @@ impl Hands for SimHands {
             return Ok(());
         }
         let stored = self.backlog.write(&self.disk, batch);
-        if stored.is_ok() {
+        self.stored = stored.is_ok();
+        if self.stored {
             self.checker.stored();
         }
         stored
@@ -204,18 +214,21 @@ impl Hands for SimHands {
         }
         let evaluated = evaluation.run(&self.sources);
         let mut latency = self.latency().min(evaluation.spec.interval / 2);
+        let mut answers = Vec::new();
         for rule in &evaluation.spec.rules {
             let source = source_of(rule);
-            let fault = self.sources.fault(source);
-            let up = |o: Origin| matches!(o, Origin::Rule(_, i) if self.sources.is_up(source, i));
-            match fault {
-                None => self.checker.answered(rule, up, self.now),
-                Some(Fault::Empty) => self.checker.answered(rule, |_| false, self.now),
-                Some(Fault::Failing) => {}
-                Some(Fault::Hanging) => latency = 30 * S,
-            }
+            let up = match self.sources.fault(source) {
+                None => (0..INSTANCES.len()).filter(|i| self.sources.is_up(source, *i)).collect(),
+                Some(Fault::Empty) => Vec::new(),
+                Some(Fault::Failing) => continue,
+                Some(Fault::Hanging) => {
+                    latency = HANG;
+                    continue;
+                }
+            };
+            answers.push(Answer { rule: rule.name.clone(), up });
         }
-        self.later(latency, Event::Evaluated(Box::new(evaluated)));
+        self.later(latency, Event::Evaluated(Box::new(evaluated)), answers);
     }
 
     fn deliver(&mut self, n: Notification) {
@@ -241,8 +254,8 @@ impl Hands for SimHands {
             source_is_well: &|_| true,
             receiver_is_well: &|_| true,
         };
-        self.checker.attempted(&n, arrives, &moment);
-        self.later(after, Event::Delivered { id: n.id, outcome });
+        self.checker.attempted(&n, (arrives, self.stored), &moment);
+        self.later(after, Event::Delivered { id: n.id, outcome }, Vec::new());
     }
 
     fn send(&mut self, _alerts: Vec<OutgoingAlert>) {

@@ -194,7 +194,13 @@ impl Simulation {
                 Origin::Poster(i) => self.posters[i].up,
             },
             source_is_well: &|origin| match origin {
-                Origin::Rule(rule, _) => sources.fault(self.shape.rules[rule].source).is_none(),
+                Origin::Rule(rule, _) => {
+                    // Rules of a group wait for each other, here as in Prometheus.
+                    let rule = &self.shape.rules[rule];
+                    let mut beside = self.shape.rules.iter().filter(|r| r.present && r.group == rule.group);
+                    sources.fault(rule.source).is_none()
+                        && !beside.any(|r| sources.fault(r.source) == Some(Fault::Hanging))
+                }
                 Origin::Poster(_) => true,
             },
             receiver_is_well: &|name| !moods.contains_key(name),

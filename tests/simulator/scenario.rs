@@ -16,18 +16,6 @@ pub const M: i64 = 60 * S;
 pub const INSTANCES: [&str; 2] = ["a", "b"];
 pub const TEAMS: usize = 3;
 
-/// A fault the engine is known to have. What would show it is not played, or not judged, while it is in [`KNOWN`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// After a leap of the clock and a crash, a resolve may be missing.
-    CrashAfterLeap,
-    /// An attempt that is repeated says what was decided, though it was silenced, inhibited or muted meanwhile.
-    RepeatedUnseen,
-}
-
-/// Faults not mended yet. The list is to become empty.
-pub const KNOWN: &[Fault] = &[Fault::CrashAfterLeap, Fault::RepeatedUnseen];
-
 /// SplitMix64.
 #[derive(Clone)]
 pub struct Dice(pub u64);
@@ -140,7 +128,7 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn of(dice: &mut Dice) -> Self {
-        let mut mix = Mix {
+        let mix = Mix {
             crash: dice.intensity(30),
             leap: dice.intensity(20),
             reload: dice.intensity(30),
@@ -151,9 +139,6 @@ impl Scenario {
             damage: if dice.chance(50) { 300 } else { 0 },
             latency: dice.chance(500),
         };
-        if mix.crash > 0 && KNOWN.contains(&Fault::CrashAfterLeap) {
-            mix.leap = 0;
-        }
         let scales = [[S, 2 * S, 5 * S], [5 * S, 15 * S, M], [15 * S, M, 5 * M], [M, 5 * M, 60 * M]];
         let scale = dice.pick(&scales);
         let group = |dice: &mut Dice, i: usize| GroupShape {
