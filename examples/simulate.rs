@@ -1,5 +1,6 @@
 //! Runs the fault simulator for as many seeds as asked: `cargo run --release --example simulate -- --seeds 100000`. A seed
-//! that fails is printed, and the exit code is 1; `--seed S` plays one seed step by step.
+//! that fails is printed, and the exit code is 1; `--seed S` plays one seed step by step. With `--sabotage` the hands do
+//! something wrong, to see that the checker sees it.
 
 #![allow(clippy::expect_used)]
 
@@ -10,9 +11,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simulator::Stats;
+use simulator::{Sabotage, Stats};
 
-const USAGE: &str = "simulate [--seeds N] [--from SEED] | --seed SEED";
+const USAGE: &str = "simulate [--seeds N] [--from SEED] | --seed SEED, either with [--sabotage WHAT]";
 /// More failing seeds than these are not worth reading.
 const MOST_FAILURES: usize = 20;
 
@@ -20,17 +21,23 @@ struct Asked {
     from: u64,
     seeds: u64,
     one: Option<u64>,
+    sabotage: Option<Sabotage>,
 }
 
 fn asked() -> Option<Asked> {
-    let mut asked = Asked { from: 0, seeds: 1000, one: None };
+    let mut asked = Asked { from: 0, seeds: 1000, one: None, sabotage: None };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
-        let value = args.next()?.parse().ok()?;
+        let value = args.next()?;
+        let number = value.parse().ok();
         match flag.as_str() {
-            "--seeds" => asked.seeds = value,
-            "--from" => asked.from = value,
-            "--seed" => asked.one = Some(value),
+            "--seeds" => asked.seeds = number?,
+            "--from" => asked.from = number?,
+            "--seed" => asked.one = Some(number?),
+            "--sabotage" => {
+                let mut known = Sabotage::ALL.into_iter().map(|(sabotage, _)| sabotage);
+                asked.sabotage = Some(known.find(|s| format!("{s:?}") == value)?);
+            }
             _ => return None,
         }
     }
@@ -43,7 +50,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match asked.one {
-        Some(seed) => match simulator::run(seed, true) {
+        Some(seed) => match simulator::run(seed, true, asked.sabotage) {
             Ok(stats) => {
                 println!("seed {seed}: all that must hold holds; {stats:?}");
                 ExitCode::SUCCESS
@@ -67,7 +74,7 @@ fn run_all(asked: &Asked) -> ExitCode {
             if seed >= end || failed.lock().is_ok_and(|f| f.len() >= MOST_FAILURES) {
                 break;
             }
-            match simulator::run(seed, false) {
+            match simulator::run(seed, false, asked.sabotage) {
                 Ok(stats) => own.add(stats),
                 Err(failure) => {
                     println!("{failure}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use watchbell::alerting::Evaluation;
 use watchbell::alerting::series::RuleSample;
 use watchbell::engine::drive::{Hands, turn};
-use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange};
+use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceAnswer, SilenceChange};
 use watchbell::model::{Labels, Matcher};
 use watchbell::notify::decision::{Mute, WhyNot};
 use watchbell::notify::{Notification, Outcome, Reason, retry};
@@ -24,6 +24,7 @@ type Answers = Box<dyn FnMut(&Notification) -> (i64, Outcome)>;
 struct Post {
     now: i64,
     store: MemoryStore,
+    full: bool,
     answers: Answers,
     under_way: Vec<(i64, u64, Outcome)>,
     /// Every attempt: when, and what it said.
@@ -32,7 +33,10 @@ struct Post {
 
 impl Hands for Post {
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
-        self.store.apply(&batch)
+        match self.full {
+            true => Err(StateError::Store("no space left on device".into())),
+            false => self.store.apply(&batch),
+        }
     }
 
     fn append(&mut self, _samples: Vec<RuleSample>) {}
@@ -58,13 +62,26 @@ impl Office {
     fn open(receivers: &[&str], answers: impl FnMut(&Notification) -> (i64, Outcome) + 'static) -> Self {
         let engine = Engine::start(Options::default(), setup(receivers), &MemoryStore::default().load().unwrap(), 0);
         let (under_way, attempts) = (Vec::new(), Vec::new());
-        let post = Post { now: 0, store: MemoryStore::default(), answers: Box::new(answers), under_way, attempts };
+        let store = MemoryStore::default();
+        let post = Post { now: 0, store, full: false, answers: Box::new(answers), under_way, attempts };
         Office { engine: engine.unwrap(), post }
     }
 
     fn happen(&mut self, event: Event) {
-        let turned = turn(|| &mut self.engine, self.post.now, [event], &mut self.post);
+        let turned = turn(&mut self.engine, self.post.now, [event], &mut self.post);
         turned.stored.unwrap();
+    }
+
+    /// Lets everything happen in one turn.
+    fn happen_together(&mut self, events: Vec<Event>) {
+        turn(&mut self.engine, self.post.now, events, &mut self.post).stored.unwrap();
+    }
+
+    /// What becomes of a change of a silence, and whether it is stored.
+    fn ask(&mut self, change: SilenceChange) -> (SilenceAnswer, bool) {
+        let event = Event::SilenceChanged(0, change);
+        let mut turned = turn(&mut self.engine, self.post.now, [event], &mut self.post);
+        (turned.answers.pop().unwrap().1, turned.stored.is_ok())
     }
 
     /// Lets everything happen that is due up to `second`.
@@ -158,6 +175,66 @@ fn switched() -> (Arc<std::sync::atomic::AtomicBool>, impl FnMut(&Notification) 
 
 fn mend(fails: &std::sync::atomic::AtomicBool) {
     fails.store(false, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[test]
+fn whatever_happens_in_a_turn_counts_for_all_that_is_told_in_it() {
+    let mut office = Office::open(&["pager"], |_| (0, Outcome::Delivered));
+    let post = |instance: &str, ends_at: i64| {
+        let (labels, ends_at) = (labels("g", instance), Some(ends_at));
+        Event::AlertsReceived(vec![ReceivedAlert { labels, starts_at: Some(0), ends_at, ..ReceivedAlert::default() }])
+    };
+    let (matchers, ends_at) = (vec![Matcher::equal("instance", "a")], 60 * M);
+    let silence = SilenceChange::Set(NewSilence { matchers, ends_at, ..NewSilence::default() });
+    // The group's page is due as soon as there is one.
+    office.happen_together(vec![post("a", M), Event::Tick, Event::SilenceChanged(0, silence)]);
+    office.happen_together(vec![post("b", M), Event::Tick, post("b", 0)]);
+    office.play_until(299);
+    assert!(office.said().is_empty(), "the one is silenced, the other is over");
+}
+
+#[test]
+fn a_silence_that_could_not_be_stored_is_found_by_who_asks_again() {
+    let mut office = Office::open(&["pager"], |_| (0, Outcome::Delivered));
+    let new = |now: i64| {
+        let matchers = vec![Matcher::equal("instance", "a")];
+        SilenceChange::Set(NewSilence { matchers, starts_at: now, ends_at: now + M, ..NewSilence::default() })
+    };
+    office.post.full = true;
+    let (first, stored) = office.ask(new(0));
+    assert!(first.is_ok() && !stored);
+    office.post.now = 10 * S;
+    assert_eq!(office.ask(new(10 * S)), (first.clone(), false), "asked again, it is the same");
+    office.post.full = false;
+    office.post.now = 20 * S;
+    assert_eq!(office.ask(new(20 * S)), (first.clone(), true));
+    let ends: Vec<i64> = office.engine.router().silences.iter().map(|s| s.ends_at).collect();
+    assert_eq!(ends, [20 * S + M], "there is one, and it lasts as long as was said last");
+    // Now that it is stored another one is another one, as in Alertmanager.
+    let (second, _) = office.ask(new(21 * S));
+    assert_ne!(second, first);
+    let end = |office: &mut Office| office.ask(SilenceChange::Expire(first.clone().unwrap()));
+    office.post.full = true;
+    assert!(matches!(end(&mut office), (Ok(_), false)));
+    office.post.full = false;
+    assert!(matches!(end(&mut office), (Ok(_), true)), "it is over, and now that is stored");
+    assert!(end(&mut office).0.is_err());
+}
+
+#[test]
+fn what_a_receiver_refused_is_not_owed_when_its_route_is_gone() {
+    let refused = |_: &Notification| (0, Outcome::GiveUp { reason: "400".into() });
+    let mut office = Office::open(&["pager", "chat"], refused);
+    office.post("g", "a", true);
+    office.play_until(10);
+    assert_eq!(office.engine.owed().len(), 2);
+    let with_both = setup(&["pager", "chat"]);
+    let mut config = (**with_both.routing.as_ref().unwrap()).clone();
+    config.route.routes.remove(0);
+    office.happen(Event::Reloaded(Box::new(Setup { routing: Some(Arc::new(config)), ..with_both })));
+    office.play_until(20);
+    let owed: Vec<_> = office.engine.owed().into_iter().map(|o| o.notification.integration.receiver).collect();
+    assert_eq!(owed, ["chat".into()], "the pager's receiver is there, and nothing leads to it");
 }
 
 #[test]

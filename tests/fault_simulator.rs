@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::simulator::{Stats, run};
+use crate::simulator::{Sabotage, Stats, run};
 
 const SEEDS: u64 = 150;
 
@@ -16,7 +16,7 @@ fn whatever_fails_every_page_goes_out_once_and_every_page_is_resolved() {
             if seed >= SEEDS {
                 return stats;
             }
-            stats.add(run(seed, false).unwrap_or_else(|failure| panic!("{failure}")));
+            stats.add(run(seed, false, None).unwrap_or_else(|failure| panic!("{failure}")));
         }
     };
     let mut total = Stats::default();
@@ -30,6 +30,15 @@ fn whatever_fails_every_page_goes_out_once_and_every_page_is_resolved() {
 
 #[test]
 fn one_seed_is_one_run() {
-    let twice = [run(3, false), run(3, false)].map(|r| r.map(|s| (s.turns, s.crashes, s.messages)));
+    let twice = [run(3, false, None), run(3, false, None)].map(|r| r.map(|s| (s.turns, s.crashes, s.messages)));
     assert_eq!(twice[0], twice[1]);
+}
+
+/// A checker that sees nothing is worth nothing: whatever the hands do wrong, some seed fails for it.
+#[test]
+fn the_checker_sees_every_property_break() {
+    for (sabotage, property) in Sabotage::ALL {
+        let sees = |seed| run(seed, false, Some(sabotage)).is_err_and(|failure| failure.contains(property));
+        assert!((0..40).any(sees), "{sabotage:?} breaks nothing that is seen");
+    }
 }

@@ -323,7 +323,7 @@ fn after_an_outage_longer_than_the_lookback_rules_wait_for_the_first_scrapes() {
         let setup = || paged(vec![every(15 * S, "g", &["Down"])], false);
         scene.stage.set("Down", &["a"]);
         scene.run(0, setup(), |replay, _| replay.play_until(100 * S).unwrap());
-        let data = DataAtStart { newest: newest * S, lookback: 5 * M, interval: 15 * S, until: 1065 * S };
+        let data = DataAtStart { newest: newest * S, lookback: 5 * M, interval: 15 * S, patience: 65 * S };
         scene.options.data = Some(data);
         scene.stage.set("Down", &[]);
         scene.run(1000, setup(), |replay, stage| {
@@ -339,4 +339,53 @@ fn after_an_outage_longer_than_the_lookback_rules_wait_for_the_first_scrapes() {
         });
         assert_eq!(scene.told(), want, "{why}");
     }
+}
+
+#[test]
+fn a_page_that_was_owed_at_the_crash_does_not_wait_for_the_next_hour() {
+    let mut scene = Scene::new(0);
+    scene.options.schedule = Schedule::default();
+    let spec = || every(60 * M, "slow", &["Slow"]);
+    let fires = Schedule::default().first_slot(spec().hash(), 60 * M, 0) / S;
+    scene.stage.set("Slow", &["a"]);
+    scene.run(0, paged(vec![spec()], false), |replay, _| replay.play_until((fires + 2) * S).unwrap());
+    assert!(scene.told().is_empty(), "it waits for company");
+    scene.run(fires + 3, paged(vec![spec()], false), |replay, _| replay.play_until((fires + 43) * S).unwrap());
+    assert_eq!(scene.told().len(), 1, "{:?}", scene.told());
+}
+
+#[test]
+fn after_a_sleep_longer_than_the_lookback_rules_wait_for_scrapes_as_after_a_start() {
+    let mut scene = Scene::new(0);
+    scene.options.heartbeat = M;
+    scene.options.data = Some(DataAtStart { newest: 0, lookback: 5 * M, interval: 15 * S, patience: 65 * S });
+    scene.stage.set("Down", &["a"]);
+    let clock = scene.pager.clock.clone();
+    scene.run(0, paged(vec![every(15 * S, "g", &["Down"])], false), |replay, stage| {
+        replay.play_until(100 * S).unwrap();
+        stage.set("Down", &[]);
+        clock.advance_to(1000 * S);
+        replay.happen(Event::Tick).unwrap();
+        replay.play_until(1030 * S - 1).unwrap();
+        stage.set("Down", &["a"]);
+        replay.happen(Event::DataCame(1)).unwrap();
+        assert_eq!(replay.engine().rule_groups()[0].state.evaluated_at, Some(1030 * S - 1));
+        replay.play_until(1200 * S).unwrap();
+    });
+    assert_eq!(scene.told(), ["5 +Down/a"]);
+}
+
+#[test]
+fn a_group_that_a_reload_brings_while_data_is_waited_for_waits_too() {
+    let mut scene = Scene::new(1000 * S);
+    scene.options.data = Some(DataAtStart { newest: 100 * S, lookback: 5 * M, interval: 15 * S, patience: 65 * S });
+    scene.run(1000, paged(vec![], false), |replay, _| {
+        let more = paged(vec![every(15 * S, "g", &["Down"])], false);
+        replay.happen(Event::Reloaded(Box::new(more))).unwrap();
+        replay.play_until(1040 * S).unwrap();
+        let evaluated = |replay: &Replay<'_, Pager>| replay.engine().rule_groups()[0].state.evaluated_at;
+        assert_eq!(evaluated(replay), None);
+        replay.happen(Event::DataCame(1)).unwrap();
+        assert_eq!(evaluated(replay), Some(1040 * S));
+    });
 }

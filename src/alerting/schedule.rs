@@ -29,7 +29,19 @@ impl Default for Schedule {
     }
 }
 
+/// A group that is waited for after a start is evaluated within this time, milliseconds.
+const SOON: i64 = 30_000;
+
 impl Schedule {
+    /// When to evaluate a group whose word is waited for: at its slot or sooner, spread as groups always are. Times that a
+    /// person computes by hand stay what they are.
+    pub fn soon(self, group_hash: u64, interval: i64, now: i64) -> i64 {
+        match self {
+            Schedule::Spread { .. } => self.first_slot(group_hash, interval.min(SOON), now),
+            Schedule::Aligned { .. } => self.first_slot(group_hash, interval, now),
+        }
+    }
+
     /// The first slot of a group at or after `now` (for a spread schedule: strictly after).
     pub fn first_slot(self, group_hash: u64, interval: i64, now: i64) -> i64 {
         let interval = interval.max(1);

@@ -13,6 +13,7 @@ use crate::routing::pages::Pages;
 use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
 
+use super::data::Wait;
 use super::deadlines::{Deadline, Deadlines};
 use super::event::{Effect, Event, SilenceAnswer, SilenceChange, Ticket};
 use super::external::{self, OutgoingAlert, Sent};
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(super) failing: Failing,
     pub(super) counters: Counters,
     pub(super) shown: Pages<GroupView>,
+    pub(super) wait: Option<Wait>,
     // The time heard of last.
     pub(super) now: i64,
     // What follows from the start alone. It goes out with the first turn.
@@ -103,36 +105,35 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// What follows from the start alone; nothing when it was asked for before.
-    pub fn begin(&mut self) -> Vec<Effect> {
-        let out = std::mem::take(&mut self.at_start);
+    /// Takes in what happened by `now`, then does everything that is due by then, and lets everyone whose turn it is be told
+    /// last: what is said heeds all that happened. Without events only what follows from the start alone is done.
+    pub(super) fn turn(&mut self, now: i64, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
+        let mut out = std::mem::take(&mut self.at_start);
+        let mut events = events.into_iter().peekable();
+        if events.peek().is_some() {
+            let now = self.at(now, &mut out);
+            for event in events {
+                self.take_in(event, now, &mut out);
+            }
+            self.perform_due(now, &mut out);
+            self.take_turns(now, &mut out);
+        }
         self.finish(out)
     }
 
-    /// Takes in an event at `now` and everything that is due by then.
-    pub fn handle(&mut self, now: i64, event: Event) -> Vec<Effect> {
-        let mut out = Out::default();
-        let now = self.at(now, &mut out);
+    fn take_in(&mut self, event: Event, now: i64, out: &mut Out) {
         match event {
             Event::Tick => {}
-            Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, &mut out),
-            Event::AlertsReceived(alerts) => self.on_received(alerts, now, &mut out),
+            Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, out),
+            Event::AlertsReceived(alerts) => self.on_received(alerts, now, out),
             Event::SilenceChanged(ticket, change) => {
-                let answer = self.change_silence(change, now, &mut out);
+                let answer = self.change_silence(change, now, out);
                 out.answers.push((ticket, answer));
             }
-            Event::Delivered { id, outcome } => self.on_delivered(id, outcome, now, &mut out),
+            Event::Delivered { id, outcome } => self.on_delivered(id, outcome, now, out),
             Event::DataCame(rounds) => self.data_came(rounds, now),
-            Event::Reloaded(setup) => self.reload(*setup, now, &mut out),
+            Event::Reloaded(setup) => self.reload(*setup, now, out),
         }
-        self.perform_due(now, &mut out);
-        self.take_turns(now, &mut out);
-        self.finish(out)
-    }
-
-    /// Lets time pass to `now`.
-    pub fn advance(&mut self, now: i64) -> Vec<Effect> {
-        self.handle(now, Event::Tick)
     }
 
     /// When the engine next has something to do by itself, milliseconds.
@@ -178,7 +179,7 @@ impl Engine {
                 // Whose turn it is, is looked at below in any case.
                 Deadline::Turn => {}
                 Deadline::Flush(group) => self.flush(group, now, out),
-                Deadline::Data => self.data_came(u8::MAX, now),
+                Deadline::Data => self.data_overdue(now),
                 Deadline::Housekeeping => self.keep_house(now, out),
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! A group whose rules still see what was there before does not wait. The others wait for rounds of scrapes: one for what
 //! looks at the newest sample, two for ranges (a rate needs two samples), one more for what other groups record. It
-//! ends at a time that was set at the start, whatever has not come by then. An evaluation that falls into the wait is not
+//! ends at a time that is set when it begins, whatever has not come by then. An evaluation that falls into the wait is not
 //! made, and is not counted as missed; alerts stay as they are, and the time does not count towards `for`.
 
 use std::sync::Arc;
@@ -21,28 +21,45 @@ pub struct DataAtStart {
     pub lookback: i64,
     /// How often scrapes bring data.
     pub interval: i64,
-    /// When the wait ends at the latest.
+    /// How long is waited at most.
+    pub patience: i64,
+}
+
+/// A wait for data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    // By the clock of then: tells one wait from another.
+    pub since: i64,
     pub until: i64,
+    // For how long nothing had been scraped.
+    pub gap: i64,
+    // Rounds of scrapes that have come since.
+    pub rounds: u8,
+}
+
+impl Wait {
+    /// The clock leapt by `by` milliseconds.
+    pub fn leap(&mut self, by: i64) {
+        self.until = self.until.saturating_add(by);
+    }
 }
 
 /// How many rounds of scrapes any group waits for at most.
 pub const MOST_ROUNDS: u8 = 3;
 
-impl DataAtStart {
-    /// How many rounds of scrapes a group has to wait for at `now`.
-    pub(super) fn rounds(&self, spec: &GroupSpec, recorded: &Recorded<'_>, now: i64) -> u8 {
-        let by_others = |metric: &str| recorded.get(metric).is_some_and(|by| by.is_none_or(|key| *key != spec.key));
-        let gap = now.saturating_sub(self.newest);
-        let selectors = || spec.rules.iter().flat_map(|rule| rule.plan.selectors());
-        let needed = selectors().map(|s| match s.range_ms {
-            Some(range) if gap.saturating_add(2 * self.interval) >= range => 2,
-            None if gap.saturating_add(self.interval) >= self.lookback => 1,
-            _ => 0,
-        });
-        match needed.max().unwrap_or(0) {
-            0 => 0,
-            rounds => rounds + u8::from(selectors().any(|s| s.metric.is_some_and(|m| by_others(&m)))),
-        }
+/// How many rounds of scrapes a group has to wait for.
+pub(super) fn rounds(spec: &GroupSpec, data: &DataAtStart, wait: &Wait, recorded: &Recorded<'_>) -> u8 {
+    let by_others = |metric: &str| recorded.get(metric).is_some_and(|by| by.is_none_or(|key| *key != spec.key));
+    let gap = wait.gap;
+    let selectors = || spec.rules.iter().flat_map(|rule| rule.plan.selectors());
+    let needed = selectors().map(|s| match s.range_ms {
+        Some(range) if gap.saturating_add(2 * data.interval) >= range => 2,
+        None if gap.saturating_add(data.interval) >= data.lookback => 1,
+        _ => 0,
+    });
+    match needed.max().unwrap_or(0) {
+        0 => 0,
+        rounds => rounds + u8::from(selectors().any(|s| s.metric.is_some_and(|m| by_others(&m)))),
     }
 }
 

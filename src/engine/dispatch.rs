@@ -14,13 +14,13 @@ impl Engine {
     /// A group's time has come.
     pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut Out) {
         if let Some(flush) = self.router.flush(group, now, &mut out.outgo.batch) {
-            self.decide(&flush, now, out);
+            self.decide(&flush, true, now, out);
         }
     }
 
-    fn decide(&mut self, flush: &Flush, now: i64, out: &mut Out) {
+    fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut Out) {
         let config = self.router.config().clone();
-        self.outbox.consider(flush, &config, now, &mut out.outgo);
+        self.outbox.consider(flush, at_once, &config, now, &mut out.outgo);
         self.settle(flush.group, now, out);
     }
 
@@ -45,7 +45,7 @@ impl Engine {
             if !concluded.reconsider {
                 self.settle(group, now, out);
             } else if let Some(flush) = self.router.look(group, now, &mut out.outgo.batch) {
-                self.decide(&flush, now, out);
+                self.decide(&flush, false, now, out);
             }
         }
     }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluated, Evaluation};
@@ -42,22 +44,40 @@ pub struct Turned {
     pub answers: Vec<(Ticket, SilenceAnswer)>,
 }
 
+/// An engine that can be taken hold of for a moment.
+pub trait Access {
+    /// Takes hold of it until what is returned goes.
+    fn access(&mut self) -> impl DerefMut<Target = Engine>;
+}
+
+impl Access for Engine {
+    fn access(&mut self) -> impl DerefMut<Target = Engine> {
+        self
+    }
+}
+
+impl Access for Arc<Mutex<Engine>> {
+    fn access(&mut self) -> impl DerefMut<Target = Engine> {
+        self.lock()
+    }
+}
+
 /// One turn: the engine takes in `events` at `now`, and `hands` perform the effects. What the events make durable goes to
-/// the store as one batch, before anything else. `engine` gives access and is let go before effects are performed, so
-/// that whoever looks at the engine is not held up by a disk.
-pub fn turn<E: DerefMut<Target = Engine>>(
-    engine: impl FnOnce() -> E,
+/// the store as one batch, before anything else. The engine is let go before effects are performed, so that whoever looks
+/// at it is not held up by a disk.
+pub fn turn(
+    engine: &mut impl Access,
     now: i64,
     events: impl IntoIterator<Item = Event>,
     hands: &mut dyn Hands,
 ) -> Turned {
-    let mut engine = engine();
-    let mut effects = engine.begin();
-    for event in events {
-        effects.extend(engine.handle(now, event));
+    let effects = engine.access().turn(now, events);
+    let turned = perform(effects, hands);
+    if turned.stored.is_err() {
+        let told = turned.answers.iter().filter_map(|(_, answer)| answer.clone().ok());
+        engine.access().router.silences.doubt(told);
     }
-    drop(engine);
-    perform(effects, hands)
+    turned
 }
 
 /// Performs effects: all that is to be stored first, in one batch, then the rest in order.
@@ -162,7 +182,7 @@ impl<'a, A: Audience> Replay<'a, A> {
 
     fn turn<const N: usize>(&mut self, events: [Event; N]) -> Result<(), StateError> {
         let now = crate::clock::Clock::now(&self.clock);
-        turn(|| &mut self.engine, now, events, &mut self.hands).stored
+        turn(&mut self.engine, now, events, &mut self.hands).stored
     }
 
     /// The engine, to look at.

@@ -27,7 +27,7 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
-    /// So many rounds of scrapes have been made since the start.
+    /// So many rounds of scrapes have been made since data is waited for.
     DataCame(u8),
     /// Another configuration is to be in force.
     Reloaded(Box<Setup>),

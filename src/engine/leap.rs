@@ -12,6 +12,7 @@ use crate::clock::SLEW;
 use super::core::{Engine, HOUSEKEEPING, Out};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
+use super::startup::firing;
 
 /// A driver may be late by this much, milliseconds, before its lateness is taken for a leap.
 const LATE: i64 = 5_000;
@@ -46,30 +47,51 @@ impl Engine {
         }
         self.outbox.leap(by, now, &mut out.outgo);
         self.failing.leap(by);
+        // One missed scrape is no outage either.
+        if self.options.data.is_some_and(|data| by > data.interval) {
+            self.await_data_again(by, now);
+        }
     }
 
     fn step_back(&mut self, now: i64, out: &mut Out) {
         let by = now.saturating_sub(self.now);
         self.deadlines = Deadlines::default();
         self.deadlines.add(now.saturating_add(HOUSEKEEPING), Deadline::Housekeeping);
-        if let Some(data) = &mut self.options.data {
-            data.until = data.until.saturating_add(by);
-            self.deadlines.add(data.until.max(now), Deadline::Data);
+        if let Some(wait) = &mut self.wait {
+            wait.leap(by);
+            self.deadlines.add(wait.until.max(now), Deadline::Data);
         }
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
             self.leap_slot(id, by, now, out);
             if let Some(slot) = self.slots.get_mut(&id) {
-                slot.awaited = slot.awaited.map(|until| until.saturating_add(by).max(now));
                 slot.next_at = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, now);
                 self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
             }
         }
         self.router.step_back(by, now, &mut out.outgo.batch);
+        self.await_first_words_again(now);
         self.outbox.leap(by, now, &mut out.outgo);
         self.failing.leap(by);
         // External Alertmanagers are sent everything again, which changes nothing.
         self.sent = Sent::default();
+    }
+
+    /// Groups that are waited for have other slots now.
+    fn await_first_words_again(&mut self, now: i64) {
+        self.now = now;
+        let awaited: Vec<u64> = self.slots.iter().filter(|(_, s)| s.awaited.is_some()).map(|(id, _)| *id).collect();
+        for id in awaited {
+            self.await_first_word(id);
+            let Some((until, state)) = self.slots.get(&id).and_then(|s| Some((s.awaited?, s.state.clone()))) else {
+                continue;
+            };
+            for alert in firing(&state) {
+                if let Some(labels) = self.setup.outgoing.apply(&alert.labels) {
+                    self.router.await_word_again(&labels, until);
+                }
+            }
+        }
     }
 
     /// What was stored by a clock that was ahead of this one, made to fit: after a start.

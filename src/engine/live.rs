@@ -312,7 +312,7 @@ impl Driver {
 
     fn turn(&mut self, mut waiting: Waiting) {
         let events = std::mem::take(&mut waiting.events);
-        let turned = turn(|| self.engine.lock(), self.clock.now(), events, &mut self.hands);
+        let turned = turn(&mut self.engine, self.clock.now(), events, &mut self.hands);
         self.hands.tick = None;
         self.view.store(Arc::new(self.engine.lock().view()));
         waiting.answer(turned);

@@ -28,6 +28,7 @@ mod setup;
 mod slot;
 mod startup;
 pub mod view;
+mod waiting;
 
 pub use self::core::{Counters, Engine};
 pub use backlog::Backlog;

@@ -45,10 +45,10 @@ impl Estate {
         self.rules.get_mut(index)?.1.take()
     }
 
-    /// How many rounds of scrapes the group of a rule waits for, and whether it is still waited for.
-    fn waits(&self, index: usize) -> (u8, bool) {
+    /// Whether the group of a rule is still waited for.
+    fn is_awaited(&self, index: usize) -> bool {
         let slot = self.rules.get(index).and_then(|(slot, _)| self.slots.get(*slot));
-        slot.map_or((0, false), |(_, slot)| (slot.rounds, slot.awaited.is_some()))
+        slot.is_some_and(|(_, slot)| slot.awaited.is_some())
     }
 
     /// The series that nobody took over, by the index of the slot they were written in.
@@ -83,7 +83,8 @@ impl Engine {
                 }
             }
         }
-        self.replace(Estate::of(old.into_values().collect()), &coming, now, out);
+        let estate = Estate::of(old.into_values().collect());
+        self.replace(estate, &coming, &setup.groups, now, out);
         self.failing.retain(|id| self.slots.contains_key(&id));
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
@@ -93,7 +94,14 @@ impl Engine {
     }
 
     /// Puts groups in place of others.
-    fn replace(&mut self, mut estate: Estate, coming: &[Arc<GroupSpec>], now: i64, out: &mut Out) {
+    fn replace(
+        &mut self,
+        mut estate: Estate,
+        coming: &[Arc<GroupSpec>],
+        all: &[Arc<GroupSpec>],
+        now: i64,
+        out: &mut Out,
+    ) {
         estate.slots.iter().for_each(|(id, _)| self.sent.forget(*id));
         let batch = &mut out.outgo.batch;
         let new: Vec<RulePlace> = coming.iter().flat_map(|spec| spec.places()).collect();
@@ -109,14 +117,13 @@ impl Engine {
         let mut added = Vec::with_capacity(coming.len());
         for spec in coming {
             let mut state = GroupState::new(spec.rules.len());
-            let (mut rounds, mut awaited) = (0, false);
+            let mut awaited = false;
             for (rule, (index, (place, heir))) in state.rules.iter_mut().zip(&mut places) {
                 let Some((old, inherited)) = heir.and_then(|i| Some((i, estate.take(i)?))) else { continue };
                 if moved.came.contains(&index) {
                     restore::save_all(batch, place, &inherited.alerts);
                 }
-                let waits = estate.waits(old);
-                (rounds, awaited) = (rounds.max(waits.0), awaited || waits.1);
+                awaited |= estate.is_awaited(old);
                 *rule = inherited;
             }
             let before = estate.slot(&spec.key);
@@ -128,6 +135,7 @@ impl Engine {
             let due = before.filter(|slot| slot.next_at <= now && slot.spec.interval == spec.interval);
             let next_at = due.map_or_else(|| self.first_evaluation(spec, now), |slot| slot.next_at);
             let id = self.add_slot(spec.clone(), state, next_at);
+            let rounds = self.rounds_of_new(spec, all);
             if let Some(slot) = self.slots.get_mut(&id) {
                 (slot.rounds, slot.postponed) = (rounds, rounds > 0);
             }

@@ -13,7 +13,7 @@ pub(super) struct Slot {
     pub next_at: i64,
     /// Until it is first evaluated after a start: until when those who tell of its alerts wait for that.
     pub awaited: Option<i64>,
-    /// How many rounds of scrapes it waits for after a start, and whether an evaluation fell into the wait.
+    /// How many rounds of scrapes it waits for, and whether an evaluation fell into the wait.
     pub rounds: u8,
     pub postponed: bool,
     /// The next evaluation is out of its turn.

@@ -8,7 +8,6 @@ use crate::routing::pages::Pages;
 use crate::state::{Snapshot, StateError};
 
 use super::core::{Counters, Engine, HOUSEKEEPING, Out};
-use super::data::recorded;
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::failing::Failing;
@@ -39,6 +38,7 @@ impl Engine {
             failing: Failing::default(),
             counters: Counters::default(),
             shown: Pages::default(),
+            wait: None,
             now,
             at_start: Out::default(),
             setup,
@@ -61,14 +61,26 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A group that has not been evaluated since the start is to be waited for, if it fires anything: that may be over.
-    pub(super) fn await_first_word(&mut self, slot: u64) {
-        if let Some(slot) = self.slots.get_mut(&slot)
-            && firing(&slot.state).next().is_some()
-        {
-            let data = self.options.data.filter(|_| slot.rounds > 0).map_or(slot.next_at, |data| data.until);
-            slot.awaited = Some(slot.next_at.max(data) + ALLOWANCE);
+    /// A group that has not been evaluated since the start is to be waited for, if it fires anything: that may be over. One
+    /// whose time is far off is evaluated sooner: a page that was owed at the crash, or an end, does not wait for an hour.
+    pub(super) fn await_first_word(&mut self, id: u64) {
+        let Some(group) = self.slots.get_mut(&id) else { return };
+        if firing(&group.state).next().is_none() {
+            return;
         }
+        let until = match self.wait.filter(|_| group.rounds > 0) {
+            Some(wait) => wait.until,
+            None => {
+                let soon = self.options.schedule.soon(group.spec.hash(), group.spec.interval, self.now);
+                if soon < group.next_at {
+                    group.next_at = soon;
+                    group.catches_up = true;
+                    self.deadlines.add(soon, Deadline::Evaluate(id));
+                }
+                group.next_at
+            }
+        };
+        group.awaited = Some(until.max(self.now) + ALLOWANCE);
     }
 
     /// A group was evaluated for the first time since the start. What it goes on firing has been spoken of; what it
@@ -77,39 +89,6 @@ impl Engine {
         for alert in firing(state) {
             if let Some(labels) = self.setup.outgoing.apply(&alert.labels) {
                 self.router.heard(&labels, now);
-            }
-        }
-    }
-
-    /// Has groups wait for data after a start, as far as they need it.
-    pub(super) fn await_data(&mut self, now: i64) {
-        let Some(data) = self.options.data.filter(|data| data.until > now) else { return };
-        let groups = self.setup.groups.clone();
-        let recorded = recorded(&groups);
-        let mut waits = false;
-        for slot in self.slots.values_mut() {
-            slot.rounds = data.rounds(&slot.spec, &recorded, now);
-            waits |= slot.rounds > 0;
-        }
-        if waits {
-            self.deadlines.add(data.until, Deadline::Data);
-        }
-    }
-
-    /// How many groups wait for data.
-    pub fn groups_without_data(&self) -> usize {
-        self.slots.values().filter(|slot| slot.rounds > 0).count()
-    }
-
-    /// So many rounds of scrapes have come since the start. Groups that waited for them and would have been evaluated
-    /// meanwhile are evaluated now.
-    pub(super) fn data_came(&mut self, rounds: u8, now: i64) {
-        for (id, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.rounds > 0 && slot.rounds <= rounds) {
-            slot.rounds = 0;
-            if std::mem::take(&mut slot.postponed) {
-                slot.next_at = now;
-                slot.catches_up = true;
-                self.deadlines.add(now, Deadline::Evaluate(*id));
             }
         }
     }

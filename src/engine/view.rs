@@ -42,9 +42,15 @@ pub struct View {
     resolve_timeout: i64,
     marks: Marks,
     counters: Counters,
+    waits_for_data_since: Option<i64>,
 }
 
 impl View {
+    /// Since when rules over local data wait for it, if they do. Another time is another wait.
+    pub fn waits_for_data_since(&self) -> Option<i64> {
+        self.waits_for_data_since
+    }
+
     /// The rule groups, ordered by file and name.
     pub fn rule_groups(&self) -> Vec<Arc<GroupView>> {
         let mut groups: Vec<Arc<GroupView>> = self.rule_groups.iter().cloned().collect();
@@ -149,6 +155,7 @@ impl Engine {
             resolve_timeout: self.router.resolve_timeout(),
             marks: self.router.marks(),
             counters: self.counters(),
+            waits_for_data_since: self.wait.map(|wait| wait.since),
         }
     }
 

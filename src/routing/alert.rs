@@ -79,11 +79,11 @@ impl RoutedAlert {
 
     /// After a start the poster gets the time to speak again that it gave itself: the span from its last post to the end
     /// it stated, before which it means to post again (Prometheus: four times its resend delay or evaluation interval),
-    /// but not more than `resolve_timeout`. Whether that moved the end.
+    /// but not more than `resolve_timeout`. Whether it has no more time than that.
     pub(super) fn wait_for_poster(&mut self, now: i64, resolve_timeout: i64) -> bool {
         let Some(end) = self.ends_at.filter(|_| self.ends_by_silence()) else { return false };
         let until = now + (end - self.updated_at).min(resolve_timeout);
-        if end >= until {
+        if end > until {
             return false;
         }
         // Nobody asked for this end: whatever is posted next replaces it.

@@ -4,7 +4,7 @@ mod leap;
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::Labels;
 use crate::state::{Batch, Snapshot, StateError};
@@ -36,6 +36,8 @@ pub struct Router {
     next_group: GroupId,
     marks: Marks,
     armed: Vec<(i64, GroupId)>,
+    // The groups that are being made again, with the timers they had.
+    resumed: FxHashSet<GroupId>,
     // Alerts whose sources have not spoken since the start, and until when that is waited for.
     awaited: FxHashMap<Labels, i64>,
     /// The silences.
@@ -65,6 +67,7 @@ impl Router {
             next_group: 0,
             marks: Marks::default(),
             armed: Vec::new(),
+            resumed: FxHashSet::default(),
             awaited: FxHashMap::default(),
             silences: Silences::default(),
         }
@@ -120,6 +123,7 @@ impl Router {
             self.take_in(alert, now, batch);
         }
         std::mem::take(&mut self.timers).discard(batch);
+        self.resumed.clear();
     }
 
     /// The configuration in force.
@@ -239,6 +243,11 @@ impl Router {
         }
     }
 
+    /// If its source has not spoken yet, it is waited for until `until`.
+    pub fn await_word_again(&mut self, alert: &Labels, until: i64) {
+        self.awaited.entry(alert.clone()).and_modify(|at| *at = until);
+    }
+
     /// The source of an alert has spoken: groups that waited for it flush.
     pub fn heard(&mut self, alert: &Labels, now: i64) {
         if self.awaited.remove(alert).is_none() {
@@ -281,7 +290,8 @@ impl Router {
                 continue;
             }
             // An alert that has fired for longer than a new group waits need not wait for company again.
-            if !group.has_flushed && alert.starts_at + route.group_wait < now && group.next_flush > now {
+            let is_new = !group.has_flushed && !self.resumed.contains(&id);
+            if is_new && alert.starts_at + route.group_wait < now && group.next_flush > now {
                 group.next_flush = now;
                 self.armed.push((now, id));
             }
@@ -303,7 +313,9 @@ impl Router {
         self.next_group += 1;
         let id = self.next_group;
         let mut group = AggregationGroup::new(id, index, route.clone(), labels.clone(), now);
-        if !self.timers.resume(&mut group, now) {
+        if self.timers.resume(&mut group, now) {
+            self.resumed.insert(id);
+        } else {
             group.save(batch, true);
         }
         self.armed.push((group.next_flush, id));

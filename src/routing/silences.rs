@@ -1,6 +1,6 @@
 //! All silences: making, changing and ending them, and what is stored of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub struct Silences {
     numbers: BTreeMap<String, u64>,
     set: SilenceSet,
     made: u64,
+    // In force, and who asked for them was told that they are not stored.
+    in_doubt: BTreeSet<String>,
 }
 
 impl Silences {
@@ -59,13 +61,35 @@ impl Silences {
         self.iter().any(|s| s.state(now) == SilenceState::Active && s.matches(labels))
     }
 
+    /// Whoever changed these silences was told that the change is not stored, and may well ask for it again.
+    pub fn doubt(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.in_doubt.extend(ids);
+    }
+
+    /// The silence that somebody asked for before, and was told that it is not stored.
+    fn asked_before(&self, new: &NewSilence, now: i64) -> Option<&Silence> {
+        let alike = |s: &&Silence| {
+            s.state(now) != SilenceState::Expired
+                && (&s.matchers, &s.created_by, &s.comment) == (&new.matchers, &new.created_by, &new.comment)
+        };
+        self.in_doubt.iter().filter_map(|id| self.get(id)).find(alike)
+    }
+
     /// Makes or changes a silence and returns its id. A change that would rewrite the past (other matchers, another
-    /// start of an active silence) expires the old one and makes a new one, as in Alertmanager.
+    /// start of an active silence) expires the old one and makes a new one, as in Alertmanager. One that was asked for
+    /// before, in vain as far as anyone knows, is not made again.
     ///
     /// # Errors
     /// [`SilenceError`]; nothing changed.
-    pub fn set(&mut self, new: NewSilence, now: i64, batch: &mut Batch) -> Result<String, SilenceError> {
+    pub fn set(&mut self, mut new: NewSilence, now: i64, batch: &mut Batch) -> Result<String, SilenceError> {
         check(&new)?;
+        if let Some(before) = self.asked_before(&new, now) {
+            // Who says "from now on" again means the same silence.
+            if before.state(now) == SilenceState::Active && new.starts_at <= now {
+                new.starts_at = before.starts_at;
+            }
+            new.id = Some(before.id.clone());
+        }
         let old = match &new.id {
             Some(id) => Some(self.get(id).cloned().ok_or(SilenceError::NotFound)?),
             None => None,
@@ -107,20 +131,23 @@ impl Silences {
     /// There is no such silence, or it is over.
     pub fn expire(&mut self, id: &str, now: i64, batch: &mut Batch) -> Result<(), SilenceError> {
         let silence = self.get(id).cloned().ok_or(SilenceError::NotFound)?;
-        if silence.state(now) == SilenceState::Expired {
-            return Err(SilenceError::AlreadyExpired(id.into()));
+        match silence.state(now) {
+            // Whoever ended it was told that this is not stored, and asks again.
+            SilenceState::Expired if self.in_doubt.contains(id) => self.save(silence, batch),
+            SilenceState::Expired => return Err(SilenceError::AlreadyExpired(id.into())),
+            SilenceState::Active | SilenceState::Pending => self.end(silence, now, batch),
         }
-        self.end(silence, now, batch);
         Ok(())
     }
 
     /// Drops what expired longer ago than the retention.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
-        let set = &mut self.set;
+        let (set, in_doubt) = (&mut self.set, &mut self.in_doubt);
         self.numbers.retain(|id, number| {
             let keep = set.get(*number).is_some_and(|s| s.is_kept(now));
             if !keep {
                 set.replace(*number, None);
+                in_doubt.remove(id);
                 batch.delete(Table::Silence, id.as_bytes(), false);
             }
             keep
@@ -135,6 +162,7 @@ impl Silences {
     }
 
     fn save(&mut self, silence: Silence, batch: &mut Batch) {
+        self.in_doubt.remove(&silence.id);
         batch.put(Table::Silence, silence.id.as_bytes(), &SilenceRecord::of(&silence), true);
         self.keep(silence);
     }

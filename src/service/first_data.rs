@@ -36,7 +36,7 @@ pub(super) fn at_start(options: &ServiceOptions, prepared: &Prepared, storage: &
     let newest = storage.stats().head_maxt.map_or(i64::MIN, |t| t.min(now));
     let sent = sent(options, newest).then_some(REMOTE_WRITE);
     let wait = scraped.max(sent)?;
-    Some(DataAtStart { newest, lookback, interval: interval.unwrap_or(0), until: now + wait })
+    Some(DataAtStart { newest, lookback, interval: interval.unwrap_or(0), patience: wait })
 }
 
 /// Whether senders of remote write are to be waited for: nobody comes back to an empty database.
@@ -44,26 +44,62 @@ fn sent(options: &ServiceOptions, newest: i64) -> bool {
     options.remote_write_receiver && newest != i64::MIN
 }
 
-/// Tells the engine of every round of scrapes, until none is waited for.
+/// Tells the engine of every round of scrapes while data is waited for: after the start, and whenever the machine slept or
+/// the clock leapt.
 pub(super) async fn watch(app: Arc<App>, data: DataAtStart, options: ServiceOptions, mut ended: watch::Receiver<bool>) {
-    let waiting = app.engine.with(|engine| engine.groups_without_data());
-    if waiting == 0 {
-        return;
-    }
-    let at_most = (data.until - app.clock.now()).max(0) / 1000;
-    tracing::info!(groups = waiting, at_most_seconds = at_most, "rule groups wait for the first data since the start");
-    let not_before = app.clock.now() + if sent(&options, data.newest) { REMOTE_WRITE } else { 0 };
-    let mut seen = 0;
-    while app.clock.now() < data.until && app.engine.with(|engine| engine.groups_without_data()) > 0 {
+    let mut wait = Wait::default();
+    loop {
+        match app.engine.view().waits_for_data_since() {
+            Some(since) => wait.look(since, &app, &data, &options),
+            None => wait.end(),
+        }
         tokio::select! {
             _ = ended.wait_for(|e| *e) => return,
             () = tokio::time::sleep(LOOK) => {}
         }
+    }
+}
+
+/// One wait for data.
+#[derive(Default)]
+struct Wait {
+    since: Option<i64>,
+    seen: u8,
+    is_told: bool,
+    // Not the first: rounds that were made before it do not count.
+    again: bool,
+}
+
+impl Wait {
+    fn look(&mut self, since: i64, app: &App, data: &DataAtStart, options: &ServiceOptions) {
+        if self.since != Some(since) {
+            self.begin(since, app, data);
+        }
+        let not_before = since + if sent(options, data.newest) { REMOTE_WRITE } else { 0 };
         let rounds = app.scrapes.rounds(data.lookback).min(u64::from(MOST_ROUNDS)) as u8;
-        if rounds > seen && app.clock.now() >= not_before {
-            seen = rounds;
+        if rounds > self.seen && app.clock.now() >= not_before {
+            self.seen = rounds;
             app.engine.data_came(rounds);
         }
     }
-    tracing::info!("rule groups no longer wait for data");
+
+    fn begin(&mut self, since: i64, app: &App, data: &DataAtStart) {
+        (self.since, self.seen) = (Some(since), 0);
+        if std::mem::replace(&mut self.again, true) {
+            app.scrapes.count_rounds_anew();
+        }
+        let groups = app.engine.with(|engine| engine.groups_without_data());
+        if groups > 0 {
+            self.is_told = true;
+            let at_most = data.patience / 1000;
+            tracing::info!(groups, at_most_seconds = at_most, "rule groups wait for data: nothing was scraped until now");
+        }
+    }
+
+    fn end(&mut self) {
+        self.since = None;
+        if std::mem::take(&mut self.is_told) {
+            tracing::info!("rule groups no longer wait for data");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -27,6 +27,9 @@ use super::{SeriesRef, TsdbError, wal};
 const MAX_KEPT_BYTES: u64 = 1 << 30;
 /// Segments are kept for followers this much longer than the newest one was written.
 const MAX_KEPT_AGE: Duration = Duration::from_secs(6 * 3600);
+/// What lies between two segments counts for no more: the clock may have leapt, or the process was down, and nobody could
+/// read meanwhile.
+const MAX_BETWEEN: Duration = Duration::from_secs(2 * 3600);
 /// Segments that are looked at to tell how far somebody is behind.
 const MAX_SEGMENTS: usize = 1000;
 /// Labels remembered of series that the index no longer has.
@@ -231,12 +234,17 @@ impl Inner {
         };
         let needed = disk.places.lock().values().map(needed).min().unwrap_or(segment);
         let segments = numbered(&disk.files.wal())?;
-        let written = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-        let newest = segments.last().and_then(|(_, path)| written(path));
-        let mut kept = 0;
-        for (n, path) in segments.iter().rev().filter(|(n, _)| *n < segment) {
+        let (mut kept, mut age) = (0, Duration::ZERO);
+        let mut after = None;
+        for (n, path) in segments.iter().rev() {
+            let written = path.metadata().and_then(|m| m.modified()).ok();
+            let between = after.zip(written).and_then(|(after, this): (SystemTime, _)| after.duration_since(this).ok());
+            age += between.unwrap_or_default().min(MAX_BETWEEN);
+            after = written.or(after);
+            if *n >= segment {
+                continue;
+            }
             kept += path.metadata().map_or(0, |m| m.len());
-            let age = newest.zip(written(path)).and_then(|(new, old)| new.duration_since(old).ok()).unwrap_or_default();
             if *n < needed || kept > MAX_KEPT_BYTES || age > MAX_KEPT_AGE {
                 std::fs::remove_file(path).map_err(because("cannot remove", path))?;
             }
@@ -466,6 +474,32 @@ mod tests {
         append(&db, 2, 7);
         db.close().unwrap();
         assert_eq!(db.stats().wal_segments, 1);
+    }
+
+    #[test]
+    fn a_leap_of_the_clock_costs_a_follower_nothing_and_a_long_lag_does() {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        // The times of the segments' last writes, in hours, and how many of them are kept: what is too old is not.
+        for (why, written, want) in [
+            ("the clock was 40 days ahead for a moment", [100, 1060, 100, 100, 100], 4),
+            ("and is still", [100, 100, 100, 100, 1060], 4),
+            ("the process was down for days", [10, 100, 100, 100, 101], 4),
+            ("a receiver that is behind for long", [10, 12, 14, 16, 18], 3),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (db, _) = Tsdb::open(dir.path(), TsdbOptions::default()).unwrap();
+            let _follower = db.follow("a").unwrap().unwrap();
+            for (i, hour) in written.into_iter().enumerate() {
+                append(&db, 0, i as i64);
+                let path = numbered(&dir.path().join("wal")).unwrap().pop().unwrap().1;
+                db.close().unwrap();
+                File::options().append(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + hours(hour)).unwrap();
+            }
+            let last = numbered(&dir.path().join("wal")).unwrap().last().unwrap().0;
+            db.inner().delete_segments_before(last).unwrap();
+            let left = numbered(&dir.path().join("wal")).unwrap().len();
+            assert_eq!(left - 1, want, "{why}");
+        }
     }
 
     #[test]

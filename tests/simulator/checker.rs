@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use watchbell::engine::OwedView;
 use watchbell::model::Labels;
 use watchbell::notify::{IntegrationId, Notification};
 
 use super::HEARTBEAT;
+use super::hands::HANG;
 use super::scenario::{INSTANCES, M, PosterShape, S, Scenario, Shape, alert_labels};
 
 /// Where an alert comes from.
@@ -31,10 +33,15 @@ pub struct Known {
     leapt: bool,
     /// When it was over for the last time.
     over_at: Option<i64>,
-    /// Since when nothing keeps its page, or its resolve, from being told.
-    clear_to_fire: Option<i64>,
-    clear_to_end: Option<i64>,
+    /// Since when it is over, while `keep_firing_for` may hold it.
+    held_since: Option<i64>,
+    /// Since when nothing keeps its page, or its resolve, from being told, by integration of its receiver.
+    clear_to_fire: [Option<i64>; MOST_INTEGRATIONS],
+    clear_to_end: [Option<i64>; MOST_INTEGRATIONS],
 }
+
+/// Most integrations of a receiver.
+const MOST_INTEGRATIONS: usize = 2;
 
 /// What a receiver believes of an alert.
 #[derive(Clone, Copy, Debug)]
@@ -81,18 +88,20 @@ pub struct Moment<'a> {
     pub shape: &'a Shape,
     pub is_up: &'a dyn Fn(Origin) -> bool,
     pub source_is_well: &'a dyn Fn(Origin) -> bool,
-    pub receiver_is_well: &'a dyn Fn(&str) -> bool,
+    pub receiver_is_well: &'a dyn Fn(&IntegrationId) -> bool,
 }
 
 pub struct Checker {
     pub alerts: Vec<Known>,
-    beliefs: BTreeMap<(Arc<str>, Labels), Belief>,
+    beliefs: BTreeMap<(IntegrationId, Labels), Belief>,
     conversations: BTreeMap<(IntegrationId, Arc<str>), Conversation>,
     /// Messages under way or answered, by id.
     sent: BTreeMap<u64, (IntegrationId, Arc<str>)>,
     pub silences: Vec<Quiet>,
     posters: Vec<PosterShape>,
     slack: i64,
+    /// By how much the clock leapt ahead since the store last had everything.
+    leap_at_risk: i64,
     /// A damaged store may have lost what anyone was told: from then on only that the engine runs is judged.
     pub amnesia: bool,
     failure: Option<String>,
@@ -114,8 +123,9 @@ impl Checker {
             is_over: true,
             leapt: false,
             over_at: None,
-            clear_to_fire: None,
-            clear_to_end: None,
+            held_since: None,
+            clear_to_fire: [None; MOST_INTEGRATIONS],
+            clear_to_end: [None; MOST_INTEGRATIONS],
         };
         for (index, rule) in shape.rules.iter().enumerate() {
             for (i, instance) in INSTANCES.into_iter().enumerate() {
@@ -140,6 +150,7 @@ impl Checker {
             silences: Vec::new(),
             posters: posters.clone(),
             slack,
+            leap_at_risk: 0,
             amnesia: false,
             failure: None,
         }
@@ -164,8 +175,8 @@ impl Checker {
         self.alerts.iter().find(|a| a.labels == *labels)
     }
 
-    fn belief(&self, receiver: &str, labels: &Labels) -> Option<Belief> {
-        self.beliefs.get(&(receiver.into(), labels.clone())).copied()
+    fn belief(&self, integration: &IntegrationId, labels: &Labels) -> Option<Belief> {
+        self.beliefs.get(&(integration.clone(), labels.clone())).copied()
     }
 
     /// A rule's answer has arrived. Instances of which it says nothing are over.
@@ -174,7 +185,9 @@ impl Checker {
             if let Origin::Rule(_, instance) = alert.origin
                 && alert.labels.value("alertname") == &*answer.rule
             {
-                alert.is_over = !answer.up.contains(&instance);
+                let is_over = !answer.up.contains(&instance);
+                alert.held_since = if is_over { alert.held_since.or((!alert.is_over).then_some(now)) } else { None };
+                alert.is_over = is_over;
                 alert.over_at = if alert.is_over { Some(now) } else { alert.over_at };
             }
         }
@@ -183,7 +196,7 @@ impl Checker {
     /// An alert's source no longer speaks for it: its rule is gone, or its poster let go.
     pub fn ended(&mut self, which: impl Fn(Origin) -> bool, now: i64) {
         for alert in self.alerts.iter_mut().filter(|a| which(a.origin)) {
-            (alert.is_over, alert.over_at) = (true, Some(now));
+            (alert.is_over, alert.over_at, alert.held_since) = (true, Some(now), None);
         }
     }
 
@@ -196,34 +209,44 @@ impl Checker {
     /// Something happened after which every wait begins anew.
     pub fn disturbed(&mut self) {
         for alert in &mut self.alerts {
-            (alert.clear_to_fire, alert.clear_to_end) = (None, None);
+            alert.clear_to_fire = [None; MOST_INTEGRATIONS];
+            alert.clear_to_end = [None; MOST_INTEGRATIONS];
         }
     }
 
     /// The clock leapt. What was posted may have ended by that; every wait begins anew.
-    pub fn leapt(&mut self, now: i64) {
+    pub fn leapt(&mut self, by: i64, now: i64) {
+        self.leap_at_risk += by.max(0);
         let posted = self.alerts.iter_mut().filter(|a| matches!(a.origin, Origin::Poster(_)));
         posted.for_each(|a| (a.leapt, a.over_at) = (true, Some(now)));
+        self.alerts.iter_mut().for_each(|a| a.held_since = None);
         self.conversations.values_mut().for_each(|c| c.leapt += HEARTBEAT + 5 * S);
         self.disturbed();
     }
 
     /// The process died. What was under way, or not stored, may be said again.
-    pub fn crashed(&mut self) {
+    pub fn crashed(&mut self, stored: bool) {
         self.disturbed();
+        if !stored {
+            self.alerts.iter_mut().for_each(|a| a.held_since = None);
+        }
         self.sent.clear();
         for conversation in self.conversations.values_mut().filter(|c| !c.stored) {
             conversation.acknowledged = false;
         }
+        // A leap that is not on disk looks like an outage of its length to the next process.
+        let leapt = std::mem::take(&mut self.leap_at_risk);
+        self.conversations.values_mut().for_each(|c| c.leapt += leapt);
         // What was told while the disk took nothing died with the process: nobody can know that an end is owed.
         // Alertmanager, whose log is written every quarter of an hour, forgets more.
         self.beliefs.retain(|_, belief| belief.kept);
-        // What nobody was told is stored may be lost.
-        self.silences.retain(|s| s.certain);
     }
 
-    /// The store has all that the engine knows.
-    pub fn stored(&mut self) {
+    /// The store has all that the engine knows; `flushed`: on disk.
+    pub fn stored(&mut self, flushed: bool) {
+        if flushed {
+            self.leap_at_risk = 0;
+        }
         self.conversations.values_mut().for_each(|c| c.stored = c.acknowledged);
         self.beliefs.values_mut().for_each(|b| b.kept = true);
     }
@@ -239,7 +262,7 @@ impl Checker {
     /// A message leaves, and may arrive. `stored`: the store has taken all that led to it.
     pub fn attempted(&mut self, n: &Notification, (arrives, stored): (bool, bool), moment: &Moment<'_>) {
         self.nothing_muted_is_sent(n, moment);
-        self.no_resolve_before_the_source_says_so(n);
+        self.no_resolve_before_the_source_says_so(n, moment);
         self.nothing_is_told_twice(n, moment);
         let of = |resolved: bool| {
             n.alerts.iter().filter(|a| a.is_resolved() == resolved).map(|a| a.labels.clone()).collect::<BTreeSet<_>>()
@@ -248,7 +271,7 @@ impl Checker {
         if arrives {
             for alert in &n.alerts {
                 let fires = !alert.is_resolved();
-                let belief = self.beliefs.entry((n.integration.receiver.clone(), alert.labels.clone()));
+                let belief = self.beliefs.entry((n.integration.clone(), alert.labels.clone()));
                 let belief = belief.or_insert(Belief { fires: !fires, since: moment.now, kept: stored });
                 if belief.fires != fires {
                     *belief = Belief { fires, since: moment.now, kept: stored };
@@ -281,7 +304,7 @@ impl Checker {
         });
         for labels in forgotten.cloned().collect::<Vec<_>>() {
             let belief = Belief { fires: false, since: moment.now, kept: true };
-            self.beliefs.insert((n.integration.receiver.clone(), labels), belief);
+            self.beliefs.insert((n.integration.clone(), labels), belief);
         }
     }
 
@@ -321,21 +344,28 @@ impl Checker {
             return None;
         }
         self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == target.instance).find(|source| {
-            let receiver = &moment.shape.receiver_of(source.team).name;
-            let told = self.belief(receiver, &source.labels).filter(|b| b.fires && b.since < moment.now);
-            told.is_some_and(|b| !source.is_over && source.over_at.is_none_or(|over| over < b.since))
+            moment.shape.receiver_of(source.team).ids().any(|id| {
+                let told = self.belief(&id, &source.labels).filter(|b| b.fires && b.since < moment.now);
+                told.is_some_and(|b| !source.is_over && source.over_at.is_none_or(|over| over < b.since))
+            })
         })
     }
 
-    /// No resolve while its source is still true, or has not yet spoken since the start.
-    fn no_resolve_before_the_source_says_so(&mut self, n: &Notification) {
+    /// No resolve while its source is still true, or has not yet spoken since the start, or `keep_firing_for` holds it.
+    fn no_resolve_before_the_source_says_so(&mut self, n: &Notification, moment: &Moment<'_>) {
         let mut early = Vec::new();
         for told in n.alerts.iter().filter(|a| a.is_resolved()) {
             let Some(alert) = self.known(&told.labels) else { continue };
-            let since = self.belief(&n.integration.receiver, &told.labels).filter(|b| b.fires).map(|b| b.since);
+            let since = self.belief(&n.integration, &told.labels).filter(|b| b.fires).map(|b| b.since);
             let was_over = alert.over_at.is_some_and(|over| since.is_none_or(|since| over >= since));
             if !was_over && !alert.is_over {
                 early.push(format!("{} (told at {since:?}, last over at {:?})", told.labels, alert.over_at));
+            }
+            if let (Origin::Rule(rule, _), Some(since)) = (alert.origin, alert.held_since)
+                // An answer may have taken as long as a query can hang.
+                && moment.now - since < moment.shape.rules[rule].keep_firing - HANG
+            {
+                early.push(format!("{} is to keep firing from {since} on", told.labels));
             }
         }
         self.fail_unless(early.is_empty(), "resolved before its source said so", || {
@@ -385,44 +415,58 @@ impl Checker {
         self.note_ends_that_nobody_wants(moment);
         let mut late = Vec::new();
         for index in 0..self.alerts.len() {
-            let (fire, end) = self.clear(index, moment);
+            let receiver = moment.shape.receiver_of(self.alerts[index].team);
+            for id in receiver.ids() {
+                self.look_at(index, &id, receiver.send_resolved, moment, &mut late);
+            }
             let alert = &mut self.alerts[index];
             if matches!(alert.origin, Origin::Poster(_)) && alert.is_over {
                 alert.over_at = Some(moment.now);
-            }
-            alert.clear_to_fire = if fire { alert.clear_to_fire.or(Some(moment.now)) } else { None };
-            alert.clear_to_end = if end { alert.clear_to_end.or(Some(moment.now)) } else { None };
-            let alert = &self.alerts[index];
-            let receiver = moment.shape.receiver_of(alert.team);
-            let fires = self.belief(&receiver.name, &alert.labels).is_some_and(|b| b.fires);
-            let waited = |since: Option<i64>| since.map_or(0, |t| moment.now - t);
-            if waited(alert.clear_to_fire) > self.bound(alert, moment.shape, true) && !fires {
-                let waited = waited(alert.clear_to_fire) / S;
-                late.push(format!("{} fires, and {} was not told in {waited} s", alert.labels, receiver.name));
-            }
-            let owed = fires && receiver.send_resolved;
-            if waited(alert.clear_to_end) > self.bound(alert, moment.shape, false) && owed {
-                let waited = waited(alert.clear_to_end) / S;
-                late.push(format!("{} is over, and {} was not told in {waited} s", alert.labels, receiver.name));
             }
         }
         self.fail_unless(late.is_empty(), "waits longer than its intervals say", || late.join("; "));
     }
 
+    fn look_at(
+        &mut self,
+        index: usize,
+        id: &IntegrationId,
+        wants_ends: bool,
+        moment: &Moment<'_>,
+        late: &mut Vec<String>,
+    ) {
+        let (fire, end) = self.clear(index, id, moment);
+        let alert = &mut self.alerts[index];
+        let since = |before: Option<i64>, is_clear: bool| is_clear.then(|| before.unwrap_or(moment.now));
+        alert.clear_to_fire[id.index] = since(alert.clear_to_fire[id.index], fire);
+        alert.clear_to_end[id.index] = since(alert.clear_to_end[id.index], end);
+        let alert = &self.alerts[index];
+        let fires = self.belief(id, &alert.labels).is_some_and(|b| b.fires);
+        let waited = |since: Option<i64>| since.map_or(0, |t| moment.now - t);
+        let (to_fire, to_end) = (waited(alert.clear_to_fire[id.index]), waited(alert.clear_to_end[id.index]));
+        if to_fire > self.bound(alert, moment.shape, true) && !fires {
+            late.push(format!("{} fires, and {id:?} was not told in {} s", alert.labels, to_fire / S));
+        }
+        if to_end > self.bound(alert, moment.shape, false) && fires && wants_ends {
+            late.push(format!("{} is over, and {id:?} was not told in {} s", alert.labels, to_end / S));
+        }
+    }
+
     /// Whether nothing keeps the page of an alert, or its resolve, from being told.
-    fn clear(&self, index: usize, moment: &Moment<'_>) -> (bool, bool) {
+    fn clear(&self, index: usize, id: &IntegrationId, moment: &Moment<'_>) -> (bool, bool) {
         let alert = &self.alerts[index];
         let up = (moment.is_up)(alert.origin);
-        let receiver = &moment.shape.receiver_of(alert.team).name;
-        let reachable = (moment.receiver_is_well)(receiver)
+        let reachable = (moment.receiver_is_well)(id)
             && (moment.source_is_well)(alert.origin)
             && !moment.shape.is_mute(alert.team, moment.wall);
         let silenced = self.is_silenced(alert, moment);
         let inhibited = moment.shape.inhibits && alert.severity == "warning" && {
             let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
             sources.any(|s| {
-                let over = s.clear_to_end.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false));
-                !over
+                let ended = |since: &Option<i64>| {
+                    since.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false))
+                };
+                !s.clear_to_end.iter().any(ended)
             })
         };
         (up && reachable && !silenced && !inhibited, !up && reachable && !alert.leapt)
@@ -433,7 +477,9 @@ impl Checker {
         let source = match alert.origin {
             Origin::Rule(rule, _) => {
                 let rule = &shape.rules[rule];
-                2 * shape.groups[rule.group].interval + if fire { rule.hold } else { 0 }
+                let interval = shape.groups[rule.group].interval;
+                let kept = if rule.keep_firing > 0 { rule.keep_firing + interval } else { 0 };
+                2 * interval + if fire { rule.hold } else { kept }
             }
             Origin::Poster(poster) => {
                 let poster = &self.posters[poster];
@@ -455,10 +501,19 @@ impl Checker {
         self.fail_unless(lost.is_none(), "a silence that was acknowledged is gone", || format!("{lost:?}"));
     }
 
+    /// A damaged store costs what was lost, and no more: after a calm in which nothing is true, everything is judged again.
+    pub fn healed(&mut self) {
+        if std::mem::take(&mut self.amnesia) {
+            self.beliefs.clear();
+            self.conversations.clear();
+            self.disturbed();
+        }
+    }
+
     /// After a long calm in which nothing is true, nothing is left to say.
-    pub fn nothing_is_left(&mut self, owed: usize, groups: usize) {
-        self.fail_unless(owed == 0 && groups == 0, "something is left", || {
-            format!("{owed} notifications are owed, {groups} groups are there, and nothing fires")
+    pub fn nothing_is_left(&mut self, owed: &[OwedView], groups: usize) {
+        self.fail_unless(owed.is_empty() && groups == 0, "something is left", || {
+            format!("{groups} groups are there, nothing fires, and these are owed: {owed:?}")
         });
     }
 }

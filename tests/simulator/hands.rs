@@ -6,12 +6,13 @@ use watchbell::alerting::Evaluation;
 use watchbell::alerting::series::RuleSample;
 use watchbell::engine::drive::Hands;
 use watchbell::engine::{Backlog, Event, OutgoingAlert, SilenceAnswer};
-use watchbell::notify::{Notification, Outcome};
+use watchbell::notify::{IntegrationId, Notification, Outcome};
+use watchbell::rules::PartialResponse;
 use watchbell::state::{Batch, StateError};
 
 use super::BEGIN;
 use super::checker::{Answer, Checker, Moment, Quiet};
-use super::scenario::{Dice, INSTANCES, S, Scenario, Shape};
+use super::scenario::{Dice, M, S, Scenario, Shape};
 use super::world::{Disk, Fault, Sources, source_of};
 
 /// How a receiver fares. One that is not named is well.
@@ -27,7 +28,63 @@ pub enum Mood {
     Busy,
     /// 503
     Down,
+    /// The message arrives at once, the answer late: the process may have died meanwhile.
+    Slow,
 }
+
+/// What the hands may do wrong, to see that the checker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Nothing is stored, and it is said that it is.
+    Forget,
+    /// Pages are lost on the way.
+    LosePages,
+    /// Resolves are lost on the way.
+    LoseEnds,
+    /// What was delivered is sent again.
+    SendTwice,
+    /// Silences are answered, and not set.
+    IgnoreSilences,
+    /// Time intervals are left out of the configuration.
+    IgnoreIntervals,
+    /// Inhibition rules are left out of the configuration.
+    IgnoreInhibition,
+    /// Rules are now and then told that nothing is true.
+    Lie,
+    /// `keep_firing_for` is left out of the rules.
+    LetGo,
+    /// Evaluations take hours.
+    Dawdle,
+    /// Rules do not wait for data.
+    RunBlind,
+    /// A restart forgets what receivers were told.
+    ForgetTold,
+}
+
+impl Sabotage {
+    /// All of them, each with what the checker says of it.
+    pub const ALL: [(Sabotage, &str); 12] = [
+        (Sabotage::Forget, "a restart would change state"),
+        (Sabotage::LosePages, "waits longer than its intervals say"),
+        (Sabotage::LoseEnds, "waits longer than its intervals say"),
+        (Sabotage::SendTwice, "told twice"),
+        (Sabotage::IgnoreSilences, "muted, and sent"),
+        (Sabotage::IgnoreIntervals, "muted, and sent"),
+        (Sabotage::IgnoreInhibition, "muted, and sent"),
+        (Sabotage::Lie, "resolved before its source said so"),
+        (Sabotage::LetGo, "resolved before its source said so"),
+        (Sabotage::Dawdle, "waits longer than its intervals say"),
+        (Sabotage::RunBlind, "evaluated before the data could be there"),
+        (Sabotage::ForgetTold, "told twice"),
+    ];
+}
+
+/// Rules that find nothing though this little has passed since the last scrape look at nothing but the newest sample.
+pub const LOOKBACK: i64 = 5 * M;
+/// How often data is scraped.
+pub const SCRAPE: i64 = 15 * S;
+/// How long rules wait for data.
+pub const PATIENCE: i64 = 75 * S;
 
 /// How long a query hangs.
 pub const HANG: i64 = 30 * S;
@@ -44,7 +101,8 @@ pub struct SimHands {
     pub checker: Checker,
     pub sources: Sources,
     pub disk: Disk,
-    pub moods: BTreeMap<String, Mood>,
+    pub moods: BTreeMap<IntegrationId, Mood>,
+    pub sabotage: Option<Sabotage>,
     /// The silence that is asked for in this turn.
     pub asked: Option<Quiet>,
     /// Time since the beginning, by a clock that nobody sets.
@@ -61,7 +119,13 @@ pub struct SimHands {
     lives: Option<u64>,
     shape: Shape,
     latency: bool,
+    local: bool,
+    /// The newest sample there is, by the wall clock, while nothing is scraped.
+    pub newest: i64,
+    /// Until when rules have to wait for data.
+    waits_until: i64,
     narrate: bool,
+    delivered: BTreeMap<u64, Notification>,
 }
 
 impl SimHands {
@@ -72,6 +136,7 @@ impl SimHands {
             sources: Sources::default(),
             disk: Disk::default(),
             moods: BTreeMap::new(),
+            sabotage: None,
             asked: None,
             now: 0,
             offset: 0,
@@ -83,7 +148,11 @@ impl SimHands {
             lives: None,
             shape: scenario.shape.clone(),
             latency: scenario.mix.latency,
+            local: scenario.mix.local,
+            newest: BEGIN,
+            waits_until: 0,
             narrate,
+            delivered: BTreeMap::new(),
         }
     }
 
@@ -103,12 +172,15 @@ impl SimHands {
         for event in events {
             if let Event::Delivered { id, outcome } = event {
                 self.checker.concluded(*id, *outcome == Outcome::Delivered);
+                if let Some(again) = self.delivered.remove(id).filter(|_| self.sabotage == Some(Sabotage::SendTwice)) {
+                    self.deliver(again);
+                }
             }
         }
     }
 
-    /// Whether the process dies before the next effect.
-    fn dies(&mut self) -> bool {
+    /// Whether the process dies before the next effect, or before the turn returns.
+    pub fn dies(&mut self) -> bool {
         match &mut self.lives {
             Some(0) => self.crashed = true,
             Some(lives) => *lives -= 1,
@@ -121,11 +193,34 @@ impl SimHands {
         self.say(|| "the process dies".into());
         self.crashed = false;
         self.lives = None;
-        self.asked = None;
+        // It may have been stored before the answer was lost.
+        self.checker.silences.extend(self.asked.take());
         self.backlog = Backlog::default();
         self.pending.clear();
         self.disk.crash(&mut self.dice);
-        self.checker.crashed();
+        self.checker.crashed(self.stored);
+        if !self.sources.is_blind() {
+            self.newest = self.wall();
+        }
+    }
+
+    /// Nothing was scraped for `gap` milliseconds: after a start, or a leap of the clock. If rules find nothing now, the
+    /// first scrapes are made within an interval each; now and then they fail for longer than anyone waits.
+    pub fn scrape_again(&mut self, gap: i64) {
+        if !self.local {
+            return;
+        }
+        self.pending.retain(|p| !matches!(p.event, Event::DataCame(_)));
+        self.sources.set_blind(gap + SCRAPE >= LOOKBACK);
+        self.waits_until = self.now + PATIENCE;
+        let mut after = self.dice.below(SCRAPE as u64) as i64;
+        if self.dice.chance(200) {
+            after += PATIENCE + 20 * S;
+        }
+        for rounds in 1..=3 {
+            self.later(after, Event::DataCame(rounds), Vec::new());
+            after += SCRAPE;
+        }
     }
 
     pub fn be_calm(&mut self) {
@@ -136,13 +231,14 @@ impl SimHands {
         }
     }
 
-    pub fn change_mood(&mut self, receiver: &str) {
-        use Mood::{Busy, Down, Hanging, Mute, Refusing};
-        let mood = self.dice.pick(&[None, None, Some(Hanging), Some(Mute), Some(Refusing), Some(Busy), Some(Down)]);
-        self.say(|| format!("{receiver}: {mood:?}"));
+    pub fn change_mood(&mut self, integration: IntegrationId) {
+        use Mood::{Busy, Down, Hanging, Mute, Refusing, Slow};
+        let moods = [Hanging, Mute, Refusing, Busy, Down, Slow];
+        let mood = if self.dice.chance(300) { None } else { Some(self.dice.pick(&moods)) };
+        self.say(|| format!("{integration:?}: {mood:?}"));
         match mood {
-            Some(mood) => self.moods.insert(receiver.into(), mood),
-            None => self.moods.remove(receiver),
+            Some(mood) => self.moods.insert(integration, mood),
+            None => self.moods.remove(&integration),
         };
     }
 
@@ -151,8 +247,12 @@ impl SimHands {
         self.say(|| format!("answer: {answer:?}{}", if stored { "" } else { ", not stored" }));
         match (self.asked.take(), answer) {
             (Some(quiet), Ok(id)) => self.checker.silences.push(Quiet { id, certain: stored, ..quiet }),
-            // One that was ended is over.
-            (None, Ok(id)) if stored => self.checker.silences.retain(|s| s.id != id),
+            // One that was ended is over, unless the clock is set back into its time.
+            (None, Ok(id)) if stored => {
+                let wall = self.wall();
+                let ended = self.checker.silences.iter_mut().filter(|s| s.id == id);
+                ended.for_each(|s| s.ends_at = s.ends_at.min(wall));
+            }
             _ => {}
         }
     }
@@ -165,6 +265,9 @@ impl SimHands {
         let now = self.now;
         let due: Vec<Pending> = self.pending.extract_if(.., |p| p.at <= now).collect();
         due.iter().flat_map(|p| &p.answers).for_each(|answer| self.checker.answered(answer, now));
+        if due.iter().any(|p| matches!(p.event, Event::DataCame(_))) {
+            self.sources.set_blind(false);
+        }
         due.into_iter().map(|p| p.event).collect()
     }
 
@@ -177,16 +280,17 @@ impl SimHands {
     }
 
     /// Whether the message arrives, what is heard of it, and when.
-    fn attempt(&mut self, receiver: &str) -> (bool, Outcome, i64) {
+    fn attempt(&mut self, integration: &IntegrationId) -> (bool, Outcome, i64) {
         let retry = |after| Outcome::Retry { after, reason: "503".into() };
         let quick = self.latency();
-        match self.moods.get(receiver) {
+        match self.moods.get(integration) {
             None => (true, Outcome::Delivered, quick),
             Some(Mood::Hanging) => (false, retry(None), 10 * S),
             Some(Mood::Mute) => (true, retry(None), 10 * S),
             Some(Mood::Refusing) => (false, Outcome::GiveUp { reason: "400".into() }, quick),
             Some(Mood::Busy) => (false, retry(Some(30 * S)), quick),
             Some(Mood::Down) => (false, retry(None), quick),
+            Some(Mood::Slow) => (true, Outcome::Delivered, 8 * S),
         }
     }
 }
@@ -196,10 +300,14 @@ impl Hands for SimHands {
         if self.dies() {
             return Ok(());
         }
+        if self.sabotage == Some(Sabotage::Forget) {
+            self.checker.stored(true);
+            return Ok(());
+        }
         let stored = self.backlog.write(&self.disk, batch);
         self.stored = stored.is_ok();
         if self.stored {
-            self.checker.stored();
+            self.checker.stored(self.disk.is_flushed());
         }
         stored
     }
@@ -212,21 +320,29 @@ impl Hands for SimHands {
         if self.dies() {
             return;
         }
-        let evaluated = evaluation.run(&self.sources);
+        if self.sources.is_blind() && self.now < self.waits_until {
+            let group = evaluation.spec.key.to_label();
+            self.checker.fail("evaluated before the data could be there", group);
+        }
+        let evaluated = match self.sabotage {
+            Some(Sabotage::Lie) if self.dice.chance(100) => evaluation.run(&Sources::default()),
+            _ => evaluation.run(&self.sources),
+        };
         let mut latency = self.latency().min(evaluation.spec.interval / 2);
         let mut answers = Vec::new();
         for rule in &evaluation.spec.rules {
             let source = source_of(rule);
-            let up = match self.sources.fault(source) {
-                None => (0..INSTANCES.len()).filter(|i| self.sources.is_up(source, *i)).collect(),
-                Some(Fault::Empty) => Vec::new(),
-                Some(Fault::Failing) => continue,
-                Some(Fault::Hanging) => {
-                    latency = HANG;
-                    continue;
-                }
-            };
-            answers.push(Answer { rule: rule.name.clone(), up });
+            if self.sources.fault(source) == Some(Fault::Hanging) {
+                latency = HANG;
+            }
+            if let Some((up, is_partial)) = self.sources.answer(source)
+                && !(is_partial && evaluation.spec.partial_response == PartialResponse::Abort)
+            {
+                answers.push(Answer { rule: rule.name.clone(), up });
+            }
+        }
+        if self.sabotage == Some(Sabotage::Dawdle) {
+            latency += 5 * 60 * M;
         }
         self.later(latency, Event::Evaluated(Box::new(evaluated)), answers);
     }
@@ -236,7 +352,7 @@ impl Hands for SimHands {
             return;
         }
         self.messages += 1;
-        let (arrives, outcome, after) = self.attempt(&n.integration.receiver);
+        let (arrives, outcome, after) = self.attempt(&n.integration);
         self.say(|| {
             let one = |a: &watchbell::notify::NotifiedAlert| {
                 format!("{}{}", if a.is_resolved() { "-" } else { "+" }, a.labels)
@@ -254,7 +370,17 @@ impl Hands for SimHands {
             source_is_well: &|_| true,
             receiver_is_well: &|_| true,
         };
-        self.checker.attempted(&n, (arrives, self.stored), &moment);
+        let is_lost = match self.sabotage {
+            Some(Sabotage::LosePages) => !n.is_resolved(),
+            Some(Sabotage::LoseEnds) => n.alerts.iter().any(|a| a.is_resolved()),
+            _ => false,
+        };
+        if !is_lost {
+            self.checker.attempted(&n, (arrives, self.stored), &moment);
+        }
+        if self.sabotage == Some(Sabotage::SendTwice) && outcome == Outcome::Delivered {
+            self.delivered.insert(n.id, n.clone());
+        }
         self.later(after, Event::Delivered { id: n.id, outcome }, Vec::new());
     }
 

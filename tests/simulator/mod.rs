@@ -7,18 +7,22 @@ mod hands;
 mod scenario;
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use watchbell::alerting::{Alert, AlertState};
-use watchbell::engine::drive::turn;
-use watchbell::engine::{Engine, Event, Options, Setup, SilenceChange};
+use watchbell::alerting::series::RuleSample;
+use watchbell::alerting::{Alert, AlertState, Evaluation};
+use watchbell::engine::drive::{Hands, turn};
+use watchbell::engine::{DataAtStart, Engine, Event, Options, OutgoingAlert, Setup, SilenceChange};
 use watchbell::model::{Labels, Matcher};
-use watchbell::notify::IntegrationId;
+use watchbell::notify::{IntegrationId, Notification};
+use watchbell::routing::group::AggregationGroup;
 use watchbell::routing::{NewSilence, ReceivedAlert};
-use watchbell::state::StateStore;
+use watchbell::state::{Batch, StateError, StateStore, Table};
 
 use checker::{Moment, Origin, Quiet};
-use hands::SimHands;
+pub use hands::Sabotage;
+use hands::{LOOKBACK, Mood, PATIENCE, SCRAPE, SimHands};
 use scenario::{Dice, INSTANCES, M, Mix, PosterShape, S, Scenario, Shape};
 use world::Fault;
 
@@ -43,12 +47,12 @@ impl Stats {
     }
 }
 
-/// Runs one seed; with `narrate`, tells every step.
+/// Runs one seed; with `narrate`, tells every step; with `sabotage`, the hands do something wrong.
 ///
 /// # Errors
 /// Which property did not hold, when and why.
-pub fn run(seed: u64, narrate: bool) -> Result<Stats, String> {
-    let mut simulation = Simulation::new(seed, narrate)?;
+pub fn run(seed: u64, narrate: bool, sabotage: Option<Sabotage>) -> Result<Stats, String> {
+    let mut simulation = Simulation::new(seed, narrate, sabotage)?;
     simulation.play().map(|()| simulation.stats).map_err(|e| format!("seed {seed}, {}: {e}", simulation.time()))
 }
 
@@ -75,19 +79,18 @@ struct Simulation {
 
 const BEGIN: i64 = 1_700_000_000_000;
 
-fn options() -> Options {
-    Options { heartbeat: HEARTBEAT, ..Options::default() }
-}
 
 impl Simulation {
-    fn new(seed: u64, narrate: bool) -> Result<Self, String> {
+    fn new(seed: u64, narrate: bool, sabotage: Option<Sabotage>) -> Result<Self, String> {
         let mut dice = Dice(seed);
         let scenario = Scenario::of(&mut dice);
-        let hands = SimHands::new(Dice(!seed), &scenario, narrate);
+        let mut hands = SimHands::new(Dice(!seed), &scenario, narrate);
+        hands.sabotage = sabotage;
         let Scenario { mix, shape, posters, steps } = scenario;
         hands.say(|| format!("seed {seed}: {mix:?}\n{shape:#?}\n{posters:#?}"));
-        let setup = shape.setup();
-        let engine = Engine::start(options(), setup.clone(), &Default::default(), BEGIN).map_err(|e| e.to_string())?;
+        let setup = configure(&shape, sabotage);
+        let options = options(&mix, &hands);
+        let engine = Engine::start(options, setup.clone(), &Default::default(), BEGIN).map_err(|e| e.to_string())?;
         let poster = |shape| Poster { shape, up: false, next: 0 };
         let posters = posters.into_iter().map(poster).collect();
         let (calm, at_once, tickets, stats) = (false, 0, 0, Stats::default());
@@ -111,9 +114,10 @@ impl Simulation {
             while self.hands.now < until {
                 self.step()?;
             }
+            self.hands.checker.healed();
         }
-        let (owed, groups) = (self.engine.owed().len(), self.engine.router().groups().count());
-        self.hands.checker.nothing_is_left(owed, groups);
+        let (owed, groups) = (self.engine.owed(), self.engine.router().groups().count());
+        self.hands.checker.nothing_is_left(&owed, groups);
         self.verdict()
     }
 
@@ -121,8 +125,9 @@ impl Simulation {
     fn silent_for(&self) -> i64 {
         let wall = self.hands.wall();
         let silences = self.hands.checker.silences.iter().map(|s| s.ends_at - wall).max().unwrap_or(0).max(0);
-        let quiet = (0..60).find(|m| !self.shape.is_mute(1, wall + m * M)).unwrap_or(60) * M;
-        silences.max(quiet)
+        // They may yet begin.
+        let quiet = self.shape.mute.map_or(0, |(from, to)| i64::from(to - from) * M);
+        silences + quiet
     }
 
     fn be_calm(&mut self) -> Result<(), String> {
@@ -197,13 +202,16 @@ impl Simulation {
                 Origin::Rule(rule, _) => {
                     // Rules of a group wait for each other, here as in Prometheus.
                     let rule = &self.shape.rules[rule];
+                    if sources.is_blind() {
+                        return false;
+                    }
                     let mut beside = self.shape.rules.iter().filter(|r| r.present && r.group == rule.group);
                     sources.fault(rule.source).is_none()
                         && !beside.any(|r| sources.fault(r.source) == Some(Fault::Hanging))
                 }
                 Origin::Poster(_) => true,
             },
-            receiver_is_well: &|name| !moods.contains_key(name),
+            receiver_is_well: &|id| moods.get(id).is_none_or(|mood| *mood == Mood::Slow),
         });
     }
 
@@ -224,9 +232,9 @@ impl Simulation {
         self.stats.turns += 1;
         let permille = if self.calm { 0 } else { self.mix.crash };
         self.hands.begin_turn(&events, permille, &self.shape);
-        let turned = turn(|| &mut self.engine, self.hands.wall(), events, &mut self.hands);
+        let turned = turn(&mut self.engine, self.hands.wall(), events, &mut self.hands);
         self.stats.messages += std::mem::take(&mut self.hands.messages);
-        if self.hands.crashed {
+        if self.hands.dies() {
             return self.crash();
         }
         for (_, answer) in turned.answers {
@@ -238,15 +246,27 @@ impl Simulation {
         self.verdict()
     }
 
-    /// State in memory equals state restored from the store.
+    /// State in memory equals state restored from the store, and a restart tells nobody anything that is not owed.
     fn restart_would_change_nothing(&self) -> Result<(), String> {
         let (wall, state) = (self.hands.wall(), self.hands.disk.load().map_err(|e| e.to_string())?);
-        let next = Engine::start(options(), self.setup.clone(), &state, wall).map_err(|e| e.to_string())?;
-        let (this, next) = (Remembered::of(&self.engine, wall), Remembered::of(&next, wall));
-        if this == next || self.hands.checker.amnesia {
+        let options = Options { heartbeat: HEARTBEAT, ..Options::default() };
+        let mut next = Engine::start(options, self.setup.clone(), &state, wall).map_err(|e| e.to_string())?;
+        if self.hands.checker.amnesia {
             return Ok(());
         }
-        Err(format!("a restart would change state:\n{}", this.difference(&next)))
+        let (this, restarted) = (Remembered::of(&self.engine, wall), Remembered::of(&next, wall));
+        if this != restarted {
+            return Err(format!("a restart would change state:\n{}", this.difference(&restarted)));
+        }
+        let mut audience = Listener::default();
+        turn(&mut next, wall, [Event::Tick], &mut audience).stored.map_err(|e| e.to_string())?;
+        let is_owed = |n: &Notification| {
+            this.owed.iter().any(|(id, group, _)| (id, group) == (&n.integration, &n.group_key))
+        };
+        match audience.0.iter().find(|n| !is_owed(n)) {
+            Some(n) => Err(format!("a restart would tell what is not owed: {n:?}")),
+            None => Ok(()),
+        }
     }
 
     /// The process has died; another one starts after a while.
@@ -266,12 +286,18 @@ impl Simulation {
         }
         if self.mix.source > 0 && self.dice.chance(300) {
             let source = self.dice.index(self.shape.rules.len());
-            self.hands.sources.set_fault(source, Some(Fault::Failing));
+            let fault = self.dice.pick(&[Fault::Failing, Fault::Failing, Fault::Empty, Fault::Partial]);
+            self.hands.sources.set_fault(source, Some(fault));
         }
         self.hands.say(|| format!("starts again after {} s", down / S));
-        let state = self.hands.disk.load().map_err(|e| e.to_string())?;
+        let state = match self.hands.sabotage {
+            Some(Sabotage::ForgetTold) => self.hands.disk.without(&[Table::NotificationLog, Table::Owed]),
+            _ => self.hands.disk.load(),
+        };
+        let state = state.map_err(|e| e.to_string())?;
         let wall = self.hands.wall();
-        self.engine = Engine::start(options(), self.setup.clone(), &state, wall)
+        self.hands.scrape_again(wall - self.hands.newest);
+        self.engine = Engine::start(options(&self.mix, &self.hands), self.setup.clone(), &state, wall)
             .map_err(|e| format!("the engine does not start: {e}"))?;
         let silences = &self.engine.router().silences;
         self.hands.checker.silences_outlive_the_process(|id| silences.get(id).is_some(), wall);
@@ -299,14 +325,17 @@ impl Simulation {
         }
         if self.dice.chance(self.mix.source) {
             let source = self.dice.index(self.shape.rules.len());
-            let faults = [None, None, Some(Fault::Failing), Some(Fault::Empty), Some(Fault::Hanging)];
+            let faults =
+                [None, None, Some(Fault::Failing), Some(Fault::Empty), Some(Fault::Hanging), Some(Fault::Partial)];
             let fault = self.dice.pick(&faults);
             self.hands.say(|| format!("source{source}: {fault:?}"));
             self.hands.sources.set_fault(source, fault);
         }
         if self.dice.chance(self.mix.receiver) {
-            let team = self.dice.index(scenario::TEAMS);
-            self.hands.change_mood(&self.shape.receivers[team].name.clone());
+            let receiver = &self.shape.receivers[self.dice.index(scenario::TEAMS)];
+            let ids: Vec<IntegrationId> = receiver.ids().collect();
+            let id = ids[self.dice.index(ids.len())].clone();
+            self.hands.change_mood(id);
         }
         if self.dice.chance(self.mix.store) {
             let full = self.dice.chance(500);
@@ -335,11 +364,15 @@ impl Simulation {
         let by = self.dice.pick(&[-2 * 60 * M, -5 * M, -20 * S, 20 * S, 10 * M, 2 * 60 * M]);
         self.hands.say(|| format!("the clock leaps by {} s", by / S));
         self.hands.offset += by;
-        self.hands.checker.leapt(self.hands.now);
+        self.hands.checker.leapt(by, self.hands.now);
+        // A leap that is shorter may pass for time.
+        if by > LOOKBACK {
+            self.hands.scrape_again(by);
+        }
     }
 
     fn reload(&mut self) -> Result<(), String> {
-        self.setup = self.shape.setup();
+        self.setup = configure(&self.shape, self.hands.sabotage);
         let (now, rules) = (self.hands.now, &self.shape.rules);
         self.hands.checker.ended(|o| matches!(o, Origin::Rule(rule, _) if !rules[rule].present), now);
         self.hands.checker.disturbed();
@@ -366,14 +399,60 @@ impl Simulation {
             self.hands.asked = Some(Quiet { id: String::new(), instance, starts_at, ends_at, certain: false });
             let matchers = vec![Matcher::equal("instance", instance)];
             self.hands.say(|| format!("a silence of {instance} for {} s", (ends_at - starts_at) / S));
+            if self.hands.sabotage == Some(Sabotage::IgnoreSilences) {
+                self.hands.answered(Ok(format!("made up {}", self.tickets)), true);
+                return Ok(());
+            }
             SilenceChange::Set(NewSilence { matchers, starts_at, ends_at, ..NewSilence::default() })
         };
         self.turn(vec![Event::SilenceChanged(self.tickets, change), Event::Tick])
     }
 }
 
+/// How an engine is started now.
+fn options(mix: &Mix, hands: &SimHands) -> Options {
+    let data = DataAtStart { newest: hands.newest, lookback: LOOKBACK, interval: SCRAPE, patience: PATIENCE };
+    let waits = mix.local && hands.sabotage != Some(Sabotage::RunBlind);
+    Options { heartbeat: HEARTBEAT, data: waits.then_some(data), ..Options::default() }
+}
+
+/// The configuration the engine is given.
+fn configure(shape: &Shape, sabotage: Option<Sabotage>) -> Setup {
+    let mut shape = shape.clone();
+    match sabotage {
+        Some(Sabotage::IgnoreIntervals) => shape.mute = None,
+        Some(Sabotage::IgnoreInhibition) => shape.inhibits = false,
+        Some(Sabotage::LetGo) => shape.rules.iter_mut().for_each(|r| r.keep_firing = 0),
+        _ => {}
+    }
+    shape.setup()
+}
+
+/// Hears what an engine would say, and does nothing.
+#[derive(Default)]
+struct Listener(Vec<Notification>);
+
+impl Hands for Listener {
+    fn persist(&mut self, _batch: Batch) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn append(&mut self, _samples: Vec<RuleSample>) {}
+
+    fn evaluate(&mut self, _evaluation: Evaluation) {}
+
+    fn deliver(&mut self, notification: Notification) {
+        self.0.push(notification);
+    }
+
+    fn send(&mut self, _alerts: Vec<OutgoingAlert>) {}
+}
+
 /// An alert of a rule: its labels, state, and when it became active, fired and resolved.
 type RememberedAlert = (Labels, AlertState, i64, Option<i64>, Option<i64>);
+
+/// An aggregation group: its key and receiver, and its alerts.
+type RememberedGroup = (Arc<str>, Arc<str>, BTreeSet<Labels>);
 
 /// What must be the same after a restart.
 #[derive(PartialEq, Debug)]
@@ -383,6 +462,7 @@ struct Remembered {
     silences: Vec<(String, i64, i64)>,
     owed: Vec<(IntegrationId, Arc<str>, usize)>,
     told: Vec<(IntegrationId, Arc<str>, i64)>,
+    groups: Vec<RememberedGroup>,
 }
 
 impl Remembered {
@@ -404,7 +484,12 @@ impl Remembered {
         let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();
         let told =
             engine.told().filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?))).collect();
-        Remembered { alerts, routed, silences, owed, told }
+        let group = |g: &AggregationGroup| {
+            (g.key.clone(), g.route.receiver.clone(), g.members.iter().cloned().collect())
+        };
+        let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
+        groups.sort();
+        Remembered { alerts, routed, silences, owed, told, groups }
     }
 
     /// Only what differs: it is long enough.

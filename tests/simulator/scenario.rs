@@ -6,6 +6,7 @@ use std::sync::Arc;
 use watchbell::alerting::{GroupKey, GroupSpec, RuleKind, RuleSpec};
 use watchbell::engine::Setup;
 use watchbell::model::{Labels, Matcher};
+use watchbell::notify::IntegrationId;
 use watchbell::promql::{CompileOptions, compile};
 use watchbell::routing::config::{GroupBy, InhibitSpec};
 use watchbell::routing::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig, TimeInterval};
@@ -60,6 +61,8 @@ pub struct Mix {
     pub source: u64,
     pub store: u64,
     pub damage: u64,
+    /// Rules query what is scraped here, so that after a while without scrapes there is nothing to find.
+    pub local: bool,
     /// Evaluations and answers take their time.
     pub latency: bool,
 }
@@ -71,6 +74,7 @@ pub struct RuleShape {
     pub source: usize,
     pub edits: u64,
     pub hold: i64,
+    pub keep_firing: i64,
     pub team: usize,
     pub severity: &'static str,
     pub group: usize,
@@ -82,13 +86,23 @@ pub struct GroupShape {
     pub file: String,
     pub name: String,
     pub interval: i64,
+    pub partial: PartialResponse,
 }
 
 #[derive(Clone, Debug)]
 pub struct ReceiverShape {
     pub name: String,
     pub send_resolved: bool,
+    pub integrations: usize,
     pub present: bool,
+}
+
+impl ReceiverShape {
+    /// Each of its integrations.
+    pub fn ids(&self) -> impl Iterator<Item = IntegrationId> {
+        let id = |index| IntegrationId { receiver: self.name.as_str().into(), kind: "webhook".into(), index };
+        (0..self.integrations).map(id)
+    }
 }
 
 /// The configuration in force, as the model sees it.
@@ -137,14 +151,16 @@ impl Scenario {
             source: dice.intensity(40),
             store: dice.intensity(30),
             damage: if dice.chance(50) { 300 } else { 0 },
+            local: dice.chance(500),
             latency: dice.chance(500),
         };
-        let scales = [[S, 2 * S, 5 * S], [5 * S, 15 * S, M], [15 * S, M, 5 * M], [M, 5 * M, 60 * M]];
-        let scale = dice.pick(&scales);
+        let usual = [[S, 2 * S, 5 * S], [5 * S, 15 * S, M], [15 * S, M, 5 * M], [M, 5 * M, 60 * M]];
+        let scale = if dice.chance(60) { [S, M, 60 * M] } else { dice.pick(&usual) };
         let group = |dice: &mut Dice, i: usize| GroupShape {
             file: "rules.yaml".into(),
             name: format!("g{i}"),
             interval: dice.pick(&scale),
+            partial: if dice.chance(300) { PartialResponse::Warn } else { PartialResponse::Abort },
         };
         let groups: Vec<GroupShape> = (0..2 + dice.index(2)).map(|i| group(dice, i)).collect();
         let rule = |dice: &mut Dice, i: usize| RuleShape {
@@ -152,6 +168,7 @@ impl Scenario {
             source: i,
             edits: 0,
             hold: dice.pick(&[0, 0, scale[0], 4 * scale[0]]),
+            keep_firing: dice.pick(&[0, 0, 0, scale[0], 4 * scale[0]]),
             team: dice.index(TEAMS),
             severity: dice.pick(&["critical", "warning"]),
             group: dice.index(groups.len()),
@@ -161,6 +178,7 @@ impl Scenario {
         let receiver = |dice: &mut Dice, i: usize| ReceiverShape {
             name: format!("team{i}"),
             send_resolved: dice.chance(750),
+            integrations: if dice.chance(250) { 2 } else { 1 },
             present: true,
         };
         let from = dice.index(23 * 60) as u32;
@@ -267,7 +285,7 @@ impl Shape {
     }
 
     fn group(&self, index: usize) -> GroupSpec {
-        let GroupShape { file, name, interval } = &self.groups[index];
+        let GroupShape { file, name, interval, partial } = &self.groups[index];
         let rules = self.rules.iter().filter(|r| r.present && r.group == index).map(|r| Arc::new(r.spec())).collect();
         let key = GroupKey { file: file.as_str().into(), name: name.as_str().into() };
         GroupSpec {
@@ -275,7 +293,7 @@ impl Shape {
             interval: *interval,
             query_offset: 0,
             limit: 0,
-            partial_response: PartialResponse::Abort,
+            partial_response: *partial,
             rules,
         }
     }
@@ -289,8 +307,12 @@ impl Shape {
             ..RouteSpec::default()
         };
         let receiver = |(_, r): (usize, &ReceiverShape)| {
-            let one = IntegrationSpec { kind: "webhook".into(), index: 0, send_resolved: r.send_resolved };
-            (r.name.as_str().into(), ReceiverSpec { integrations: vec![one] })
+            let one = |id: IntegrationId| IntegrationSpec {
+                kind: id.kind,
+                index: id.index,
+                send_resolved: r.send_resolved,
+            };
+            (r.name.as_str().into(), ReceiverSpec { integrations: r.ids().map(one).collect() })
         };
         let quiet = |span| vec![TimeInterval { times: vec![span], ..TimeInterval::default() }];
         let inhibit = InhibitSpec {
@@ -326,7 +348,7 @@ impl RuleShape {
             plan: compile(&expr, &CompileOptions::default()).expect("a good expression"),
             expr: expr.into(),
             labels: vec![("severity".into(), self.severity.into()), ("team".into(), team)],
-            kind: RuleKind::Alerting { hold: self.hold, keep_firing: 0, annotations: vec![] },
+            kind: RuleKind::Alerting { hold: self.hold, keep_firing: self.keep_firing, annotations: vec![] },
         }
     }
 }

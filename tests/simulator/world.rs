@@ -20,6 +20,8 @@ pub enum Fault {
     Empty,
     /// Queries hang, then fail.
     Hanging,
+    /// Queries see the first instance only, and say that this is not all.
+    Partial,
 }
 
 /// For each source, the instances of which it is true, and what the datasource makes of it.
@@ -30,6 +32,8 @@ pub struct Sources(Mutex<Said>);
 struct Said {
     up: BTreeSet<(usize, usize)>,
     faults: BTreeMap<usize, Fault>,
+    /// Nothing was scraped for so long that queries find nothing.
+    blind: bool,
 }
 
 impl Sources {
@@ -57,6 +61,27 @@ impl Sources {
     pub fn fault(&self, source: usize) -> Option<Fault> {
         self.0.lock().faults.get(&source).copied()
     }
+
+    pub fn set_blind(&self, blind: bool) {
+        self.0.lock().blind = blind;
+    }
+
+    pub fn is_blind(&self) -> bool {
+        self.0.lock().blind
+    }
+
+    /// The instances a query is told of, and whether there may be more. `None` where it fails.
+    pub fn answer(&self, source: usize) -> Option<(Vec<usize>, bool)> {
+        let fault = self.fault(source);
+        let seen = match fault {
+            Some(Fault::Failing | Fault::Hanging) => return None,
+            Some(Fault::Empty) => 0,
+            _ if self.is_blind() => 0,
+            Some(Fault::Partial) => 1,
+            None => INSTANCES.len(),
+        };
+        Some(((0..seen).filter(|i| self.is_up(source, *i)).collect(), fault == Some(Fault::Partial)))
+    }
 }
 
 /// Which source an expression asks.
@@ -67,19 +92,13 @@ pub fn source_of(rule: &RuleSpec) -> usize {
 
 impl World for Sources {
     fn query(&self, rule: &RuleSpec, _at: i64) -> Result<RuleResult, String> {
-        let source = source_of(rule);
-        match self.fault(source) {
-            Some(Fault::Failing) => return Err("partial response".into()),
-            Some(Fault::Hanging) => return Err("query timed out".into()),
-            Some(Fault::Empty) => return Ok(RuleResult::default()),
-            None => {}
-        }
-        let element = |(_, name): (usize, &&str)| Element {
-            labels: Labels::from_pairs([("instance", *name)]),
+        let Some((up, is_partial)) = self.answer(source_of(rule)) else { return Err("query timed out".into()) };
+        let element = |i: usize| Element {
+            labels: Labels::from_pairs([("instance", INSTANCES[i])]),
             value: Value::Float(1.0),
         };
-        let up = INSTANCES.iter().enumerate().filter(|(i, _)| self.is_up(source, *i));
-        Ok(RuleResult { elements: up.map(element).collect(), ..RuleResult::default() })
+        let partial = is_partial.then(|| "a store did not answer".to_owned());
+        Ok(RuleResult { elements: up.into_iter().map(element).collect(), partial, ..RuleResult::default() })
     }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
@@ -124,6 +143,20 @@ impl Disk {
         let kept = dice.index(self.tail.lock().len() + 1);
         self.flush_first(kept);
         self.tail.lock().clear();
+    }
+
+    /// What is stored, but for some tables.
+    pub fn without(&self, tables: &[Table]) -> Result<Snapshot, StateError> {
+        let less = MemoryStore::default();
+        let copy = self.load()?;
+        Table::ALL.into_iter().filter(|t| !tables.contains(t)).try_for_each(|table| {
+            let mut batch = Batch::default();
+            for (key, record) in copy.read::<serde_json::Value>(table) {
+                batch.put(table, key, &record, true);
+            }
+            less.apply(&batch)
+        })?;
+        less.load()
     }
 
     /// Makes a record one that does not decode.

@@ -95,8 +95,16 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Decides for every integration of the flush's receiver.
-    pub(super) fn consider(&mut self, flush: &Flush, config: &RoutingConfig, now: i64, out: &mut Outgo) {
+    /// Decides for every integration of the flush's receiver. `at_once`: whose turn it is begins now; otherwise there is
+    /// more to come that may speak against it.
+    pub(super) fn consider(
+        &mut self,
+        flush: &Flush,
+        at_once: bool,
+        config: &RoutingConfig,
+        now: i64,
+        out: &mut Outgo,
+    ) {
         let Some(receiver) = config.receivers.get(&flush.route.receiver) else { return };
         for spec in &receiver.integrations {
             let integration =
@@ -109,8 +117,10 @@ impl Outbox {
                 continue;
             }
             let verdict = decide(self.log.get(&key), spec, flush, now);
+            let newly = self.settle_on(verdict, &key, spec, flush, now, out);
             // What was decided just now need not be looked at again when its turn is now.
-            if let Some(id) = self.settle_on(verdict, &key, spec, flush, now, out)
+            if at_once
+                && let Some(id) = newly
                 && self.gates.next_of(&key.integration, now) == Some(id)
             {
                 self.begin(id, now, out);
@@ -380,7 +390,7 @@ impl Outbox {
     }
 
     /// Another configuration is in force. What is owed to integrations that are no longer configured is dropped: there is
-    /// nowhere to send it. Those that failed are tried again at once: they may be reached in another way now.
+    /// nowhere to send it. Those that failed or refused are tried again at once: they may be reached in another way now.
     pub(super) fn reconfigure(&mut self, config: &RoutingConfig, now: i64, out: &mut Outgo) {
         let is_known = |i: &IntegrationId| spec_of(config, i).is_some();
         let gone = self.owed.iter().filter(|(_, o)| !is_known(&o.notification.integration)).map(|(id, _)| *id);
@@ -388,7 +398,7 @@ impl Outbox {
             self.drop_owed(id, &mut out.batch);
         }
         for owed in self.owed.values_mut() {
-            if matches!(owed.stage, Stage::Waiting { asked: false, .. }) {
+            if matches!(owed.stage, Stage::Waiting { asked: false, .. } | Stage::Refused) {
                 owed.stage = Stage::Ready;
                 self.gates.queue(&owed.notification.integration, owed.turn());
             }

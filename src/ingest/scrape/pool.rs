@@ -174,12 +174,23 @@ impl ScrapeManager {
         self.pools.lock().iter().map(status).collect()
     }
 
+    /// Counts [rounds](Self::rounds) from now on.
+    pub fn count_rounds_anew(&self) {
+        for pool in self.pools.lock().iter() {
+            for (_, state) in &pool.view.lock().targets {
+                let mut state = state.lock();
+                state.old_scrapes = state.scrapes;
+            }
+        }
+    }
+
     /// How many times at least every target was scraped. Pools scraped less often than every `slowest` milliseconds do not
     /// count.
     pub fn rounds(&self, slowest: i64) -> u64 {
         let of_pool = |pool: &Pool| {
             let view = pool.view.lock();
-            let least = view.targets.iter().map(|(_, state)| state.lock().scrapes).min().unwrap_or(u64::MAX);
+            let made = |state: &ScrapeState| state.scrapes.saturating_sub(state.old_scrapes);
+            let least = view.targets.iter().map(|(_, state)| made(&state.lock())).min().unwrap_or(u64::MAX);
             if view.discovered { least } else { 0 }
         };
         let pools = self.pools.lock();

@@ -54,6 +54,8 @@ pub struct ScrapeState {
     pub last_duration: f64,
     /// How many scrapes have been made.
     pub scrapes: u64,
+    /// How many of them do not count as rounds: they were made before data was waited for anew.
+    pub old_scrapes: u64,
     /// Metadata by family name.
     pub metadata: Arc<BTreeMap<String, Metadata>>,
 }
