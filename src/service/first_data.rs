@@ -92,7 +92,11 @@ impl Wait {
         if groups > 0 {
             self.is_told = true;
             let at_most = data.patience / 1000;
-            tracing::info!(groups, at_most_seconds = at_most, "rule groups wait for data: nothing was scraped until now");
+            tracing::info!(
+                groups,
+                at_most_seconds = at_most,
+                "rule groups wait for data: nothing was scraped until now"
+            );
         }
     }
 

@@ -493,7 +493,12 @@ mod tests {
                 append(&db, 0, i as i64);
                 let path = numbered(&dir.path().join("wal")).unwrap().pop().unwrap().1;
                 db.close().unwrap();
-                File::options().append(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + hours(hour)).unwrap();
+                File::options()
+                    .append(true)
+                    .open(path)
+                    .unwrap()
+                    .set_modified(SystemTime::UNIX_EPOCH + hours(hour))
+                    .unwrap();
             }
             let last = numbered(&dir.path().join("wal")).unwrap().last().unwrap().0;
             db.inner().delete_segments_before(last).unwrap();

@@ -299,9 +299,8 @@ impl Checker {
     fn forget_unmentioned(&mut self, n: &Notification, key: &(IntegrationId, Arc<str>), moment: &Moment<'_>) {
         let Some(last) = self.conversations.get(key) else { return };
         let unmentioned = last.firing.iter().filter(|l| n.alerts.iter().all(|a| a.labels != **l));
-        let forgotten = unmentioned.filter(|labels| {
-            n.is_resolved() || self.known(labels).is_some_and(|a| self.may_be_hidden(a, moment))
-        });
+        let forgotten = unmentioned
+            .filter(|labels| n.is_resolved() || self.known(labels).is_some_and(|a| self.may_be_hidden(a, moment)));
         for labels in forgotten.cloned().collect::<Vec<_>>() {
             let belief = Belief { fires: false, since: moment.now, kept: true };
             self.beliefs.insert((n.integration.clone(), labels), belief);
@@ -396,7 +395,8 @@ impl Checker {
     /// what was hidden is told again when it no longer is. Alertmanager does so too: its deduplication passes, the
     /// integration drops what has resolved, and the log is written without what was hidden.
     fn note_ends_that_nobody_wants(&mut self, moment: &Moment<'_>) {
-        let unwanted = |c: &IntegrationId| moment.shape.receivers.iter().any(|r| r.name == *c.receiver && !r.send_resolved);
+        let unwanted =
+            |c: &IntegrationId| moment.shape.receivers.iter().any(|r| r.name == *c.receiver && !r.send_resolved);
         let mut noted = Vec::new();
         for (key, last) in self.conversations.iter().filter(|(key, _)| unwanted(&key.0)) {
             let alerts = || last.firing.iter().filter_map(|l| self.known(l));
@@ -463,9 +463,8 @@ impl Checker {
         let inhibited = moment.shape.inhibits && alert.severity == "warning" && {
             let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
             sources.any(|s| {
-                let ended = |since: &Option<i64>| {
-                    since.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false))
-                };
+                let ended =
+                    |since: &Option<i64>| since.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false));
                 !s.clear_to_end.iter().any(ended)
             })
         };

@@ -79,7 +79,6 @@ struct Simulation {
 
 const BEGIN: i64 = 1_700_000_000_000;
 
-
 impl Simulation {
     fn new(seed: u64, narrate: bool, sabotage: Option<Sabotage>) -> Result<Self, String> {
         let mut dice = Dice(seed);
@@ -260,9 +259,8 @@ impl Simulation {
         }
         let mut audience = Listener::default();
         turn(&mut next, wall, [Event::Tick], &mut audience).stored.map_err(|e| e.to_string())?;
-        let is_owed = |n: &Notification| {
-            this.owed.iter().any(|(id, group, _)| (id, group) == (&n.integration, &n.group_key))
-        };
+        let is_owed =
+            |n: &Notification| this.owed.iter().any(|(id, group, _)| (id, group) == (&n.integration, &n.group_key));
         match audience.0.iter().find(|n| !is_owed(n)) {
             Some(n) => Err(format!("a restart would tell what is not owed: {n:?}")),
             None => Ok(()),
@@ -484,9 +482,8 @@ impl Remembered {
         let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();
         let told =
             engine.told().filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?))).collect();
-        let group = |g: &AggregationGroup| {
-            (g.key.clone(), g.route.receiver.clone(), g.members.iter().cloned().collect())
-        };
+        let group =
+            |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), g.members.iter().cloned().collect());
         let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
         groups.sort();
         Remembered { alerts, routed, silences, owed, told, groups }

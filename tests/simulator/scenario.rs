@@ -288,14 +288,7 @@ impl Shape {
         let GroupShape { file, name, interval, partial } = &self.groups[index];
         let rules = self.rules.iter().filter(|r| r.present && r.group == index).map(|r| Arc::new(r.spec())).collect();
         let key = GroupKey { file: file.as_str().into(), name: name.as_str().into() };
-        GroupSpec {
-            key,
-            interval: *interval,
-            query_offset: 0,
-            limit: 0,
-            partial_response: *partial,
-            rules,
-        }
+        GroupSpec { key, interval: *interval, query_offset: 0, limit: 0, partial_response: *partial, rules }
     }
 
     fn routing(&self) -> RoutingConfig {
@@ -307,11 +300,8 @@ impl Shape {
             ..RouteSpec::default()
         };
         let receiver = |(_, r): (usize, &ReceiverShape)| {
-            let one = |id: IntegrationId| IntegrationSpec {
-                kind: id.kind,
-                index: id.index,
-                send_resolved: r.send_resolved,
-            };
+            let one =
+                |id: IntegrationId| IntegrationSpec { kind: id.kind, index: id.index, send_resolved: r.send_resolved };
             (r.name.as_str().into(), ReceiverSpec { integrations: r.ids().map(one).collect() })
         };
         let quiet = |span| vec![TimeInterval { times: vec![span], ..TimeInterval::default() }];

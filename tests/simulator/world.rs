@@ -93,10 +93,8 @@ pub fn source_of(rule: &RuleSpec) -> usize {
 impl World for Sources {
     fn query(&self, rule: &RuleSpec, _at: i64) -> Result<RuleResult, String> {
         let Some((up, is_partial)) = self.answer(source_of(rule)) else { return Err("query timed out".into()) };
-        let element = |i: usize| Element {
-            labels: Labels::from_pairs([("instance", INSTANCES[i])]),
-            value: Value::Float(1.0),
-        };
+        let element =
+            |i: usize| Element { labels: Labels::from_pairs([("instance", INSTANCES[i])]), value: Value::Float(1.0) };
         let partial = is_partial.then(|| "a store did not answer".to_owned());
         Ok(RuleResult { elements: up.into_iter().map(element).collect(), partial, ..RuleResult::default() })
     }

@@ -97,14 +97,7 @@ impl Outbox {
 
     /// Decides for every integration of the flush's receiver. `at_once`: whose turn it is begins now; otherwise there is
     /// more to come that may speak against it.
-    pub(super) fn consider(
-        &mut self,
-        flush: &Flush,
-        at_once: bool,
-        config: &RoutingConfig,
-        now: i64,
-        out: &mut Outgo,
-    ) {
+    pub(super) fn consider(&mut self, flush: &Flush, at_once: bool, config: &RoutingConfig, now: i64, out: &mut Outgo) {
         let Some(receiver) = config.receivers.get(&flush.route.receiver) else { return };
         for spec in &receiver.integrations {
             let integration =
