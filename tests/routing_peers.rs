@@ -14,6 +14,8 @@ use watchbell::model::Labels;
 use watchbell::routing::{ReceivedAlert, RouteTree, Router, RoutingConfig};
 use watchbell::state::Batch;
 
+use crate::simulator::dice::Dice;
+
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file());
@@ -21,20 +23,6 @@ fn on_path(program: &str) -> Option<PathBuf> {
         eprintln!("skipped: {program} is not on PATH");
     }
     found
-}
-
-/// Numbers from a seed: a linear congruential generator's upper half.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len() as u64) as usize]
-    }
 }
 
 const NAMES: [&str; 4] = ["alertname", "severity", "team", "env"];

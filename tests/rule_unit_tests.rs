@@ -14,6 +14,7 @@ use watchbell::ruletest::report::{self, Style};
 use watchbell::ruletest::run::run_test;
 use watchbell::ruletest::{FileOutcome, Options, run_files};
 
+use crate::simulator::dice::Dice;
 use crate::support::{peers, shared};
 
 /// The files of the index with promtool's verdict (`true`: passes).
@@ -267,28 +268,19 @@ tests:
     assert_eq!(outcome.warnings[0].message, "no file matches nothing-*.yml");
 }
 
-/// Numbers from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    fn item(&mut self) -> String {
-        let number = |d: &mut Dice| ["0", "1", "-3", "0.1", "2.5e3", "1e-3", "7"][d.below(7) as usize].to_owned();
-        let times = self.below(4);
-        match self.below(8) {
-            0 => "_".into(),
-            1 => format!("_x{}", times + 1),
-            2 => "stale".into(),
-            3 => ["NaN", "Inf", "-Inf"][self.below(3) as usize].into(),
-            4 => format!("{}x{times}", number(self)),
-            5 => format!("{}+{}x{times}", number(self), number(self).trim_start_matches('-')),
-            6 => format!("{}-{}x{times}", number(self), number(self).trim_start_matches('-')),
-            _ => number(self),
-        }
+/// An item of the notation of values.
+fn item(dice: &mut Dice) -> String {
+    let number = |d: &mut Dice| d.pick(&["0", "1", "-3", "0.1", "2.5e3", "1e-3", "7"]).to_owned();
+    let times = dice.below(4);
+    match dice.below(8) {
+        0 => "_".into(),
+        1 => format!("_x{}", times + 1),
+        2 => "stale".into(),
+        3 => dice.pick(&["NaN", "Inf", "-Inf"]).into(),
+        4 => format!("{}x{times}", number(dice)),
+        5 => format!("{}+{}x{times}", number(dice), number(dice).trim_start_matches('-')),
+        6 => format!("{}-{}x{times}", number(dice), number(dice).trim_start_matches('-')),
+        _ => number(dice),
     }
 }
 
@@ -299,7 +291,7 @@ fn the_notation_expands_as_promtool_expands_it() {
     let mut dice = Dice(7);
     let (mut series, mut expected) = (String::new(), String::new());
     for i in 0..60 {
-        let notation = (0..=dice.below(5)).map(|_| dice.item()).collect::<Vec<_>>().join(" ");
+        let notation = (0..=dice.below(5)).map(|_| item(&mut dice)).collect::<Vec<_>>().join(" ");
         let _ = writeln!(series, "      - {{series: 's{{n=\"{i}\"}}', values: '{notation}'}}");
         for (step, value) in parse_values(&notation).unwrap().iter().enumerate() {
             // A step is longer than the lookback: a query sees its own sample or none.

@@ -17,31 +17,19 @@ use watchbell::rules::{LoadOptions, RuleGroup, load_str};
 use watchbell::template::prometheus::TemplateCache;
 use watchbell::tsdb::{Queryable, Tsdb};
 
+use crate::simulator::dice::Dice;
+
 const STEP: i64 = 15_000;
 const TICKS: i64 = 8;
-
-/// Numbers from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-}
 
 /// An instant vector, of few parts, so that rules have much in common. `recorded` are metrics that rules write.
 fn vector(dice: &mut Dice, depth: usize, recorded: &[String]) -> String {
     if depth == 0 {
-        let selector = match dice.roll(4) {
+        let selector = match dice.index(4) {
             0 | 1 => dice.pick(&["a", "b", r#"a{job="x"}"#, r#"{job="y"}"#]).to_owned(),
-            _ => recorded[dice.roll(recorded.len())].clone(),
+            _ => recorded[dice.index(recorded.len())].clone(),
         };
-        return match dice.roll(3) {
+        return match dice.index(3) {
             0 => selector,
             _ => {
                 let function = dice.pick(&["rate", "max_over_time", "sum_over_time", "changes"]);
@@ -50,12 +38,12 @@ fn vector(dice: &mut Dice, depth: usize, recorded: &[String]) -> String {
         };
     }
     let below = vector(dice, depth - 1, recorded);
-    match dice.roll(7) {
+    match dice.index(7) {
         0..=2 => {
             let operator = dice.pick(&["sum", "max", "avg", "count"]);
             format!("{operator} by ({}) ({below})", dice.pick(&["job", "i", "job, i", ""]))
         }
-        3 => format!("({below}) {} {}", dice.pick(&[">", "<", "* ", "> bool"]), dice.roll(20)),
+        3 => format!("({below}) {} {}", dice.pick(&[">", "<", "* ", "> bool"]), dice.index(20)),
         4 => format!("({below}) / on (job, i) ({})", vector(dice, depth - 1, recorded)),
         5 => format!("({below}) or ({})", vector(dice, depth - 1, recorded)),
         _ => format!("topk(1, {below})"),
@@ -66,12 +54,12 @@ fn vector(dice: &mut Dice, depth: usize, recorded: &[String]) -> String {
 /// their own group writes.
 fn rule_file(dice: &mut Dice, apart: bool) -> String {
     let mut out = String::from("groups:\n");
-    let groups = 3 + dice.roll(3);
+    let groups = 3 + dice.index(3);
     let all: Vec<String> = (0..groups).map(|g| format!("rec_{g}")).chain(["ALERTS".to_owned()]).collect();
     let pool = |recorded: &[String], dice: &mut Dice| -> Vec<String> {
         (0..4)
             .map(|_| {
-                let depth = dice.roll(3);
+                let depth = dice.index(3);
                 vector(dice, depth, recorded)
             })
             .collect()
@@ -82,10 +70,10 @@ fn rule_file(dice: &mut Dice, apart: bool) -> String {
         if apart {
             expressions = pool(&all[group..=group], dice).iter().map(|e| e.replace("{job=\"y\"}", "b")).collect();
         }
-        for rule in 0..3 + dice.roll(5) {
-            let known = expressions[dice.roll(expressions.len())].clone();
-            let expr = if dice.roll(2) == 0 { format!("max by (job) ({known})") } else { known };
-            if dice.roll(3) > 0 {
+        for rule in 0..3 + dice.index(5) {
+            let known = expressions[dice.index(expressions.len())].clone();
+            let expr = if dice.index(2) == 0 { format!("max by (job) ({known})") } else { known };
+            if dice.index(3) > 0 {
                 let record = format!("  - record: rec_{group}\n    labels: {{rule: '{rule}'}}\n");
                 out.push_str(&format!("{record}    expr: '{expr}'\n"));
             } else {
@@ -157,7 +145,7 @@ impl Stage {
         for name in ["a", "b"] {
             for (job, i) in [("x", "0"), ("x", "1"), ("y", "0"), ("y", "2")] {
                 let labels = Labels::from_pairs([(METRIC_NAME, name), ("job", job), ("i", i)]);
-                let v = match dice.roll(12) {
+                let v = match dice.index(12) {
                     0 => continue,
                     1 => STALE_NAN,
                     2 => f64::NAN,

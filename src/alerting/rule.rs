@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Labels;
 use crate::promql::Plan;
 use crate::rules::PartialResponse;
+pub use crate::rules::RuleKind;
 
 /// Which group: a file and a name in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,22 +37,6 @@ pub struct RuleKey {
     pub labels: Vec<(String, String)>,
     /// 0 for the first rule of that name and labels in the group.
     pub ordinal: u32,
-}
-
-/// What a rule makes of its result.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RuleKind {
-    /// Alerts.
-    Alerting {
-        /// `for`, milliseconds.
-        hold: i64,
-        /// `keep_firing_for`, milliseconds.
-        keep_firing: i64,
-        /// Annotation templates as written, ascending by name.
-        annotations: Vec<(String, String)>,
-    },
-    /// Series of a new name.
-    Recording,
 }
 
 /// One rule, ready to be evaluated.

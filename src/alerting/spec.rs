@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::rules::{self, RuleGroup};
 
-use super::rule::{GroupKey, GroupSpec, RuleKind, RuleSpec};
+use super::rule::{GroupKey, GroupSpec, RuleSpec};
 
 /// What holds for groups that do not say otherwise, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +36,11 @@ impl GroupSpec {
 }
 
 fn spec_of(group: &RuleGroup, rule: &rules::Rule) -> RuleSpec {
-    let kind = match &rule.kind {
-        rules::RuleKind::Recording => RuleKind::Recording,
-        rules::RuleKind::Alerting { hold, keep_firing, annotations } => {
-            RuleKind::Alerting { hold: *hold, keep_firing: *keep_firing, annotations: annotations.clone() }
-        }
-    };
     RuleSpec {
         name: rule.name.clone(),
         expr: rule.expr.clone(),
         labels: group.merged_labels(rule),
-        kind,
+        kind: rule.kind.clone(),
         plan: rule.plan.clone(),
     }
 }

@@ -13,8 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock::{Clock, SystemClock};
+use crate::model::time::rfc3339_millis;
 use crate::server::json::Json;
-use crate::server::time::rfc3339_millis;
 
 /// `--log.format`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -15,6 +15,7 @@ pub mod number;
 pub mod re2;
 pub mod sample;
 pub mod stale;
+pub mod time;
 
 pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;

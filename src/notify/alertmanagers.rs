@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, SecondsFormat, Utc};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::instrument::{Collect, Exposition, Figure, counter, gauge};
 use crate::model::Labels;
+use crate::model::time::rfc3339_millis;
 use crate::net::{HttpClient, redact_url};
 
 /// An alert as it leaves for an external Alertmanager. Times are milliseconds.
@@ -213,17 +213,12 @@ impl Posted {
         };
         Some(Posted {
             annotations: alert.annotations.clone(),
-            ends_at: rfc3339(alert.ends_at),
-            starts_at: rfc3339(alert.starts_at),
+            ends_at: rfc3339_millis(alert.ends_at),
+            starts_at: rfc3339_millis(alert.starts_at),
             generator_url: alert.generator_url.clone(),
             labels,
         })
     }
-}
-
-fn rfc3339(millis: i64) -> String {
-    let time = DateTime::<Utc>::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC);
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Labels;
 
 /// Which integration of which receiver: `receiver/kind[index]`, Alertmanager's notion of an integration.
@@ -16,7 +18,7 @@ pub struct IntegrationId {
 }
 
 /// One alert inside a notification.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NotifiedAlert {
     /// The alert's labels, `alertname` included.
     pub labels: Labels,
@@ -38,7 +40,7 @@ impl NotifiedAlert {
 }
 
 /// Why a notification is sent: decided purely, kept with the notification, shown by `explain`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The group has not been notified before.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::config::alertmanager::GroupBy;
 use crate::model::Matcher;
 
 use super::time_interval::TimeInterval;
@@ -29,7 +30,7 @@ pub struct RouteSpec {
     pub matchers: Vec<Matcher>,
     /// Whom to tell.
     pub receiver: Option<Arc<str>>,
-    /// By which labels to group.
+    /// By which labels to group; they ascend.
     pub group_by: Option<GroupBy>,
     /// Go on to the next sibling after a match.
     pub continue_matching: bool,
@@ -45,15 +46,6 @@ pub struct RouteSpec {
     pub active_time_intervals: Vec<String>,
     /// Routes below.
     pub routes: Vec<RouteSpec>,
-}
-
-/// How alerts are grouped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupBy {
-    /// By all labels (`...`): every alert alone.
-    All,
-    /// By these labels, ascending.
-    Labels(Vec<String>),
 }
 
 /// A receiver: its integrations, in the order of the configuration.

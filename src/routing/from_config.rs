@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config::alertmanager::{self, AlertmanagerConfig, Route, TimeIntervalConfig};
+use crate::config::alertmanager::{self, AlertmanagerConfig, RouteConfig, TimeIntervalConfig};
 use crate::model::{MatchOp, Matcher};
 
-use super::config::{GroupBy, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+use super::config::{InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 use super::time_interval::{Span, TimeInterval};
 
 impl RoutingConfig {
@@ -39,18 +39,11 @@ impl RoutingConfig {
     }
 }
 
-fn route(r: &Route) -> RouteSpec {
-    let group_by = r.grouping().map(|by| match by {
-        alertmanager::GroupBy::All => GroupBy::All,
-        alertmanager::GroupBy::Labels(mut names) => {
-            names.sort();
-            GroupBy::Labels(names)
-        }
-    });
+fn route(r: &RouteConfig) -> RouteSpec {
     RouteSpec {
         matchers: matchers(r),
         receiver: Some(r.receiver.as_str()).filter(|name| !name.is_empty()).map(Arc::from),
-        group_by,
+        group_by: r.grouping(),
         continue_matching: r.continue_matching,
         group_wait: r.group_wait.map(|d| d.0),
         group_interval: r.group_interval.map(|d| d.0),
@@ -63,7 +56,7 @@ fn route(r: &Route) -> RouteSpec {
 
 /// The matchers in all three forms. Alertmanager anchors the patterns of `match_re` in their text, which its group keys
 /// show; keys are to be the same.
-fn matchers(r: &Route) -> Vec<Matcher> {
+fn matchers(r: &RouteConfig) -> Vec<Matcher> {
     let anchored = |m: &Matcher| {
         Matcher::new(MatchOp::Regex, m.name.clone(), format!("^(?:{})$", m.value)).unwrap_or_else(|_| m.clone())
     };

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::model::number::push_float;
 use crate::model::{Labels, Value};
 
-use super::time::push_rfc3339;
+use crate::model::time::push_rfc3339;
 
 /// A JSON text in the making.
 #[derive(Debug, Default)]

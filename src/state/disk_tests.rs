@@ -7,18 +7,11 @@ use std::path::{Path, PathBuf};
 use super::disk::DiskStore;
 use super::{Batch, Snapshot, StateStore, Table};
 
-/// A sequence of numbers that looks random (SplitMix64).
-struct Dice(u64);
+#[allow(dead_code)]
+#[path = "../../tests/simulator/dice.rs"]
+mod dice;
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % below.max(1) as u64) as usize
-    }
-}
+use dice::Dice;
 
 /// A store of some hundred records, some of them large, a few changed and deleted, opened twice.
 fn fill(dir: &Path) -> BTreeMap<Vec<u8>, String> {
@@ -29,13 +22,13 @@ fn fill(dir: &Path) -> BTreeMap<Vec<u8>, String> {
         for number in 0..60 {
             let mut batch = Batch::default();
             for _ in 0..4 {
-                let key = format!("key {}", dice.roll(150)).into_bytes();
-                let durable = dice.roll(3) > 0;
-                if dice.roll(5) == 0 {
+                let key = format!("key {}", dice.index(150)).into_bytes();
+                let durable = dice.index(3) > 0;
+                if dice.index(5) == 0 {
                     batch.delete(Table::RoutedAlert, key.clone(), durable);
                     model.remove(&key);
                 } else {
-                    let value = format!("{round} {number} {}", "v".repeat(dice.roll(400)));
+                    let value = format!("{round} {number} {}", "v".repeat(dice.index(400)));
                     batch.put(Table::RoutedAlert, key.clone(), &value, durable);
                     model.insert(key, value);
                 }
@@ -98,12 +91,12 @@ fn damage(dice: &mut Dice, path: &Path, how: usize) -> String {
     let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
     let what = match how {
         0 if !bytes.is_empty() => {
-            let bit = dice.roll(used.max(1) * 8);
+            let bit = dice.index(used.max(1) * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             format!("bit {bit} flipped")
         }
         1 => {
-            bytes.truncate(dice.roll(used));
+            bytes.truncate(dice.index(used));
             format!("cut to {}", bytes.len())
         }
         2 => {

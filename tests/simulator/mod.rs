@@ -3,6 +3,7 @@
 //! clocks. One seed, one run: the mix of faults, their intensity and every moment follow from it.
 
 mod checker;
+pub mod dice;
 mod hands;
 mod scenario;
 mod world;

@@ -12,39 +12,14 @@ use watchbell::routing::config::{GroupBy, InhibitSpec};
 use watchbell::routing::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig, TimeInterval};
 use watchbell::rules::PartialResponse;
 
+pub use super::dice::Dice;
+
 pub const S: i64 = 1000;
 pub const M: i64 = 60 * S;
 pub const INSTANCES: [&str; 2] = ["a", "b"];
 pub const TEAMS: usize = 3;
 
-/// SplitMix64.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
 impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n.max(1)
-    }
-
-    pub fn index(&mut self, n: usize) -> usize {
-        self.below(n as u64) as usize
-    }
-
-    pub fn chance(&mut self, permille: u64) -> bool {
-        self.below(1000) < permille
-    }
-
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.index(of.len())]
-    }
-
     fn intensity(&mut self, most: u64) -> u64 {
         if self.chance(500) { 0 } else { 1 + self.below(most) }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
 use crate::config::alertmanager::receivers::EmailConfig;
-use crate::config::alertmanager::{AlertmanagerConfig, HostPort, Matchers, Receiver, Route};
+use crate::config::alertmanager::{AlertmanagerConfig, HostPort, Matchers, Receiver, RouteConfig};
 use crate::config::yaml::Sparse;
 use crate::engine::Setup;
 use crate::fleet::SCRAPE_INTERVAL;
@@ -67,11 +67,11 @@ fn add_email(config: &mut AlertmanagerConfig) {
     receivers.push(Receiver { name: EMAIL_RECEIVER.into(), email_configs: vec![email], ..Receiver::default() });
     // A severity that is equal needs no pattern, so this always is a matcher.
     let critical = Matcher::new(MatchOp::Equal, "severity", "critical").into_iter().collect();
-    let route = Route {
+    let route = RouteConfig {
         receiver: EMAIL_RECEIVER.into(),
         matchers: Matchers(critical),
         continue_matching: true,
-        ..Route::default()
+        ..RouteConfig::default()
     };
     if let Some(root) = &mut config.route {
         root.routes.insert(0, route);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::duration;
+use crate::model::time::rfc3339;
 use crate::promql::{Evaluated, Plan};
-use crate::server::time::rfc3339;
 
 /// The time or times of a query, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

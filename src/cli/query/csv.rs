@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::number::push_float;
+use crate::model::time::push_rfc3339;
 use crate::model::{Labels, Value};
 use crate::promql::QueryValue;
-use crate::server::time::push_rfc3339;
 
 use super::table::in_time;
 

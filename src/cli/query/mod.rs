@@ -22,12 +22,13 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::clock::Stopwatch;
 use crate::datasource::QueryError;
+use crate::model::time::rfc3339;
 use crate::model::{Labels, number};
 use crate::promql::plan::NodeKind;
 use crate::promql::{CompileOptions, EvalEnv, Features, Helpers, Plan, PromqlError, QueryValue, compile};
 use crate::server::api::encode;
 use crate::server::json::Json;
-use crate::server::time::{parse_duration, parse_time, rfc3339};
+use crate::server::time::{parse_duration, parse_time};
 
 use super::exit::{fail, written};
 use answer::{Answer, When};

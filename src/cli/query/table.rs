@@ -1,9 +1,9 @@
 //! Results as tables: a row a series.
 
 use crate::model::number::format_float;
+use crate::model::time::rfc3339;
 use crate::model::{Labels, Value};
 use crate::promql::{QueryValue, RangeSeries, VectorSample};
-use crate::server::time::rfc3339;
 
 use super::answer::When;
 use super::grid::{Column, Differences, NARROWEST, lay_out, total_width};

@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub use self::global::{Global, HostPort};
 pub use self::receivers::Receiver;
-pub use self::route::{GroupBy, InhibitRule, MatchEqual, MatchRegex, Matchers, Route};
+pub use self::route::{GroupBy, InhibitRule, MatchEqual, MatchRegex, Matchers, RouteConfig};
 pub use self::time_interval::{
     DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
 };
@@ -27,7 +27,7 @@ section! {
         /// Defaults of receivers.
         global: Global,
         /// The root of the routing tree.
-        route: Option<Box<Route>>,
+        route: Option<Box<RouteConfig>>,
         /// What mutes what.
         inhibit_rules: Sparse<InhibitRule>,
         /// Whom to tell, and how.

@@ -8,7 +8,7 @@ use crate::section;
 
 section! {
     /// A route: which alerts, to whom, grouped how. What is `None` or empty is inherited, but for the intervals.
-    pub struct Route as "route" with check {
+    pub struct RouteConfig as "route" with check {
         /// Whom to tell.
         receiver: String,
         /// By which labels to group, as written.
@@ -26,7 +26,7 @@ section! {
         /// Go on to the next sibling after a match.
         continue_matching as "continue": bool,
         /// Routes below.
-        routes: Vec<Route>,
+        routes: Vec<RouteConfig>,
         /// How long a new group waits for company.
         group_wait: Option<Duration>,
         /// How long a group waits between flushes.
@@ -63,11 +63,11 @@ section! {
 pub enum GroupBy {
     /// By all labels (`...`): every alert alone.
     All,
-    /// By these labels.
+    /// By these labels, ascending.
     Labels(Vec<String>),
 }
 
-impl Route {
+impl RouteConfig {
     /// Everything an alert must match, in all three forms.
     pub fn all_matchers(&self) -> Vec<Matcher> {
         [&self.match_equal.0, &self.match_re.0, &self.matchers.0].into_iter().flatten().cloned().collect()
@@ -78,7 +78,11 @@ impl Route {
         match self.group_by.first().map(String::as_str) {
             None => None,
             Some("...") => Some(GroupBy::All),
-            Some(_) => Some(GroupBy::Labels(self.group_by.clone())),
+            Some(_) => {
+                let mut labels = self.group_by.clone();
+                labels.sort();
+                Some(GroupBy::Labels(labels))
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct OwedRecord {
     index: usize,
     group_key: Arc<str>,
     group_labels: Labels,
-    alerts: Vec<AlertRecord>,
+    alerts: Vec<NotifiedAlert>,
     reason: Reason,
     decided_at: i64,
     repeat_interval: i64,
@@ -32,25 +32,9 @@ fn wanted() -> bool {
     true
 }
 
-#[derive(Serialize, Deserialize)]
-struct AlertRecord {
-    labels: Labels,
-    annotations: Labels,
-    starts_at: i64,
-    ends_at: Option<i64>,
-    generator_url: String,
-}
-
 impl OwedRecord {
     pub fn of(owed: &Owed) -> Self {
         let n = &owed.notification;
-        let alert = |a: &NotifiedAlert| AlertRecord {
-            labels: a.labels.clone(),
-            annotations: a.annotations.clone(),
-            starts_at: a.starts_at,
-            ends_at: a.ends_at,
-            generator_url: a.generator_url.clone(),
-        };
         OwedRecord {
             id: n.id,
             receiver: n.integration.receiver.clone(),
@@ -58,7 +42,7 @@ impl OwedRecord {
             index: n.integration.index,
             group_key: n.group_key.clone(),
             group_labels: n.group_labels.clone(),
-            alerts: n.alerts.iter().map(alert).collect(),
+            alerts: n.alerts.clone(),
             reason: n.reason,
             decided_at: n.decided_at,
             repeat_interval: owed.repeat_interval,
@@ -70,20 +54,13 @@ impl OwedRecord {
 
     /// What was stored, to be attempted at `now`.
     pub fn restore(self, now: i64) -> Owed {
-        let alert = |a: AlertRecord| NotifiedAlert {
-            labels: a.labels,
-            annotations: a.annotations,
-            starts_at: a.starts_at,
-            ends_at: a.ends_at,
-            generator_url: a.generator_url,
-        };
         Owed {
             notification: Notification {
                 id: self.id,
                 integration: IntegrationId { receiver: self.receiver, kind: self.kind, index: self.index },
                 group_key: self.group_key,
                 group_labels: self.group_labels,
-                alerts: self.alerts.into_iter().map(alert).collect(),
+                alerts: self.alerts,
                 reason: self.reason,
                 decided_at: self.decided_at,
             },

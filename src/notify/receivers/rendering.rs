@@ -158,7 +158,7 @@ fn alert_data(alert: &NotifiedAlert) -> AlertData {
         starts_at: Time::from_millis(alert.starts_at),
         ends_at: alert.ends_at.map_or_else(Time::zero, Time::from_millis),
         generator_url: alert.generator_url.clone(),
-        fingerprint: format!("{:016x}", fingerprint(&alert.labels)),
+        fingerprint: format!("{:016x}", alert.labels.fingerprint()),
     }
 }
 
@@ -166,19 +166,6 @@ fn alert_data(alert: &NotifiedAlert) -> AlertData {
 fn common<'l>(mut sets: impl Iterator<Item = &'l Labels>) -> Labels {
     let Some(first) = sets.next() else { return Labels::empty() };
     sets.fold(first.clone(), |shared, set| shared.filter(|name| set.get(name) == shared.get(name)))
-}
-
-/// Prometheus' fingerprint of a label set: FNV-1a over names and values, each followed by a byte that no UTF-8 has.
-fn fingerprint(labels: &Labels) -> u64 {
-    const OFFSET: u64 = 14_695_981_039_346_656_037;
-    const PRIME: u64 = 1_099_511_628_211;
-    let mut hash = OFFSET;
-    for (name, value) in labels.iter() {
-        for byte in name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-        }
-    }
-    hash
 }
 
 /// At most so many characters, the last one an ellipsis when there were more.
@@ -212,7 +199,7 @@ mod tests {
     #[test]
     fn fingerprints_are_prometheus() {
         let labels = [("alertname", "High <CPU> & \"more\""), ("instance", "a"), ("severity", "critical")];
-        assert_eq!(format!("{:016x}", fingerprint(&Labels::from_pairs(labels))), "c76ccb41742ff8e9");
+        assert_eq!(format!("{:016x}", Labels::from_pairs(labels).fingerprint()), "c76ccb41742ff8e9");
         assert_eq!(
             hash("{}:{alertname=\"High <CPU> & \\\"more\\\"\"}"),
             "ce97082134292f0050ff2042fdbfaf4465a43a2a38d60cc9cf5366c3a263aace"

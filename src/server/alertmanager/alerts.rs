@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::engine::{AlertGroupView, View};
+use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::alerts::AlertRow;
 use crate::routing::{AlertStatus, ReceivedAlert, SharedRoute};
 use crate::server::api::Params;
 use crate::server::app::{App, ReceiverView};
 use crate::server::json::Json;
-use crate::server::time::rfc3339_millis;
 
 use super::answer::Refusal;
 use super::{body, filter, lists, strfmt};

@@ -10,13 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::engine::live::LiveSilenceError;
+use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::silence::SilenceState;
 use crate::routing::{NewSilence, Silence, SilenceError};
 use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::json::Json;
-use crate::server::time::rfc3339_millis;
 
 use super::answer::{Refusal, answer};
 use super::{body, filter, lists, strfmt};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::model::time::rfc3339_millis;
 use crate::server::api::Params;
 use crate::server::app::App;
-use crate::server::time::rfc3339_millis;
 
 use super::answer::{Refusal, answer};
 use super::filter;

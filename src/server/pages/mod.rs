@@ -22,7 +22,7 @@ use crate::net::redact_url;
 use crate::routing::alerts::AlertRow;
 
 use super::app::App;
-use super::time::rfc3339;
+use crate::model::time::rfc3339;
 
 /// Most reasons why rules fail that a page shows.
 const MOST_REASONS: usize = 5;
