@@ -336,19 +336,6 @@ fn the_order_names_rooms_that_exist() {
 const STILL_IN_A_CIRCLE: &[&str] = &[
     "ruletest::templates",
     "ruletest::world",
-    "tsdb::appender",
-    "tsdb::checkpoint",
-    "tsdb::chunk",
-    "tsdb::db",
-    "tsdb::follow",
-    "tsdb::histogram_chunk",
-    "tsdb::index",
-    "tsdb::maintain",
-    "tsdb::recovery",
-    "tsdb::selection",
-    "tsdb::series",
-    "tsdb::stats",
-    "tsdb::wal",
 ];
 
 #[test]

@@ -15,8 +15,8 @@ use super::block_writer::{Merged, Region, write_block};
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, WINDOW_MS, window_end};
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, list};
-use super::histogram_chunk;
-use super::maintain::Housekeeping;
+use super::histogram_encode;
+use super::housekeeping::Housekeeping;
 use super::series::{MemSeries, State};
 use super::tail::Tail;
 
@@ -195,7 +195,7 @@ fn reencoded(view: &ChunkView<'_>, mint: i64, maxt: i64, encoder: &mut ChunkEnco
     view.read(mint, maxt, true, &mut buf)?;
     let known = |st: Vec<i64>| if st.iter().all(|t| *t == 0) { Vec::new() } else { st };
     Some(match (view.is_histograms(), buf.ts.is_empty()) {
-        (true, _) => histogram_chunk::encode(encoder, &buf.hists, &known(buf.hist_st)),
+        (true, _) => histogram_encode::encode(encoder, &buf.hists, &known(buf.hist_st)),
         (false, false) => Some(encoder.floats(&buf.ts, &buf.vs, &known(buf.float_st))),
         (false, true) => None,
     })

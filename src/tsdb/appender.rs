@@ -5,35 +5,10 @@ use std::sync::Arc;
 use crate::model::{FloatHistogram, Labels, Value};
 
 use super::db::{Inner, Tsdb, Writer};
+use super::error::{AppendError, MAX_TIME};
 use super::index::Index;
 use super::series::MemSeries;
 use super::{SeriesRef, TsdbError};
-
-/// Why a sample was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum AppendError {
-    /// Older than the newest sample of its series.
-    #[error("out of order sample")]
-    OutOfOrder,
-    /// At the time of the newest sample, with another value. (With the same value it is taken for what it is: a repeat.)
-    #[error("duplicate sample for timestamp")]
-    Duplicate,
-    /// Older than the retention.
-    #[error("too old sample")]
-    TooOld,
-    /// At a time that cannot be: beyond ±292 million years, in milliseconds.
-    #[error("out of bounds")]
-    OutOfBounds,
-    /// The reference names a series that was removed: append by labels again.
-    #[error("unknown series reference")]
-    UnknownSeries,
-    /// No more series can be created.
-    #[error("series limit reached")]
-    SeriesLimit,
-}
-
-/// Times lie within `-MAX_TIME..=MAX_TIME` (Prometheus' bounds, in milliseconds), which leaves room for arithmetic.
-pub(super) const MAX_TIME: i64 = i64::MAX / 1000;
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,8 +46,15 @@ pub(super) struct Rare {
     histogram: Option<Arc<FloatHistogram>>,
 }
 
+impl Tsdb {
+    /// Starts a batch of samples.
+    pub fn appender(&self) -> Appender<'_> {
+        Appender::new(self)
+    }
+}
+
 impl<'a> Appender<'a> {
-    pub(super) fn new(db: &'a Tsdb) -> Self {
+    fn new(db: &'a Tsdb) -> Self {
         Appender { db, pending: Vec::new(), rare: Vec::new() }
     }
 

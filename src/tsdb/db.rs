@@ -11,20 +11,21 @@ use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 
 use super::block::BlockSet;
 use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
+use super::error::{AppendError, MAX_TIME};
 use super::files::{Files, numbered};
-use super::follow::{LogEnd, Places, read_places};
 use super::health::Health;
+use super::housekeeping::Housekeeping;
 use super::index::Index;
-use super::maintain::Housekeeping;
 use super::manifest::Manifest;
 use super::metadata::{Metadata, MetadataStore};
+use super::places::{LogEnd, Places, read_places};
 use super::query::{Queryable, Series, SharedSeries, StorageError};
 use super::recovery::{Recovery, Restore};
 use super::selection::Selections;
 use super::series::{MemSeries, State};
 use super::stats::{Cardinality, Counters, TsdbStats};
 use super::wal::Wal;
-use super::{AppendError, Appender, SeriesRef, TsdbError};
+use super::{SeriesRef, TsdbError};
 
 /// 15 days, Prometheus' default.
 pub const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3600 * 1000;
@@ -208,11 +209,6 @@ impl Tsdb {
         &self.0
     }
 
-    /// Starts a batch of samples.
-    pub fn appender(&self) -> Appender<'_> {
-        Appender::new(self)
-    }
-
     /// The series with these labels, created when it is new.
     pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, AppendError> {
         self.appender().series(labels)
@@ -372,7 +368,7 @@ impl Inner {
     fn check_column(&self, series: &MemSeries, ts: &[i64]) -> (usize, Result<(), AppendError>) {
         let mut newest = ts.first().map_or(i64::MIN, |t| self.newest_from(series, *t));
         for (i, &t) in ts.iter().enumerate() {
-            let reason = if !(-super::appender::MAX_TIME..=super::appender::MAX_TIME).contains(&t) {
+            let reason = if !(-MAX_TIME..=MAX_TIME).contains(&t) {
                 AppendError::OutOfBounds
             } else if t < self.min_valid() {
                 AppendError::TooOld

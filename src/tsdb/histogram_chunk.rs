@@ -14,11 +14,10 @@ use crate::model::FloatHistogram;
 use crate::model::histogram::{CounterResetHint, Span};
 
 use super::bits::{Reader, put_ivarint, put_uvarint};
-use super::chunk::{Chunk, ChunkEncoder};
 use super::floats;
 
 /// The numbers every histogram has besides its buckets.
-const FIXED_COLUMNS: usize = 3;
+pub(super) const FIXED_COLUMNS: usize = 3;
 
 /// The hint as two bits, as Prometheus numbers them.
 pub(super) fn hint_bits(hint: CounterResetHint) -> u8 {
@@ -81,7 +80,7 @@ pub(super) fn hint_after(previous: Option<&FloatHistogram>, next: &FloatHistogra
 }
 
 /// Appends the layout of `h`.
-fn put_layout(h: &FloatHistogram, out: &mut Vec<u8>) {
+pub(super) fn put_layout(h: &FloatHistogram, out: &mut Vec<u8>) {
     put_ivarint(out, i64::from(h.schema));
     out.extend_from_slice(&h.zero_threshold.to_bits().to_le_bytes());
     for spans in [&h.positive_spans, &h.negative_spans] {
@@ -141,27 +140,8 @@ fn read_spans(r: &mut Reader<'_>) -> Option<Vec<Span>> {
         .collect()
 }
 
-/// Encodes rows of one layout, none missing, as a chunk. `st` is empty or as long as `rows`.
-pub(super) fn encode(enc: &mut ChunkEncoder, rows: &[(i64, Arc<FloatHistogram>)], st: &[i64]) -> Option<Chunk> {
-    let (_, first) = rows.first()?;
-    let ts: Vec<i64> = rows.iter().map(|(t, _)| *t).collect();
-    enc.start(&ts, st);
-    put_layout(first, &mut enc.body);
-    let mut column = Vec::with_capacity(rows.len());
-    let (positive, negative) = (first.positive_buckets.len(), first.negative_buckets.len());
-    for c in 0..FIXED_COLUMNS + positive + negative {
-        column.clear();
-        column.extend(rows.iter().map(|(_, h)| number(h, c, positive)));
-        enc.frame.clear();
-        enc.floats.encode(&column, &mut enc.frame);
-        put_uvarint(&mut enc.body, enc.frame.len() as u64);
-        enc.body.extend_from_slice(&enc.frame);
-    }
-    Some(enc.finish(&ts, ChunkEncoder::histogram_kind(hint_bits(first.counter_reset_hint)), st))
-}
-
 /// The number of a histogram that column `c` holds.
-fn number(h: &FloatHistogram, c: usize, positive: usize) -> f64 {
+pub(super) fn number(h: &FloatHistogram, c: usize, positive: usize) -> f64 {
     match c {
         0 => h.count,
         1 => h.zero_count,

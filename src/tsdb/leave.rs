@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::chunk::{ChunkEncoder, WINDOW_MS};
 use super::db::{Disk, Inner};
-use super::maintain::Housekeeping;
+use super::housekeeping::Housekeeping;
 use super::series::MemSeries;
 use super::{SeriesRef, TsdbError};
 

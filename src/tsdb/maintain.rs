@@ -10,6 +10,7 @@ use super::checkpoint::Head;
 use super::chunk::WINDOW_MS;
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, delete_before, list};
+use super::housekeeping::Housekeeping;
 use super::manifest::Manifest;
 use super::series::MemSeries;
 use super::{TsdbError, checkpoint};
@@ -22,15 +23,6 @@ pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// More log than this is replaced by a checkpoint though nothing was flushed.
 const MAX_WAL_BYTES: u64 = 256 << 20;
-
-/// What housekeeping remembers from one run to the next.
-#[derive(Debug, Default)]
-pub(super) struct Housekeeping {
-    /// Windows before this were flushed; `None` before the first flush.
-    pub(super) flushed: Option<i64>,
-    /// The number of the next block.
-    pub(super) next_block: u64,
-}
 
 impl Tsdb {
     /// Housekeeping; to be called every minute or so. `now` is the time of day, milliseconds.

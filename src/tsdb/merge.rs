@@ -9,7 +9,8 @@ use super::block_format::BlockName;
 use super::block_writer::merge_blocks;
 use super::chunk::WINDOW_MS;
 use super::db::{Disk, Inner};
-use super::maintain::{DAY_MS, Housekeeping, LATE_MS};
+use super::housekeeping::Housekeeping;
+use super::maintain::{DAY_MS, LATE_MS};
 
 /// Blocks of one level that make one of the next.
 const FAN_IN: usize = 8;

@@ -2,7 +2,7 @@
 
 use crate::instrument::Counter;
 
-use super::AppendError;
+use super::error::AppendError;
 
 /// What the database counts as it goes.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use crate::model::{FloatHistogram, SampleBuf, Value};
 
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};
 use super::histogram_chunk;
+use super::histogram_encode;
 
 /// Float samples a tail takes before it is sealed: open ends are most of what many series hold in memory, and a window
 /// that begins inside a chunk decodes it from its start.
@@ -229,7 +230,7 @@ impl Tail {
         match self {
             Tail::Empty => None,
             Tail::Floats(f) => f.seal(enc),
-            Tail::Histograms(h) => histogram_chunk::encode(enc, &h.rows, &h.st),
+            Tail::Histograms(h) => histogram_encode::encode(enc, &h.rows, &h.st),
         }
     }
 

@@ -15,9 +15,9 @@ use crate::model::Value;
 
 use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
 use super::files::{because, numbered, numbered_path};
-use super::follow::LogEnd;
 use super::histogram_chunk::{put_histogram, read_histogram};
 use super::log::{MAGIC, Record};
+use super::places::LogEnd;
 use super::{SeriesRef, TsdbError};
 
 /// Kinds of records.
