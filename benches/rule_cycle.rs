@@ -17,7 +17,7 @@ use std::sync::Arc;
 use watchbell::alerting::group::World;
 use watchbell::alerting::schedule::Schedule;
 use watchbell::alerting::spec::GroupDefaults;
-use watchbell::alerting::world::{StorageWorld, Surroundings};
+use watchbell::alerting::world::{RuleContext, StorageWorld};
 use watchbell::alerting::{Evaluation, GroupSpec, GroupState};
 use watchbell::datasource::LocalQuerier;
 use watchbell::model::Labels;
@@ -87,7 +87,7 @@ impl Stage {
         let common = Common::of(groups.iter().flat_map(|g| &g.rules).map(|r| &*r.plan));
         println!("{}: {} sub-expressions in common", load.name, common.len());
         let (storage, _) = Tsdb::open(dir.path().join("tsdb"), TsdbOptions::default()).expect("a database");
-        let surroundings = Surroundings {
+        let surroundings = RuleContext {
             querier: Arc::new(LocalQuerier::new(Arc::new(storage.clone()))),
             env: EvalEnv::default(),
             timeout: std::time::Duration::from_secs(60),

@@ -333,10 +333,7 @@ fn the_order_names_rooms_that_exist() {
 }
 
 /// Files that are still in a circle. The list only ever gets shorter; `promql`, the largest, is not in it any more.
-const STILL_IN_A_CIRCLE: &[&str] = &[
-    "ruletest::templates",
-    "ruletest::world",
-];
+const STILL_IN_A_CIRCLE: &[&str] = &["ruletest::templates", "ruletest::world"];
 
 #[test]
 fn no_more_files_import_each_other_in_a_circle() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use watchbell::alerting::schedule::Schedule;
 use watchbell::alerting::spec::GroupDefaults;
-use watchbell::alerting::world::{StorageWorld, Surroundings};
+use watchbell::alerting::world::{RuleContext, StorageWorld};
 use watchbell::alerting::{Evaluated, GroupSpec, Transition};
 use watchbell::clock::{Clock, VirtualClock};
 use watchbell::config::alertmanager::AlertmanagerConfig;
@@ -126,7 +126,7 @@ fn play(rules: &str, routing: &str) -> Diary {
         ..Setup::default()
     };
     let storage = incident();
-    let surroundings = Surroundings {
+    let context = RuleContext {
         querier: Arc::new(LocalQuerier::new(Arc::new(storage.clone()))),
         env: EvalEnv::default(),
         timeout: std::time::Duration::from_secs(120),
@@ -135,7 +135,7 @@ fn play(rules: &str, routing: &str) -> Diary {
         external_url: "".into(),
         common: None,
     };
-    let world = StorageWorld::new(surroundings, storage, Box::new(TemplateCache::default()));
+    let world = StorageWorld::new(context, storage, Box::new(TemplateCache::default()));
     let clock = VirtualClock::at(ZERO);
     let mut diary = Diary { clock: clock.clone(), alerts: Vec::new(), told: Vec::new(), summaries: BTreeSet::new() };
     let options = Options { schedule: Schedule::Aligned { start: ZERO }, ..Options::default() };

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use watchbell::alerting::group::{Evaluation, Refused, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::spec::GroupDefaults;
-use watchbell::alerting::world::{StorageWorld, Surroundings};
+use watchbell::alerting::world::{RuleContext, StorageWorld};
 use watchbell::alerting::{GroupSpec, GroupState, RuleSpec};
 use watchbell::datasource::LocalQuerier;
 use watchbell::model::{Labels, METRIC_NAME, MatchOp, Matcher, STALE_NAN, SampleBuf};
@@ -122,7 +122,7 @@ struct Stage {
 impl Stage {
     fn new(groups: &[RuleGroup]) -> Stage {
         let storage = Tsdb::in_memory();
-        let surroundings = Surroundings {
+        let surroundings = RuleContext {
             querier: Arc::new(LocalQuerier::new(Arc::new(storage.clone()))),
             env: EvalEnv { default_step_ms: STEP, ..EvalEnv::default() },
             timeout: Duration::from_secs(60),

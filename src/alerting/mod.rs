@@ -21,4 +21,4 @@ pub use group::{Evaluated, Evaluation, GroupState, Health, RuleState};
 pub use identity::RulePlace;
 pub use machine::{Instance, Transition};
 pub use rule::{GroupKey, GroupSpec, RuleKey, RuleKind, RuleSpec};
-pub use world::{Renderer, StorageWorld, Surroundings};
+pub use world::{Renderer, RuleContext, StorageWorld};

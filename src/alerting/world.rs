@@ -20,7 +20,7 @@ use super::series::RuleSample;
 
 /// Where rules get their answers from, and what templates see: everything a reload can change.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct RuleContext {
     /// Answers queries.
     pub querier: Arc<dyn Querier>,
     /// What surrounds every query; its cancel token is replaced.
@@ -43,19 +43,19 @@ pub type TemplateQuery<'a> = &'a dyn Fn(&str, i64) -> Result<Vec<VectorSample>, 
 /// Renders labels and annotations of alerts.
 pub trait Renderer: Send + Sync {
     /// The text for one alert; the error text when the template fails.
-    fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String;
+    fn render(&self, input: &TemplateInput<'_>, context: &RuleContext, query: TemplateQuery<'_>) -> String;
 }
 
 /// Prometheus' templates, each parsed once.
 impl Renderer for TemplateCache {
-    fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String {
+    fn render(&self, input: &TemplateInput<'_>, context: &RuleContext, query: TemplateQuery<'_>) -> String {
         let element = |VectorSample { labels, value, .. }| QuerySample { labels, value };
         let query = |text: &str, at: i64| Ok(query(text, at)?.into_iter().map(element).collect());
         self.get(&input.rule.name, input.text).expand(&Expansion {
             labels: input.labels,
             value: input.value,
-            external_labels: &surroundings.external_labels,
-            external_url: &surroundings.external_url,
+            external_labels: &context.external_labels,
+            external_url: &context.external_url,
             at: input.at,
             query: &query,
         })
@@ -64,29 +64,29 @@ impl Renderer for TemplateCache {
 
 /// Rules over a datasource, with their output in our own storage.
 pub struct StorageWorld {
-    surroundings: ArcSwap<Surroundings>,
+    context: ArcSwap<RuleContext>,
     storage: Tsdb,
     renderer: Box<dyn Renderer>,
 }
 
 impl StorageWorld {
     /// A world; rules' series go to `storage`, whatever answers their queries.
-    pub fn new(surroundings: Surroundings, storage: Tsdb, renderer: Box<dyn Renderer>) -> Self {
-        StorageWorld { surroundings: ArcSwap::from_pointee(surroundings), storage, renderer }
+    pub fn new(context: RuleContext, storage: Tsdb, renderer: Box<dyn Renderer>) -> Self {
+        StorageWorld { context: ArcSwap::from_pointee(context), storage, renderer }
     }
 
-    /// Puts other surroundings in force. Evaluations under way end in those they began in.
-    pub fn set_surroundings(&self, surroundings: Surroundings) {
-        self.surroundings.store(Arc::new(surroundings));
+    /// Puts another context in force. Evaluations under way end in those they began in.
+    pub fn set_context(&self, context: RuleContext) {
+        self.context.store(Arc::new(context));
     }
 
-    fn render_in(&self, surroundings: &Surroundings, input: &TemplateInput<'_>) -> String {
-        let query = |query: &str, at: i64| surroundings.template_query(query, at);
-        self.renderer.render(input, surroundings, &query)
+    fn render_in(&self, context: &RuleContext, input: &TemplateInput<'_>) -> String {
+        let query = |query: &str, at: i64| context.template_query(query, at);
+        self.renderer.render(input, context, &query)
     }
 }
 
-impl Surroundings {
+impl RuleContext {
     fn env(&self) -> EvalEnv {
         EvalEnv { cancel: CancelToken::with_timeout(self.timeout), ..self.env.clone() }
     }
@@ -107,7 +107,7 @@ fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
     }
 }
 
-impl Surroundings {
+impl RuleContext {
     fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
         let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
         let source = rule.plan.source();
@@ -121,12 +121,12 @@ impl Surroundings {
 
 impl World for StorageWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
-        let surroundings = self.surroundings.load();
-        surroundings.query(rule, at, &surroundings.env())
+        let context = self.context.load();
+        context.query(rule, at, &context.env())
     }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
-        self.render_in(&self.surroundings.load(), &input)
+        self.render_in(&self.context.load(), &input)
     }
 
     fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
@@ -147,28 +147,28 @@ impl World for StorageWorld {
     }
 
     fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
-        let surroundings = self.surroundings.load_full();
-        let common = surroundings.common.clone().filter(|c| !c.is_empty())?;
+        let context = self.context.load_full();
+        let common = context.common.clone().filter(|c| !c.is_empty())?;
         let cache = Arc::new(TickCache::new(common));
-        Some(Arc::new(TickWorld { world: self, surroundings, cache }))
+        Some(Arc::new(TickWorld { world: self, context, cache }))
     }
 }
 
 /// A storage world during one tick. It goes, and what it keeps with it, when the last evaluation of the tick is done.
 struct TickWorld {
     world: Arc<StorageWorld>,
-    surroundings: Arc<Surroundings>,
+    context: Arc<RuleContext>,
     cache: Arc<TickCache>,
 }
 
 impl World for TickWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
-        let env = EvalEnv { shared: Some(self.cache.clone()), ..self.surroundings.env() };
-        self.surroundings.query(rule, at, &env)
+        let env = EvalEnv { shared: Some(self.cache.clone()), ..self.context.env() };
+        self.context.query(rule, at, &env)
     }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
-        self.world.render_in(&self.surroundings, &input)
+        self.world.render_in(&self.context, &input)
     }
 
     fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {

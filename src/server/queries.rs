@@ -88,7 +88,7 @@ impl Queries {
         self.default_step.store(step, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Surroundings for an evaluation that stops with `cancel`.
+    /// RuleContext for an evaluation that stops with `cancel`.
     pub fn env(&self, cancel: CancelToken) -> EvalEnv {
         EvalEnv {
             lookback_ms: self.options.lookback,

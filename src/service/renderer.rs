@@ -1,7 +1,7 @@
 //! Renders labels and annotations of alerts.
 
 use crate::alerting::group::TemplateInput;
-use crate::alerting::world::{Renderer, Surroundings, TemplateQuery};
+use crate::alerting::world::{Renderer, RuleContext, TemplateQuery};
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
 
@@ -10,7 +10,7 @@ use crate::template::prometheus::{Expansion, TemplateCache};
 pub struct TemplateRenderer(TemplateCache);
 
 impl Renderer for TemplateRenderer {
-    fn render(&self, input: &TemplateInput<'_>, surroundings: &Surroundings, query: TemplateQuery<'_>) -> String {
+    fn render(&self, input: &TemplateInput<'_>, context: &RuleContext, query: TemplateQuery<'_>) -> String {
         let run = |text: &str, at: i64| {
             let samples = query(text, at)?;
             Ok(samples.into_iter().map(|s| QuerySample { labels: s.labels, value: s.value }).collect())
@@ -18,8 +18,8 @@ impl Renderer for TemplateRenderer {
         let expansion = Expansion {
             labels: input.labels,
             value: input.value,
-            external_labels: &surroundings.external_labels,
-            external_url: &surroundings.external_url,
+            external_labels: &context.external_labels,
+            external_url: &context.external_url,
             at: input.at,
             query: &run,
         };

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerting::schedule::Schedule;
-use crate::alerting::world::{StorageWorld, Surroundings};
+use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
@@ -146,10 +146,9 @@ impl Service {
         let handle = tokio::runtime::Handle::current();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
 
-        let surroundings = surroundings(&options, &prepared, &parts.storage, &external_url)?;
-        let querier = ArcSwap::from_pointee(surroundings.querier.clone());
-        let world =
-            Arc::new(StorageWorld::new(surroundings, parts.storage.clone(), Box::new(TemplateRenderer::default())));
+        let context = rule_context(&options, &prepared, &parts.storage, &external_url)?;
+        let querier = ArcSwap::from_pointee(context.querier.clone());
+        let world = Arc::new(StorageWorld::new(context, parts.storage.clone(), Box::new(TemplateRenderer::default())));
         let capacity = options.queue_capacity;
         let courier = Arc::new(ConfiguredCourier::new(options.delivery, &external_url, capacity, clock.clone()));
         courier.put_in_force(courier.set_up(&prepared).map_err(ServiceError::Receivers)?);
@@ -276,11 +275,11 @@ impl Service {
     async fn put_in_force(&self, prepared: Prepared) -> Result<(), ServiceError> {
         let external_url = &self.app.service.external_url;
         // What can fail comes first.
-        let surroundings = surroundings(&self.options, &prepared, &self.app.storage, external_url)?;
+        let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
         let receivers = self.courier.set_up(&prepared).map_err(ServiceError::Receivers)?;
-        self.app.querier.store(Arc::new(surroundings.querier.clone()));
-        self.world.set_surroundings(surroundings);
+        self.app.querier.store(Arc::new(context.querier.clone()));
+        self.world.set_context(context);
         self.courier.forwarder.set_destinations(destinations);
         self.courier.put_in_force(receivers);
         self.apply_ingest(&prepared);
@@ -404,12 +403,12 @@ fn workers(options: &ServiceOptions) -> usize {
     }
 }
 
-fn surroundings(
+fn rule_context(
     options: &ServiceOptions,
     prepared: &Prepared,
     storage: &Tsdb,
     external_url: &str,
-) -> Result<Surroundings, ServiceError> {
+) -> Result<RuleContext, ServiceError> {
     let (querier, common): (Arc<dyn Querier>, _) = match &prepared.config.watchbell.datasource {
         Datasource::Local => {
             let plans = prepared.groups.iter().flat_map(|g| &g.rules).map(|r| &*r.plan);
@@ -426,7 +425,7 @@ fn surroundings(
         limits: Limits { max_samples: options.query.max_samples, ..Limits::default() },
         ..EvalEnv::default()
     };
-    Ok(Surroundings {
+    Ok(RuleContext {
         querier,
         env,
         timeout: Duration::from_millis(u64::try_from(options.query.timeout).unwrap_or(0)),

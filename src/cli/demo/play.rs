@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alerting::schedule::Schedule;
-use crate::alerting::world::{StorageWorld, Surroundings};
+use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::alerting::{Evaluated, GroupSpec, Transition};
 use crate::clock::{Clock, VirtualClock};
 use crate::datasource::LocalQuerier;
@@ -39,9 +39,9 @@ pub enum PlayError {
 /// Whoever hears of events.
 pub type Listener<'a> = &'a mut dyn FnMut(&StageEvent) -> std::io::Result<()>;
 
-/// Surroundings of evaluation over the demo's database.
-pub fn surroundings(stage: &Stage, external_url: &str) -> Surroundings {
-    Surroundings {
+/// RuleContext of evaluation over the demo's database.
+pub fn rule_context(stage: &Stage, external_url: &str) -> RuleContext {
+    RuleContext {
         querier: Arc::new(LocalQuerier::new(Arc::new(stage.storage().clone()))),
         env: EvalEnv { default_step_ms: SCRAPE_INTERVAL, ..EvalEnv::default() },
         timeout: Duration::from_secs(120),
@@ -66,7 +66,7 @@ pub fn play(
 ) -> Result<(), PlayError> {
     let start = clock.now();
     let world = StorageWorld::new(
-        surroundings(stage, &setup.external_url),
+        rule_context(stage, &setup.external_url),
         stage.storage().clone(),
         Box::new(TemplateRenderer::default()),
     );
