@@ -15,7 +15,7 @@ const MOST_NAMES: usize = 5;
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum HealthChange {
     /// Rules of a group fail for a reason they did not fail for before.
     Fail { rules: Vec<Arc<str>>, reason: Arc<str> },
     /// Rules of a group fail no longer.
@@ -50,12 +50,12 @@ impl Trouble {
 impl Failing {
     /// A group was evaluated.
     pub fn evaluated(&mut self, slot: u64, spec: &GroupSpec, state: &GroupState, now: i64) {
-        for news in self.news(slot, spec, state, now) {
-            say(&spec.key.to_label(), &news);
+        for change in self.changes(slot, spec, state, now) {
+            say(&spec.key.to_label(), &change);
         }
     }
 
-    fn news(&mut self, slot: u64, spec: &GroupSpec, state: &GroupState, now: i64) -> Vec<News> {
+    fn changes(&mut self, slot: u64, spec: &GroupSpec, state: &GroupState, now: i64) -> Vec<HealthChange> {
         let mut fail: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
         let (mut ended, mut failures) = (Vec::new(), 0);
         if !self.rules.values().any(|t| t.is_failing) {
@@ -82,15 +82,16 @@ impl Failing {
                 }
             }
         }
-        let mut news: Vec<News> = fail.into_iter().map(|(reason, rules)| News::Fail { rules, reason }).collect();
+        let mut changes: Vec<HealthChange> =
+            fail.into_iter().map(|(reason, rules)| HealthChange::Fail { rules, reason }).collect();
         if !ended.is_empty() {
-            news.push(News::Ended { rules: ended, failures });
+            changes.push(HealthChange::Ended { rules: ended, failures });
         }
-        news.extend(self.go_on(now));
-        news
+        changes.extend(self.go_on(now));
+        changes
     }
 
-    fn go_on(&mut self, now: i64) -> Option<News> {
+    fn go_on(&mut self, now: i64) -> Option<HealthChange> {
         if now.saturating_sub(self.said_at) < BETWEEN_LINES {
             return None;
         }
@@ -98,7 +99,7 @@ impl Failing {
         let reason = known.next()?;
         self.said_at = now;
         let rules = self.rules.values().filter(|t| t.is_failing).count();
-        Some(News::GoOn { rules, failures: std::mem::take(&mut self.failures), reason })
+        Some(HealthChange::GoOn { rules, failures: std::mem::take(&mut self.failures), reason })
     }
 
     /// Forgets groups that are not there any more.
@@ -130,15 +131,15 @@ impl Trouble {
     }
 }
 
-fn say(group: &str, news: &News) {
-    match news {
-        News::Fail { rules, reason } => {
+fn say(group: &str, change: &HealthChange) {
+    match change {
+        HealthChange::Fail { rules, reason } => {
             tracing::warn!(group, rules = rules.len(), rule = names(rules), error = &**reason, "rule evaluation fails");
         }
-        News::Ended { rules, failures } => {
+        HealthChange::Ended { rules, failures } => {
             tracing::info!(group, rules = rules.len(), rule = names(rules), failures, "rule evaluation succeeds again");
         }
-        News::GoOn { rules, failures, reason } => {
+        HealthChange::GoOn { rules, failures, reason } => {
             tracing::warn!(rules, failures, error = &**reason, "rule evaluations go on failing");
         }
     }
@@ -171,18 +172,18 @@ mod tests {
     }
 
     /// What is said after an evaluation whose rules failed for these reasons; empty: it succeeded.
-    fn told(failing: &mut Failing, at: i64, reasons: &[&str]) -> Vec<News> {
+    fn told(failing: &mut Failing, at: i64, reasons: &[&str]) -> Vec<HealthChange> {
         let spec = group(&["a", "b"][..reasons.len()]);
         let mut state = GroupState::new(reasons.len());
         for (rule, reason) in state.rules.iter_mut().zip(reasons) {
             rule.health = if reason.is_empty() { Health::Good } else { Health::Bad };
             rule.last_error = Some(*reason).filter(|r| !r.is_empty()).map(Arc::from);
         }
-        failing.news(1, &spec, &state, at)
+        failing.changes(1, &spec, &state, at)
     }
 
-    fn fail(rules: &[&str], reason: &str) -> News {
-        News::Fail { rules: rules.iter().map(|r| Arc::from(*r)).collect(), reason: reason.into() }
+    fn fail(rules: &[&str], reason: &str) -> HealthChange {
+        HealthChange::Fail { rules: rules.iter().map(|r| Arc::from(*r)).collect(), reason: reason.into() }
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
             assert_eq!(told(&mut failing, at, &["refused", "refused"]), []);
         }
         assert_eq!(told(&mut failing, 90_000, &["timeout", "refused"]), [fail(&["a"], "timeout")]);
-        let ended = News::Ended { rules: vec!["a".into(), "b".into()], failures: 12 };
+        let ended = HealthChange::Ended { rules: vec!["a".into(), "b".into()], failures: 12 };
         assert_eq!(told(&mut failing, 105_000, &["", ""]), [ended]);
         told(&mut failing, 200_000, &["", ""]);
         assert!(failing.rules.is_empty());
@@ -207,7 +208,7 @@ mod tests {
         for at in (0..=1_200_000).step_by(15_000) {
             lines.extend(told(&mut failing, at, &["refused", "refused"]).into_iter().map(|news| (at, news)));
         }
-        let go_on = |failures| News::GoOn { rules: 2, failures, reason: "refused".into() };
+        let go_on = |failures| HealthChange::GoOn { rules: 2, failures, reason: "refused".into() };
         let want = [
             (0, fail(&["a", "b"], "refused")),
             (300_000, go_on(42)),

@@ -13,7 +13,7 @@ pub(super) struct Down {
 
 /// What is to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum HealthChange {
     /// It is down.
     Began,
     /// It answers again, after so many scrapes that failed.
@@ -22,10 +22,10 @@ pub(super) enum News {
 
 impl Down {
     /// The target was scraped at `at`.
-    pub fn scraped(&mut self, answered: bool, at: i64) -> Option<News> {
+    pub fn scraped(&mut self, answered: bool, at: i64) -> Option<HealthChange> {
         if answered {
             let scrapes = std::mem::take(&mut self.scrapes);
-            return std::mem::take(&mut self.is_told).then_some(News::Ended(scrapes));
+            return std::mem::take(&mut self.is_told).then_some(HealthChange::Ended(scrapes));
         }
         self.scrapes += 1;
         // A clock that was set back does not silence anything.
@@ -34,7 +34,7 @@ impl Down {
             return None;
         }
         (self.is_told, self.told_at) = (true, Some(at));
-        Some(News::Began)
+        Some(HealthChange::Began)
     }
 }
 
@@ -46,11 +46,11 @@ mod tests {
     fn a_target_that_stays_down_is_told_once_and_when_it_is_back() {
         let mut down = Down::default();
         assert_eq!(down.scraped(true, 0), None);
-        assert_eq!(down.scraped(false, 15_000), Some(News::Began));
+        assert_eq!(down.scraped(false, 15_000), Some(HealthChange::Began));
         for i in 2..100 {
             assert_eq!(down.scraped(false, i * 15_000), None);
         }
-        assert_eq!(down.scraped(true, 1_500_000), Some(News::Ended(99)));
+        assert_eq!(down.scraped(true, 1_500_000), Some(HealthChange::Ended(99)));
         assert_eq!(down.scraped(true, 1_515_000), None);
     }
 
@@ -59,6 +59,6 @@ mod tests {
         let mut down = Down::default();
         let told = (0..40).filter_map(|i| down.scraped(i % 2 == 1, i * 15_000)).count();
         assert_eq!(told, 4, "in ten minutes");
-        assert_eq!(down.scraped(false, 0), Some(News::Began), "the clock was set back");
+        assert_eq!(down.scraped(false, 0), Some(HealthChange::Began), "the clock was set back");
     }
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::cache::SeriesCache;
 use super::classic::EntryId;
 use super::digest::{Digest, digest};
-use super::down::{Down, News};
+use super::down::{Down, HealthChange};
 use super::fetch::Fetched;
 use super::report::{self, Report};
 use super::settings::ScrapeSettings;
@@ -165,11 +165,11 @@ impl TargetRun {
     fn tell(&mut self, error: Option<&String>, at: i64) {
         let (scrape_pool, url) = (&self.settings.job_name, || redact_url(&self.target.url));
         match self.down.scraped(error.is_none(), at) {
-            Some(News::Began) => {
+            Some(HealthChange::Began) => {
                 let error = error.map_or("", String::as_str);
                 tracing::warn!(scrape_pool, target_url = url(), error, "scrape target is down");
             }
-            Some(News::Ended(scrapes)) => {
+            Some(HealthChange::Ended(scrapes)) => {
                 tracing::info!(scrape_pool, target_url = url(), failed_scrapes = scrapes, "scrape target is up again");
             }
             None => {}
