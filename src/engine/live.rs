@@ -78,12 +78,12 @@ pub enum LiveSilenceError {
 
 enum Command {
     // With whom to tell when its effects have been performed.
-    Event(Box<Event>, Option<Told>),
+    Event(Box<Event>, Option<Acknowledge>),
     Silence(SilenceChange, Asked),
     Stop(Duration),
 }
 
-type Told = oneshot::Sender<Result<(), StateError>>;
+type Acknowledge = oneshot::Sender<Result<(), StateError>>;
 type Asked = oneshot::Sender<Result<String, LiveSilenceError>>;
 
 /// A running engine. Clones share it.
@@ -223,7 +223,7 @@ struct Driver {
 #[derive(Default)]
 struct Waiting {
     events: Vec<Event>,
-    told: Vec<Told>,
+    told: Vec<Acknowledge>,
     asked: Vec<Asked>,
 }
 

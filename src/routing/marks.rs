@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// How many alerts there are, as they were when their groups last flushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// Told, or to be told.
+    /// DeliveredNotification, or to be told.
     pub active: u64,
     /// Silenced or inhibited.
     pub suppressed: u64,

@@ -1,4 +1,4 @@
-//! What is wrong with the storage now: writes that fail, maintenance that fails. Told once when it begins and once when it
+//! What is wrong with the storage now: writes that fail, maintenance that fails. DeliveredNotification once when it begins and once when it
 //! ends, in the log; for readiness and metrics whenever they ask.
 
 use parking_lot::Mutex;

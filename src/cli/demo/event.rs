@@ -31,7 +31,7 @@ pub enum What {
         value: f64,
     },
     /// A receiver was told.
-    Notified(Box<Told>),
+    Notified(Box<DeliveredNotification>),
 }
 
 /// How an alert's state changed.
@@ -58,7 +58,7 @@ impl Change {
 
 /// A notification as its receiver got it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct DeliveredNotification {
     /// The alerts' name; several, joined by commas, when a group mixes them.
     pub alertname: String,
     /// The group's labels.
@@ -121,7 +121,7 @@ mod tests {
             StageEvent { at: 1_500, what }.to_json().unwrap(),
             r#"{"time":"1970-01-01T00:00:01.5Z","event":"firing","alertname":"X","labels":{"alertname":"X","model":"m"},"annotations":{"summary":"زمن\n<2>"},"value":"2.5"}"#
         );
-        let told = Told {
+        let told = DeliveredNotification {
             alertname: "X".into(),
             labels,
             receiver: "r".into(),

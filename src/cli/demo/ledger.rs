@@ -87,7 +87,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Told;
+    use super::super::event::DeliveredNotification;
     use super::*;
     use crate::model::Labels;
 
@@ -106,7 +106,7 @@ mod tests {
         alert(60_000, Change::Firing, "1");
         alert(90_000, Change::Resolved, "1");
         alert(120_000, Change::Resolved, "2");
-        let told = Told {
+        let told = DeliveredNotification {
             alertname: "Hot".into(),
             labels: Labels::empty(),
             receiver: "default".into(),

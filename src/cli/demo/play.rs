@@ -19,7 +19,7 @@ use crate::service::renderer::TemplateRenderer;
 use crate::state::{StateError, StateStore};
 
 use super::backfill::{Stage, StageError};
-use super::event::{Change, StageEvent, Told, What};
+use super::event::{Change, DeliveredNotification, StageEvent, What};
 use super::mailbox::Mailbox;
 
 /// Why the play stopped.
@@ -138,7 +138,7 @@ impl Audience for Hall<'_> {
         };
         let mut names: Vec<&str> = notification.alerts.iter().map(|a| a.labels.value("alertname")).collect();
         names.dedup();
-        let told = Told {
+        let told = DeliveredNotification {
             alertname: names.join(","),
             labels: notification.group_labels.clone(),
             receiver: notification.integration.receiver.to_string(),

@@ -7,7 +7,7 @@ use serde_json::Value as Payload;
 use crate::model::Labels;
 use crate::model::number::format_float;
 
-use super::event::{Change, StageEvent, Told, What};
+use super::event::{Change, DeliveredNotification, StageEvent, What};
 
 /// Writes events as text.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,8 @@ impl Teller {
         }
     }
 
-    fn notification(&self, time: &str, told: &Told) -> String {
-        let Told { receiver, integration, status, reason, alerts, .. } = told;
+    fn notification(&self, time: &str, told: &DeliveredNotification) -> String {
+        let DeliveredNotification { receiver, integration, status, reason, alerts, .. } = told;
         let head = format!("{integration} to {receiver}");
         let reason = reason.replace('_', " ");
         let plural = if *alerts == 1 { "" } else { "s" };
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_slack_message_is_shown_as_slack_shows_it_and_arabic_stays_whole() {
-        let told = Told {
+        let told = DeliveredNotification {
             alertname: "InferenceLatencyHigh".into(),
             labels: Labels::empty(),
             receiver: "slack-ml-platform".into(),
