@@ -18,7 +18,7 @@ use super::deadlines::{Deadline, Deadlines};
 use super::event::{Effect, Event, SilenceAnswer, SilenceChange, Ticket};
 use super::external::{self, OutgoingAlert, Sent};
 use super::failing::Failing;
-use super::outbox::{Outbox, Outgo};
+use super::outbox::{Outbox, OutboxEffects};
 use super::setup::{Options, Setup};
 use super::slot::{GroupView, Slot};
 
@@ -54,28 +54,28 @@ pub struct Counters {
 
 /// What one event brings about, until it is put in order.
 #[derive(Debug, Default)]
-pub(super) struct Out {
-    pub outgo: Outgo,
+pub(super) struct TurnEffects {
+    pub outbox: OutboxEffects,
     pub answers: Vec<(Ticket, SilenceAnswer)>,
     pub append: Vec<RuleSample>,
     pub evaluate: Vec<Evaluation>,
     pub external: Vec<OutgoingAlert>,
 }
 
-impl Out {
+impl TurnEffects {
     /// What must be stored comes first.
     fn into_effects(self) -> Vec<Effect> {
-        let Out { outgo, answers, append, evaluate, external } = self;
-        let mut effects = Vec::with_capacity(1 + evaluate.len() + outgo.deliver.len());
-        if !outgo.batch.is_empty() {
-            effects.push(Effect::Persist(outgo.batch));
+        let TurnEffects { outbox, answers, append, evaluate, external } = self;
+        let mut effects = Vec::with_capacity(1 + evaluate.len() + outbox.deliver.len());
+        if !outbox.batch.is_empty() {
+            effects.push(Effect::Persist(outbox.batch));
         }
         effects.extend(answers.into_iter().map(|(ticket, answer)| Effect::Answer(ticket, answer)));
         if !append.is_empty() {
             effects.push(Effect::Append(append));
         }
         effects.extend(evaluate.into_iter().map(|e| Effect::Evaluate(Box::new(e))));
-        effects.extend(outgo.deliver.into_iter().map(|n| Effect::Deliver(Box::new(n))));
+        effects.extend(outbox.deliver.into_iter().map(|n| Effect::Deliver(Box::new(n))));
         if !external.is_empty() {
             effects.push(Effect::SendToAlertmanagers(external));
         }
@@ -101,7 +101,7 @@ pub struct Engine {
     // The time heard of last.
     pub(super) now: i64,
     // What follows from the start alone. It goes out with the first turn.
-    pub(super) at_start: Out,
+    pub(super) at_start: TurnEffects,
 }
 
 impl Engine {
@@ -121,7 +121,7 @@ impl Engine {
         self.finish(out)
     }
 
-    fn take_in(&mut self, event: Event, now: i64, out: &mut Out) {
+    fn take_in(&mut self, event: Event, now: i64, out: &mut TurnEffects) {
         match event {
             Event::Tick => {}
             Event::Evaluated(evaluated) => self.on_evaluated(*evaluated, now, out),
@@ -141,32 +141,32 @@ impl Engine {
         self.deadlines.next()
     }
 
-    fn change_silence(&mut self, change: SilenceChange, now: i64, out: &mut Out) -> SilenceAnswer {
+    fn change_silence(&mut self, change: SilenceChange, now: i64, out: &mut TurnEffects) -> SilenceAnswer {
         match change {
-            SilenceChange::Set(new) => self.router.silences.set(new, now, &mut out.outgo.batch),
+            SilenceChange::Set(new) => self.router.silences.set(new, now, &mut out.outbox.batch),
             SilenceChange::Expire(id) => {
-                self.router.silences.expire(&id, now, &mut out.outgo.batch)?;
+                self.router.silences.expire(&id, now, &mut out.outbox.batch)?;
                 Ok(id)
             }
         }
     }
 
-    pub(super) fn set_deadlines(&mut self, outgo: &mut Outgo) {
+    pub(super) fn set_deadlines(&mut self, outbox: &mut OutboxEffects) {
         for (at, group) in self.router.take_armed() {
             self.deadlines.add(at, Deadline::Flush(group));
         }
-        for (at, id) in std::mem::take(&mut outgo.retries) {
+        for (at, id) in std::mem::take(&mut outbox.retries) {
             self.deadlines.add(at, Deadline::Retry(id));
         }
     }
 
-    fn finish(&mut self, mut out: Out) -> Vec<Effect> {
-        self.set_deadlines(&mut out.outgo);
-        self.counters.attempts += out.outgo.deliver.len() as u64;
+    fn finish(&mut self, mut out: TurnEffects) -> Vec<Effect> {
+        self.set_deadlines(&mut out.outbox);
+        self.counters.attempts += out.outbox.deliver.len() as u64;
         out.into_effects()
     }
 
-    fn perform_due(&mut self, now: i64, out: &mut Out) {
+    fn perform_due(&mut self, now: i64, out: &mut TurnEffects) {
         loop {
             // What the router armed meanwhile may be due at once.
             for (at, group) in self.router.take_armed() {
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// A group's time has come. One that is still being evaluated misses the iteration; it delays nobody else.
-    fn evaluate(&mut self, id: u64, due: i64, now: i64, out: &mut Out) {
+    fn evaluate(&mut self, id: u64, due: i64, now: i64, out: &mut TurnEffects) {
         let Some(slot) = self.slots.get_mut(&id).filter(|s| s.next_at == due) else { return };
         let (at, mut next, missed) = schedule::due(due, slot.spec.interval, now);
         if std::mem::take(&mut slot.catches_up) {
@@ -240,7 +240,7 @@ impl Engine {
         out.evaluate.push(Evaluation { slot: id, spec: slot.spec.clone(), state: slot.state.clone(), at });
     }
 
-    fn on_evaluated(&mut self, mut evaluated: Evaluated, now: i64, out: &mut Out) {
+    fn on_evaluated(&mut self, mut evaluated: Evaluated, now: i64, out: &mut TurnEffects) {
         let id = evaluated.slot;
         // A group that a reload replaced meanwhile goes on from the state before.
         let Some(slot) = self.slots.get_mut(&id) else { return };
@@ -260,14 +260,14 @@ impl Engine {
         self.counters.refused.add(refused);
         for (index, alert) in &leapt {
             if let Some(place) = places.get(*index) {
-                restore::save_leapt(&mut out.outgo.batch, place, alert);
+                restore::save_leapt(&mut out.outbox.batch, place, alert);
             }
         }
         self.tell(id, &spec, &state, now);
-        restore::save(&mut out.outgo.batch, &places, &transitions, at, previous);
-        restore::save_evaluated(&mut out.outgo.batch, &spec.key, &state, at);
+        restore::save(&mut out.outbox.batch, &places, &transitions, at, previous);
+        restore::save_evaluated(&mut out.outbox.batch, &spec.key, &state, at);
         for (index, transition) in &transitions {
-            self.route(&spec, &places, *index, transition, now, &mut out.outgo.batch);
+            self.route(&spec, &places, *index, transition, now, &mut out.outbox.batch);
         }
         if first_word {
             self.spoken(&state, now);
@@ -337,19 +337,19 @@ impl Engine {
         })
     }
 
-    fn on_received(&mut self, alerts: Vec<ReceivedAlert>, now: i64, out: &mut Out) {
+    fn on_received(&mut self, alerts: Vec<ReceivedAlert>, now: i64, out: &mut TurnEffects) {
         let resolve_timeout = self.router.resolve_timeout();
         for alert in alerts {
             self.counters.alerts_received += 1;
             match alert.settle(now, resolve_timeout) {
-                Ok(alert) => self.router.receive(alert, now, &mut out.outgo.batch),
+                Ok(alert) => self.router.receive(alert, now, &mut out.outbox.batch),
                 Err(_) => self.counters.alerts_invalid += 1,
             }
         }
     }
 
-    fn keep_house(&mut self, now: i64, out: &mut Out) {
-        let batch = &mut out.outgo.batch;
+    fn keep_house(&mut self, now: i64, out: &mut TurnEffects) {
+        let batch = &mut out.outbox.batch;
         self.router.collect_garbage(now, batch);
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
         let is_known = |labels: &Labels| self.router.alert(labels).is_some();

@@ -7,51 +7,51 @@ use crate::notify::log::LogKey;
 use crate::routing::{Flush, GroupId};
 use crate::state::Batch;
 
-use super::core::{Engine, Out};
+use super::core::{Engine, TurnEffects};
 use super::deadlines::Deadline;
 
 impl Engine {
     /// A group's time has come.
-    pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut Out) {
-        if let Some(flush) = self.router.flush(group, now, &mut out.outgo.batch) {
+    pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut TurnEffects) {
+        if let Some(flush) = self.router.flush(group, now, &mut out.outbox.batch) {
             self.decide(&flush, true, now, out);
         }
     }
 
-    fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut Out) {
+    fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut TurnEffects) {
         let config = self.router.config().clone();
-        self.outbox.consider(flush, at_once, &config, now, &mut out.outgo);
+        self.outbox.consider(flush, at_once, &config, now, &mut out.outbox);
         self.settle(flush.group, now, out);
     }
 
     /// What had resolved at a group's last flush leaves it if everyone knows.
-    fn settle(&mut self, id: GroupId, now: i64, out: &mut Out) {
+    fn settle(&mut self, id: GroupId, now: i64, out: &mut TurnEffects) {
         let Some(group) = self.router.group(id) else { return };
         let leaving = group.leaving.iter().map(|(labels, _)| labels);
         if self.outbox.all_know(&group.key, &group.route.receiver, leaving, self.router.config()) {
-            self.router.settle(id, now, &mut out.outgo.batch);
+            self.router.settle(id, now, &mut out.outbox.batch);
         }
     }
 
     /// An attempt has ended.
-    pub(super) fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Out) {
+    pub(super) fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut TurnEffects) {
         match outcome {
             Outcome::Delivered => self.counters.delivered += 1,
             Outcome::Retry { .. } => self.counters.retried += 1,
             Outcome::GiveUp { .. } => self.counters.given_up += 1,
         }
-        let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outgo) else { return };
+        let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outbox) else { return };
         for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
             if !concluded.reconsider {
                 self.settle(group, now, out);
-            } else if let Some(flush) = self.router.look(group, now, &mut out.outgo.batch) {
+            } else if let Some(flush) = self.router.look(group, now, &mut out.outbox.batch) {
                 self.decide(&flush, false, now, out);
             }
         }
     }
 
     /// Lets everyone whose turn it is be attempted, each with what there is to say now.
-    pub(super) fn take_turns(&mut self, now: i64, out: &mut Out) {
+    pub(super) fn take_turns(&mut self, now: i64, out: &mut TurnEffects) {
         let config = self.router.config().clone();
         loop {
             let turns = self.outbox.turns(now);
@@ -59,8 +59,8 @@ impl Engine {
                 break;
             }
             for (id, key) in turns {
-                let flush = self.look_by_key(&key, now, &mut out.outgo.batch);
-                self.outbox.take_turn(id, flush.as_ref(), &config, now, &mut out.outgo);
+                let flush = self.look_by_key(&key, now, &mut out.outbox.batch);
+                self.outbox.take_turn(id, flush.as_ref(), &config, now, &mut out.outbox);
                 if let Some(flush) = flush {
                     self.settle(flush.group, now, out);
                 }

@@ -9,7 +9,7 @@
 use crate::alerting::restore;
 use crate::clock::SLEW;
 
-use super::core::{Engine, HOUSEKEEPING, Out};
+use super::core::{Engine, HOUSEKEEPING, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::startup::firing;
@@ -19,7 +19,7 @@ const LATE: i64 = 5_000;
 
 impl Engine {
     /// The time to go on with when a driver says `now`.
-    pub(super) fn at(&mut self, now: i64, out: &mut Out) -> i64 {
+    pub(super) fn at(&mut self, now: i64, out: &mut TurnEffects) -> i64 {
         if now < self.now.saturating_sub(SLEW) {
             self.step_back(now, out);
             self.now = now;
@@ -36,8 +36,8 @@ impl Engine {
         self.now
     }
 
-    fn leap_ahead(&mut self, by: i64, now: i64, out: &mut Out) {
-        self.router.leap_ahead(by, now, &mut out.outgo.batch);
+    fn leap_ahead(&mut self, by: i64, now: i64, out: &mut TurnEffects) {
+        self.router.leap_ahead(by, now, &mut out.outbox.batch);
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
             // One missed evaluation is no outage.
@@ -45,7 +45,7 @@ impl Engine {
                 self.leap_slot(id, by, now, out);
             }
         }
-        self.outbox.leap(by, now, &mut out.outgo);
+        self.outbox.leap(by, now, &mut out.outbox);
         self.failing.leap(by);
         // One missed scrape is no outage either.
         if self.options.data.is_some_and(|data| by > data.interval) {
@@ -53,7 +53,7 @@ impl Engine {
         }
     }
 
-    fn step_back(&mut self, now: i64, out: &mut Out) {
+    fn step_back(&mut self, now: i64, out: &mut TurnEffects) {
         let by = now.saturating_sub(self.now);
         self.deadlines = Deadlines::default();
         self.deadlines.add(now.saturating_add(HOUSEKEEPING), Deadline::Housekeeping);
@@ -69,9 +69,9 @@ impl Engine {
                 self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
             }
         }
-        self.router.step_back(by, now, &mut out.outgo.batch);
+        self.router.step_back(by, now, &mut out.outbox.batch);
         self.await_first_words_again(now);
-        self.outbox.leap(by, now, &mut out.outgo);
+        self.outbox.leap(by, now, &mut out.outbox);
         self.failing.leap(by);
         // External Alertmanagers are sent everything again, which changes nothing.
         self.sent = Sent::default();
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// What was stored by a clock that was ahead of this one, made to fit: after a start.
-    pub(super) fn settle_stored_future(&mut self, out: &mut Out) {
+    pub(super) fn settle_stored_future(&mut self, out: &mut TurnEffects) {
         let now = self.now;
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
@@ -105,12 +105,12 @@ impl Engine {
                 self.leap_slot(id, -ahead, now, out);
             }
         }
-        self.router.step_back(0, now, &mut out.outgo.batch);
-        self.outbox.leap(0, now, &mut out.outgo);
+        self.router.step_back(0, now, &mut out.outbox.batch);
+        self.outbox.leap(0, now, &mut out.outbox);
     }
 
     /// The alerts of one group after a leap; an evaluation under way is told when it ends.
-    fn leap_slot(&mut self, id: u64, by: i64, now: i64, out: &mut Out) {
+    fn leap_slot(&mut self, id: u64, by: i64, now: i64, out: &mut TurnEffects) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if slot.in_flight {
             slot.leapt = slot.leapt.saturating_add(by);
@@ -118,10 +118,10 @@ impl Engine {
         let mut state = (*slot.state).clone();
         for (index, alert) in state.leap(by, now) {
             if let Some(place) = slot.places.get(index) {
-                restore::save_leapt(&mut out.outgo.batch, place, &alert);
+                restore::save_leapt(&mut out.outbox.batch, place, &alert);
             }
         }
-        restore::save_evaluated(&mut out.outgo.batch, &slot.spec.key, &state, now);
+        restore::save_evaluated(&mut out.outbox.batch, &slot.spec.key, &state, now);
         slot.state = state.into();
     }
 }

@@ -13,7 +13,7 @@ use crate::alerting::{AlertState, GroupSpec, GroupState, RulePlace, RuleState, r
 use crate::model::Labels;
 use crate::routing::RoutedAlert;
 
-use super::core::{Engine, Out};
+use super::core::{Engine, TurnEffects};
 use super::setup::Setup;
 use super::slot::Slot;
 
@@ -67,7 +67,7 @@ impl Estate {
 }
 
 impl Engine {
-    pub(super) fn reload(&mut self, setup: Setup, now: i64, out: &mut Out) {
+    pub(super) fn reload(&mut self, setup: Setup, now: i64, out: &mut TurnEffects) {
         let slots = std::mem::take(&mut self.slots);
         let mut old: HashMap<GroupKey, (u64, Slot)> =
             slots.into_iter().map(|(id, slot)| (slot.spec.key.clone(), (id, slot))).collect();
@@ -88,8 +88,8 @@ impl Engine {
         self.failing.retain(|id| self.slots.contains_key(&id));
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
-        self.outbox.reconfigure(&routing, now, &mut out.outgo);
-        self.router.reconfigure(routing, now, &mut out.outgo.batch);
+        self.outbox.reconfigure(&routing, now, &mut out.outbox);
+        self.router.reconfigure(routing, now, &mut out.outbox.batch);
         self.reconcile(now, out);
     }
 
@@ -100,10 +100,10 @@ impl Engine {
         coming: &[Arc<GroupSpec>],
         all: &[Arc<GroupSpec>],
         now: i64,
-        out: &mut Out,
+        out: &mut TurnEffects,
     ) {
         estate.slots.iter().for_each(|(id, _)| self.sent.forget(*id));
-        let batch = &mut out.outgo.batch;
+        let batch = &mut out.outbox.batch;
         let new: Vec<RulePlace> = coming.iter().flat_map(|spec| spec.places()).collect();
         let heirs = heirs(&estate.places, &new);
         let moved = moved(&estate.places, &new, &heirs);
@@ -146,13 +146,13 @@ impl Engine {
         }
         self.end_series(&estate, &added, now, out);
         for (_, slot) in estate.slots.iter().filter(|(_, slot)| coming.iter().all(|spec| spec.key != slot.spec.key)) {
-            restore::forget_group(&mut out.outgo.batch, &slot.spec.key);
+            restore::forget_group(&mut out.outbox.batch, &slot.spec.key);
         }
     }
 
     /// Series that no rule goes on writing are marked stale: by their group at its next evaluation, which may yet write
     /// them, or at once if it is gone.
-    fn end_series(&mut self, estate: &Estate, added: &[u64], now: i64, out: &mut Out) {
+    fn end_series(&mut self, estate: &Estate, added: &[u64], now: i64, out: &mut TurnEffects) {
         let mut orphans = estate.orphans();
         if orphans.is_empty() {
             return;
@@ -176,14 +176,14 @@ impl Engine {
     /// Makes routing hold exactly the alerts that rules fire. After a restart or a reload the two may disagree: a rule is
     /// gone or stands elsewhere, or alerts leave with other labels. Whoever holds an alert comes before who lets go, so
     /// that one that only changes hands never ends.
-    pub(super) fn reconcile(&mut self, now: i64, out: &mut Out) {
+    pub(super) fn reconcile(&mut self, now: i64, out: &mut TurnEffects) {
         let wanted = self.wanted(now);
         let held = |a: &RoutedAlert| a.holders.iter().map(|h| (*h, a.labels.clone())).collect::<Vec<_>>();
         let held: FxHashSet<(u64, Labels)> = self.router.alerts().flat_map(held).collect();
         let mut spoken: FxHashSet<&Labels> = FxHashSet::default();
         for Wanted { holder, alert, awaited } in &wanted {
             if !held.contains(&(*holder, alert.labels.clone())) {
-                self.router.hold(*holder, alert.clone(), now, &mut out.outgo.batch);
+                self.router.hold(*holder, alert.clone(), now, &mut out.outbox.batch);
             }
             if awaited.is_none() {
                 spoken.insert(&alert.labels);
@@ -195,7 +195,7 @@ impl Engine {
         for (holder, labels) in leaves {
             if let Some(alert) = self.router.alert(labels).cloned() {
                 let ended = RoutedAlert { ends_at: Some(now), updated_at: now, ..alert };
-                self.router.release(*holder, ended, now, &mut out.outgo.batch);
+                self.router.release(*holder, ended, now, &mut out.outbox.batch);
             }
         }
         for Wanted { alert, awaited, .. } in wanted.iter().filter(|w| !spoken.contains(&w.alert.labels)) {

@@ -7,7 +7,7 @@ use crate::routing::Router;
 use crate::routing::pages::Pages;
 use crate::state::{Snapshot, StateError};
 
-use super::core::{Counters, Engine, HOUSEKEEPING, Out};
+use super::core::{Counters, Engine, HOUSEKEEPING, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::failing::Failing;
@@ -24,12 +24,12 @@ impl Engine {
     /// # Errors
     /// The state cannot be read.
     pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Result<Engine, StateError> {
-        let mut out = Out::default();
+        let mut out = TurnEffects::default();
         let routing = setup.routing.clone().unwrap_or_default();
         let restored = Restored::load(state)?;
         let mut engine = Engine {
-            router: Router::restore(routing.clone(), state, now, &mut out.outgo.batch)?,
-            outbox: Outbox::load(state, now, &mut out.outgo)?,
+            router: Router::restore(routing.clone(), state, now, &mut out.outbox.batch)?,
+            outbox: Outbox::load(state, now, &mut out.outbox)?,
             options,
             slots: Default::default(),
             next_slot: 0,
@@ -40,11 +40,11 @@ impl Engine {
             shown: Pages::default(),
             wait: None,
             now,
-            at_start: Out::default(),
+            at_start: TurnEffects::default(),
             setup,
         };
         let groups = engine.setup.groups.clone();
-        let states = restored.take_over(&groups, &mut out.outgo.batch);
+        let states = restored.take_over(&groups, &mut out.outbox.batch);
         for (spec, state) in groups.into_iter().zip(states) {
             let first = engine.first_evaluation(&spec, now);
             engine.add_slot(spec, state, first);
@@ -53,10 +53,10 @@ impl Engine {
         let ids: Vec<u64> = engine.slots.keys().copied().collect();
         ids.into_iter().for_each(|id| engine.await_first_word(id));
         engine.settle_stored_future(&mut out);
-        engine.outbox.reconfigure(&routing, now, &mut out.outgo);
+        engine.outbox.reconfigure(&routing, now, &mut out.outbox);
         engine.reconcile(now, &mut out);
         engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
-        engine.set_deadlines(&mut out.outgo);
+        engine.set_deadlines(&mut out.outbox);
         engine.at_start = out;
         Ok(engine)
     }

@@ -64,7 +64,7 @@ pub(super) struct Concluded {
 
 /// Where the outbox puts what follows from its decisions.
 #[derive(Debug, Default)]
-pub(super) struct Outgo {
+pub(super) struct OutboxEffects {
     pub batch: Batch,
     pub deliver: Vec<Notification>,
     pub retries: Vec<(i64, u64)>,
@@ -72,7 +72,7 @@ pub(super) struct Outgo {
 
 impl Outbox {
     /// Reads what was stored. What is owed is to be tried at once, and may have been heard already.
-    pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut Outgo) -> Result<Self, StateError> {
+    pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut OutboxEffects) -> Result<Self, StateError> {
         let mut outbox = Outbox { log: NotificationLog::load(snapshot)?, ..Outbox::default() };
         for (key, record) in snapshot.read::<OwedRecord>(Table::Owed) {
             let owed = record.restore(now);
@@ -97,7 +97,14 @@ impl Outbox {
 
     /// Decides for every integration of the flush's receiver. `at_once`: whose turn it is begins now; otherwise there is
     /// more to come that may speak against it.
-    pub(super) fn consider(&mut self, flush: &Flush, at_once: bool, config: &RoutingConfig, now: i64, out: &mut Outgo) {
+    pub(super) fn consider(
+        &mut self,
+        flush: &Flush,
+        at_once: bool,
+        config: &RoutingConfig,
+        now: i64,
+        out: &mut OutboxEffects,
+    ) {
         let Some(receiver) = config.receivers.get(&flush.route.receiver) else { return };
         for spec in &receiver.integrations {
             let integration =
@@ -129,7 +136,7 @@ impl Outbox {
         spec: &IntegrationSpec,
         flush: &Flush,
         now: i64,
-        out: &mut Outgo,
+        out: &mut OutboxEffects,
     ) -> Option<u64> {
         let (result, newly) = match verdict {
             Verdict::Nothing(why) => {
@@ -167,7 +174,7 @@ impl Outbox {
         flush: &Flush,
         (reason, alerts): (Reason, Vec<NotifiedAlert>),
         now: i64,
-        out: &mut Outgo,
+        out: &mut OutboxEffects,
     ) -> u64 {
         let before = self.by_key.get(key).copied().and_then(|id| self.drop_owed(id, &mut out.batch));
         let id = self.next_id;
@@ -241,7 +248,7 @@ impl Outbox {
         flush: Option<&Flush>,
         config: &RoutingConfig,
         now: i64,
-        out: &mut Outgo,
+        out: &mut OutboxEffects,
     ) {
         let Some(owed) = self.owed.get(&id) else { return };
         let key = owed.key();
@@ -259,7 +266,7 @@ impl Outbox {
     }
 
     /// Of a group that is no more only the end of what was told is owed: its alerts are told by the groups they are in now.
-    fn keep_resolves_only(&mut self, id: u64, now: i64, out: &mut Outgo) -> bool {
+    fn keep_resolves_only(&mut self, id: u64, now: i64, out: &mut OutboxEffects) -> bool {
         let Some(owed) = self.owed.get_mut(&id) else { return false };
         let key = owed.key();
         let entry = self.log.get(&key);
@@ -276,7 +283,7 @@ impl Outbox {
         true
     }
 
-    fn begin(&mut self, id: u64, now: i64, out: &mut Outgo) {
+    fn begin(&mut self, id: u64, now: i64, out: &mut OutboxEffects) {
         let Some(owed) = self.owed.get_mut(&id) else { return };
         owed.stage = Stage::UnderWay { reconsider: false };
         self.gates.begin(&owed.notification.integration, owed.turn(), now);
@@ -284,7 +291,13 @@ impl Outbox {
     }
 
     /// Takes in what became of an attempt.
-    pub(super) fn conclude(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Outgo) -> Option<Concluded> {
+    pub(super) fn conclude(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        now: i64,
+        out: &mut OutboxEffects,
+    ) -> Option<Concluded> {
         let answer = if matches!(outcome, Outcome::Retry { .. }) { Answer::None } else { Answer::Some };
         let is_back = self.gates.end(id, answer, now);
         let concluded = self.take_outcome(id, outcome, now, out);
@@ -294,7 +307,7 @@ impl Outbox {
         concluded
     }
 
-    fn take_outcome(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut Outgo) -> Option<Concluded> {
+    fn take_outcome(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut OutboxEffects) -> Option<Concluded> {
         let owed = self.owed.get_mut(&id)?;
         let Stage::UnderWay { reconsider } = owed.stage else { return None };
         let key = owed.key();
@@ -359,7 +372,7 @@ impl Outbox {
 
     /// The clock leapt by `by` milliseconds (back when negative) and says `now`. After a step back an attempt due in some
     /// time is due in that time still; after a leap ahead it may be due at once.
-    pub(super) fn leap(&mut self, by: i64, now: i64, out: &mut Outgo) {
+    pub(super) fn leap(&mut self, by: i64, now: i64, out: &mut OutboxEffects) {
         for (id, owed) in &mut self.owed {
             let waits = owed.stage == Stage::Ready;
             if waits {
@@ -384,7 +397,7 @@ impl Outbox {
 
     /// Another configuration is in force. What is owed to integrations that are no longer configured is dropped: there is
     /// nowhere to send it. Those that failed or refused are tried again at once: they may be reached in another way now.
-    pub(super) fn reconfigure(&mut self, config: &RoutingConfig, now: i64, out: &mut Outgo) {
+    pub(super) fn reconfigure(&mut self, config: &RoutingConfig, now: i64, out: &mut OutboxEffects) {
         let is_known = |i: &IntegrationId| spec_of(config, i).is_some();
         let gone = self.owed.iter().filter(|(_, o)| !is_known(&o.notification.integration)).map(|(id, _)| *id);
         for id in gone.collect::<Vec<_>>() {
