@@ -104,8 +104,8 @@ impl Likeness {
 
 /// For each rule of the new configuration, the one of the old configuration that it goes on with: an index into `old`.
 /// Every old rule has one heir at most. Among equals, the first inherits from the first.
-pub fn heirs(old: &[RulePlace], new: &[RulePlace]) -> Vec<Option<usize>> {
-    let mut heirs = vec![None; new.len()];
+pub fn successors(old: &[RulePlace], new: &[RulePlace]) -> Vec<Option<usize>> {
+    let mut successors = vec![None; new.len()];
     let mut left: Vec<usize> = (0..old.len()).collect();
     let mut without: Vec<usize> = (0..new.len()).collect();
     for likeness in LIKENESSES {
@@ -120,7 +120,7 @@ pub fn heirs(old: &[RulePlace], new: &[RulePlace]) -> Vec<Option<usize>> {
         without.retain(|heir| {
             let alike = new.get(*heir).and_then(|place| by_common.get_mut(&likeness.of(place)));
             let found = alike.and_then(Vec::pop);
-            if let (Some(index), Some(slot)) = (found, heirs.get_mut(*heir)) {
+            if let (Some(index), Some(slot)) = (found, successors.get_mut(*heir)) {
                 *slot = Some(index);
             }
             found.is_none()
@@ -128,7 +128,7 @@ pub fn heirs(old: &[RulePlace], new: &[RulePlace]) -> Vec<Option<usize>> {
         let free: HashSet<usize> = by_common.into_values().flatten().collect();
         left.retain(|index| free.contains(index));
     }
-    heirs
+    successors
 }
 
 /// Whose records are to be removed and written, when rules go on at other places.
@@ -141,10 +141,10 @@ pub struct Moved {
 }
 
 /// What of the inheritance changes records.
-pub fn moved(old: &[RulePlace], new: &[RulePlace], heirs: &[Option<usize>]) -> Moved {
+pub fn moved(old: &[RulePlace], new: &[RulePlace], successors: &[Option<usize>]) -> Moved {
     let mut moved = Moved::default();
     let mut stays = vec![false; old.len()];
-    for (index, (place, heir)) in new.iter().zip(heirs).enumerate() {
+    for (index, (place, heir)) in new.iter().zip(successors).enumerate() {
         let Some((from, stays)) = heir.and_then(|i| Some((old.get(i)?, stays.get_mut(i)?))) else { continue };
         *stays = (&from.group, &from.rule) == (&place.group, &place.rule);
         if from != place {
@@ -192,7 +192,7 @@ mod tests {
             ("the first of two went", "f;g;A;1 f;g;A;2", "f;g;A;2", vec![Some(1)]),
             ("one moved before its like", "f;g;A;1 f;h;A;2", "f;h;A;1 f;h;A;2", vec![Some(0), Some(1)]),
         ] {
-            assert_eq!(heirs(&places(old), &places(new)), want, "{why}");
+            assert_eq!(successors(&places(old), &places(new)), want, "{why}");
         }
     }
 }

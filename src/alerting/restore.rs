@@ -16,7 +16,7 @@ use crate::state::{Batch, Snapshot, StateError, Table};
 
 use super::alert::{Alert, AlertState, AlertTable};
 use super::group::{GroupState, RuleState};
-use super::identity::{RulePlace, heirs, moved};
+use super::identity::{RulePlace, moved, successors};
 use super::machine::Transition;
 use super::rule::{GroupKey, GroupSpec, RuleKey};
 use super::series;
@@ -156,13 +156,13 @@ impl Restored {
             tables.push(Some(table));
         }
         let new: Vec<RulePlace> = specs.iter().flat_map(|spec| spec.places()).collect();
-        let heirs = heirs(&old, &new);
-        let moved = moved(&old, &new, &heirs);
+        let successors = successors(&old, &new);
+        let moved = moved(&old, &new, &successors);
         // What is removed comes first: a rule may stand where another one stood.
         for (place, table) in moved.left.iter().filter_map(|i| Some((old.get(*i)?, tables.get(*i)?.as_ref()?))) {
             forget_all(batch, place, table);
         }
-        let mut places = new.iter().zip(heirs).enumerate();
+        let mut places = new.iter().zip(successors).enumerate();
         let mut states = Vec::with_capacity(specs.len());
         for spec in specs {
             let mut state = GroupState::new(spec.rules.len());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::alerting::identity::{heirs, moved};
+use crate::alerting::identity::{moved, successors};
 use crate::alerting::rule::GroupKey;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{AlertState, GroupSpec, GroupState, RulePlace, RuleState, restore};
@@ -18,14 +18,14 @@ use super::setup::Setup;
 use super::slot::Slot;
 
 /// The groups that a reload ends or changes, and what of their rules is free to be taken over.
-struct Estate {
+struct ReplacedGroups {
     slots: Vec<(u64, Slot)>,
     places: Vec<RulePlace>,
     /// Of each rule the index of its slot, and its state until it is taken.
     rules: Vec<(usize, Option<RuleState>)>,
 }
 
-impl Estate {
+impl ReplacedGroups {
     fn of(mut slots: Vec<(u64, Slot)>) -> Self {
         slots.sort_by_key(|(id, _)| *id);
         let (mut places, mut rules) = (Vec::new(), Vec::new());
@@ -33,7 +33,7 @@ impl Estate {
             places.extend(slot.places.iter().cloned());
             rules.extend(slot.state.rules.iter().map(|rule| (index, Some(rule.clone()))));
         }
-        Estate { slots, places, rules }
+        ReplacedGroups { slots, places, rules }
     }
 
     fn slot(&self, key: &GroupKey) -> Option<&Slot> {
@@ -83,8 +83,8 @@ impl Engine {
                 }
             }
         }
-        let estate = Estate::of(old.into_values().collect());
-        self.replace(estate, &coming, &setup.groups, now, out);
+        let replaced = ReplacedGroups::of(old.into_values().collect());
+        self.replace(replaced, &coming, &setup.groups, now, out);
         self.failing.retain(|id| self.slots.contains_key(&id));
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
@@ -96,37 +96,37 @@ impl Engine {
     /// Puts groups in place of others.
     fn replace(
         &mut self,
-        mut estate: Estate,
+        mut replaced: ReplacedGroups,
         coming: &[Arc<GroupSpec>],
         all: &[Arc<GroupSpec>],
         now: i64,
         out: &mut TurnEffects,
     ) {
-        estate.slots.iter().for_each(|(id, _)| self.sent.forget(*id));
+        replaced.slots.iter().for_each(|(id, _)| self.sent.forget(*id));
         let batch = &mut out.outbox.batch;
         let new: Vec<RulePlace> = coming.iter().flat_map(|spec| spec.places()).collect();
-        let heirs = heirs(&estate.places, &new);
-        let moved = moved(&estate.places, &new, &heirs);
+        let successors = successors(&replaced.places, &new);
+        let moved = moved(&replaced.places, &new, &successors);
         // What is removed comes first: a rule may stand where another one stood.
         for (place, (_, rule)) in
-            moved.left.iter().filter_map(|i| Some((estate.places.get(*i)?, estate.rules.get(*i)?)))
+            moved.left.iter().filter_map(|i| Some((replaced.places.get(*i)?, replaced.rules.get(*i)?)))
         {
             rule.iter().for_each(|rule| restore::forget_all(batch, place, &rule.alerts));
         }
-        let mut places = new.iter().zip(heirs).enumerate();
+        let mut places = new.iter().zip(successors).enumerate();
         let mut added = Vec::with_capacity(coming.len());
         for spec in coming {
             let mut state = GroupState::new(spec.rules.len());
             let mut awaited = false;
-            for (rule, (index, (place, heir))) in state.rules.iter_mut().zip(&mut places) {
-                let Some((old, inherited)) = heir.and_then(|i| Some((i, estate.take(i)?))) else { continue };
+            for (rule, (index, (place, successor))) in state.rules.iter_mut().zip(&mut places) {
+                let Some((old, inherited)) = successor.and_then(|i| Some((i, replaced.take(i)?))) else { continue };
                 if moved.came.contains(&index) {
                     restore::save_all(batch, place, &inherited.alerts);
                 }
-                awaited |= estate.is_awaited(old);
+                awaited |= replaced.is_awaited(old);
                 *rule = inherited;
             }
-            let before = estate.slot(&spec.key);
+            let before = replaced.slot(&spec.key);
             state.evaluated_at = before.and_then(|slot| slot.state.evaluated_at);
             if let Some(at) = state.rules.iter().filter_map(|r| r.evaluated_at.or(r.restored_from)).max() {
                 restore::save_evaluated(batch, &spec.key, &state, at);
@@ -144,29 +144,29 @@ impl Engine {
             }
             added.push(id);
         }
-        self.end_series(&estate, &added, now, out);
-        for (_, slot) in estate.slots.iter().filter(|(_, slot)| coming.iter().all(|spec| spec.key != slot.spec.key)) {
+        self.end_series(&replaced, &added, now, out);
+        for (_, slot) in replaced.slots.iter().filter(|(_, slot)| coming.iter().all(|spec| spec.key != slot.spec.key)) {
             restore::forget_group(&mut out.outbox.batch, &slot.spec.key);
         }
     }
 
     /// Series that no rule goes on writing are marked stale: by their group at its next evaluation, which may yet write
     /// them, or at once if it is gone.
-    fn end_series(&mut self, estate: &Estate, added: &[u64], now: i64, out: &mut TurnEffects) {
-        let mut orphans = estate.orphans();
+    fn end_series(&mut self, replaced: &ReplacedGroups, added: &[u64], now: i64, out: &mut TurnEffects) {
+        let mut orphans = replaced.orphans();
         if orphans.is_empty() {
             return;
         }
         let alive: FxHashSet<&Labels> =
             self.slots.values().flat_map(|slot| &slot.state.rules).flat_map(|rule| rule.written.iter()).collect();
         orphans.retain(|(_, labels)| !alive.contains(labels));
-        let mut heirs: FxHashMap<GroupKey, u64> = FxHashMap::default();
+        let mut successors: FxHashMap<GroupKey, u64> = FxHashMap::default();
         for id in added {
-            heirs.extend(self.slots.get(id).map(|slot| (slot.spec.key.clone(), *id)));
+            successors.extend(self.slots.get(id).map(|slot| (slot.spec.key.clone(), *id)));
         }
         for (index, labels) in orphans {
-            let Some((_, old)) = estate.slots.get(index) else { continue };
-            match heirs.get(&old.spec.key).and_then(|id| self.slots.get_mut(id)) {
+            let Some((_, old)) = replaced.slots.get(index) else { continue };
+            match successors.get(&old.spec.key).and_then(|id| self.slots.get_mut(id)) {
                 Some(slot) => Arc::make_mut(&mut slot.state).orphans.push(labels),
                 None => out.append.push(RuleSample::stale(labels, now - old.spec.query_offset)),
             }
