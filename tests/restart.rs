@@ -192,7 +192,7 @@ fn posts_that_change_nothing_are_hardly_written() {
         Replay::start(scene.options, paged(vec![], false), clock, &scene.stage, store, &mut scene.pager).unwrap();
     for (lead, most) in [(4 * M, 1), (24 * 60 * M, 9)] {
         let before = counting.alerts();
-        let from = replay.engine().told().filter_map(|(_, told)| told.at).max().unwrap_or(0);
+        let from = replay.engine().notification_log().filter_map(|(_, told)| told.at).max().unwrap_or(0);
         for second in 0..1000 {
             let now = from + second * 10 * S;
             replay.play_until(now).unwrap();

@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// The notification log: what each integration knows about each group.
-    pub fn told(&self) -> impl Iterator<Item = (&LogKey, &LogEntry)> {
+    pub fn notification_log(&self) -> impl Iterator<Item = (&LogKey, &LogEntry)> {
         self.outbox.log.iter().map(|(key, entry, _)| (key, entry))
     }
 

@@ -481,8 +481,10 @@ impl Remembered {
         silences.sort();
         let owed = engine.owed().into_iter().map(|o| o.notification);
         let owed = owed.map(|n| (n.integration, n.group_key, n.alerts.len())).collect();
-        let told =
-            engine.told().filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?))).collect();
+        let told = engine
+            .notification_log()
+            .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
+            .collect();
         let group =
             |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), g.members.iter().cloned().collect());
         let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
