@@ -9,7 +9,7 @@ use watchbell::alerting::series::RuleSample;
 use watchbell::engine::drive::{Hands, turn};
 use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceAnswer, SilenceChange};
 use watchbell::model::{Labels, Matcher};
-use watchbell::notify::decision::{Mute, WhyNot};
+use watchbell::notify::dedup::{Mute, WhyNot};
 use watchbell::notify::{Notification, Outcome, Reason, retry};
 use watchbell::routing::config::GroupBy;
 use watchbell::routing::{IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig};

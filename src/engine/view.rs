@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::Labels;
-use crate::notify::decision::{Decision, LogEntry};
+use crate::notify::dedup::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 use crate::routing::alerts::AlertRow;
 use crate::routing::muters::SilenceSet;

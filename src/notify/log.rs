@@ -11,7 +11,7 @@ use crate::routing::RoutedAlert;
 use crate::state::{Batch, Snapshot, StateError, Table};
 
 use super::alert_set::{Hashes, Packed, Symbols, unpack};
-use super::decision::LogEntry;
+use super::dedup::LogEntry;
 use super::notification::IntegrationId;
 
 /// How long an entry is kept after it was written, milliseconds: Alertmanager's `--data.retention`.

@@ -2,7 +2,7 @@
 
 pub mod alert_set;
 pub mod alertmanagers;
-pub mod decision;
+pub mod dedup;
 pub mod log;
 pub mod metrics;
 pub mod notification;

@@ -2,7 +2,7 @@
 //!
 //! An alert goes down the [`tree`], joins an aggregation [`group`] at every route it ends at, and leaves with that
 //! group's next flush. What keeps it from being told (silences, inhibition, time intervals) is looked at when the group
-//! flushes, not before. Nothing here decides whether a flush becomes a notification: that is `notify::decision`.
+//! flushes, not before. Nothing here decides whether a flush becomes a notification: that is `notify::dedup`.
 
 pub mod alert;
 pub mod alerts;

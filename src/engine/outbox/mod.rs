@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::Labels;
-use crate::notify::decision::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
+use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason, retry};
 use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig};
