@@ -12,7 +12,7 @@ use watchbell::alerting::group::{Refused, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupSpec, Health, RuleSpec};
 use watchbell::clock::WallClock;
-use watchbell::engine::live::{Courier, Live, LiveError, LiveSilenceError, Parts};
+use watchbell::engine::live::{Live, LiveError, LiveSilenceError, Notifier, Parts};
 use watchbell::engine::{Options, OutgoingAlert, Setup};
 use watchbell::model::Matcher;
 use watchbell::notify::{Notification, Outcome};
@@ -28,7 +28,7 @@ struct Window {
 
 type Shown = Receiver<(Notification, tokio::sync::oneshot::Sender<Outcome>)>;
 
-impl Courier for Window {
+impl Notifier for Window {
     fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let _ = self.out.lock().send((notification, answer));
@@ -56,11 +56,11 @@ fn quick(names: &[&str]) -> Setup {
 fn start(world: Arc<dyn World>, store: Arc<dyn StateStore>, names: &[&str]) -> (Live, Shown, tokio::runtime::Runtime) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (out, shown) = channel();
-    let courier = Arc::new(Window { out: Mutex::new(out) });
+    let notifier = Arc::new(Window { out: Mutex::new(out) });
     let parts = Parts {
         world,
         store,
-        courier,
+        notifier,
         runtime: runtime.handle().clone(),
         workers: 1,
         clock: Arc::new(WallClock::start()),

@@ -30,7 +30,7 @@ const EVENTS_A_TURN: usize = 1024;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Delivers notifications.
-pub trait Courier: Send + Sync {
+pub trait Notifier: Send + Sync {
     /// One attempt. Ends within the receiver's timeout.
     fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome>;
 
@@ -45,7 +45,7 @@ pub struct Parts {
     /// Where state is kept.
     pub store: Arc<dyn StateStore>,
     /// Who delivers.
-    pub courier: Arc<dyn Courier>,
+    pub notifier: Arc<dyn Notifier>,
     /// Where deliveries run.
     pub runtime: tokio::runtime::Handle,
     /// How many evaluations usually run side by side.
@@ -391,7 +391,7 @@ impl Hands for LiveHands {
         }
         self.delivering += 1;
         let (id, commands) = (notification.id, self.commands.clone());
-        let attempt = self.parts.courier.clone();
+        let attempt = self.parts.notifier.clone();
         let runtime = self.parts.runtime.clone();
         self.parts.runtime.spawn(async move {
             let outcome = runtime.spawn(async move { attempt.deliver(notification).await }).await;
@@ -404,6 +404,6 @@ impl Hands for LiveHands {
     }
 
     fn send(&mut self, alerts: Vec<OutgoingAlert>) {
-        self.parts.courier.send(alerts);
+        self.parts.notifier.send(alerts);
     }
 }

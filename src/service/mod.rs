@@ -5,8 +5,9 @@
 
 mod alertmanagers;
 mod clock_watch;
-mod courier;
+
 mod first_data;
+mod notifier;
 mod options;
 pub mod owner;
 pub mod packs;
@@ -14,7 +15,7 @@ mod prepare;
 pub mod renderer;
 mod running;
 
-pub use courier::ConfiguredCourier;
+pub use notifier::ConfiguredNotifier;
 pub use options::{Delivery, ServiceOptions, Source};
 pub use prepare::Prepared;
 pub use running::{Parts, Service, ServiceError, data_dir, retention};

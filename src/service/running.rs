@@ -33,8 +33,8 @@ use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
 use super::alertmanagers;
 use super::clock_watch::{self, ClockSteps};
-use super::courier::ConfiguredCourier;
 use super::first_data;
+use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
 use super::owner;
 use super::prepare::Prepared;
@@ -127,7 +127,7 @@ pub struct Service {
     app: Arc<App>,
     address: SocketAddr,
     world: Arc<StorageWorld>,
-    courier: Arc<ConfiguredCourier>,
+    notifier: Arc<ConfiguredNotifier>,
     writers: Arc<RemoteWriters>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
@@ -150,16 +150,16 @@ impl Service {
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, parts.storage.clone(), Box::new(TemplateRenderer::default())));
         let capacity = options.queue_capacity;
-        let courier = Arc::new(ConfiguredCourier::new(options.delivery, &external_url, capacity, clock.clone()));
-        courier.put_in_force(courier.set_up(&prepared).map_err(ServiceError::Receivers)?);
-        courier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
+        let notifier = Arc::new(ConfiguredNotifier::new(options.delivery, &external_url, capacity, clock.clone()));
+        notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
+        notifier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
         let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
         let scrapes = Arc::new(ScrapeManager::new(Arc::new(parts.storage.clone()), clock.clone(), handle.clone()));
 
         let engine_parts = EngineParts {
             world: world.clone(),
             store: parts.store,
-            courier: courier.clone(),
+            notifier: notifier.clone(),
             runtime: handle,
             workers: workers(&options),
             clock: clock.clone(),
@@ -191,14 +191,14 @@ impl Service {
         });
         app.registry.register(Arc::new(Process { started_at: app.service.started_at }));
         app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
-        app.registry.register(courier.clone());
+        app.registry.register(notifier.clone());
         app.registry.register(writers.clone());
 
         let steps = Arc::new(ClockSteps::default());
         app.registry.register(steps.clone());
 
         let (end, ended) = watch::channel(false);
-        let forwarder = courier.clone();
+        let forwarder = notifier.clone();
         let tasks = vec![
             tokio::spawn(async move { forwarder.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
@@ -210,7 +210,7 @@ impl Service {
         let server = tokio::spawn(async move {
             futures::future::join_all(servers).await;
         });
-        let mut service = Service { options, app, address, world, courier, writers, requests, end, server, tasks };
+        let mut service = Service { options, app, address, world, notifier, writers, requests, end, server, tasks };
         service.apply_ingest(&prepared);
         let watch = |data| tokio::spawn(first_data::watch(service.app.clone(), data, service.options.clone(), ends));
         service.tasks.extend(data.map(watch));
@@ -277,11 +277,11 @@ impl Service {
         // What can fail comes first.
         let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
-        let receivers = self.courier.set_up(&prepared).map_err(ServiceError::Receivers)?;
+        let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
-        self.courier.forwarder.set_destinations(destinations);
-        self.courier.put_in_force(receivers);
+        self.notifier.forwarder.set_destinations(destinations);
+        self.notifier.put_in_force(receivers);
         self.apply_ingest(&prepared);
         match self.app.engine.reload(prepared.setup(external_url)).await {
             Err(LiveError::Stopped) => {

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::OutgoingAlert;
-use crate::engine::live::Courier;
+use crate::engine::live::Notifier;
 use crate::instrument::{Collect, Exposition};
 use crate::notify::alertmanagers::Forwarder;
 use crate::notify::metrics::AttemptMetrics;
@@ -22,7 +22,7 @@ use super::prepare::Prepared;
 const BATCH: usize = 256;
 
 /// Delivers as the configuration in force says.
-pub struct ConfiguredCourier {
+pub struct ConfiguredNotifier {
     delivery: Delivery,
     external_url: Arc<str>,
     clock: Arc<dyn Clock>,
@@ -32,10 +32,10 @@ pub struct ConfiguredCourier {
     attempts: Arc<AttemptMetrics>,
 }
 
-impl ConfiguredCourier {
-    /// A courier that has no receivers yet. `queue_capacity` bounds the queue in front of external Alertmanagers.
+impl ConfiguredNotifier {
+    /// A notifier that has no receivers yet. `queue_capacity` bounds the queue in front of external Alertmanagers.
     pub fn new(delivery: Delivery, external_url: &str, queue_capacity: usize, clock: Arc<dyn Clock>) -> Self {
-        ConfiguredCourier {
+        ConfiguredNotifier {
             delivery,
             external_url: external_url.into(),
             clock,
@@ -45,7 +45,7 @@ impl ConfiguredCourier {
         }
     }
 
-    /// Sets a configuration's receivers up; [`ConfiguredCourier::put_in_force`] takes them.
+    /// Sets a configuration's receivers up; [`ConfiguredNotifier::put_in_force`] takes them.
     ///
     /// # Errors
     /// Every integration that cannot be set up.
@@ -67,7 +67,7 @@ impl ConfiguredCourier {
     }
 }
 
-impl Courier for ConfiguredCourier {
+impl Notifier for ConfiguredNotifier {
     fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
         let (delivery, receivers, attempts) = (self.delivery, self.receivers.load_full(), self.attempts.clone());
         async move {
@@ -116,7 +116,7 @@ fn print(notification: &Notification) -> Outcome {
     }
 }
 
-impl Collect for ConfiguredCourier {
+impl Collect for ConfiguredNotifier {
     fn collect(&self, out: &mut Exposition) {
         self.attempts.collect(out);
         self.forwarder.collect(out);
