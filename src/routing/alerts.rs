@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::model::Labels;
 
 use super::alert::{AlertStatus, RoutedAlert};
-use super::inhibit::Stakes;
+use super::inhibit::InhibitionState;
 use super::marks::Mark;
 use super::muters::{SilenceMemo, SilenceSet};
 use super::pages::{Pages, Places};
@@ -19,7 +19,7 @@ pub struct Known {
     /// The routes it ends at.
     pub routes: Box<[RouteIndex]>,
     /// What inhibition has to do with it.
-    pub stakes: Stakes,
+    pub inhibition: InhibitionState,
     /// Which silences speak of it.
     pub silences: SilenceMemo,
     /// Its fingerprint.
@@ -45,7 +45,7 @@ impl AlertRow {
         silenced_by.sort_unstable();
         AlertStatus {
             silenced_by,
-            inhibited_by: self.known.stakes.inhibited_by(now).into_iter().collect(),
+            inhibited_by: self.known.inhibition.inhibited_by(now).into_iter().collect(),
             muted_by: Vec::new(),
         }
     }

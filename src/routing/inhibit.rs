@@ -49,7 +49,7 @@ struct Sources {
 
 /// What inhibition has to do with an alert, which follows from its labels.
 #[derive(Debug, Default)]
-pub struct Stakes {
+pub struct InhibitionState {
     source_of: Option<Arc<[u32]>>,
     target_of: Option<Arc<[u32]>>,
     // With the place in `equals`.
@@ -76,7 +76,7 @@ impl Inhibitor {
     }
 
     /// What an alert has to do with the rules. Take it once, and hand it to the other functions.
-    pub fn stakes(&mut self, alert: &Labels) -> Stakes {
+    pub fn inhibition(&mut self, alert: &Labels) -> InhibitionState {
         let rules = &self.rules;
         let matching = |index: &MatcherIndex, side: fn(&InhibitSpec) -> &[crate::model::Matcher]| {
             let mut found = index.candidates(alert);
@@ -88,7 +88,7 @@ impl Inhibitor {
         let concerns = |rule: &u32| source_of.binary_search(rule).is_ok() || target_of.binary_search(rule).is_ok();
         let equals = self.equals.iter_mut().enumerate().filter(|(_, e)| e.rules.iter().any(concerns));
         let classes = equals.map(|(i, e)| (i, e.classes.entry(alert.keep(&e.names)).or_default().clone())).collect();
-        Stakes { source_of: self.shared(source_of), target_of: self.shared(target_of), classes }
+        InhibitionState { source_of: self.shared(source_of), target_of: self.shared(target_of), classes }
     }
 
     fn shared(&mut self, rules: Vec<u32>) -> Option<Arc<[u32]>> {
@@ -104,15 +104,15 @@ impl Inhibitor {
     }
 
     /// An alert that ended at `before` (`None`: that was not there) now ends at `after`, or is gone.
-    pub fn moved(&self, alert: &Labels, stakes: &Stakes, before: Option<i64>, after: Option<i64>) {
+    pub fn moved(&self, alert: &Labels, inhibition: &InhibitionState, before: Option<i64>, after: Option<i64>) {
         if before == after {
             return;
         }
-        for rule in stakes.source_of.iter().flat_map(|rules| rules.iter()) {
-            let Some(class) = self.class_of(stakes, *rule) else { continue };
+        for rule in inhibition.source_of.iter().flat_map(|rules| rules.iter()) {
+            let Some(class) = self.class_of(inhibition, *rule) else { continue };
             let mut class = class.0.write();
             let sources = class.entry(*rule).or_default();
-            let side = match stakes.is_target_of(*rule) {
+            let side = match inhibition.is_target_of(*rule) {
                 true => &mut sources.both,
                 false => &mut sources.plain,
             };
@@ -128,9 +128,9 @@ impl Inhibitor {
         }
     }
 
-    fn class_of<'a>(&self, stakes: &'a Stakes, rule: u32) -> Option<&'a Class> {
+    fn class_of<'a>(&self, inhibition: &'a InhibitionState, rule: u32) -> Option<&'a Class> {
         let place = self.equal_of.get(rule as usize)?;
-        stakes.classes.iter().find(|(of, _)| of == place).map(|(_, class)| &**class)
+        inhibition.classes.iter().find(|(of, _)| of == place).map(|(_, class)| &**class)
     }
 
     /// Forgets classes and sets of rules that no alert has any more.
@@ -142,7 +142,7 @@ impl Inhibitor {
     }
 }
 
-impl Stakes {
+impl InhibitionState {
     fn is_target_of(&self, rule: u32) -> bool {
         self.target_of.as_ref().is_some_and(|rules| rules.binary_search(&rule).is_ok())
     }
@@ -190,8 +190,8 @@ mod tests {
         let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
         let source = labels(&[("severity", "critical"), ("cluster", "a"), ("name", "s")]);
         let mut inhibitor = Inhibitor::new(&[spec()]);
-        let stakes = inhibitor.stakes(&source);
-        inhibitor.moved(&source, &stakes, None, Some(1000));
+        let inhibition = inhibitor.inhibition(&source);
+        inhibitor.moved(&source, &inhibition, None, Some(1000));
         for (why, target, now, muted) in [
             ("shares its cluster, both without a node", labels(&[("severity", "warning"), ("cluster", "a")]), 0, true),
             ("of another cluster", labels(&[("severity", "warning"), ("cluster", "b")]), 0, false),
@@ -200,12 +200,12 @@ mod tests {
             ("the source has resolved", labels(&[("severity", "warning"), ("cluster", "a")]), 1000, false),
             ("source and target itself", source.clone(), 0, false),
         ] {
-            assert_eq!(inhibitor.stakes(&target).inhibited_by(now).is_some(), muted, "{why}");
+            assert_eq!(inhibitor.inhibition(&target).inhibited_by(now).is_some(), muted, "{why}");
         }
-        let target = inhibitor.stakes(&labels(&[("severity", "warning"), ("cluster", "a")]));
-        inhibitor.moved(&source, &stakes, Some(1000), None);
+        let target = inhibitor.inhibition(&labels(&[("severity", "warning"), ("cluster", "a")]));
+        inhibitor.moved(&source, &inhibition, Some(1000), None);
         assert_eq!(target.inhibited_by(0), None);
-        drop((stakes, target));
+        drop((inhibition, target));
         inhibitor.collect_garbage();
         assert!(inhibitor.equals[0].classes.is_empty() && inhibitor.sets.is_empty(), "nothing is kept");
     }
@@ -254,14 +254,14 @@ mod tests {
             let mut inhibitor = Inhibitor::new(&rules);
             let mut alerts: BTreeMap<Labels, i64> = BTreeMap::new();
             for (alert, end, now) in changes {
-                let stakes = inhibitor.stakes(&alert);
+                let inhibition = inhibitor.inhibition(&alert);
                 let before = match end {
                     Some(end) => alerts.insert(alert.clone(), end),
                     None => alerts.remove(&alert),
                 };
-                inhibitor.moved(&alert, &stakes, before, end);
+                inhibitor.moved(&alert, &inhibition, before, end);
                 for asked in alerts.keys() {
-                    let muted = inhibitor.stakes(asked).inhibited_by(now);
+                    let muted = inhibitor.inhibition(asked).inhibited_by(now);
                     prop_assert_eq!(muted.is_some(), naive(&rules, &alerts, asked, now), "{} at {}", asked, now);
                 }
             }

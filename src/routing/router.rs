@@ -210,7 +210,7 @@ impl Router {
             Some(row) => row.known.clone(),
             None => Arc::new(Known {
                 routes: self.tree.matching(&alert.labels).into(),
-                stakes: self.inhibitor.stakes(&alert.labels),
+                inhibition: self.inhibitor.inhibition(&alert.labels),
                 silences: SilenceMemo::default(),
                 fingerprint: alert.labels.fingerprint(),
                 mark: self.marks.begin(),
@@ -223,14 +223,14 @@ impl Router {
     fn replace(&mut self, alert: RoutedAlert, known: Arc<Known>) {
         let end = |a: &RoutedAlert| a.ends_at.unwrap_or(i64::MAX);
         let before = self.alerts.get(&alert.labels).map(end);
-        self.inhibitor.moved(&alert.labels, &known.stakes, before, Some(end(&alert)));
+        self.inhibitor.moved(&alert.labels, &known.inhibition, before, Some(end(&alert)));
         self.alerts.insert(alert, known);
     }
 
     fn remove(&mut self, labels: &Labels, batch: &mut Batch) {
         if let Some(row) = self.alerts.remove(labels) {
             let end = row.alert.ends_at.unwrap_or(i64::MAX);
-            self.inhibitor.moved(labels, &row.known.stakes, Some(end), None);
+            self.inhibitor.moved(labels, &row.known.inhibition, Some(end), None);
             self.marks.end(&row.known.mark);
             RoutedAlert::delete(labels, batch);
         }
