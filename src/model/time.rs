@@ -35,3 +35,15 @@ pub fn rfc3339_millis(t: i64) -> String {
     DateTime::<Utc>::from_timestamp_millis(t)
         .map_or_else(|| "0001-01-01T00:00:00.000Z".into(), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_without_idle_decimals() {
+        assert_eq!(rfc3339(1_433_337_718_500), "2015-06-03T13:21:58.5Z");
+        assert_eq!(rfc3339(1_433_337_718_000), "2015-06-03T13:21:58Z");
+        assert_eq!(rfc3339_millis(1_433_337_718_000), "2015-06-03T13:21:58.000Z");
+    }
+}

@@ -5,7 +5,6 @@
 
 mod alertmanagers;
 mod clock_watch;
-
 mod first_data;
 mod notifier;
 mod options;
