@@ -64,7 +64,7 @@ impl Office {
         let (under_way, attempts) = (Vec::new(), Vec::new());
         let store = MemoryStore::default();
         let post = Post { now: 0, store, full: false, answers: Box::new(answers), under_way, attempts };
-        Office { engine: engine.unwrap(), post }
+        Office { engine, post }
     }
 
     fn happen(&mut self, event: Event) {

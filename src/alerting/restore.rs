@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::number::{format_float, parse_float};
 use crate::model::{Labels, stale::NORMAL_NAN};
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 use super::alert::{Alert, AlertState, AlertTable};
 use super::group::{GroupState, RuleState};
@@ -130,10 +130,7 @@ pub struct Restored {
 
 impl Restored {
     /// Reads the records.
-    ///
-    /// # Errors
-    /// A record does not decode.
-    pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
+    pub fn load(snapshot: &Snapshot) -> Self {
         let mut restored = Restored::default();
         for (_, r) in snapshot.read::<AlertRecord>(Table::RuleAlert) {
             let (alert, expr) = (alert(&r), r.expr);
@@ -144,7 +141,7 @@ impl Restored {
         for (_, r) in snapshot.read::<GroupRecord>(Table::RuleGroup) {
             restored.evaluated.insert(r.group, r.evaluated_at);
         }
-        Ok(restored)
+        restored
     }
 
     /// The states that groups start with. Alerts of rules that stand elsewhere now are stored anew, those of rules that

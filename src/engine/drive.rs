@@ -143,7 +143,7 @@ impl<'a, A: Audience> Replay<'a, A> {
         audience: &'a mut A,
     ) -> Result<Self, StateError> {
         let state: Snapshot = store.load()?;
-        let engine = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock))?;
+        let engine = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock));
         let hands = ReplayHands { world, store, audience, events: VecDeque::new() };
         let mut replay = Replay { engine, clock, hands };
         replay.turn([])?;

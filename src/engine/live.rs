@@ -105,7 +105,7 @@ impl Live {
     pub fn start(parts: Parts, options: Options, setup: Setup) -> Result<Live, StateError> {
         let clock = parts.clock.clone();
         let options = Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, ..options };
-        let mut engine = Engine::start(options, setup, &parts.store.load()?, clock.now())?;
+        let mut engine = Engine::start(options, setup, &parts.store.load()?, clock.now());
         let view = Arc::new(ArcSwap::from_pointee(engine.view()));
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();

@@ -5,7 +5,7 @@ use crate::alerting::restore::Restored;
 use crate::alerting::{AlertState, GroupState};
 use crate::routing::Router;
 use crate::routing::pages::Pages;
-use crate::state::{Snapshot, StateError};
+use crate::state::Snapshot;
 
 use super::core::{Counters, Engine, HOUSEKEEPING, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
@@ -20,16 +20,13 @@ const ALLOWANCE: i64 = 10_000;
 impl Engine {
     /// An engine that goes on from what was stored. What follows from the restart alone comes with the first turn: what
     /// was owed is delivered, alerts whose rules are gone resolve.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Result<Engine, StateError> {
+    pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Engine {
         let mut out = TurnEffects::default();
         let routing = setup.routing.clone().unwrap_or_default();
-        let restored = Restored::load(state)?;
+        let restored = Restored::load(state);
         let mut engine = Engine {
-            router: Router::restore(routing.clone(), state, now, &mut out.outbox.batch)?,
-            outbox: Outbox::load(state, now, &mut out.outbox)?,
+            router: Router::restore(routing.clone(), state, now, &mut out.outbox.batch),
+            outbox: Outbox::load(state, now, &mut out.outbox),
             options,
             slots: Default::default(),
             next_slot: 0,
@@ -58,7 +55,7 @@ impl Engine {
         engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
         engine.set_deadlines(&mut out.outbox);
         engine.at_start = out;
-        Ok(engine)
+        engine
     }
 
     /// A group that has not been evaluated since the start is to be waited for, if it fires anything: that may be over. One

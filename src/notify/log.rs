@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
 use crate::routing::RoutedAlert;
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 use super::alert_set::{Hashes, Packed, Symbols, unpack};
 use super::dedup::LogEntry;
@@ -41,10 +41,7 @@ pub struct NotificationLog {
 
 impl NotificationLog {
     /// Reads the log that was stored.
-    ///
-    /// # Errors
-    /// A record does not decode.
-    pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
+    pub fn load(snapshot: &Snapshot) -> Self {
         let rows = snapshot.read::<LogRecord>(Table::NotificationLog);
         let hashed = rows.iter().any(|(_, record)| record.told.is_some());
         let known = if hashed { alerts_by_hash(snapshot) } else { FxHashMap::default() };
@@ -53,7 +50,7 @@ impl NotificationLog {
             let (key, kept) = record.restore(&known);
             entries.insert(key, kept);
         }
-        Ok(NotificationLog { entries })
+        NotificationLog { entries }
     }
 
     /// What an integration knows of a group.
@@ -246,7 +243,7 @@ mod tests {
         }
         let store = MemoryStore::default();
         store.apply(&batch).unwrap();
-        let mut log = NotificationLog::load(&store.load().unwrap()).unwrap();
+        let mut log = NotificationLog::load(&store.load().unwrap());
         assert_eq!(log.get(&key("lives")), Some(&entry(&["a", "b"], &["d"])));
         let exists = |group: &str| group != "gone";
         log.collect_garbage(1999, exists, |_| true, &mut batch);
@@ -270,7 +267,7 @@ mod tests {
         batch.put(Table::NotificationLog, record_key(&key("g")), &record, false);
         let store = MemoryStore::default();
         store.apply(&batch).unwrap();
-        let log = NotificationLog::load(&store.load().unwrap()).unwrap();
+        let log = NotificationLog::load(&store.load().unwrap());
         let want = LogEntry { firing: set(&["a"]), at: Some(5), ..LogEntry::default() };
         assert_eq!(log.get(&key("g")), Some(&want));
     }

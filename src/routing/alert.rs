@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 /// An alert on its way to receivers. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,10 +123,10 @@ impl RoutedAlert {
         batch.delete(Table::RoutedAlert, labels.as_bytes(), false);
     }
 
-    pub(super) fn load(snapshot: &Snapshot) -> Result<Vec<Self>, StateError> {
+    pub(super) fn load(snapshot: &Snapshot) -> Vec<Self> {
         let mut alerts: Vec<Self> = snapshot.read(Table::RoutedAlert).into_iter().map(|(_, alert)| alert).collect();
         alerts.iter_mut().for_each(Self::note_stored);
-        Ok(alerts)
+        alerts
     }
 }
 

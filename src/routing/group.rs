@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 use super::alert::{AlertStatus, RoutedAlert};
 use super::tree::{RouteIndex, SharedRoute};
@@ -79,8 +79,8 @@ pub(super) struct TimerRecord {
 pub(super) struct Timers(FxHashMap<Vec<u8>, TimerRecord>);
 
 impl Timers {
-    pub(super) fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
-        Ok(Timers(snapshot.read(Table::AggregationGroup).into_iter().collect()))
+    pub(super) fn load(snapshot: &Snapshot) -> Self {
+        Timers(snapshot.read(Table::AggregationGroup).into_iter().collect())
     }
 
     pub(super) fn remember(&mut self, group: &AggregationGroup) {

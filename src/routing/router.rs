@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::Labels;
-use crate::state::{Batch, Snapshot, StateError};
+use crate::state::{Batch, Snapshot};
 
 use super::alert::{AlertStatus, RoutedAlert};
 use super::alerts::{AlertRow, Alerts, Known};
@@ -76,19 +76,11 @@ impl Router {
     /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
     /// until its group has told of it, so all of them join. A posted alert ends no sooner than its poster had time to
     /// speak again.
-    ///
-    /// # Errors
-    /// A record does not decode.
-    pub fn restore(
-        config: Arc<RoutingConfig>,
-        state: &Snapshot,
-        now: i64,
-        batch: &mut Batch,
-    ) -> Result<Self, StateError> {
+    pub fn restore(config: Arc<RoutingConfig>, state: &Snapshot, now: i64, batch: &mut Batch) -> Self {
         let mut router = Router::new(config);
-        router.silences = Silences::load(state)?;
-        router.timers = Timers::load(state)?;
-        let mut alerts = RoutedAlert::load(state)?;
+        router.silences = Silences::load(state);
+        router.timers = Timers::load(state);
+        let mut alerts = RoutedAlert::load(state);
         let resolve_timeout = router.resolve_timeout();
         for alert in &mut alerts {
             if alert.wait_for_poster(now, resolve_timeout) {
@@ -96,7 +88,7 @@ impl Router {
             }
         }
         router.rejoin(alerts, now, batch);
-        Ok(router)
+        router
     }
 
     /// Puts another configuration in force. Groups at routes that stay keep their timers.

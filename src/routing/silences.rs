@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Labels, MatchOp, Matcher};
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 use super::muters::SilenceSet;
 use super::silence::{NewSilence, Silence, SilenceError, SilenceState, check};
@@ -23,16 +23,13 @@ pub struct Silences {
 
 impl Silences {
     /// Reads the silences that were stored.
-    ///
-    /// # Errors
-    /// A record does not decode.
-    pub fn load(snapshot: &Snapshot) -> Result<Self, StateError> {
+    pub fn load(snapshot: &Snapshot) -> Self {
         let mut silences = Silences::default();
         for (_, silence) in snapshot.read_as(Table::Silence, SilenceRecord::restore) {
             silences.keep(silence);
         }
         silences.made = silences.numbers.len() as u64;
-        Ok(silences)
+        silences
     }
 
     /// All silences, ascending by id.
@@ -278,7 +275,7 @@ mod tests {
         assert!(!silences.is_silenced(&Labels::from_pairs([("a", "b"), ("c", "x")]), 100));
         let store = MemoryStore::default();
         store.apply(&batch).unwrap();
-        let mut again = Silences::load(&store.load().unwrap()).unwrap();
+        let mut again = Silences::load(&store.load().unwrap());
         assert_eq!(again.get(&id), silences.get(&id));
         again.collect_garbage(199 + RETENTION, &mut batch);
         assert!(again.get(&id).is_some());

@@ -90,7 +90,7 @@ impl Simulation {
         hands.say(|| format!("seed {seed}: {mix:?}\n{shape:#?}\n{posters:#?}"));
         let setup = configure(&shape, sabotage);
         let options = options(&mix, &hands);
-        let engine = Engine::start(options, setup.clone(), &Default::default(), BEGIN).map_err(|e| e.to_string())?;
+        let engine = Engine::start(options, setup.clone(), &Default::default(), BEGIN);
         let poster = |shape| Poster { shape, up: false, next: 0 };
         let posters = posters.into_iter().map(poster).collect();
         let (calm, at_once, tickets, stats) = (false, 0, 0, Stats::default());
@@ -250,7 +250,7 @@ impl Simulation {
     fn restart_would_change_nothing(&self) -> Result<(), String> {
         let (wall, state) = (self.hands.wall(), self.hands.disk.load().map_err(|e| e.to_string())?);
         let options = Options { heartbeat: HEARTBEAT, ..Options::default() };
-        let mut next = Engine::start(options, self.setup.clone(), &state, wall).map_err(|e| e.to_string())?;
+        let mut next = Engine::start(options, self.setup.clone(), &state, wall);
         if self.hands.checker.amnesia {
             return Ok(());
         }
@@ -296,8 +296,7 @@ impl Simulation {
         let state = state.map_err(|e| e.to_string())?;
         let wall = self.hands.wall();
         self.hands.scrape_again(wall - self.hands.newest);
-        self.engine = Engine::start(options(&self.mix, &self.hands), self.setup.clone(), &state, wall)
-            .map_err(|e| format!("the engine does not start: {e}"))?;
+        self.engine = Engine::start(options(&self.mix, &self.hands), self.setup.clone(), &state, wall);
         let silences = &self.engine.router().silences;
         self.hands.checker.silences_outlive_the_process(|id| silences.get(id).is_some(), wall);
         self.turn(Vec::new())

@@ -201,7 +201,7 @@ fn series_of_removed_rules_are_marked_unless_another_rule_writes_them() {
 /// The state of a group as a start finds it.
 fn restore(store: &MemoryStore, spec: &Arc<GroupSpec>) -> GroupState {
     let mut batch = Batch::default();
-    let mut states = Restored::load(&store.load().unwrap()).unwrap().take_over(std::slice::from_ref(spec), &mut batch);
+    let mut states = Restored::load(&store.load().unwrap()).take_over(std::slice::from_ref(spec), &mut batch);
     store.apply(&batch).unwrap();
     states.remove(0)
 }

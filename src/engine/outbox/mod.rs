@@ -19,7 +19,7 @@ use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason, retry};
 use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig};
-use crate::state::{Batch, Snapshot, StateError, Table};
+use crate::state::{Batch, Snapshot, Table};
 
 use gate::{Answer, Gates};
 pub use owed::OwedView;
@@ -72,8 +72,8 @@ pub(super) struct OutboxEffects {
 
 impl Outbox {
     /// Reads what was stored. What is owed is to be tried at once, and may have been heard already.
-    pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut OutboxEffects) -> Result<Self, StateError> {
-        let mut outbox = Outbox { log: NotificationLog::load(snapshot)?, ..Outbox::default() };
+    pub(super) fn load(snapshot: &Snapshot, now: i64, out: &mut OutboxEffects) -> Self {
+        let mut outbox = Outbox { log: NotificationLog::load(snapshot), ..Outbox::default() };
         for (key, record) in snapshot.read::<OwedRecord>(Table::Owed) {
             let owed = record.restore(now);
             let id = owed.notification.id;
@@ -92,7 +92,7 @@ impl Outbox {
         let stored = snapshot.read::<serde_json::Value>(Table::Meta);
         let next = stored.into_iter().find(|(key, _)| key == NEXT_ID.as_bytes()).and_then(|(_, v)| v.as_u64());
         outbox.next_id = next.unwrap_or(0).max(outbox.owed.keys().next_back().map_or(0, |id| id + 1));
-        Ok(outbox)
+        outbox
     }
 
     /// Decides for every integration of the flush's receiver. `at_once`: whose turn it is begins now; otherwise there is

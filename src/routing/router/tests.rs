@@ -121,12 +121,12 @@ fn after_a_restart_groups_keep_their_time() {
     router.hold(1, alert(&[("i", "1")], 0), 0, &mut batch);
     let store = MemoryStore::default();
     store.apply(&batch).unwrap();
-    let mut again = Router::restore(config(), &store.load().unwrap(), 20_000, &mut batch).unwrap();
+    let mut again = Router::restore(config(), &store.load().unwrap(), 20_000, &mut batch);
     let [(at, id)] = again.take_armed()[..] else { panic!("one group") };
     assert_eq!(at, 30_000, "what was left of group_wait");
     again.flush(id, 30_000, &mut batch).unwrap();
     store.apply(&batch).unwrap();
-    let mut third = Router::restore(config(), &store.load().unwrap(), 400_000, &mut batch).unwrap();
+    let mut third = Router::restore(config(), &store.load().unwrap(), 400_000, &mut batch);
     let last = third.take_armed().pop().unwrap();
     assert_eq!(last.0, 330_000, "overdue: flushed as soon as anyone looks");
 }
