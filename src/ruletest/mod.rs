@@ -15,7 +15,6 @@ pub mod parse;
 pub mod report;
 pub mod run;
 pub mod storage;
-mod templates;
 pub mod world;
 
 pub use files::{Options, run_files};

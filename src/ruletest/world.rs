@@ -12,7 +12,8 @@ use crate::model::{Labels, Value};
 use crate::promql::value::{Evaluated, QueryValue};
 use crate::promql::{CompileOptions, EvalEnv, Features};
 
-use crate::template::prometheus::TemplateCache;
+use crate::template::func::QuerySample;
+use crate::template::prometheus::{Expansion, TemplateCache};
 
 use super::storage::SuiteStorage;
 
@@ -145,8 +146,20 @@ impl World for SuiteWorld {
         Ok(RuleResult { elements, ..RuleResult::default() })
     }
 
+    /// As in production; `query` sees the test's series.
     fn render(&self, input: TemplateInput<'_>) -> String {
-        super::templates::render(self, &input)
+        let query = |text: &str, at: i64| {
+            let elements = self.instant(text, at)?;
+            Ok(elements.into_iter().map(|Element { labels, value }| QuerySample { labels, value }).collect())
+        };
+        self.templates.get(&input.rule.name, input.text).expand(&Expansion {
+            labels: input.labels,
+            value: input.value,
+            external_labels: &self.external_labels,
+            external_url: &self.external_url,
+            at: input.at,
+            query: &query,
+        })
     }
 
     fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
