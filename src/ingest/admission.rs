@@ -1,11 +1,11 @@
-//! How much memory the requests under way may hold together.
+//! How much memory the requests or scrapes under way may hold together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::instrument::Counter;
 
-/// A budget of bytes that requests share. Clones share it too.
+/// A budget of bytes that requests, or scrapes, share. Clones share it too.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Budget>);
 
@@ -57,6 +57,18 @@ impl Admitted {
         }
         taken
     }
+
+    /// Holds so many bytes from now on, more than before or fewer; whether there is room for more.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.reserve(more),
+            None => {
+                self.budget.held.fetch_sub(self.bytes.saturating_sub(bytes), Ordering::Relaxed);
+                self.bytes = bytes;
+                true
+            }
+        }
+    }
 }
 
 impl Drop for Admitted {
@@ -77,7 +89,7 @@ mod tests {
         assert!(!two.reserve(1) && !one.reserve(usize::MAX));
         assert_eq!((admission.held(), admission.turned_away()), (100, 2));
         drop(one);
-        assert!(two.reserve(50));
+        assert!(two.reserve(50) && two.hold(20) && !two.hold(101) && two.hold(100));
         drop(two);
         assert_eq!(admission.held(), 0);
     }

@@ -1,6 +1,6 @@
 //! Native histograms as protobuf carries them, in scrapes and in remote write: counts as floats or as deltas.
 
-use super::wire::{Field, Fields, WireError, unzigzag};
+use super::wire::{Field, Fields, WireError, WireValue, unzigzag};
 use crate::model::FloatHistogram;
 use crate::model::histogram::{CounterResetHint, Span};
 
@@ -67,12 +67,12 @@ impl HistogramFields {
 
     /// Reads deltas of the negative buckets.
     pub fn negative_deltas(&mut self, field: Field<'_>) -> Result<(), WireError> {
-        field.varints(&mut self.negative, unzigzag)
+        deltas(field, &mut self.negative)
     }
 
     /// Reads deltas of the positive buckets.
     pub fn positive_deltas(&mut self, field: Field<'_>) -> Result<(), WireError> {
-        field.varints(&mut self.positive, unzigzag)
+        deltas(field, &mut self.positive)
     }
 
     /// Whether a scraped histogram has a native part beside, or instead of, its classic buckets.
@@ -110,6 +110,15 @@ impl HistogramFields {
             custom_values: self.custom_values,
         })
     }
+}
+
+/// Reads deltas, of which each takes up to ten bytes and may take one.
+fn deltas(field: Field<'_>, out: &mut Vec<i64>) -> Result<(), WireError> {
+    let packed = if let WireValue::Bytes(bytes) = field.value { bytes.len() / 10 } else { 0 };
+    if packed > MAX_BUCKETS || out.len() > MAX_BUCKETS {
+        return Err(WireError::TooMany(MAX_BUCKETS));
+    }
+    field.varints(out, unzigzag)
 }
 
 /// Absolute counts, from themselves or from deltas.

@@ -18,6 +18,9 @@ pub enum WireError {
     /// The spans of a histogram do not fit its buckets.
     #[error("a histogram's spans do not fit its buckets")]
     Spans,
+    /// A metric has more labels, buckets or the like than anybody needs.
+    #[error("more than {0} pieces of one kind in a metric")]
+    TooMany(usize),
     /// A string is not UTF-8.
     #[error("a string is not valid UTF-8")]
     Utf8,

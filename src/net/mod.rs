@@ -1,6 +1,7 @@
 //! HTTP out: one way to build clients, with TLS by rustls and ring, and one way to authenticate, for scrapes, remote
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
+mod body;
 pub mod descriptors;
 mod error;
 mod redirect;
@@ -8,16 +9,15 @@ mod secret;
 mod tls;
 
 use std::fmt;
-use std::io::Write;
 use std::time::Duration;
 
-use flate2::write::MultiGzDecoder;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 
 use crate::config::HttpClientConfig;
 
 pub use crate::config::redact::redact_url;
+pub use body::{BodyError, Unpacker, read_body};
 pub use error::NetError;
 pub use secret::Credential;
 pub use tls::{TlsSettings, TlsVersion};
@@ -216,109 +216,9 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, NetError> {
     Ok(value)
 }
 
-/// Why a body could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// The connection failed.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// It is longer than the limit, before or after decompression.
-    #[error("body size limit exceeded")]
-    TooLarge,
-    /// It is not what its `Content-Encoding` says.
-    #[error("gzip: {0}")]
-    Gzip(std::io::Error),
-}
-
-/// Reads a body, decompressing it as it comes if its `Content-Encoding` is gzip. The limit in bytes holds for both
-/// forms; what the sender says of its length counts for nothing.
-pub async fn read_body(mut response: reqwest::Response, limit: u64) -> Result<Vec<u8>, BodyError> {
-    let encoding = response.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let mut body = Unpacker::new(encoding.eq_ignore_ascii_case("gzip"), limit);
-    while let Some(chunk) = response.chunk().await.map_err(NetError::from)? {
-        body.take(&chunk)?;
-    }
-    body.finish()
-}
-
-/// Takes a body piece by piece.
-struct Unpacker {
-    limit: u64,
-    received: u64,
-    form: Form,
-}
-
-enum Form {
-    Plain(Bounded),
-    Gzip(Box<MultiGzDecoder<Bounded>>),
-}
-
-impl Unpacker {
-    fn new(gzip: bool, limit: u64) -> Self {
-        let out = Bounded { bytes: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX), full: false };
-        let form = if gzip { Form::Gzip(Box::new(MultiGzDecoder::new(out))) } else { Form::Plain(out) };
-        Unpacker { limit, received: 0, form }
-    }
-
-    fn take(&mut self, piece: &[u8]) -> Result<(), BodyError> {
-        self.received = self.received.saturating_add(piece.len() as u64);
-        if self.received > self.limit {
-            return Err(BodyError::TooLarge);
-        }
-        match &mut self.form {
-            Form::Plain(out) => out.write_all(piece).map_err(|_| BodyError::TooLarge),
-            Form::Gzip(gz) => gz.write_all(piece).map_err(|e| why(gz.get_ref().full, e)),
-        }
-    }
-
-    fn finish(self) -> Result<Vec<u8>, BodyError> {
-        match self.form {
-            Form::Plain(out) => Ok(out.bytes),
-            Form::Gzip(mut gz) => {
-                gz.try_finish().map_err(|e| why(gz.get_ref().full, e))?;
-                let out = gz.finish().map_err(BodyError::Gzip)?;
-                Ok(out.bytes)
-            }
-        }
-    }
-}
-
-fn why(full: bool, error: std::io::Error) -> BodyError {
-    if full { BodyError::TooLarge } else { BodyError::Gzip(error) }
-}
-
-/// Bytes up to a limit.
-struct Bounded {
-    bytes: Vec<u8>,
-    limit: usize,
-    full: bool,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
-        if piece.len() > self.limit.saturating_sub(self.bytes.len()) {
-            self.full = true;
-            return Err(std::io::ErrorKind::OutOfMemory.into());
-        }
-        self.bytes.extend_from_slice(piece);
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Unpacks what comes in pieces of seven bytes.
-    fn gunzip(body: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
-        let mut unpacker = Unpacker::new(true, limit);
-        body.chunks(7).try_for_each(|piece| unpacker.take(piece))?;
-        unpacker.finish()
-    }
 
     #[test]
     fn secrets_are_not_shown() {
@@ -334,21 +234,6 @@ mod tests {
         assert!(!format!("{request:?}").contains("hunter2"));
         let bad = client.request(Method::GET, "ht tp://me:hunter2@host/").unwrap_err();
         assert!(!bad.to_string().contains("hunter2"), "{bad}");
-    }
-
-    #[test]
-    fn a_body_may_not_grow_past_the_limit() {
-        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        writer.write_all(&[b'a'; 5000]).unwrap();
-        let gz = writer.finish().unwrap();
-        assert_eq!(gunzip(&gz, 5000).unwrap().len(), 5000);
-        assert!(matches!(gunzip(&gz, 4999), Err(BodyError::TooLarge)));
-        assert!(matches!(gunzip(b"plain, not compressed", 100), Err(BodyError::Gzip(_))));
-        assert!(matches!(gunzip(&gz[..gz.len() - 9], 5000), Err(BodyError::Gzip(_))));
-        // Several members are one body.
-        let mut plain = Unpacker::new(false, 10);
-        assert!(plain.take(b"0123456789").is_ok() && matches!(plain.take(b"x"), Err(BodyError::TooLarge)));
-        assert_eq!(gunzip(&[&gz[..], &gz[..]].concat(), 10_000).unwrap().len(), 10_000);
     }
 
     #[test]

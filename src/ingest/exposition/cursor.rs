@@ -3,18 +3,32 @@
 use std::borrow::Cow;
 
 use super::event::ParseError;
+use super::part::Part;
 use crate::model::Position;
 
-/// A position in a body.
+/// A position in a body, or in the part of it that is here.
 #[derive(Clone)]
 pub(super) struct Cursor<'a> {
     pub body: &'a [u8],
     pub at: usize,
+    /// Line feeds before the part.
+    pub lines: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(body: &'a [u8]) -> Self {
-        Cursor { body, at: 0 }
+    /// At the start of a part, of which only whole lines are read unless it is the last.
+    pub fn new(part: Part<'a>, lines: usize) -> Self {
+        let whole = match part.last {
+            true => part.bytes.len(),
+            false => part.bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1),
+        };
+        Cursor { body: part.bytes.get(..whole).unwrap_or_default(), at: 0, lines }
+    }
+
+    /// Line feeds up to this place.
+    pub fn lines(&self) -> usize {
+        let read = self.body.get(..self.at).unwrap_or_default();
+        self.lines + read.iter().filter(|b| **b == b'\n').count()
     }
 
     /// What has not been read.
@@ -85,7 +99,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     pub fn error_at(&self, at: usize, expected: impl Into<Cow<'static, str>>) -> ParseError {
         let (before, after) = self.body.split_at(at.min(self.body.len()));
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = self.lines + before.iter().filter(|b| **b == b'\n').count() + 1;
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count() + 1;
         let to_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -93,7 +107,14 @@ impl<'a> Cursor<'a> {
             position: Position { line: to_u32(line), column: to_u32(column) },
             found: describe(after),
             expected: expected.into(),
+            cut_off: false,
         }
+    }
+
+    /// The same, where the error is that the body ends here.
+    #[cold]
+    fn cut_off(&self, at: usize, expected: &'static str) -> ParseError {
+        ParseError { cut_off: true, ..self.error_at(at, expected) }
     }
 }
 
@@ -194,14 +215,14 @@ fn skip_braces(c: &mut Cursor<'_>) -> Result<(), ParseError> {
     let open = c.at;
     loop {
         match c.peek() {
-            None => return Err(c.error_at(open, "labels with a closing brace")),
+            None => return Err(c.cut_off(open, "labels with a closing brace")),
             Some(b'}') => {
                 c.at += 1;
                 return Ok(());
             }
             Some(b'"') => {
                 if c.take_quoted().is_none() {
-                    return Err(c.error("a string with a closing quote"));
+                    return Err(c.cut_off(c.at, "a string with a closing quote"));
                 }
             }
             Some(_) => c.at += 1,

@@ -38,6 +38,8 @@ pub struct ParseError {
     pub found: String,
     /// What was expected.
     pub expected: Cow<'static, str>,
+    /// The body ended in the middle of what was being read: where there is more of it, this need not be a defect.
+    pub(super) cut_off: bool,
 }
 
 impl fmt::Display for ParseError {

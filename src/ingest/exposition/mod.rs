@@ -3,11 +3,15 @@
 //! A parser walks a body and stops at every sample. It yields the sample's *key*: bytes that name the series as the
 //! target wrote it. A scrape looks the key up in its cache and does label work only for a key it has not seen
 //! ([`Parser::labels`]). Parsers borrow from the body and allocate nothing for a sample in the text formats.
+//!
+//! A body may come in parts ([`Parser::of_part`]): a parser reads what is complete of a part, and what it knows is carried
+//! over to the next one ([`Carried`]).
 
 mod cursor;
 mod event;
 mod number;
 mod openmetrics;
+mod part;
 mod protobuf;
 mod series;
 mod text;
@@ -17,6 +21,7 @@ use crate::tsdb::MetricType;
 
 pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue};
 pub use number::format_openmetrics_float;
+pub use part::{Carried, Part};
 
 /// An exposition format, as a `Content-Type` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +61,31 @@ pub enum Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// A parser at the start of a body.
+    /// A parser at the start of a body that is here as a whole.
     pub fn new(format: Format, body: &'a [u8], options: ParseOptions) -> Self {
+        Self::of_part(format, Part { bytes: body, last: true }, options, Carried::default())
+    }
+
+    /// A parser of the next part of a body.
+    pub fn of_part(format: Format, part: Part<'a>, options: ParseOptions, carried: Carried) -> Self {
         match format {
-            Format::Text => Parser::Text(text::TextParser::new(body, options)),
-            Format::OpenMetrics => Parser::OpenMetrics(openmetrics::OpenMetricsParser::new(body, options)),
-            Format::Protobuf => Parser::Protobuf(Box::new(protobuf::ProtobufParser::new(body, options))),
+            Format::Text => Parser::Text(text::TextParser::new(part, options, carried)),
+            Format::OpenMetrics => Parser::OpenMetrics(openmetrics::OpenMetricsParser::new(part, options, carried)),
+            Format::Protobuf => Parser::Protobuf(Box::new(protobuf::ProtobufParser::new(part, options))),
         }
     }
 
-    /// Moves to the next sample or metadata, `None` at the end of the body. `expected_key` is a key that was valid in
+    /// At the end of a part: how many of its bytes were read, and what is to be carried over to the next part, which begins
+    /// with the others.
+    pub fn end(self) -> (usize, Carried) {
+        match self {
+            Parser::Text(p) => p.end(),
+            Parser::OpenMetrics(p) => p.end(),
+            Parser::Protobuf(p) => (p.read(), Carried::default()),
+        }
+    }
+
+    /// Moves to the next sample or metadata, `None` at the end of the body or of what is complete of the part. `expected_key` is a key that was valid in
     /// this format before and is likely next; when it is, its text is compared instead of parsed.
     pub fn next(&mut self, expected_key: Option<&[u8]>) -> Result<Option<Event<'_>>, ParseError> {
         match self {

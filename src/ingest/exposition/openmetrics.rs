@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
 use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
 use super::number;
+use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
 use super::text::family_name;
 use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
@@ -20,19 +21,45 @@ pub struct OpenMetricsParser<'a> {
     series: (usize, usize),
     /// Created timestamps of the current family by the labels of its metrics; filled when first asked for.
     created: Option<FxHashMap<Labels, i64>>,
+    /// `# EOF` was read.
+    ended: bool,
+    /// Whether the body ends with this part.
+    last: bool,
+}
+
+/// A family's created timestamps are looked for ahead, so that parts end where a family does, unless a family is longer
+/// than this: it then goes without those that come in a later part than their samples.
+const LONGEST_FAMILY: usize = 16 << 20;
+
+/// A part as far as its families are complete, up to the last line of metadata.
+fn whole_families(part: Part<'_>) -> Part<'_> {
+    if part.last || part.bytes.len() > LONGEST_FAMILY {
+        return part;
+    }
+    let end = part.bytes.windows(3).rposition(|w| w == b"\n# ").map_or(0, |at| at + 1);
+    Part { bytes: part.bytes.get(..end).unwrap_or_default(), last: false }
 }
 
 impl<'a> OpenMetricsParser<'a> {
-    pub(super) fn new(body: &'a [u8], options: ParseOptions) -> Self {
+    pub(super) fn new(part: Part<'a>, options: ParseOptions, carried: Carried) -> Self {
+        let part = if options.start_timestamps { whole_families(part) } else { part };
         OpenMetricsParser {
-            c: Cursor::new(body),
+            c: Cursor::new(part, carried.lines),
             options,
-            family: String::new(),
-            kind: MetricType::Unknown,
-            unit: String::new(),
+            family: carried.family,
+            kind: carried.kind,
+            unit: carried.unit,
             series: (0, 0),
-            created: None,
+            created: carried.created,
+            ended: carried.ended,
+            last: part.last,
         }
+    }
+
+    pub(super) fn end(self) -> (usize, Carried) {
+        let lines = self.c.lines();
+        let OpenMetricsParser { c, family, kind, unit, created, ended, .. } = self;
+        (c.at, Carried { lines, family, kind, unit, created, ended })
     }
 
     pub(super) fn kind(&self) -> MetricType {
@@ -41,21 +68,33 @@ impl<'a> OpenMetricsParser<'a> {
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
         let cx = SeriesContext { kind: self.kind, unit: &self.unit, options: self.options, blanks: false };
-        series::labels(self.c.body, self.series.0, self.series.1, &cx)
+        series::labels(&self.c, self.series.0, self.series.1, &cx)
     }
 
     pub(super) fn next(&mut self, expected: Option<&[u8]>) -> Result<Option<Event<'a>>, ParseError> {
         loop {
             match self.c.peek() {
+                None if self.ended || !self.last => return Ok(None),
                 None => return Err(self.c.error("\"# EOF\" at the end")),
+                Some(_) if self.ended => return Err(self.c.error("nothing after \"# EOF\"")),
                 Some(b'#') => {
-                    if self.c.rest().starts_with(b"# EOF") {
-                        return self.end();
+                    if self.c.eat(b"# EOF") {
+                        self.c.eat(b"\n");
+                        self.ended = true;
+                        continue;
                     }
                     return self.metadata().map(|m| Some(Event::Metadata(m)));
                 }
                 Some(b) if b == b'{' || starts_metric_name(b) => {
-                    let sample = self.sample(expected)?;
+                    let start = self.c.at;
+                    let sample = match self.sample(expected) {
+                        // A line feed in quotes: the next part has the rest.
+                        Err(e) if e.cut_off && !self.last => {
+                            self.c.at = start;
+                            return Ok(None);
+                        }
+                        read => read?,
+                    };
                     if self.options.start_timestamps && self.is_created(sample.key) {
                         continue;
                     }
@@ -63,16 +102,6 @@ impl<'a> OpenMetricsParser<'a> {
                 }
                 Some(_) => return Err(self.c.error("a metric name, '{' or '#'")),
             }
-        }
-    }
-
-    fn end(&mut self) -> Result<Option<Event<'a>>, ParseError> {
-        let mut end = self.c.clone();
-        end.at += b"# EOF".len();
-        end.eat(b"\n");
-        match end.peek() {
-            None => Ok(None),
-            Some(_) => Err(end.error("nothing after \"# EOF\"")),
         }
     }
 
@@ -170,7 +199,7 @@ impl<'a> OpenMetricsParser<'a> {
         let start = self.c.at;
         take_series_text(&mut self.c, false)?;
         let cx = SeriesContext { kind: MetricType::Unknown, unit: "", options: ParseOptions::default(), blanks: false };
-        series::labels(self.c.body, start, self.c.at, &cx)?;
+        series::labels(&self.c, start, self.c.at, &cx)?;
         let value = self.word("the value of an exemplar")?;
         if number::parse_value(value).is_none() {
             return Err(self.c.error_at(self.c.at - value.len(), "the value of an exemplar"));
@@ -207,13 +236,15 @@ impl<'a> OpenMetricsParser<'a> {
     fn read_created(&self) -> FxHashMap<Labels, i64> {
         let mut found = FxHashMap::default();
         let mut ahead = OpenMetricsParser {
-            c: Cursor { body: self.c.body, at: self.series.0 },
+            c: Cursor { at: self.series.0, ..self.c.clone() },
             options: ParseOptions { start_timestamps: false, ..self.options },
             family: self.family.clone(),
             kind: self.kind,
             unit: self.unit.clone(),
             series: self.series,
             created: None,
+            ended: false,
+            last: true,
         };
         while let Ok(Some(event)) = ahead.next(None) {
             let Event::Sample(sample) = event else {

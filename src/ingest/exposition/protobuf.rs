@@ -1,61 +1,70 @@
 //! The protobuf format: a sequence of `io.prometheus.client.MetricFamily`, each with its length in front.
 //!
-//! A family is decoded at a time into rows; the rows of a family are then handed out one by one.
+//! A metric is decoded at a time into rows, which are then handed out one by one: what a parser holds beside the part it
+//! reads is one metric's.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue};
 use super::number::format_openmetrics_float;
+use super::part::Part;
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError, take_varint};
 use crate::model::histogram::{ClassicHistogram, CounterResetHint};
 use crate::model::stale::NORMAL_NAN;
-use crate::model::{FloatHistogram, Labels, METRIC_NAME, Position};
+use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, Position, QUANTILE_LABEL};
 use crate::tsdb::MetricType;
+
+/// The most labels, quantiles, buckets or spans of one metric. A few bytes are enough to claim one.
+const MOST_PIECES: usize = 100_000;
 
 /// A parser of delimited protobuf.
 pub struct ProtobufParser<'a> {
-    rest: &'a [u8],
+    part: Part<'a>,
+    /// How much of the part was read.
+    read: usize,
     options: ParseOptions,
     name: &'a str,
     help: &'a str,
     unit: &'a str,
     kind: MetricType,
-    /// The keys of the rows, one after the other: name and value of each label, each with a varint length.
-    keys: Vec<u8>,
+    /// What is left of the family.
+    metrics: Fields<'a>,
+    /// The labels and the timestamp of the metric.
+    labels: Vec<(&'a str, &'a str)>,
+    timestamp: Option<i64>,
     rows: Vec<Row>,
     next_row: usize,
+    /// The key of the current row: name and value of each label, each with a varint length.
+    key: Vec<u8>,
 }
 
+/// A sample of a metric.
 struct Row {
-    key: Range<usize>,
+    suffix: &'static str,
+    /// A label that tells it from others: its name and its value, a number.
+    extra: Option<(&'static str, f64)>,
     value: ParsedValue,
-    timestamp: Option<i64>,
     start: Option<i64>,
 }
 
-/// The parts of a `Metric`, borrowed.
-#[derive(Default)]
-struct Metric<'a> {
-    labels: Vec<(&'a str, &'a str)>,
-    body: Option<(MetricType, &'a [u8])>,
-    timestamp: Option<i64>,
-}
-
 impl<'a> ProtobufParser<'a> {
-    pub(super) fn new(body: &'a [u8], options: ParseOptions) -> Self {
+    pub(super) fn new(part: Part<'a>, options: ParseOptions) -> Self {
         ProtobufParser {
-            rest: body,
+            part,
+            read: 0,
             options,
             name: "",
             help: "",
             unit: "",
             kind: MetricType::Unknown,
-            keys: Vec::new(),
+            metrics: Fields::new(&[]),
+            labels: Vec::new(),
+            timestamp: None,
             rows: Vec::new(),
             next_row: 0,
+            key: Vec::new(),
         }
     }
 
@@ -63,53 +72,55 @@ impl<'a> ProtobufParser<'a> {
         self.kind
     }
 
+    /// How many bytes of the part were read.
+    pub(super) fn read(&self) -> usize {
+        self.read
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Event<'_>>, ParseError> {
-        if self.next_row < self.rows.len() {
-            self.next_row += 1;
-            return Ok(self.rows.get(self.next_row - 1).map(|row| {
-                Event::Sample(ParsedSample {
-                    key: self.keys.get(row.key.clone()).unwrap_or_default(),
-                    value: row.value.clone(),
-                    timestamp: row.timestamp,
-                })
-            }));
+        while self.next_row >= self.rows.len() {
+            match self.metric().map_err(|e| self.error(e))? {
+                true => continue,
+                false if self.family().map_err(|e| self.error(e))? => return Ok(Some(self.metadata())),
+                false => return Ok(None),
+            }
         }
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        self.family().map_err(|e| ParseError {
-            position: Position::default(),
-            found: e.to_string(),
-            expected: if self.name.is_empty() {
-                "a MetricFamily".into()
-            } else {
-                format!("the MetricFamily {:?}", self.name).into()
-            },
-        })?;
-        Ok(Some(Event::Metadata(MetadataLine {
+        let Some(row) = self.rows.get(self.next_row) else { return Ok(None) };
+        self.next_row += 1;
+        write_key(&mut self.key, self.name, &self.labels, row);
+        Ok(Some(Event::Sample(ParsedSample { key: &self.key, value: row.value.clone(), timestamp: self.timestamp })))
+    }
+
+    fn error(&self, e: WireError) -> ParseError {
+        let expected = match self.name {
+            "" => "a MetricFamily".into(),
+            name => format!("the MetricFamily {name:?}").into(),
+        };
+        ParseError { position: Position::default(), found: e.to_string(), expected, cut_off: false }
+    }
+
+    fn metadata(&self) -> Event<'_> {
+        Event::Metadata(MetadataLine {
             family: Cow::Borrowed(self.name),
             kind: Some(self.kind),
             help: Some(Cow::Borrowed(self.help)),
             unit: Some(Cow::Borrowed(self.unit)),
-        })))
-    }
-
-    fn row(&self) -> Option<&Row> {
-        self.rows.get(self.next_row.checked_sub(1)?)
+        })
     }
 
     pub(super) fn start_timestamp(&self) -> Option<i64> {
-        if self.options.start_timestamps { self.row()?.start } else { None }
+        let row = self.rows.get(self.next_row.checked_sub(1)?)?;
+        if self.options.start_timestamps { row.start } else { None }
     }
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
-        let key = self.row().and_then(|row| self.keys.get(row.key.clone())).unwrap_or_default();
         let bad = |found: String, expected: &'static str| ParseError {
             position: Position::default(),
             found,
             expected: expected.into(),
+            cut_off: false,
         };
-        let mut pairs = read_key(key).ok_or_else(|| bad("damaged bytes".into(), "a series"))?;
+        let mut pairs = read_key(&self.key).ok_or_else(|| bad("damaged bytes".into(), "a series"))?;
         if self.options.type_and_unit_labels {
             pairs.retain(|(n, _)| *n != "__type__" && *n != "__unit__");
             if self.kind != MetricType::Unknown {
@@ -124,54 +135,68 @@ impl<'a> ProtobufParser<'a> {
         Ok(Labels::from_sorted(pairs.into_iter().filter(|(_, v)| !v.is_empty())))
     }
 
-    fn family(&mut self) -> Result<(), WireError> {
-        let len = take_varint(&mut self.rest)?;
-        let len = usize::try_from(len).map_err(|_| WireError::Truncated)?;
-        let (message, rest) = self.rest.split_at_checked(len).ok_or(WireError::Truncated)?;
-        self.rest = rest;
+    /// Reads the head of the next family; false when the part ends before it does.
+    fn family(&mut self) -> Result<bool, WireError> {
+        let mut rest = self.part.bytes.get(self.read..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        let message = match take_message(&mut rest) {
+            Err(WireError::Truncated) if !self.part.last => return Ok(false),
+            message => message?,
+        };
+        self.read = self.part.bytes.len() - rest.len();
         (self.name, self.help, self.unit, self.kind) = ("", "", "", MetricType::Counter);
-        self.keys.clear();
-        self.rows.clear();
-        self.next_row = 0;
-        let mut metrics = Vec::new();
-        let mut fields = Fields::new(message);
+        self.metrics = Fields::new(message);
+        let mut fields = self.metrics;
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => self.name = field.str()?,
                 2 => self.help = field.str()?,
                 3 => self.kind = family_kind(field.u64()?),
-                4 => metrics.push(field.bytes()?),
                 5 => self.unit = field.str()?,
                 _ => {}
             }
         }
-        metrics.into_iter().try_for_each(|metric| self.metric(metric))
+        Ok(true)
     }
 
-    fn metric(&mut self, message: &'a [u8]) -> Result<(), WireError> {
-        let mut metric = Metric::default();
+    /// Decodes the next metric of the family; false when there is none.
+    fn metric(&mut self) -> Result<bool, WireError> {
+        self.rows.clear();
+        (self.next_row, self.timestamp) = (0, None);
+        self.labels.clear();
+        let message = loop {
+            match self.metrics.next_field()? {
+                None => return Ok(false),
+                Some(field) if field.number == 4 => break field.bytes()?,
+                Some(_) => {}
+            }
+        };
+        let mut body = None;
         let mut fields = Fields::new(message);
         while let Some(field) = fields.next_field()? {
             match field.number {
-                1 => metric.labels.push(label_pair(field.bytes()?)?),
-                2 => metric.body = Some((MetricType::Gauge, field.bytes()?)),
-                3 => metric.body = Some((MetricType::Counter, field.bytes()?)),
-                4 => metric.body = Some((MetricType::Summary, field.bytes()?)),
-                5 => metric.body = Some((MetricType::Unknown, field.bytes()?)),
-                6 => metric.timestamp = Some(field.i64()?).filter(|t| *t != 0),
-                7 => metric.body = Some((MetricType::Histogram, field.bytes()?)),
+                1 => push_piece(&mut self.labels, label_pair(field.bytes()?)?)?,
+                2 => body = Some((MetricType::Gauge, field.bytes()?)),
+                3 => body = Some((MetricType::Counter, field.bytes()?)),
+                4 => body = Some((MetricType::Summary, field.bytes()?)),
+                5 => body = Some((MetricType::Unknown, field.bytes()?)),
+                6 => self.timestamp = Some(field.i64()?).filter(|t| *t != 0),
+                7 => body = Some((MetricType::Histogram, field.bytes()?)),
                 _ => {}
             }
         }
-        match metric.body {
-            Some((MetricType::Histogram, body)) => self.histogram(&metric, body),
-            Some((MetricType::Summary, body)) => self.summary(&metric, body),
-            Some((_, body)) => self.simple(&metric, body),
-            None => Ok(()),
+        match body {
+            Some((MetricType::Histogram, body)) => self.histogram(body)?,
+            Some((MetricType::Summary, body)) => self.summary(body)?,
+            Some((_, body)) => self.simple(body)?,
+            None => {}
         }
+        Ok(true)
     }
 
-    fn simple(&mut self, metric: &Metric<'_>, body: &[u8]) -> Result<(), WireError> {
+    fn simple(&mut self, body: &[u8]) -> Result<(), WireError> {
         let (mut value, mut start) = (0.0, None);
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
@@ -181,47 +206,47 @@ impl<'a> ProtobufParser<'a> {
                 _ => {}
             }
         }
-        self.push(metric, "", None, float(value), start);
+        self.push("", None, float(value), start);
         Ok(())
     }
 
-    fn summary(&mut self, metric: &Metric<'_>, body: &[u8]) -> Result<(), WireError> {
+    fn summary(&mut self, body: &[u8]) -> Result<(), WireError> {
         let (mut count, mut sum, mut quantiles, mut start) = (0, 0.0, Vec::new(), None);
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => count = field.u64()?,
                 2 => sum = field.f64()?,
-                3 => quantiles.push(pair_of_doubles(field.bytes()?)?),
+                3 => push_piece(&mut quantiles, pair_of_doubles(field.bytes()?)?)?,
                 4 => start = Some(timestamp(field.bytes()?)?),
                 _ => {}
             }
         }
-        self.push(metric, "_count", None, float(count as f64), start);
-        self.push(metric, "_sum", None, float(sum), start);
+        self.push("_count", None, float(count as f64), start);
+        self.push("_sum", None, float(sum), start);
         for (quantile, value) in quantiles {
-            self.push(metric, "", Some(("quantile", &format_openmetrics_float(quantile))), float(value), start);
+            self.push("", Some((QUANTILE_LABEL, quantile)), float(value), start);
         }
         Ok(())
     }
 
-    fn histogram(&mut self, metric: &Metric<'_>, body: &[u8]) -> Result<(), WireError> {
+    fn histogram(&mut self, body: &[u8]) -> Result<(), WireError> {
         let (mut native, mut buckets, mut start) = (HistogramFields::default(), Vec::new(), None);
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => native.set_count(field.u64()? as f64),
                 2 => native.sum = field.f64()?,
-                3 => buckets.push(bucket(field.bytes()?)?),
+                3 => push_piece(&mut buckets, bucket(field.bytes()?)?)?,
                 4 => native.set_float_count(field.f64()?),
                 5 => native.schema = field.sint()? as i32,
                 6 => native.zero_threshold = field.f64()?,
                 7 => native.zero_count = field.u64()? as f64,
                 8 => native.zero_count = field.f64()?,
-                9 => native.negative_spans.push(HistogramFields::span(field.bytes()?)?),
+                9 => push_piece(&mut native.negative_spans, HistogramFields::span(field.bytes()?)?)?,
                 10 => native.negative_deltas(field)?,
                 11 => field.doubles(&mut native.negative_counts)?,
-                12 => native.positive_spans.push(HistogramFields::span(field.bytes()?)?),
+                12 => push_piece(&mut native.positive_spans, HistogramFields::span(field.bytes()?)?)?,
                 13 => native.positive_deltas(field)?,
                 14 => field.doubles(&mut native.positive_counts)?,
                 15 => start = Some(timestamp(field.bytes()?)?),
@@ -237,48 +262,57 @@ impl<'a> ProtobufParser<'a> {
         let mut converted = is_native;
         if is_native {
             let h = native.into_histogram(hint)?;
-            self.push(metric, "", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
         } else if self.options.classic_to_custom_buckets
             && let Some(mut h) = custom_buckets(count, sum, &buckets)
         {
             h.counter_reset_hint = hint;
             converted = true;
-            self.push(metric, "", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
         }
         if !converted || self.options.always_classic_histograms {
-            self.push(metric, "_count", None, float(count), start);
-            self.push(metric, "_sum", None, float(sum), start);
-            self.classic_buckets(metric, count, &buckets, start);
+            self.push("_count", None, float(count), start);
+            self.push("_sum", None, float(sum), start);
+            self.classic_buckets(count, &buckets, start);
         }
         Ok(())
     }
 
-    fn classic_buckets(&mut self, metric: &Metric<'_>, count: f64, buckets: &[(f64, f64)], start: Option<i64>) {
+    fn classic_buckets(&mut self, count: f64, buckets: &[(f64, f64)], start: Option<i64>) {
         for (bound, cumulative) in buckets {
-            self.push(metric, "_bucket", Some(("le", &format_openmetrics_float(*bound))), float(*cumulative), start);
+            self.push("_bucket", Some((BUCKET_LABEL, *bound)), float(*cumulative), start);
         }
         if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
-            self.push(metric, "_bucket", Some(("le", "+Inf")), float(count), start);
+            self.push("_bucket", Some((BUCKET_LABEL, f64::INFINITY)), float(count), start);
         }
     }
 
     fn push(
         &mut self,
-        metric: &Metric<'_>,
-        suffix: &str,
-        extra: Option<(&str, &str)>,
+        suffix: &'static str,
+        extra: Option<(&'static str, f64)>,
         value: ParsedValue,
         start: Option<i64>,
     ) {
-        let from = self.keys.len();
-        push_text(&mut self.keys, &[METRIC_NAME]);
-        push_text(&mut self.keys, &[self.name, suffix]);
-        for (name, value) in metric.labels.iter().copied().chain(extra) {
-            push_text(&mut self.keys, &[name]);
-            push_text(&mut self.keys, &[value]);
-        }
-        self.rows.push(Row { key: from..self.keys.len(), value, timestamp: metric.timestamp, start });
+        self.rows.push(Row { suffix, extra, value, start });
     }
+}
+
+/// Reads a message with its length in front.
+fn take_message<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
+    let len = take_varint(rest)?;
+    let len = usize::try_from(len).map_err(|_| WireError::Truncated)?;
+    let (message, after) = rest.split_at_checked(len).ok_or(WireError::Truncated)?;
+    *rest = after;
+    Ok(message)
+}
+
+fn push_piece<T>(pieces: &mut Vec<T>, piece: T) -> Result<(), WireError> {
+    if pieces.len() >= MOST_PIECES {
+        return Err(WireError::TooMany(MOST_PIECES));
+    }
+    pieces.push(piece);
+    Ok(())
 }
 
 fn custom_buckets(count: f64, sum: f64, buckets: &[(f64, f64)]) -> Option<FloatHistogram> {
@@ -301,6 +335,20 @@ fn push_text(out: &mut Vec<u8>, parts: &[&str]) {
     }
     out.push(n as u8);
     parts.iter().for_each(|p| out.extend_from_slice(p.as_bytes()));
+}
+
+fn write_key(key: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], row: &Row) {
+    key.clear();
+    push_text(key, &[METRIC_NAME]);
+    push_text(key, &[name, row.suffix]);
+    for (name, value) in labels {
+        push_text(key, &[name]);
+        push_text(key, &[value]);
+    }
+    if let Some((name, value)) = row.extra {
+        push_text(key, &[name]);
+        push_text(key, &[&format_openmetrics_float(value)]);
+    }
 }
 
 fn read_key(mut key: &[u8]) -> Option<Vec<(&str, &str)>> {

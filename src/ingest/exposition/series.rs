@@ -19,9 +19,14 @@ pub(super) struct SeriesContext<'a> {
 
 type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// Reads the labels of the series text `body[start..end]`, sorted, empty values left out.
-pub(super) fn labels(body: &[u8], start: usize, end: usize, cx: &SeriesContext<'_>) -> Result<Labels, ParseError> {
-    let mut c = Cursor { body: body.get(..end).unwrap_or_default(), at: start };
+/// Reads the labels of the series text from `start` to `end` of the body that a cursor is in, sorted, empty values left out.
+pub(super) fn labels(
+    before: &Cursor<'_>,
+    start: usize,
+    end: usize,
+    cx: &SeriesContext<'_>,
+) -> Result<Labels, ParseError> {
+    let mut c = Cursor { body: before.body.get(..end).unwrap_or_default(), at: start, lines: before.lines };
     let mut pairs: Pairs<'_> = Vec::with_capacity(12);
     if c.peek().is_some_and(starts_metric_name) {
         let name = c.take_while(in_metric_name);

@@ -6,13 +6,38 @@ use crate::model::METRIC_NAME;
 use crate::model::Position;
 use crate::model::histogram::Span;
 
-/// A body as lines: `series value @timestamp start`, or `# family kind help unit`.
+/// A body as lines: `series value @timestamp start`, or `# family kind help unit`. Whichever parts it comes in, they are
+/// the same.
 fn walk(format: Format, body: &[u8], options: ParseOptions) -> Result<Vec<String>, ParseError> {
-    let mut parser = Parser::new(format, body, options);
-    let mut out = Vec::new();
+    let whole = walk_in_parts(format, &[body], options);
+    for size in [1, 7, 50].into_iter().filter(|size| body.len() < size * 1000) {
+        let parts = walk_in_parts(format, &body.chunks(size).collect::<Vec<_>>(), options);
+        match (&whole, &parts) {
+            (Err(a), Err(b)) => assert_eq!((a.position, &a.expected), (b.position, &b.expected)),
+            _ => assert_eq!(whole, parts, "in parts of {size} bytes"),
+        }
+    }
+    whole
+}
+
+fn walk_in_parts(format: Format, parts: &[&[u8]], options: ParseOptions) -> Result<Vec<String>, ParseError> {
+    let (mut out, mut window, mut carried) = (Vec::new(), Vec::new(), Carried::default());
+    for i in 0..parts.len().max(1) {
+        window.extend_from_slice(parts.get(i).copied().unwrap_or_default());
+        let part = Part { bytes: &window, last: i + 1 >= parts.len() };
+        let mut parser = Parser::of_part(format, part, options, std::mem::take(&mut carried));
+        walk_part(&mut parser, &mut out)?;
+        let read;
+        (read, carried) = parser.end();
+        window.drain(..read);
+    }
+    Ok(out)
+}
+
+fn walk_part(parser: &mut Parser<'_>, out: &mut Vec<String>) -> Result<(), ParseError> {
     loop {
         let line = match parser.next(None)? {
-            None => return Ok(out),
+            None => return Ok(()),
             Some(Event::Metadata(m)) => {
                 let text = [
                     m.kind.map(|k| k.as_str().to_owned()),

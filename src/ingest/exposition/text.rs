@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
 use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
 use super::number;
+use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
 use crate::model::Labels;
 use crate::tsdb::MetricType;
@@ -16,11 +17,18 @@ pub struct TextParser<'a> {
     kind: MetricType,
     /// Where the text of the current series lies in the body.
     series: (usize, usize),
+    /// Whether the body ends with this part.
+    last: bool,
 }
 
 impl<'a> TextParser<'a> {
-    pub(super) fn new(body: &'a [u8], options: ParseOptions) -> Self {
-        TextParser { c: Cursor::new(body), options, kind: MetricType::Unknown, series: (0, 0) }
+    pub(super) fn new(part: Part<'a>, options: ParseOptions, carried: Carried) -> Self {
+        let c = Cursor::new(part, carried.lines);
+        TextParser { c, options, kind: carried.kind, series: (0, 0), last: part.last }
+    }
+
+    pub(super) fn end(self) -> (usize, Carried) {
+        (self.c.at, Carried { lines: self.c.lines(), kind: self.kind, ..Carried::default() })
     }
 
     pub(super) fn kind(&self) -> MetricType {
@@ -29,7 +37,7 @@ impl<'a> TextParser<'a> {
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
         let cx = SeriesContext { kind: self.kind, unit: "", options: self.options, blanks: true };
-        series::labels(self.c.body, self.series.0, self.series.1, &cx)
+        series::labels(&self.c, self.series.0, self.series.1, &cx)
     }
 
     pub(super) fn next(&mut self, expected: Option<&[u8]>) -> Result<Option<Event<'a>>, ParseError> {
@@ -42,7 +50,17 @@ impl<'a> TextParser<'a> {
                         return Ok(Some(Event::Metadata(metadata)));
                     }
                 }
-                Some(b) if b == b'{' || starts_metric_name(b) => return self.sample(expected).map(Some),
+                Some(b) if b == b'{' || starts_metric_name(b) => {
+                    let start = self.c.at;
+                    return match self.sample(expected) {
+                        // A line feed in quotes: the next part has the rest.
+                        Err(e) if e.cut_off && !self.last => {
+                            self.c.at = start;
+                            Ok(None)
+                        }
+                        read => read.map(Some),
+                    };
+                }
                 Some(_) => return Err(self.c.error("a metric name, '{' or '#'")),
             }
         }

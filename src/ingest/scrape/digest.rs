@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::cache::SeriesCache;
+use super::cache::{Entry, SeriesCache};
 use super::classic::{ClassicPart, EntryId, Gathering, classify};
 use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
-use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
+use crate::ingest::exposition::{Carried, Event, Format, ParseError, ParseOptions, ParsedValue, Parser, Part};
 use crate::ingest::relabel;
+use crate::ingest::store::SampleRow;
 use crate::model::histogram::HistogramDefect;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Value};
 use crate::tsdb::MetricType;
@@ -69,8 +70,83 @@ pub struct Digest {
     pub added: usize,
 }
 
-/// Reads a body that was scraped at `at`. Staging fills `out`, also as far as a body that is refused was read, so that
-/// its counts can be reported; nothing of a refused body is stored.
+/// What a sample may take on its way to the store: staged in a vector that grows by doubling, then as a row of the store.
+const SAMPLE_BYTES: usize = 2 * size_of::<Staged>() + size_of::<SampleRow>() + size_of::<EntryId>();
+/// What a series that was not known takes besides its text and its labels.
+const SERIES_BYTES: usize = 2 * size_of::<Entry>();
+/// What a bucket of a histogram takes.
+const BUCKET_BYTES: usize = 16;
+
+/// A body on its way from parts to samples.
+pub struct Digestion {
+    format: Format,
+    at: i64,
+    carried: Carried,
+    previous: Option<EntryId>,
+    gathering: Gathering,
+    /// How many samples have been read; the buckets of a native histogram count.
+    read: u64,
+    /// Bytes of what was learnt of series that were not known.
+    learnt: usize,
+    /// What the body holds, as far as it was read. Of a body that is refused nothing is stored, but its counts are reported.
+    pub found: Digest,
+}
+
+impl Digestion {
+    /// Begins with a body that was scraped at `at`.
+    pub fn begin(cache: &mut SeriesCache, format: Format, at: i64) -> Self {
+        cache.scrape += 1;
+        Digestion {
+            format,
+            at,
+            carried: Carried::default(),
+            previous: None,
+            gathering: Gathering::default(),
+            read: 0,
+            learnt: 0,
+            found: Digest::default(),
+        }
+    }
+
+    /// Reads what is complete of the next part, and says how many bytes that is.
+    ///
+    /// # Errors
+    /// The body as a whole is refused.
+    pub fn part(
+        &mut self,
+        cache: &mut SeriesCache,
+        settings: &ScrapeSettings,
+        target: &Labels,
+        part: Part<'_>,
+    ) -> Result<usize, DigestError> {
+        let options = ParseOptions {
+            start_timestamps: settings.start_timestamps,
+            type_and_unit_labels: settings.type_and_unit_labels,
+            always_classic_histograms: settings.always_scrape_classic_histograms,
+            ignore_native_histograms: !settings.scrape_native_histograms,
+            classic_to_custom_buckets: settings.convert_classic_histograms_to_nhcb,
+        };
+        let parser = Parser::of_part(self.format, part, options, std::mem::take(&mut self.carried));
+        let mut run = Run { cache, settings, target, body: self };
+        let (read, carried) = run.part(parser)?;
+        if part.last {
+            run.finish()?;
+        }
+        self.carried = carried;
+        Ok(read)
+    }
+
+    /// Bytes that are held for the body beside the part that is being read, about.
+    pub fn held(&self) -> usize {
+        let buckets = usize::try_from(self.read).unwrap_or(usize::MAX).saturating_mul(BUCKET_BYTES);
+        (self.found.samples.len() * SAMPLE_BYTES).saturating_add(self.learnt).saturating_add(buckets)
+    }
+}
+
+/// Reads a body that is here as a whole, scraped at `at`.
+///
+/// # Errors
+/// The body as a whole is refused.
 pub fn digest(
     cache: &mut SeriesCache,
     settings: &ScrapeSettings,
@@ -78,40 +154,23 @@ pub fn digest(
     format: Format,
     body: &[u8],
     at: i64,
-    out: &mut Digest,
-) -> Result<(), DigestError> {
-    cache.scrape += 1;
-    let options = ParseOptions {
-        start_timestamps: settings.start_timestamps,
-        type_and_unit_labels: settings.type_and_unit_labels,
-        always_classic_histograms: settings.always_scrape_classic_histograms,
-        ignore_native_histograms: !settings.scrape_native_histograms,
-        classic_to_custom_buckets: settings.convert_classic_histograms_to_nhcb,
-    };
-    // What relabelling drops takes memory, too: without a limit of the operator's, all that is read is bounded by ours.
-    let most = if settings.limits.samples > 0 { u64::MAX } else { MOST_SAMPLES };
-    let convert = format != Format::Protobuf;
-    let mut run = Run { cache, settings, target, at, out, gathering: Gathering::default(), convert, most, read: 0 };
-    run.body(Parser::new(format, body, options))
+) -> Result<Digest, DigestError> {
+    let mut digestion = Digestion::begin(cache, format, at);
+    digestion.part(cache, settings, target, Part { bytes: body, last: true })?;
+    Ok(digestion.found)
 }
 
 struct Run<'r> {
     cache: &'r mut SeriesCache,
     settings: &'r ScrapeSettings,
     target: &'r Labels,
-    at: i64,
-    out: &'r mut Digest,
-    gathering: Gathering,
-    /// Whether classic histograms are gathered here; the protobuf parser converts them by itself.
-    convert: bool,
-    /// How many samples may be read, and have been.
-    most: u64,
-    read: u64,
+    body: &'r mut Digestion,
 }
 
 impl Run<'_> {
-    fn body(&mut self, mut parser: Parser<'_>) -> Result<(), DigestError> {
-        let mut previous: Option<EntryId> = None;
+    /// Reads a part up to its end; how many bytes were read, and what the next part has to know.
+    fn part(&mut self, mut parser: Parser<'_>) -> Result<(usize, Carried), DigestError> {
+        let mut previous = self.body.previous;
         loop {
             let likely = previous.and_then(|p| self.cache.get(p)).map(|entry| entry.next);
             let expected = likely.and_then(|id| self.cache.get(id)).map(|entry| &*entry.key);
@@ -141,8 +200,14 @@ impl Run<'_> {
             };
             self.sample(id, value, timestamp, st)?;
         }
-        for converted in std::mem::take(&mut self.gathering).finish() {
-            self.out.scraped += 1;
+        self.body.previous = previous;
+        Ok(parser.end())
+    }
+
+    /// At the end of the body: classic histograms that became native ones.
+    fn finish(&mut self) -> Result<(), DigestError> {
+        for converted in std::mem::take(&mut self.body.gathering).finish() {
+            self.body.found.scraped += 1;
             self.stage(converted.entry, Value::Histogram(converted.histogram), converted.timestamp, converted.st)?;
         }
         Ok(())
@@ -151,19 +216,25 @@ impl Run<'_> {
     /// Takes up a series that has not been seen.
     fn learn(&mut self, parser: &Parser<'_>, key: &[u8]) -> Result<EntryId, DigestError> {
         let exposed = parser.labels()?;
-        let gathers = self.convert
+        // The protobuf parser converts by itself.
+        let gathers = self.body.format != Format::Protobuf
             && self.settings.convert_classic_histograms_to_nhcb
             && matches!(parser.kind(), MetricType::Histogram | MetricType::GaugeHistogram);
         let mut classic = None;
         if gathers && let Some((histogram, role)) = classify(&exposed) {
             classic = Some(ClassicPart { histogram: self.learn_histogram(&histogram)?, role });
             if !self.settings.always_scrape_classic_histograms {
-                return Ok(self.cache.insert(key, None, classic));
+                return Ok(self.insert(key, None, classic));
             }
         }
         let labels = self.stored_labels(&exposed)?;
-        self.out.added += usize::from(labels.is_some());
-        Ok(self.cache.insert(key, labels, classic))
+        Ok(self.insert(key, labels, classic))
+    }
+
+    fn insert(&mut self, key: &[u8], labels: Option<Labels>, classic: Option<ClassicPart>) -> EntryId {
+        self.body.found.added += usize::from(labels.is_some());
+        self.body.learnt += SERIES_BYTES + key.len() + labels.as_ref().map_or(0, |l| l.as_bytes().len());
+        self.cache.insert(key, labels, classic)
     }
 
     /// The entry of the native histogram that classic series become. Its key cannot be the text of a series.
@@ -173,8 +244,7 @@ impl Run<'_> {
             return Ok(id);
         }
         let labels = self.stored_labels(exposed)?;
-        self.out.added += usize::from(labels.is_some());
-        Ok(self.cache.insert(&key, labels, None))
+        Ok(self.insert(&key, labels, None))
     }
 
     fn sample(&mut self, id: EntryId, value: ParsedValue, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
@@ -182,12 +252,13 @@ impl Run<'_> {
             ParsedValue::Float(_) => 1,
             ParsedValue::Histogram(h) => h.sample_weight(),
         };
-        self.read = self.read.saturating_add(weight as u64);
-        if self.read > self.most {
+        self.body.read = self.body.read.saturating_add(weight as u64);
+        // What relabelling drops takes memory, too: without a limit of the operator's, all that is read is bounded by ours.
+        if self.settings.limits.samples == 0 && self.body.read > MOST_SAMPLES {
             return Err(DigestError::TooManySamples);
         }
         if let (Some(part), ParsedValue::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
-            self.gathering.add(part, *v, timestamp, st);
+            self.body.gathering.add(part, *v, timestamp, st);
             if !self.settings.always_scrape_classic_histograms {
                 let scrape = self.cache.scrape;
                 if let Some(entry) = self.cache.get_mut(id) {
@@ -196,7 +267,7 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        self.out.scraped += 1;
+        self.body.found.scraped += 1;
         let value = match value {
             ParsedValue::Float(v) => Value::Float(v),
             ParsedValue::Histogram(h) => Value::Histogram(h),
@@ -213,9 +284,9 @@ impl Run<'_> {
         }
         entry.tracked =
             timestamp.is_none() || !self.settings.honor_timestamps || self.settings.track_timestamps_staleness;
-        self.out.kept += 1;
+        self.body.found.kept += 1;
         let limits = &self.settings.limits;
-        if limits.samples > 0 && self.out.kept as u64 > limits.samples {
+        if limits.samples > 0 && self.body.found.kept as u64 > limits.samples {
             return Err(DigestError::SampleLimit);
         }
         let value = match value {
@@ -225,8 +296,8 @@ impl Run<'_> {
             }
             float => float,
         };
-        let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.at);
-        self.out.samples.push(Staged { entry: id, t, st, value });
+        let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.body.at);
+        self.body.found.samples.push(Staged { entry: id, t, st, value });
         Ok(())
     }
 

@@ -25,16 +25,15 @@ fn what_a_failed_scrape_leaves_behind_is_forgotten() {
     let mut cache = SeriesCache::new();
     let settings = ScrapeSettings::new("j");
     let body: String = (0..20_000).map(|i| format!("a{{i=\"{i}\"}} 1\n")).collect();
-    let mut out = Digest::default();
     let before = cache.remembered();
-    let failed = digest(&mut cache, &settings, &target(), Format::Text, (body + "!").as_bytes(), 0, &mut out);
+    let failed = digest(&mut cache, &settings, &target(), Format::Text, (body + "!").as_bytes(), 0);
     assert!(failed.is_err() && cache.remembered() == 20_000);
     cache.recover(before);
     assert_eq!(cache.remembered(), 0);
     // What a target says of its families is bounded, however often it says something else.
     for i in 0..40 {
         let help = format!("# HELP m{i} {}\n", "x".repeat(1 << 20));
-        digest(&mut cache, &settings, &target(), Format::Text, help.as_bytes(), 0, &mut out).unwrap();
+        digest(&mut cache, &settings, &target(), Format::Text, help.as_bytes(), 0).unwrap();
     }
     let held: usize = cache.metadata().values().map(|m| m.help.len()).sum();
     assert!(held <= 16 << 20 && cache.metadata().contains_key("m39"));
@@ -54,8 +53,7 @@ impl Scraper {
     /// A scrape's outcome: `series value @t`, then the series that went.
     fn scrape(&mut self, body: &str) -> Result<Vec<String>, DigestError> {
         self.now += 1000;
-        let mut out = Digest::default();
-        digest(&mut self.cache, &self.settings, &target(), Format::Text, body.as_bytes(), self.now, &mut out)?;
+        let out = digest(&mut self.cache, &self.settings, &target(), Format::Text, body.as_bytes(), self.now)?;
         let mut lines = Vec::new();
         for s in &out.samples {
             let labels = self.cache.get(s.entry).unwrap().labels.clone().unwrap();

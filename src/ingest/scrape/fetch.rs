@@ -1,27 +1,31 @@
-//! One scrape over HTTP: request, limits, decompression, format.
+//! One scrape over HTTP: request, limits, format, and the body as it comes.
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
+use tokio::sync::SemaphorePermit;
 
+use super::reading::Opening;
 use super::settings;
 use super::settings::{ScrapeSettings, accept_header};
 use super::target::Target;
 use crate::config::ScrapeProtocol;
+use crate::ingest::admission::Admitted;
 use crate::ingest::exposition::Format;
 use crate::net::descriptors;
-use crate::net::{BodyError, HttpClient, NetError, read_body, redact_url};
+use crate::net::{HttpClient, NetError, Unpacker, redact_url};
 
 /// Why a target gave nothing to read. The texts are Prometheus' where it has one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("Get {url:?}: {source}")]
     Net { url: String, source: NetError },
+    #[error("{0}")]
+    Broken(NetError),
     #[error("too many open files: those that are left are kept for notifications and state")]
     Descriptors,
     #[error("server returned HTTP status {0}")]
     Status(reqwest::StatusCode),
-    #[error("{0}")]
-    Body(#[from] BodyError),
     #[error(
         "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
     )]
@@ -30,23 +34,51 @@ pub(super) enum FetchError {
     ContentType(String),
 }
 
-/// A body in a known format.
-pub(super) struct Fetched {
-    pub body: Vec<u8>,
-    pub format: Format,
+/// Bytes of a body that are handed on at once.
+const PIECES: usize = 64 << 10;
+
+/// An answer whose body is on its way.
+pub(super) struct Answer {
+    response: reqwest::Response,
+    _place: SemaphorePermit<'static>,
 }
 
-/// Asks a target for its metrics.
+/// Some of a body.
+pub(super) struct Pieces {
+    pub bytes: Vec<Bytes>,
+    /// Whether the body ends with them.
+    pub last: bool,
+}
+
+impl Answer {
+    /// The next pieces of the body, as many as are worth the way to another thread.
+    pub async fn pieces(&mut self) -> Result<Pieces, FetchError> {
+        let (mut bytes, mut len) = (Vec::new(), 0usize);
+        while len < PIECES {
+            match self.response.chunk().await.map_err(|e| FetchError::Broken(NetError::from(e)))? {
+                None => return Ok(Pieces { bytes, last: true }),
+                Some(piece) => {
+                    len = len.saturating_add(piece.len());
+                    bytes.push(piece);
+                }
+            }
+        }
+        Ok(Pieces { bytes, last: false })
+    }
+}
+
+/// Asks a target for its metrics. What its answer takes is `admitted`.
 pub(super) async fn fetch(
     client: &HttpClient,
     settings: &ScrapeSettings,
     target: &Target,
-) -> Result<Fetched, FetchError> {
+    admitted: Admitted,
+) -> Result<(Answer, Opening), FetchError> {
     let net = |source: NetError| FetchError::Net { url: redact_url(&target.url), source };
     let timeout = std::time::Duration::from_millis(target.timeout.unsigned_abs());
     // Descriptors are few: what is left when they are scarce is for pages.
     let place = tokio::time::timeout(timeout, descriptors::scrapes().acquire()).await;
-    let _place = place.map_err(|_| net(NetError::Timeout))?;
+    let place = place.ok().and_then(Result::ok).ok_or_else(|| net(NetError::Timeout))?;
     if descriptors::scarce() {
         return Err(FetchError::Descriptors);
     }
@@ -70,8 +102,8 @@ pub(super) async fn fetch(
         0 => settings::MOST_BODY,
         limit => limit,
     };
-    let body = read_body(response, limit).await?;
-    Ok(Fetched { body, format })
+    let opening = Opening { format, body: Unpacker::of(&response, limit), admitted };
+    Ok((Answer { response, _place: place }, opening))
 }
 
 fn format_of(content_type: &str, fallback: Option<ScrapeProtocol>) -> Result<Format, FetchError> {

@@ -11,6 +11,7 @@ mod down;
 mod fetch;
 mod metrics;
 pub mod pool;
+mod reading;
 mod report;
 mod run;
 pub mod schedule;

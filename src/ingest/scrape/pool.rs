@@ -9,15 +9,16 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::fetch::{Fetched, fetch};
+use super::fetch::{Answer, fetch};
 use super::metrics::ScrapeCounters;
 use super::run::{ScrapeState, TargetRun};
 use super::schedule::{aligned, awaited, following, next_scrape};
 use super::settings::ScrapeSettings;
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
+use crate::ingest::admission::Admission;
 use crate::ingest::discovery::{FileDiscovery, TargetGroup};
-use crate::ingest::store::SampleStore;
+use crate::ingest::store::{SampleStore, StoreCounts};
 use crate::instrument::{Collect, Exposition, Kind};
 use crate::model::Labels;
 use crate::net::HttpClient;
@@ -53,7 +54,12 @@ struct Shared {
     clock: Arc<dyn Clock>,
     handle: Handle,
     counters: Arc<ScrapeCounters>,
+    /// What all scrapes under way may hold together.
+    admission: Admission,
 }
+
+/// What scrapes under way may hold together, bytes: windows of bodies, samples on their way, series that are new.
+const MOST_HELD: usize = 1 << 30;
 
 /// Runs the scrape pools of a configuration.
 pub struct ScrapeManager {
@@ -94,7 +100,8 @@ struct PoolView {
 impl ScrapeManager {
     /// A manager without pools; its loops run on `handle`.
     pub fn new(store: Arc<dyn SampleStore>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
-        let shared = Shared { store, clock, handle, counters: Arc::default() };
+        let admission = Admission::new(MOST_HELD);
+        let shared = Shared { store, clock, handle, counters: Arc::default(), admission };
         ScrapeManager { shared: Arc::new(shared), pools: Mutex::default() }
     }
 
@@ -184,6 +191,12 @@ impl ScrapeManager {
         }
     }
 
+    /// How many targets each pool has, in the order of the configuration.
+    pub fn target_counts(&self) -> Vec<(String, usize)> {
+        let count = |pool: &Pool| (pool.settings.job_name.clone(), pool.view.lock().targets.len());
+        self.pools.lock().iter().map(count).collect()
+    }
+
     /// How many times at least every target was scraped. Pools scraped less often than every `slowest` milliseconds do not
     /// count.
     pub fn rounds(&self, slowest: i64) -> u64 {
@@ -200,11 +213,11 @@ impl ScrapeManager {
 
 impl Collect for ScrapeManager {
     fn collect(&self, out: &mut Exposition) {
-        let pools = self.status();
+        let pools = self.target_counts();
         let help = "Current number of targets in this scrape pool.";
         out.family("watchbell_target_scrape_pool_targets", Kind::Gauge, help, |f| {
-            for pool in &pools {
-                f.sample(&[("scrape_job", &pool.scrape_pool)], pool.active.len() as f64);
+            for (pool, targets) in &pools {
+                f.sample(&[("scrape_job", pool)], *targets as f64);
             }
         });
         self.shared.counters.collect(out);
@@ -358,21 +371,22 @@ impl TargetLoop {
             let at = aligned(due, self.shared.clock.now(), target.interval);
             let watch = Stopwatch::start();
             let forced = self.forced.borrow().clone();
-            let answer: Result<Fetched, String> = match forced {
+            let answer = match forced {
                 Some(error) => Err(error.to_string()),
                 None => tokio::select! {
-                    answer = fetch(&self.client, &settings, &target) => answer.map_err(|e| e.to_string()),
+                    answer = fetch(&self.client, &settings, &target, self.shared.admission.enter()) => {
+                        answer.map_err(|e| e.to_string())
+                    }
                     () = self.stops() => break,
                 },
             };
-            let seconds = watch.elapsed().as_secs_f64();
-            // Parsing and storing is work for a thread that may be busy for a while.
-            let digested = tokio::task::spawn_blocking(move || {
-                let counts = run.answered(answer, at, seconds);
-                (run, counts)
+            let answer = answer.map(|(answer, opening)| {
+                run.begin(opening, at);
+                answer
             });
-            let (back, counts) = digested.await.ok()?;
-            run = back;
+            let counts;
+            (run, counts) = self.read(run, answer, at, &watch).await?;
+            let Some(counts) = counts else { break };
             self.shared.counters.count(&counts);
             due = following(due, self.shared.clock.now(), target.interval, hash);
         }
@@ -380,6 +394,40 @@ impl TargetLoop {
             run.end(self.shared.clock.now());
         }
         Some(run)
+    }
+
+    /// Reads an answer as it comes in, or notes that there is none. Without counts when the loop has to end meanwhile.
+    async fn read(
+        &self,
+        mut run: TargetRun,
+        answer: Result<Answer, String>,
+        at: i64,
+        watch: &Stopwatch,
+    ) -> Option<(TargetRun, Option<StoreCounts>)> {
+        let (mut answer, mut failure) = match answer {
+            Ok(answer) => (Some(answer), None),
+            Err(error) => (None, Some(error)),
+        };
+        loop {
+            let pieces = match (&mut answer, failure.take()) {
+                (Some(answer), _) => tokio::select! {
+                    pieces = answer.pieces() => pieces.map_err(|e| e.to_string()),
+                    () = self.stops() => return Some((run, None)),
+                },
+                (None, failure) => Err(failure.unwrap_or_default()),
+            };
+            let seconds = watch.elapsed().as_secs_f64();
+            // Parsing and storing is work for a thread that may be busy for a while.
+            let read = tokio::task::spawn_blocking(move || {
+                let counts = run.take(pieces, at, seconds);
+                (run, counts)
+            });
+            let counts;
+            (run, counts) = read.await.ok()?;
+            if counts.is_some() {
+                return Some((run, counts));
+            }
+        }
     }
 
     /// Waits until the target is due; when that was, should the clock have been set meanwhile.

@@ -26,7 +26,7 @@ pub(super) struct Report {
     pub added: usize,
     pub timeout: i64,
     pub sample_limit: u64,
-    pub body_size: usize,
+    pub body_size: u64,
 }
 
 impl Report {

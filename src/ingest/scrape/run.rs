@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 
 use super::cache::SeriesCache;
 use super::classic::EntryId;
-use super::digest::{Digest, digest};
+use super::digest::Digest;
 use super::down::{Down, HealthChange};
-use super::fetch::Fetched;
+use super::fetch::Pieces;
+use super::reading::{Opening, Reading};
 use super::report::{self, Report};
 use super::settings::ScrapeSettings;
 use super::target::Target;
@@ -76,6 +77,8 @@ pub(super) struct TargetRun {
     /// The time of the last samples written, so that markers at the end come after them.
     last_written: Option<i64>,
     down: Down,
+    /// The body of the scrape that is under way, and how many series were remembered when it began.
+    reading: Option<(Reading, usize)>,
 }
 
 impl TargetRun {
@@ -91,6 +94,7 @@ impl TargetRun {
             inherited: Vec::new(),
             last_written: None,
             down: Down::default(),
+            reading: None,
         }
     }
 
@@ -113,17 +117,46 @@ impl TargetRun {
         }
     }
 
-    /// Takes the answer to the scrape at `at`, which took `seconds`.
-    pub fn answered(&mut self, answer: Result<Fetched, String>, at: i64, seconds: f64) -> StoreCounts {
-        let mut found = Digest::default();
-        let mut body_size = 0;
+    /// An answer to the scrape at `at` is about to be read.
+    pub fn begin(&mut self, opening: Opening, at: i64) {
         let remembered = self.cache.remembered();
-        let outcome = answer.and_then(|fetched| {
-            let Fetched { body, format } = fetched;
-            body_size = body.len();
-            digest(&mut self.cache, &self.settings, &self.target.labels, format, &body, at, &mut found)
-                .map_err(|e| e.to_string())
+        self.reading = Some((Reading::begin(opening, &mut self.cache, at), remembered));
+    }
+
+    /// Takes some of the answer to the scrape at `at`. With the last pieces, or the first error, the scrape is over, after
+    /// `seconds`: what became of it.
+    pub fn take(&mut self, pieces: Result<Pieces, String>, at: i64, seconds: f64) -> Option<StoreCounts> {
+        let Some((mut reading, remembered)) = self.reading.take() else {
+            return Some(self.over(pieces.map(drop), Digest::default(), 0, at, seconds));
+        };
+        let (cache, settings, target) = (&mut self.cache, &*self.settings, &self.target.labels);
+        let read = pieces.and_then(|pieces| {
+            let taken = reading.take(&pieces.bytes, cache, settings, target);
+            let read = taken.and_then(|()| if pieces.last { reading.finish(cache, settings, target) } else { Ok(()) });
+            read.map(|()| pieces.last).map_err(|e| e.to_string())
         });
+        if read == Ok(false) {
+            self.reading = Some((reading, remembered));
+            return None;
+        }
+        let (found, body_size) = reading.end();
+        let failed = read.is_err();
+        let counts = self.over(read.map(drop), found, body_size, at, seconds);
+        if failed {
+            self.cache.recover(remembered);
+        }
+        Some(counts)
+    }
+
+    /// A scrape is over: what it found is stored, or that it failed is.
+    fn over(
+        &mut self,
+        outcome: Result<(), String>,
+        mut found: Digest,
+        body_size: u64,
+        at: i64,
+        seconds: f64,
+    ) -> StoreCounts {
         let known = self.state.lock().metadata.clone();
         if !Arc::ptr_eq(&known, self.cache.metadata()) {
             self.describe(&known);
@@ -147,9 +180,6 @@ impl TargetRun {
             body_size,
         };
         let counts = self.write(found, gone, Some(report), at);
-        if outcome.is_err() {
-            self.cache.recover(remembered);
-        }
         self.tell(outcome.as_ref().err(), at);
         let mut state = self.state.lock();
         state.health = if outcome.is_ok() { TargetHealth::Up } else { TargetHealth::Down };
