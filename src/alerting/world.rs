@@ -81,7 +81,9 @@ impl StorageWorld {
     }
 
     fn render_in(&self, context: &RuleContext, input: &TemplateInput<'_>) -> String {
-        let query = |query: &str, at: i64| context.template_query(query, at);
+        // One deadline for all that a template asks: one that asks in a loop has no more time than one query.
+        let env = context.env();
+        let query = |query: &str, at: i64| context.template_query(query, at, &env);
         self.renderer.render(input, context, &query)
     }
 }
@@ -91,9 +93,10 @@ impl RuleContext {
         EvalEnv { cancel: CancelToken::with_timeout(self.timeout), ..self.env.clone() }
     }
 
-    fn template_query(&self, query: &str, at: i64) -> Result<Vec<VectorSample>, String> {
+    fn template_query(&self, query: &str, at: i64, env: &EvalEnv) -> Result<Vec<VectorSample>, String> {
         let plan = compile(query, &self.options).map_err(|e| e.to_string())?;
-        let evaluated = self.querier.instant(&plan, at, &self.env()).map_err(|e| e.to_string())?;
+        env.cancel.check().map_err(|e| e.to_string())?;
+        let evaluated = self.querier.instant(&plan, at, env).map_err(|e| e.to_string())?;
         vector(evaluated, at)
     }
 }

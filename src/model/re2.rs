@@ -5,7 +5,9 @@
 //! `\>` are the characters. A repetition of a repetition, of more than 1,000, and flags Go has not are errors, in Go's
 //! words. See <https://github.com/google/re2/wiki/Syntax>.
 
-use regex::Regex;
+use std::cell::Cell;
+
+use regex::{Regex, RegexSet};
 
 /// The longest regular expression that is compiled, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
@@ -30,6 +32,14 @@ pub fn compile_anchored(pattern: &str) -> Result<Regex, String> {
     build(&format!("^(?s:{})$", translate(pattern)?))
 }
 
+/// Compiles patterns that are asked together, each as [`compile_anchored`] does; `None` when one of them is none, or when
+/// together they are too large.
+pub fn set_anchored<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<RegexSet> {
+    let anchored = |pattern| Some(format!("^(?s:{})$", translate(pattern).ok()?));
+    let patterns = patterns.map(anchored).collect::<Option<Vec<_>>>()?;
+    regex::RegexSetBuilder::new(patterns).size_limit(SIZE_LIMIT).build().ok()
+}
+
 /// Refuses a pattern that is too long to be looked at.
 ///
 /// # Errors
@@ -42,7 +52,47 @@ pub fn check_len(pattern: &str) -> Result<(), String> {
 }
 
 fn build(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).build().map_err(|e| e.to_string())
+    let build = |limit| regex::RegexBuilder::new(pattern).size_limit(limit).build();
+    let Some(left) = BUDGET.get() else { return build(SIZE_LIMIT).map_err(|e| e.to_string()) };
+    // How large a compiled form is nobody tells: it is the first of these limits that it keeps within.
+    for limit in SIZES {
+        match build(limit) {
+            Err(regex::Error::CompiledTooBig(_)) if limit < SIZE_LIMIT => {}
+            Err(e) => return Err(e.to_string()),
+            Ok(_) if limit > left => break,
+            Ok(regex) => {
+                BUDGET.set(Some(left - limit));
+                return Ok(regex);
+            }
+        }
+    }
+    Err(format!("the regular expressions of a query take more than {QUERY_BUDGET} bytes"))
+}
+
+/// Classes of size, ascending; the last is the limit.
+const SIZES: [usize; 4] = [16 << 10, 128 << 10, 1 << 20, SIZE_LIMIT];
+/// What all patterns of one query or request may take, compiled, in bytes.
+const QUERY_BUDGET: usize = 64 << 20;
+
+thread_local! {
+    /// What is left for the patterns of the query that this thread compiles.
+    static BUDGET: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Compiles what belongs to one query or request: its patterns share a budget, where they do not share one already.
+pub fn within_budget<T>(compile: impl FnOnce() -> T) -> T {
+    struct Open;
+    impl Drop for Open {
+        fn drop(&mut self) {
+            BUDGET.set(None);
+        }
+    }
+    if BUDGET.get().is_some() {
+        return compile();
+    }
+    BUDGET.set(Some(QUERY_BUDGET));
+    let _open = Open;
+    compile()
 }
 
 /// The pattern in the `regex` crate's dialect.

@@ -11,6 +11,7 @@ use super::plan::{NodeKind, Plan};
 use super::steps::StepGrid;
 use super::value::Evaluated;
 use super::{dialect, ops, planner, stack};
+use crate::model::re2;
 use crate::tsdb::Queryable;
 
 /// What `compile` needs to know.
@@ -26,8 +27,8 @@ pub struct CompileOptions {
 /// What is wrong with it, and where.
 pub fn compile(source: &str, options: &CompileOptions) -> Result<Arc<Plan>, PromqlError> {
     let parsed = dialect::parse(source, &options.features).map_err(|f| f.locate(source))?;
-    let (nodes, root) = stack::with_room_for(parsed.depth, || planner::plan(&parsed.expr, &options.features))
-        .map_err(|f| f.locate(source))?;
+    let plan = || re2::within_budget(|| planner::plan(&parsed.expr, &options.features));
+    let (nodes, root) = stack::with_room_for(parsed.depth, plan).map_err(|f| f.locate(source))?;
     let number = match nodes.get(root.0 as usize).map(|n| &n.kind) {
         Some(NodeKind::Number(v)) => Some(*v),
         _ => None,

@@ -19,6 +19,7 @@ use super::annotations::Span;
 use super::ast::Expr;
 use super::error::Fault;
 use super::features::Features;
+use crate::model::re2;
 pub(crate) use literal::string as unquote;
 use outline::Outline;
 
@@ -31,7 +32,7 @@ pub(crate) struct Parsed {
 /// Parses a query.
 pub(crate) fn parse(source: &str, features: &Features) -> Result<Parsed, Fault> {
     let tokens = token::tokenize(source)?;
-    let outline = outline::outline(source, &tokens, features)?;
+    let outline = re2::within_budget(|| outline::outline(source, &tokens, features))?;
     let depth = outline.depth;
     let expr = super::stack::with_room_for(depth, || {
         let tree = match promql_parser::parser::parse(&outline.skeleton) {

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use url::form_urlencoded;
 
-use crate::model::Matcher;
+use crate::model::{Matcher, re2};
 use crate::promql::plan::NodeKind;
 use crate::promql::{CompileOptions, Features, compile};
 use crate::server::error::ApiError;
@@ -17,6 +17,8 @@ pub struct Params(Vec<(String, String)>);
 
 /// The most parameters a request may have.
 const MAX_PARAMS: usize = 10_000;
+/// The most selectors a request may have.
+const MAX_SELECTORS: usize = 1_000;
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = ApiError;
@@ -28,9 +30,12 @@ impl<S: Send + Sync> FromRequest<S> for Params {
         if content_type.starts_with("application/x-www-form-urlencoded") {
             let body = Bytes::from_request(request, state).await;
             let body = body.map_err(|e| ApiError::BadData(format!("error parsing form values: {}", e.body_text())))?;
-            pairs.extend(form_urlencoded::parse(&body).into_owned().take(MAX_PARAMS));
+            pairs.extend(form_urlencoded::parse(&body).into_owned().take(MAX_PARAMS + 1));
         }
-        pairs.extend(form_urlencoded::parse(query.as_bytes()).into_owned().take(MAX_PARAMS));
+        pairs.extend(form_urlencoded::parse(query.as_bytes()).into_owned().take(MAX_PARAMS + 1));
+        if pairs.len() > MAX_PARAMS {
+            return Err(ApiError::BadData(format!("more than {MAX_PARAMS} parameters")));
+        }
         Ok(Params(pairs))
     }
 }
@@ -93,7 +98,10 @@ impl Params {
 
     /// The selectors of a parameter.
     pub fn matchers_of(&self, name: &str, features: &Features) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.all(name).map(|s| selector(name, s, features)).collect()
+        if self.all(name).nth(MAX_SELECTORS).is_some() {
+            return Err(ApiError::parameter(name, format!("more than {MAX_SELECTORS} selectors")));
+        }
+        re2::within_budget(|| self.all(name).map(|s| selector(name, s, features)).collect())
     }
 }
 
@@ -133,6 +141,15 @@ mod tests {
             let error = params(bad).matchers(&Features::default()).unwrap_err().to_string();
             assert!(error.contains(why), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn selectors_are_bounded_in_number_and_by_what_their_patterns_take() {
+        let many = |one: &str, n: usize| params(&vec![one; n].join("&")).matchers(&Features::default());
+        assert_eq!(many("match[]=up", MAX_SELECTORS).unwrap().len(), MAX_SELECTORS);
+        assert!(many("match[]=up", MAX_SELECTORS + 1).unwrap_err().to_string().contains("more than 1000 selectors"));
+        let error = many("match[]={a=~\"(?:x.{900}){3}\"}", 100).unwrap_err().to_string();
+        assert!(error.contains("the regular expressions of a query take more than"), "{error}");
     }
 
     #[test]
