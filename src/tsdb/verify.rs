@@ -1,7 +1,7 @@
 //! Looking at a database's files without touching them: what is damaged, what can be read, what opening it would keep.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -54,6 +54,9 @@ pub struct Verification {
 /// A directory or file cannot be read at all.
 pub fn verify(dir: &Path) -> Result<Verification, TsdbError> {
     let files = Files::of(dir);
+    // The database's own directory must be there; of those in it one that is gone is an empty one.
+    list(dir)?;
+    let numbered = |dir: PathBuf| if dir.exists() { numbered(&dir) } else { Ok(Vec::new()) };
     let mut found = Verification { in_use: files.in_use(), ..Verification::default() };
     let manifest = Manifest::read(&files.manifest()).unwrap_or_else(|what| {
         let kept = "everything; files that are gone are not noticed".to_owned();
@@ -62,9 +65,10 @@ pub fn verify(dir: &Path) -> Result<Verification, TsdbError> {
         None
     });
     let manifest = manifest.unwrap_or_default();
-    let (checkpoints, segments) = (numbered(&files.checkpoints())?, numbered(&files.wal())?);
+    let (checkpoints, segments) = (numbered(files.checkpoints())?, numbered(files.wal())?);
     let first = checkpoints.last().map_or(0, |(n, _)| *n);
-    for path in list(&files.blocks())?.iter().filter(|p| p.extension().is_some_and(|e| e == "block")) {
+    let blocks = if files.blocks().exists() { list(&files.blocks())? } else { Vec::new() };
+    for path in blocks.iter().filter(|p| p.extension().is_some_and(|e| e == "block")) {
         found.files.push(block(path)?);
     }
     for name in manifest.blocks.iter().filter(|n| !n.path(&files.blocks()).exists()) {

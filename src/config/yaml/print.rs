@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::node::{Node, Style, Value, resolve};
+use super::node::{Node, Scalar, Style, Value, resolve};
 use crate::config::redact::{MASK, names_secret, redact_text};
 
 /// The longest text that is written. Aliases can make a short file a long one.
@@ -139,7 +139,8 @@ impl Printer {
         };
         let printable = text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t') && !text.contains('\u{feff}');
         let lines = text.contains('\n');
-        if !lines && style == Style::Plain && printable && (node.scalar() == Some(resolve(text))) {
+        let plain = resolve(text) != Scalar::Text || stays_plain(text);
+        if !lines && style == Style::Plain && printable && plain && node.scalar() == Some(resolve(text)) {
             self.out.push_str(if text.is_empty() { "null" } else { text });
         } else if block && lines && printable && text.trim_start().len() == text.len() {
             self.literal(text, depth);
@@ -167,6 +168,22 @@ impl Printer {
             }
         }
     }
+}
+
+/// Whether a text without quotes is read as itself at the start of a line, as a key and as a value. It may have been plain
+/// where it stood, inside braces or behind others, and would not be here.
+fn stays_plain(text: &str) -> bool {
+    let mut chars = text.chars();
+    let begins = match chars.next() {
+        Some('-' | '?' | ':') => chars.next().is_some_and(|c| !c.is_whitespace()),
+        Some(c) => !c.is_whitespace() && !",[]{}#&*!|>'\"%@`".contains(c),
+        None => false,
+    };
+    begins
+        && !text.starts_with("---")
+        && !text.starts_with("...")
+        && !text.ends_with([':', ' '])
+        && ![": ", " #", "\t"].iter().any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]
@@ -199,6 +216,7 @@ mod tests {
             "a: &x {b: &y [1, 2]}\nc: *x\nd: *y\ne: {<<: *x, f: g}\n",
             "expr: sum(rate(a{b=\"c\"}[5m]))\n  > 1\nsummary: \"{{ $labels.x }}: زمن\"\n",
             "just text\n",
+            "a: {f: -, g: [-, ?x, -y], h: -1}\n",
         ] {
             let tree = read(text);
             let printed = print(&tree, &[]);
