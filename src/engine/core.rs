@@ -330,7 +330,7 @@ impl Engine {
             ends_at: alert.resolved_at,
             timeout: false,
             updated_at: now,
-            generator_url: external::generator_url(&self.setup.external_url, expr),
+            generator_url: external::generator_url(&self.setup.external_url, expr).into(),
             holders: Vec::new(),
             over: false,
             stored: Stored::default(),

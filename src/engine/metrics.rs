@@ -81,12 +81,9 @@ fn alerts(view: &View, now: i64, out: &mut Exposition) {
             f.sample(&[("state", state)], count as f64);
         }
     });
-    let mut silences = [("active", 0u64), ("expired", 0), ("pending", 0)];
-    for state in view.silences().map(|s| s.state(now).as_str()) {
-        silences.iter_mut().filter(|(name, _)| *name == state).for_each(|(_, count)| *count += 1);
-    }
+    let counts = view.silence_counts(now);
     out.family("watchbell_silences", Kind::Gauge, "How many silences by state.", |f| {
-        for (state, count) in silences {
+        for (state, count) in [("active", counts.active), ("expired", counts.expired), ("pending", counts.pending)] {
             f.sample(&[("state", state)], count as f64);
         }
     });

@@ -10,7 +10,7 @@ use crate::model::Labels;
 use crate::notify::dedup::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 use crate::routing::alerts::AlertRow;
-use crate::routing::muters::SilenceSet;
+use crate::routing::muters::{SilenceCounts, SilenceSet};
 use crate::routing::pages::Pages;
 use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
@@ -66,6 +66,16 @@ impl View {
     /// The silences that are kept, in the order in which they were made.
     pub fn silences(&self) -> impl Iterator<Item = &Arc<Silence>> {
         self.silences.iter()
+    }
+
+    /// The silence of an id.
+    pub fn silence(&self, id: &str) -> Option<&Arc<Silence>> {
+        self.silences.find(id)
+    }
+
+    /// How many silences are in each state.
+    pub fn silence_counts(&self, now: i64) -> SilenceCounts {
+        self.silences.counts(now)
     }
 
     /// After how long a posted alert without an end resolves, milliseconds.

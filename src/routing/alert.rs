@@ -1,5 +1,7 @@
 //! An alert as routing knows it, whether a rule of ours raised it or someone posted it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
@@ -22,8 +24,8 @@ pub struct RoutedAlert {
     pub timeout: bool,
     /// When it was last heard of.
     pub updated_at: i64,
-    /// Link to the expression that raised it.
-    pub generator_url: String,
+    /// Link to the expression that raised it. Shared: an alert is copied at each flush.
+    pub generator_url: Arc<str>,
     /// The rules that hold it firing, by a hash of their identity. Two rules may raise the same alert: it resolves when
     /// the last of them lets go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +84,7 @@ impl RoutedAlert {
     /// but not more than `resolve_timeout`. Whether it has no more time than that.
     pub(super) fn wait_for_poster(&mut self, now: i64, resolve_timeout: i64) -> bool {
         let Some(end) = self.ends_at.filter(|_| self.ends_by_silence()) else { return false };
-        let until = now + (end - self.updated_at).min(resolve_timeout);
+        let until = now.saturating_add(end.saturating_sub(self.updated_at).min(resolve_timeout));
         if end > until {
             return false;
         }
@@ -94,8 +96,8 @@ impl RoutedAlert {
     /// Whether a restart at `now` or later would find this alert as it is, but for an eighth of the time until its end.
     fn is_stored(&self, now: i64, resolve_timeout: i64) -> bool {
         let Some(end) = self.ends_at else { return true };
-        let lead = (self.stored.ends_at - self.stored.updated_at).clamp(0, resolve_timeout);
-        self.stored.ends_at.max(now + lead) >= end - (end - now) / 8
+        let lead = self.stored.ends_at.saturating_sub(self.stored.updated_at).clamp(0, resolve_timeout.max(0));
+        self.stored.ends_at.max(now.saturating_add(lead)) >= end.saturating_sub(end.saturating_sub(now) / 8)
     }
 
     /// Whether this post is to be stored, `known` being what was known before. What a post says anew is written once a
@@ -182,7 +184,7 @@ impl ReceivedAlert {
             ends_at: Some(self.ends_at.unwrap_or(now.saturating_add(resolve_timeout))),
             timeout: self.ends_at.is_none(),
             updated_at: now,
-            generator_url: self.generator_url,
+            generator_url: self.generator_url.into(),
             holders: Vec::new(),
             over: false,
             stored: Stored::default(),

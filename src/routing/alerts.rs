@@ -81,6 +81,9 @@ impl Alerts {
                 if alert.annotations == row.alert.annotations {
                     alert.annotations = row.alert.annotations.clone();
                 }
+                if alert.generator_url == row.alert.generator_url {
+                    alert.generator_url = row.alert.generator_url.clone();
+                }
                 self.places.get(&alert.labels).copied()
             }
             None => None,

@@ -92,7 +92,7 @@ impl Timers {
         let Some(timer) = self.0.remove(&group.record_key()) else { return false };
         group.has_flushed = timer.has_flushed;
         let longest = if timer.has_flushed { group.route.group_interval } else { group.route.group_wait };
-        group.next_flush = timer.next_flush.min(now + longest);
+        group.next_flush = timer.next_flush.min(now.saturating_add(longest));
         true
     }
 
@@ -114,7 +114,7 @@ impl AggregationGroup {
             labels,
             members: FxHashSet::default(),
             has_flushed: false,
-            next_flush: now + route.group_wait,
+            next_flush: now.saturating_add(route.group_wait),
             leaving: Vec::new(),
             postponed: None,
             route,

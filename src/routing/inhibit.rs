@@ -72,6 +72,8 @@ impl Inhibitor {
             inhibitor.equal_of.push(place);
             inhibitor.equals.get_mut(place).into_iter().for_each(|e| e.rules.push(rule));
         }
+        inhibitor.sources.seal();
+        inhibitor.targets.seal();
         inhibitor
     }
 

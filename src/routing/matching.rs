@@ -1,9 +1,12 @@
 //! Which of many lists of matchers speak of a label set, without asking each: lists are found by a value that one of
 //! their matchers asks for, or by how it begins. Silences, inhibition rules and wide routes stand on this.
 
+use std::sync::{Arc, OnceLock};
+
+use regex::RegexSet;
 use rustc_hash::FxHashMap;
 
-use crate::model::{Labels, MatchOp, Matcher};
+use crate::model::{Labels, MatchOp, Matcher, re2};
 
 /// Finds lists of matchers by the labels they could match.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +24,18 @@ struct ByValue {
     // The lengths of the keys of `beginning`, ascending.
     lengths: Vec<usize>,
     present: Vec<u32>,
+    /// Of those, the ones that want a pattern that may begin with anything.
+    patterns: Vec<(u32, String)>,
+    /// The patterns as one, in a list that gets no more of them.
+    together: Option<OneOf>,
 }
+
+/// Patterns that are asked together, made when first asked.
+#[derive(Clone, Debug, Default)]
+struct OneOf(Arc<OnceLock<Option<RegexSet>>>);
+
+/// Fewer patterns are as well asked one by one.
+const WORTH_A_SET: usize = 4;
 
 /// What a matcher needs of its label's value; less is better.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +68,20 @@ impl MatcherIndex {
                     slot.beginning.entry(prefix).or_default().push(id);
                 }
             }
-            Need::Present => slot.present.push(id),
+            Need::Present => match matcher.regex().filter(|_| matcher.op == MatchOp::Regex) {
+                Some(regex) => {
+                    slot.patterns.push((id, regex.as_str().to_owned()));
+                    slot.together = None;
+                }
+                None => slot.present.push(id),
+            },
+        }
+    }
+
+    /// No list will be added: what can be asked together is.
+    pub fn seal(&mut self) {
+        for slot in self.by_name.values_mut().filter(|slot| slot.patterns.len() >= WORTH_A_SET) {
+            slot.together = Some(OneOf::default());
         }
     }
 
@@ -67,6 +94,7 @@ impl MatcherIndex {
             let starts = slot.lengths.iter().map_while(|n| (*n <= value.len()).then(|| value.get(..*n)));
             found.extend(starts.flatten().filter_map(|start| slot.beginning.get(start)).flatten());
             found.extend(&slot.present);
+            slot.ask_patterns(value, &mut found);
         }
         found.sort_unstable();
         found.dedup();
@@ -88,6 +116,19 @@ impl MatcherIndex {
             return Some(Need::Present);
         }
         Some(Need::Beginning(prefixes.iter().map(|p| slot.map_or(0, |s| share(&s.beginning, p))).sum()))
+    }
+}
+
+impl ByValue {
+    /// The lists whose pattern a value matches, or could.
+    fn ask_patterns(&self, value: &str, found: &mut Vec<u32>) {
+        let set = || re2::set_anchored(self.patterns.iter().map(|(_, pattern)| pattern.as_str()));
+        // A set that cannot be made, for its size, is no set.
+        let set = self.together.as_ref().and_then(|together| together.0.get_or_init(set).as_ref());
+        match set {
+            Some(set) => found.extend(set.matches(value).iter().filter_map(|i| Some(self.patterns.get(i)?.0))),
+            None => found.extend(self.patterns.iter().map(|(id, _)| id)),
+        }
     }
 }
 
@@ -235,12 +276,16 @@ mod tests {
     proptest! {
         #[test]
         fn all_lists_that_match_are_found(
-            lists in prop::collection::vec(prop::collection::vec(matcher(), 1..3), 0..12),
+            lists in prop::collection::vec(prop::collection::vec(matcher(), 1..3), 0..30),
             asked in prop::collection::vec(labels(), 1..8),
+            sealed: bool,
         ) {
             let mut index = MatcherIndex::default();
             for (id, list) in lists.iter().enumerate() {
                 index.insert(id as u32, list);
+            }
+            if sealed {
+                index.seal();
             }
             for labels in asked {
                 let found = index.candidates(&labels);

@@ -3,9 +3,11 @@
 //! A silence's matchers never change, so whether it speaks of an alert is asked once for every pair of them. Silences are
 //! numbered as they are made; an alert remembers up to which number it has asked, and asks the newer ones alone.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::model::Labels;
 
@@ -15,17 +17,79 @@ use super::silence::{Silence, SilenceState};
 /// Silences of one page: what is copied when one of them changes while someone looks.
 const PAGE: u64 = 128;
 
-/// Silences by their numbers. Copies share pages until one changes.
+/// Silences by their numbers and by their ids. Copies share pages and shelves until one changes.
 #[derive(Clone, Debug, Default)]
 pub struct SilenceSet {
-    pages: Vec<Arc<Page>>,
+    pages: Arc<Vec<Arc<Page>>>,
     next: u64,
+    ids: Arc<Vec<Arc<FxHashMap<String, u64>>>>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// Shelves of ids: one is copied when a silence is made while someone looks.
+const SHELVES: usize = 64;
+
+#[derive(Debug, Default)]
 struct Page {
     rows: Vec<Option<Arc<Silence>>>,
     index: MatcherIndex,
+    /// What was counted last, for those who only want to know how many there are.
+    counted: Mutex<Option<Counted>>,
+}
+
+impl Clone for Page {
+    fn clone(&self) -> Self {
+        // The copy is about to change.
+        Page { rows: self.rows.clone(), index: self.index.clone(), counted: Mutex::default() }
+    }
+}
+
+/// How many silences are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SilenceCounts {
+    /// In force.
+    pub active: u64,
+    /// Over.
+    pub expired: u64,
+    /// Not yet in force.
+    pub pending: u64,
+}
+
+/// Counts that hold from a time on, until another: in between no silence of the page begins or ends.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    counts: SilenceCounts,
+    from: i64,
+    until: i64,
+}
+
+impl Page {
+    fn counts(&self, now: i64) -> SilenceCounts {
+        let mut counted = self.counted.lock();
+        if let Some(known) = counted.filter(|c| (c.from..c.until).contains(&now)) {
+            return known.counts;
+        }
+        let mut fresh = Counted { counts: SilenceCounts::default(), from: i64::MIN, until: i64::MAX };
+        for silence in self.rows.iter().flatten() {
+            match silence.state(now) {
+                SilenceState::Active => fresh.counts.active += 1,
+                SilenceState::Expired => fresh.counts.expired += 1,
+                SilenceState::Pending => fresh.counts.pending += 1,
+            }
+            for time in [silence.starts_at, silence.ends_at] {
+                if time <= now {
+                    fresh.from = fresh.from.max(time);
+                } else {
+                    fresh.until = fresh.until.min(time);
+                }
+            }
+        }
+        *counted = Some(fresh);
+        fresh.counts
+    }
+}
+
+fn shelf(id: &str) -> usize {
+    FxBuildHasher.hash_one(id) as usize % SHELVES
 }
 
 /// The silences that speak of one alert, whatever their times, among those numbered below `asked`.
@@ -49,21 +113,42 @@ impl SilenceSet {
         let number = self.next;
         self.next += 1;
         let (page, row) = place(number);
-        if page == self.pages.len() {
-            self.pages.push(Arc::default());
+        if let Some(shelf) = self.shelf_mut(&silence.id) {
+            shelf.insert(silence.id.clone(), number);
         }
-        if let Some(page) = self.pages.get_mut(page) {
+        let pages = Arc::make_mut(&mut self.pages);
+        if page == pages.len() {
+            pages.push(Arc::default());
+        }
+        if let Some(page) = pages.get_mut(page) {
             let page = Arc::make_mut(page);
+            *page.counted.get_mut() = None;
             page.index.insert(u32::try_from(row).unwrap_or(u32::MAX), &silence.matchers);
             page.rows.push(Some(silence));
+            if page.rows.len() as u64 == PAGE {
+                page.index.seal();
+            }
         }
         number
+    }
+
+    fn shelf_mut(&mut self, id: &str) -> Option<&mut FxHashMap<String, u64>> {
+        let shelves = Arc::make_mut(&mut self.ids);
+        shelves.resize_with(SHELVES, Arc::default);
+        shelves.get_mut(shelf(id)).map(Arc::make_mut)
     }
 
     /// Changes the times of a silence, or what is said about it; or lets go of it.
     pub(super) fn replace(&mut self, number: u64, silence: Option<Arc<Silence>>) {
         let (page, row) = place(number);
-        let Some(page) = self.pages.get_mut(page).map(Arc::make_mut) else { return };
+        let gone = self.get(number).filter(|_| silence.is_none()).map(|s| s.id.clone());
+        if let Some(id) = gone
+            && let Some(shelf) = self.shelf_mut(&id)
+        {
+            shelf.remove(&id);
+        }
+        let Some(page) = Arc::make_mut(&mut self.pages).get_mut(page).map(Arc::make_mut) else { return };
+        *page.counted.get_mut() = None;
         if let Some(slot) = page.rows.get_mut(row) {
             *slot = silence;
         }
@@ -76,6 +161,22 @@ impl SilenceSet {
     pub fn get(&self, number: u64) -> Option<&Arc<Silence>> {
         let (page, row) = place(number);
         self.pages.get(page)?.rows.get(row)?.as_ref()
+    }
+
+    /// The silence of an id.
+    pub fn find(&self, id: &str) -> Option<&Arc<Silence>> {
+        self.get(*self.ids.get(shelf(id))?.get(id)?)
+    }
+
+    /// How many there are. What was counted is remembered until a silence of the page changes, begins or ends.
+    pub fn counts(&self, now: i64) -> SilenceCounts {
+        let mut sum = SilenceCounts::default();
+        for counts in self.pages.iter().map(|page| page.counts(now)) {
+            sum.active += counts.active;
+            sum.expired += counts.expired;
+            sum.pending += counts.pending;
+        }
+        sum
     }
 
     /// All silences, in the order in which they were made.
@@ -195,6 +296,15 @@ mod tests {
                     ids.sort();
                     prop_assert_eq!(ids, silences.silencing(labels, now), "{} at {}", labels, now);
                     silences.set_in_force().tidy(memo);
+                }
+                let set = silences.set_in_force();
+                let of = |state| silences.iter().filter(|s| s.state(now) == state).count() as u64;
+                let counts = set.counts(now);
+                prop_assert_eq!(counts.active, of(SilenceState::Active));
+                prop_assert_eq!(counts.expired, of(SilenceState::Expired));
+                prop_assert_eq!(counts.pending, of(SilenceState::Pending));
+                for s in silences.iter() {
+                    prop_assert_eq!(set.find(&s.id).map(|found| &**found), Some(s));
                 }
                 if asking % 16 < 4 {
                     older = silences.set_in_force().clone();

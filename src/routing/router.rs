@@ -283,7 +283,7 @@ impl Router {
             }
             // An alert that has fired for longer than a new group waits need not wait for company again.
             let is_new = !group.has_flushed && !self.resumed.contains(&id);
-            if is_new && alert.starts_at + route.group_wait < now && group.next_flush > now {
+            if is_new && alert.starts_at.saturating_add(route.group_wait) < now && group.next_flush > now {
                 group.next_flush = now;
                 self.armed.push((now, id));
             }
@@ -336,7 +336,7 @@ impl Router {
         }
         group.postponed = None;
         group.has_flushed = true;
-        group.next_flush = now + group.route.group_interval;
+        group.next_flush = now.saturating_add(group.route.group_interval);
         // Losing this by a crash means a flush too early, which decides to say nothing new.
         group.save(batch, false);
         self.armed.push((group.next_flush, id));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 
 use crate::model::{Labels, METRIC_NAME, Matcher, Value};
@@ -59,6 +60,8 @@ pub(super) struct Inner {
     pub(super) counters: Counters,
     pub(super) selections: Selections,
     pub(super) health: Health,
+    /// What the last walk over all series found.
+    walked: ArcSwapOption<TsdbStats>,
     metadata: MetadataStore,
     options: TsdbOptions,
     /// Samples before this are rejected: retention would drop them at once.
@@ -127,6 +130,7 @@ impl Inner {
             counters: Counters::default(),
             selections: Selections::default(),
             health: Health::default(),
+            walked: ArcSwapOption::empty(),
             metadata: MetadataStore::default(),
             options,
             min_valid: AtomicI64::new(i64::MIN),
@@ -294,10 +298,42 @@ impl Tsdb {
 
     /// The figures of this moment. Looks at every series.
     pub fn stats(&self) -> TsdbStats {
-        let c = &self.0.counters;
+        let mut stats = self.counters();
         let index = self.0.index.read();
+        for (_, values) in index.names() {
+            stats.label_names += 1;
+            stats.label_pairs += values as u64;
+        }
+        for series in index.iter() {
+            series.with(|state| state.count(&mut stats));
+            let newest = Some(series.newest()).filter(|t| *t != i64::MIN);
+            stats.head_maxt = stats.head_maxt.max(newest);
+        }
+        drop(index);
+        stats.mint = stats.head_mint;
+        for block in self.0.blocks.load().iter() {
+            stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
+        }
+        if let Some(disk) = &self.0.disk {
+            stats.wal_segments = numbered(&disk.files.wal()).map_or(0, |all| all.len() as u64);
+            stats.wal_bytes =
+                bytes_in(&disk.files.wal()).unwrap_or(0) + bytes_in(&disk.files.checkpoints()).unwrap_or(0);
+        }
+        self.0.walked.store(Some(Arc::new(stats.clone())));
+        stats
+    }
+
+    /// What [`Tsdb::stats`] found last.
+    pub(super) fn walked(&self) -> Option<Arc<TsdbStats>> {
+        self.0.walked.load_full()
+    }
+
+    /// What is counted as it changes: the other figures, which take a walk over all series or a look at the files, are
+    /// left out.
+    pub fn counters(&self) -> TsdbStats {
+        let c = &self.0.counters;
         let mut stats = TsdbStats {
-            series: index.len() as u64,
+            series: self.0.index.read().len() as u64,
             series_created: c.series_created.get(),
             series_removed: c.series_removed.get(),
             floats_appended: c.floats.get(),
@@ -313,29 +349,11 @@ impl Tsdb {
             samples_set_aside: c.set_aside.get(),
             ..TsdbStats::default()
         };
-        for (_, values) in index.names() {
-            stats.label_names += 1;
-            stats.label_pairs += values as u64;
-        }
-        for series in index.iter() {
-            series.with(|state| state.count(&mut stats));
-            let newest = Some(series.newest()).filter(|t| *t != i64::MIN);
-            stats.head_maxt = stats.head_maxt.max(newest);
-        }
-        stats.mint = stats.head_mint;
         for block in self.0.blocks.load().iter() {
             stats.blocks += 1;
             stats.damaged_blocks += u64::from(block.is_damaged());
             stats.block_bytes += block.bytes();
             stats.block_samples += block.footer.samples;
-            stats.block_series += block.footer.series;
-            stats.head_maxt = stats.head_maxt.max(Some(block.footer.maxt));
-            stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
-        }
-        if let Some(disk) = &self.0.disk {
-            stats.wal_segments = numbered(&disk.files.wal()).map_or(0, |all| all.len() as u64);
-            stats.wal_bytes =
-                bytes_in(&disk.files.wal()).unwrap_or(0) + bytes_in(&disk.files.checkpoints()).unwrap_or(0);
         }
         stats
     }

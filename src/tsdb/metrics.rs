@@ -56,9 +56,24 @@ const WRITABLE: Figure<Tsdb> =
         f64::from(u8::from(db.trouble().is_none()))
     });
 
+/// So many series are walked at once.
+const FEW: u64 = 10_000;
+
+impl Tsdb {
+    /// The figures for metrics: where series are many, those that take a walk over all of them are as of the last
+    /// maintenance, so that whoever asks has an answer at once.
+    fn figures(&self) -> TsdbStats {
+        let counters = self.counters();
+        match self.walked() {
+            Some(walked) if counters.series > FEW => counters.with_walked(&walked),
+            _ => self.stats(),
+        }
+    }
+}
+
 impl Collect for Tsdb {
     fn collect(&self, out: &mut Exposition) {
-        let stats = self.stats();
+        let stats = self.figures();
         out.figures(&STATS, &stats);
         out.figures(&[WRITABLE], self);
         let help = "Total number of appended samples.";

@@ -145,6 +145,26 @@ pub struct TsdbStats {
     pub samples_set_aside: u64,
 }
 
+impl TsdbStats {
+    /// These figures, with those of another look that take a walk over all series or a look at the files.
+    pub fn with_walked(self, walked: &TsdbStats) -> TsdbStats {
+        TsdbStats {
+            label_names: walked.label_names,
+            label_pairs: walked.label_pairs,
+            chunks: walked.chunks,
+            head_mint: walked.head_mint,
+            head_maxt: walked.head_maxt,
+            mint: walked.mint,
+            head_samples: walked.head_samples,
+            head_chunk_bytes: walked.head_chunk_bytes,
+            head_chunk_samples: walked.head_chunk_samples,
+            wal_bytes: walked.wal_bytes,
+            wal_segments: walked.wal_segments,
+            ..self
+        }
+    }
+}
+
 /// What most series have in common: where cardinality comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cardinality {

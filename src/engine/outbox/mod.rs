@@ -500,7 +500,7 @@ fn notified(a: &FlushedAlert) -> NotifiedAlert {
         annotations: a.alert.annotations.clone(),
         starts_at: a.alert.starts_at,
         ends_at: a.alert.ends_at.filter(|_| a.resolved),
-        generator_url: a.alert.generator_url.clone(),
+        generator_url: a.alert.generator_url.to_string(),
     }
 }
 

@@ -95,7 +95,7 @@ fn check_id(id: &str) -> Result<(), Refusal> {
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
     check_id(&id)?;
     let now = app.engine.now();
-    Ok(match app.engine.view().silences().find(|s| s.id == id) {
+    Ok(match app.engine.view().silence(&id) {
         Some(found) => answer(|j| silence(j, found, now)),
         None => StatusCode::NOT_FOUND.into_response(),
     })

@@ -43,7 +43,7 @@ pub async fn runtime(State(app): State<Arc<App>>) -> Response {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let directory = std::env::current_dir().map(|d| d.display().to_string()).unwrap_or_default();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let corruptions = app.storage.stats().wal_corruptions;
+    let corruptions = app.storage.counters().wal_corruptions;
     answer(|j| {
         j.key("startTime").rfc3339(Some(app.service.started_at));
         j.key("CWD").string(&directory);
