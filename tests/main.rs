@@ -20,6 +20,7 @@ mod docs;
 mod fault_simulator;
 mod fmt;
 mod full_disk;
+mod fuzz_corpus;
 mod kill_restart;
 mod large_answers;
 mod limits;
