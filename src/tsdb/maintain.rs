@@ -34,7 +34,7 @@ impl Tsdb {
         let mut housekeeping = inner.housekeeping.lock();
         inner.set_min_valid(now);
         // For metrics, which do not walk over all series themselves.
-        drop(self.stats());
+        let _ = self.stats();
         let Some(disk) = &inner.disk else {
             inner.drop_old_chunks();
             inner.remove_old_series();
