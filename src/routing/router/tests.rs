@@ -147,3 +147,29 @@ fn a_reload_keeps_the_groups_of_routes_that_stay() {
     let group = router.groups().next().unwrap();
     assert_eq!((&*group.key, group.has_flushed), (r#"{}:{alertname="A"}"#, true), "the same group by another way");
 }
+
+#[test]
+fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
+    for (starts_at, ends_at) in
+        [(i64::MAX, None), (i64::MIN, Some(i64::MAX)), (i64::MAX, Some(i64::MAX)), (i64::MIN, None)]
+    {
+        for now in [i64::MIN, 0, i64::MAX] {
+            let (mut router, mut batch) = (Router::new(config()), Batch::default());
+            for starts_at in [starts_at, 0] {
+                let labels = Labels::from_pairs([("alertname", "A")]);
+                let alert = RoutedAlert { starts_at, ends_at, ..alert(&[("i", "1")], 0) };
+                router.receive(RoutedAlert { labels, updated_at: now, ..alert }, now, &mut batch);
+            }
+            for (_, id) in router.take_armed() {
+                router.flush(id, i64::MAX, &mut batch);
+                router.settle(id, i64::MAX, &mut batch);
+            }
+            let store = MemoryStore::default();
+            store.apply(&batch).unwrap();
+            let mut again = Router::restore(config(), &store.load().unwrap(), now, &mut batch);
+            again.leap_ahead(i64::MAX, now, &mut batch);
+            again.step_back(i64::MIN, now, &mut batch);
+            again.collect_garbage(now, &mut batch);
+        }
+    }
+}
