@@ -151,7 +151,7 @@ impl World for StorageWorld {
 
     fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
         let context = self.context.load_full();
-        let common = context.common.clone().filter(|c| !c.is_empty())?;
+        let common = context.common.clone()?;
         let cache = Arc::new(TickCache::new(common));
         Some(Arc::new(TickWorld { world: self, context, cache }))
     }

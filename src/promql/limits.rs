@@ -161,6 +161,11 @@ impl Budget {
         self.read.set(self.read.get().saturating_add(n as u64));
     }
 
+    /// Sets back how many samples were read: those that came since will be read again.
+    pub fn count_from(&self, read: u64) {
+        self.read.set(read);
+    }
+
     /// Whether `n` more samples may be held for a moment: a window, or what a subquery gives.
     pub fn allow(&self, n: usize) -> Result<(), EvalError> {
         let held = self.held.get().saturating_add(n);

@@ -109,7 +109,7 @@ pub struct GroupLabels {
     /// Leave the labels out rather than keep them.
     pub without: bool,
     /// Sorted, without duplicates. For `without`, those that never make a group (the metric name) are included.
-    pub labels: Vec<String>,
+    pub labels: Arc<[String]>,
 }
 
 /// How series of two vectors find each other.
@@ -120,7 +120,7 @@ pub struct Matching {
     /// Whether `on` was written.
     pub on: bool,
     /// Labels as written after `on` or `ignoring`.
-    pub written: Vec<String>,
+    pub written: Arc<[String]>,
     /// Which side may have several series for one.
     pub many: Many,
     /// Labels taken over from the one side.

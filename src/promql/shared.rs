@@ -5,7 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::leaves::{LeafKey, LeafValues, Leaves};
 use super::plan::{NodeId, NodeKind, Plan, RangeSource, SelectorNode, children};
+use super::section::Section;
 use crate::model::{Labels, METRIC_NAME, MatchOp, Value};
 
 /// Sub-expressions that occur in more than one place of a set of plans: found once, when rules are loaded. The plans
@@ -73,6 +75,7 @@ impl Common {
 pub struct TickCache {
     common: Arc<Common>,
     results: Mutex<FxHashMap<(Arc<str>, i64), Entry>>,
+    leaves: Leaves,
 }
 
 /// One element of a result: labels, whether the name is dropped, the value.
@@ -92,6 +95,8 @@ pub(crate) enum Held {
     Unshared,
     /// It is here.
     Rows(Arc<Vec<Row>>),
+    /// It is here, its labels not made yet.
+    Section(Arc<Section>),
 }
 
 #[derive(Debug)]
@@ -103,16 +108,22 @@ struct Entry {
 impl TickCache {
     /// An empty cache for what plans have in common.
     pub fn new(common: Arc<Common>) -> Self {
-        TickCache { common, results: Mutex::default() }
+        TickCache { common, results: Mutex::default(), leaves: Leaves::default() }
     }
 
     /// Samples of a metric were written: results that read it are forgotten. An evaluation that is under way may still
     /// give the result from before to those who asked before.
     pub fn written(&self, metric: &str) {
+        self.leaves.written(metric);
         if self.common.reads_any || self.common.metrics.contains(metric) {
             let reads = |e: &Entry| e.reads.iter().any(|m| m.as_deref().is_none_or(|m| m == metric));
             self.results.lock().retain(|_, e| !reads(e));
         }
+    }
+
+    /// What the series of a metric are worth.
+    pub(crate) fn leaf(&self, key: LeafKey) -> Arc<LeafValues> {
+        self.leaves.get(key)
     }
 
     /// The place for a result, if it is one that is shared.

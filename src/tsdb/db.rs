@@ -427,7 +427,7 @@ fn push_column(series: &MemSeries, state: &mut State, ts: &[i64], vs: &[f64], en
 
 impl Queryable for Tsdb {
     fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        Ok(self.select_shared(matchers, mint, maxt)?.to_vec())
+        Ok(self.select_shared(matchers, mint, maxt)?.iter().cloned().collect())
     }
 
     fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {

@@ -278,6 +278,11 @@ impl Index {
         self.all.iter().filter_map(|id| self.slab.get(*id))
     }
 
+    /// No series has an id before this.
+    pub(super) fn first_id(&self) -> u64 {
+        if self.all.is_empty() { self.next_id } else { self.base }
+    }
+
     /// The id the next new series gets.
     pub(super) fn next_id(&self) -> u64 {
         self.next_id

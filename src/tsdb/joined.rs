@@ -83,8 +83,6 @@ impl Series for JoinedSeries {
 /// What a selection finds at one moment: series of the head, and the blocks in which there are others.
 struct Snapshot {
     head: SharedSeries,
-    /// Their ids, ascending.
-    ids: Arc<[SeriesRef]>,
     blocks: Vec<Arc<Block>>,
 }
 
@@ -92,16 +90,10 @@ impl Snapshot {
     /// Positions in a block of series that matched and are not of the head, with samples in the interval.
     fn left(&self, block: &Block, matchers: &[Matcher], mint: i64, maxt: i64) -> Vec<(u32, i64)> {
         let Some(index) = block.index() else { return Vec::new() };
-        let mut ids = &*self.ids;
-        let mut is_left = |id: SeriesRef| {
-            // Both ascend.
-            ids = ids.get(ids.partition_point(|other| *other < id)..).unwrap_or(&[]);
-            ids.first() != Some(&id)
-        };
         let matched = matching::select(&index, matchers).into_iter();
         let found = matched.filter_map(|at| {
             let entry = block.entry(at as usize).filter(|e| e.is_within(mint, maxt))?;
-            is_left(entry.id).then_some((at, entry.mint))
+            (!self.head.has(entry.id.0)).then_some((at, entry.mint))
         });
         found.collect()
     }
@@ -117,8 +109,8 @@ impl Inner {
 
     /// Series leave the head after their last block is in the set: under the index's lock none is in neither.
     fn snapshot(&self, index: &Index, matchers: &[Matcher], mint: i64, maxt: i64) -> Snapshot {
-        let (head, ids) = self.selections.get(index, matchers);
-        Snapshot { head, ids, blocks: self.blocks_with_left(index, mint, maxt) }
+        let head = self.selections.get(index, matchers);
+        Snapshot { head, blocks: self.blocks_with_left(index, mint, maxt) }
     }
 
     /// The series that satisfy every matcher and may have samples in the interval.
@@ -139,7 +131,7 @@ impl Inner {
             }
         }
         all.extend(past.into_iter().map(|(labels, past)| joined(labels, past, None)));
-        Ok(all.into())
+        Ok(Arc::new(all.into_iter().collect()))
     }
 
     /// Calls `f` with the labels of the series that satisfy every matcher and have samples in the interval; those in the
@@ -152,7 +144,8 @@ impl Inner {
     ) -> Result<(), StorageError> {
         let index = self.index.read();
         let snapshot = self.snapshot(&index, matchers, mint, maxt);
-        let head = snapshot.ids.iter().filter_map(|id| index.get(*id));
+        let ids = (0..snapshot.head.len()).filter_map(|i| snapshot.head.id(i));
+        let head = ids.filter_map(|id| index.get(SeriesRef(id)));
         head.filter(|s| s.newest() >= mint).for_each(|s| f(&s.labels));
         drop(index);
         for_each_left(&snapshot, matchers, mint, maxt, |_, _, _, labels| f(&labels))

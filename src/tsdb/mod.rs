@@ -80,7 +80,7 @@ pub use appender::{Appender, Committed};
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use error::AppendError;
 pub use metadata::{Metadata, MetricType};
-pub use query::{Queryable, Series, SharedSeries, StorageError};
+pub use query::{Queryable, Selection, Series, SharedSeries, StorageError};
 pub use recovery::{Damage, Recovery};
 pub use stats::{Cardinality, Rejected, TsdbStats};
 

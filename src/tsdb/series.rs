@@ -271,7 +271,14 @@ impl Series for MemSeries {
         loop {
             // Files are read without the lock, which a writer may be waiting for. When chunks were flushed meanwhile
             // they are in neither half: start over.
-            let until = self.state.read().flushed_until;
+            let state = self.state.read();
+            let until = state.flushed_until;
+            if mint >= until {
+                // Nothing of it is in files: the usual case of a rule.
+                state.read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
+                break;
+            }
+            drop(state);
             self.read_flushed(mint, maxt, until, start_timestamps, out);
             let state = self.state.read();
             if state.flushed_until == until {

@@ -113,12 +113,13 @@ pub struct Windows<'a> {
     cancel: &'a CancelToken,
     /// Samples looked at since the cancel token was.
     worked: Cell<usize>,
+    stopped: Cell<bool>,
 }
 
 impl<'a> Windows<'a> {
     /// The windows of a column; functions give up when `cancel` says so, and their result is then of no use.
     pub fn new(cuts: &'a Cuts, vs: &'a [f64], grid: &'a StepGrid, cancel: &'a CancelToken) -> Self {
-        Windows { cuts, vs, grid, cancel, worked: Cell::new(0) }
+        Windows { cuts, vs, grid, cancel, worked: Cell::new(0), stopped: Cell::new(false) }
     }
 
     /// So many samples were looked at: whether to go on. Windows overlap, so that one series can be work for minutes.
@@ -130,7 +131,13 @@ impl<'a> Windows<'a> {
             return true;
         }
         self.worked.set(0);
-        self.cancel.check().is_ok()
+        self.stopped.set(self.cancel.check().is_err());
+        !self.stopped.get()
+    }
+
+    /// Whether a function has given up.
+    pub fn stopped(&self) -> bool {
+        self.stopped.get()
     }
 }
 

@@ -46,6 +46,32 @@ impl Column {
         self.count(row);
     }
 
+    /// Folds one float into the group at step `i`; whether it is the first one there.
+    #[inline]
+    pub fn add_at(&mut self, op: AggregateOp, i: usize, v: f64) -> bool {
+        let first = self.counted(i) == 0.0;
+        match op {
+            AggregateOp::Sum => {
+                if let (Some(value), Some(c)) = (self.value.get_mut(i), self.other.get_mut(i)) {
+                    let sum = Sum { sum: *value, c: *c }.add(v);
+                    (*value, *c) = (sum.sum, sum.c);
+                }
+            }
+            AggregateOp::Avg => self.average_at(i, v),
+            AggregateOp::Count | AggregateOp::Group => {}
+            AggregateOp::Min => self.extreme_at(i, v, |v, best| v < best),
+            AggregateOp::Max => self.extreme_at(i, v, |v, best| v > best),
+            _ => self.variance_at(i, v),
+        }
+        self.count_one(i);
+        first
+    }
+
+    /// The result at step `i`, where there is one.
+    pub fn at(&self, op: AggregateOp, i: usize) -> f64 {
+        self.result(op, i, self.counted(i))
+    }
+
     /// Counts something at a step that is no float.
     pub fn count_one(&mut self, i: usize) {
         if let Some(n) = self.more(i + 1).get_mut(i) {
@@ -133,16 +159,29 @@ impl Column {
         }
     }
 
+    #[inline]
+    fn extreme_at(&mut self, i: usize, v: f64, beyond: impl Fn(f64, f64) -> bool) {
+        if let Some(best) = self.value.get_mut(i)
+            && (beyond(v, *best) || best.is_nan())
+        {
+            *best = v;
+        }
+    }
+
     fn variance(&mut self, row: &StepVector) {
         for i in row.present.iter() {
-            let count = self.counted(i) + 1.0;
-            if let (Some(squares), Some(mean), Some(v)) =
-                (self.value.get_mut(i), self.other.get_mut(i), row.values.get(i))
-            {
-                let delta = v - *mean;
-                *mean += delta / count;
-                *squares += delta * (v - *mean);
+            if let Some(v) = row.values.get(i) {
+                self.variance_at(i, *v);
             }
+        }
+    }
+
+    fn variance_at(&mut self, i: usize, v: f64) {
+        let count = self.counted(i) + 1.0;
+        if let (Some(squares), Some(mean)) = (self.value.get_mut(i), self.other.get_mut(i)) {
+            let delta = v - *mean;
+            *mean += delta / count;
+            *squares += delta * (v - *mean);
         }
     }
 
@@ -156,26 +195,28 @@ impl Column {
             });
         }
         for i in row.present.iter() {
-            let (count, running) = (self.counted(i) + 1.0, self.is_running(i));
-            let (Some(value), Some(c), Some(v)) =
-                (self.value.get_mut(i), self.other.get_mut(i), row.values.get(i).copied())
-            else {
-                continue;
-            };
-            if !running {
-                let sum = Sum { sum: *value, c: *c }.add(v);
-                if count == 1.0 || !sum.sum.is_infinite() {
-                    (*value, *c) = (sum.sum, sum.c);
-                    continue;
-                }
-                self.running.resize(row.len(), false);
-                self.running.iter_mut().skip(i).take(1).for_each(|r| *r = true);
-                *value /= count - 1.0;
-                *c /= count - 1.0;
+            if let Some(v) = row.values.get(i) {
+                self.average_at(i, *v);
             }
-            let q = (count - 1.0) / count;
-            let mean = Sum { sum: q * *value, c: q * *c }.add(v / count);
-            (*value, *c) = (mean.sum, mean.c);
         }
+    }
+
+    fn average_at(&mut self, i: usize, v: f64) {
+        let (count, running, steps) = (self.counted(i) + 1.0, self.is_running(i), self.value.len());
+        let (Some(value), Some(c)) = (self.value.get_mut(i), self.other.get_mut(i)) else { return };
+        if !running {
+            let sum = Sum { sum: *value, c: *c }.add(v);
+            if count == 1.0 || !sum.sum.is_infinite() {
+                (*value, *c) = (sum.sum, sum.c);
+                return;
+            }
+            self.running.resize(steps, false);
+            self.running.iter_mut().skip(i).take(1).for_each(|r| *r = true);
+            *value /= count - 1.0;
+            *c /= count - 1.0;
+        }
+        let q = (count - 1.0) / count;
+        let mean = Sum { sum: q * *value, c: q * *c }.add(v / count);
+        (*value, *c) = (mean.sum, mean.c);
     }
 }

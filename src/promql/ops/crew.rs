@@ -5,17 +5,18 @@
 //! makes rows too while the next ones are not there yet.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::annotations::{Note, Span};
 use super::super::error::EvalError;
 use super::super::limits::Helper;
 use super::super::steps::StepVector;
-use super::eval::{Eval, Sink};
+use super::eval::Eval;
 use crate::clock::Stopwatch;
-use crate::model::Value;
-use crate::tsdb::Series;
+use crate::model::{Labels, Value};
+use crate::tsdb::{Selection, Series};
 
 /// Makes the row of one series at a time.
 pub(super) trait Leaf {
@@ -47,13 +48,16 @@ const MAX_HELPERS: usize = 7;
 /// Chunks a thread may be ahead of what is handed over.
 const AHEAD: usize = 2;
 
+/// Takes rows one by one: the number of its series, labels, whether the metric name is dropped, and the values.
+pub(super) type RowSink<'s> = &'s mut dyn FnMut(usize, &Labels, bool, &mut StepVector) -> Result<(), EvalError>;
+
 /// Streams the rows, of `steps` steps, that a leaf makes of all series.
 pub(super) fn rows<T: Task>(
     eval: &Eval<'_>,
-    series: &[Arc<dyn Series>],
+    series: &Selection,
     steps: usize,
     task: &T,
-    sink: Sink<'_>,
+    sink: RowSink<'_>,
 ) -> Result<(), EvalError> {
     // What operators cost is measured on one thread.
     let lent = eval.env.helpers.as_ref().filter(|_| eval.profiler.is_none());
@@ -67,12 +71,11 @@ pub(super) fn rows<T: Task>(
         {
             let helpers: Vec<Helper<'_>> = (0..share.helpers).map_while(|_| lent.take()).collect();
             if !helpers.is_empty() {
-                let rest = series.get(done..).unwrap_or_default();
-                return together(eval, &Board::new(rest, steps, share.chunk, helpers.len()), task, sink);
+                return together(eval, &Board::new((series, done), steps, share.chunk, helpers.len()), task, sink);
             }
         }
         if let Some(dropped) = leaf.row(&**s, &mut row)? {
-            sink(s.labels(), dropped, &mut row)?;
+            sink(done, s.labels(), dropped, &mut row)?;
         }
     }
     Ok(())
@@ -105,7 +108,7 @@ impl Share {
 }
 
 /// Makes the rows of a board's series on several threads.
-fn together<T: Task>(eval: &Eval<'_>, board: &Board<'_>, task: &T, sink: Sink<'_>) -> Result<(), EvalError> {
+fn together<T: Task>(eval: &Eval<'_>, board: &Board<'_>, task: &T, sink: RowSink<'_>) -> Result<(), EvalError> {
     let (plan, storage, env, query, instant) = (eval.plan, eval.storage, eval.env, eval.query, eval.instant);
     let eval_of_its_own = || Eval::new(plan, storage, env, query, instant);
     std::thread::scope(|scope| {
@@ -130,7 +133,7 @@ fn hand_over(
     board: &Board<'_>,
     aside: &Eval<'_>,
     leaf: &mut impl Leaf,
-    sink: Sink<'_>,
+    sink: RowSink<'_>,
 ) -> Result<(), EvalError> {
     for wanted in 0..board.chunks() {
         let mut chunk = loop {
@@ -166,7 +169,7 @@ struct Chunk {
 
 /// A row.
 struct Made {
-    /// The number of its series in the chunk.
+    /// The number of its series in the selection.
     series: usize,
     /// Whether the name is dropped.
     dropped: bool,
@@ -184,9 +187,9 @@ impl Chunk {
         self.rows.get_mut(place)
     }
 
-    fn fill(&mut self, eval: &Eval<'_>, leaf: &mut impl Leaf, part: &[Arc<dyn Series>], steps: usize) {
+    fn fill(&mut self, eval: &Eval<'_>, leaf: &mut impl Leaf, part: Part<'_>, steps: usize) {
         self.made.clear();
-        for (series, s) in part.iter().enumerate() {
+        for (series, s) in part.1.filter_map(|n| Some((n, part.0.get(n)?))) {
             let n = self.made.len();
             let Some(row) = self.row(n, steps) else { break };
             let known = eval.notes.borrow().len();
@@ -207,13 +210,7 @@ impl Chunk {
         self.report = eval.budget.report();
     }
 
-    fn hand_over(
-        &mut self,
-        eval: &Eval<'_>,
-        part: &[Arc<dyn Series>],
-        steps: usize,
-        sink: Sink<'_>,
-    ) -> Result<(), EvalError> {
+    fn hand_over(&mut self, eval: &Eval<'_>, part: Part<'_>, steps: usize, sink: RowSink<'_>) -> Result<(), EvalError> {
         eval.budget.take_report(self.report)?;
         let mut notes = std::mem::take(&mut self.notes).into_iter().peekable();
         for n in 0..self.made.len() {
@@ -222,21 +219,26 @@ impl Chunk {
             }
             let Some(made) = self.made.get_mut(n) else { break };
             let (series, dropped, value) = (made.series, made.dropped, made.value.take());
-            let (Some(row), Some(s)) = (self.row(n, steps), part.get(series)) else { break };
+            let (Some(row), Some(s)) = (self.row(n, steps), part.0.get(series)) else { break };
             if steps == 1 {
                 row.reset();
                 value.into_iter().for_each(|v| row.set_value(0, v));
             }
-            sink(s.labels(), dropped, row)?;
+            sink(series, s.labels(), dropped, row)?;
         }
         notes.for_each(|(_, note, span)| eval.note(note, span));
         self.failed.take().map_or(Ok(()), Err)
     }
 }
 
+/// Some neighbouring series of a selection.
+type Part<'a> = (&'a Selection, Range<usize>);
+
 /// What is to be made, is being made and was made.
 struct Board<'a> {
-    series: &'a [Arc<dyn Series>],
+    series: &'a Selection,
+    /// The first series.
+    first: usize,
     steps: usize,
     /// Series of a chunk.
     chunk: usize,
@@ -265,8 +267,8 @@ enum Turn {
 }
 
 impl<'a> Board<'a> {
-    fn new(series: &'a [Arc<dyn Series>], steps: usize, chunk: usize, helpers: usize) -> Self {
-        Board { series, steps, chunk, helpers, state: Mutex::default(), changed: Condvar::new() }
+    fn new((series, first): (&'a Selection, usize), steps: usize, chunk: usize, helpers: usize) -> Self {
+        Board { series, first, steps, chunk, helpers, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// How far beyond the chunk that is handed over next chunks are made.
@@ -275,12 +277,13 @@ impl<'a> Board<'a> {
     }
 
     fn chunks(&self) -> usize {
-        self.series.len().div_ceil(self.chunk)
+        (self.series.len() - self.first).div_ceil(self.chunk)
     }
 
     /// The series of chunk `n`.
-    fn part(&self, n: usize) -> &'a [Arc<dyn Series>] {
-        self.series.chunks(self.chunk).nth(n).unwrap_or_default()
+    fn part(&self, n: usize) -> Part<'a> {
+        let from = self.first + n * self.chunk;
+        (self.series, from..(from + self.chunk).min(self.series.len()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

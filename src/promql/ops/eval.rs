@@ -33,6 +33,8 @@ pub(crate) struct Eval<'a> {
     pub(super) instant: bool,
     pub(super) series: Cell<u64>,
     pub(super) profiler: Option<Profiler>,
+    /// Nothing is evaluated by sections any more: something was met that does not fit into one.
+    pub(super) streams_only: Cell<bool>,
 }
 
 impl<'a> Eval<'a> {
@@ -44,8 +46,8 @@ impl<'a> Eval<'a> {
         instant: bool,
     ) -> Self {
         let budget = Rc::new(Budget::new(&env.limits, env.cancel.clone()));
-        let (notes, series) = (RefCell::default(), Cell::new(0));
-        Eval { plan, storage, env, budget, notes, query, instant, series, profiler: None }
+        let (notes, series, streams_only) = (RefCell::default(), Cell::new(0), Cell::new(false));
+        Eval { plan, storage, env, budget, notes, query, instant, series, profiler: None, streams_only }
     }
 
     pub(super) fn node(&self, id: NodeId) -> &'a Node {

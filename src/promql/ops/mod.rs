@@ -2,7 +2,7 @@
 //!
 //! A node that makes a vector calls its sink once for every series, with a column it may change in place. So a query
 //! such as `sum(rate(x[5m]))` holds one series at a time, whatever their number. Operators that need all series at
-//! once collect them into a [`Block`].
+//! once collect them into a [`Block`]. At one time, operators over a selection need no labels: see `section.rs`.
 
 mod aggregate;
 pub(crate) mod arithmetic;
@@ -16,12 +16,14 @@ mod group;
 mod histogram;
 mod info;
 mod labels;
+mod leaf;
 mod matching;
 mod natural;
 mod output;
 mod rank;
 mod reader;
 mod scalar;
+mod section;
 mod selector;
 mod set;
 mod subquery;
@@ -87,14 +89,19 @@ impl Eval<'_> {
                 sink(labels, dropped, &mut wide)
             });
         }
-        if self.instant
-            && *grid == self.query
-            && let (Some(cache), Some(identity)) = (&self.env.shared, &node.identity)
-            && let Some(slot) = cache.slot(identity, grid.start)
-        {
-            return self.shared(&slot, id, sink);
+        if section::stream(self, id, grid, sink)? {
+            return Ok(());
         }
-        self.measured(id, grid, sink)
+        match self.slot(id, grid) {
+            Some(slot) => self.shared(&slot, id, sink),
+            None => self.measured(id, grid, sink),
+        }
+    }
+
+    /// The place of a node's result, if the rules of this tick share it.
+    fn slot(&self, id: NodeId, grid: &StepGrid) -> Option<Slot> {
+        let (cache, identity) = (self.env.shared.as_ref()?, self.node(id).identity.as_ref()?);
+        if self.instant && *grid == self.query { cache.slot(identity, grid.start) } else { None }
     }
 
     /// Takes a result that another evaluation of this tick has left, or leaves its own.
@@ -105,6 +112,11 @@ impl Eval<'_> {
             Held::Unshared => {
                 drop(held);
                 return self.measured(id, &self.query, sink);
+            }
+            Held::Section(section) => {
+                let section = section.clone();
+                drop(held);
+                return section::emit(&section, sink);
             }
             Held::Nothing => {
                 let before = self.notes.take();

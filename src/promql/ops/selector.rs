@@ -7,6 +7,7 @@ use super::super::plan::SelectorNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::crew;
 use super::eval::{Eval, Sink};
+use super::leaf::{self, Gathered};
 use super::reader::{self, Slide};
 use crate::model::histogram::CounterResetHint;
 use crate::model::stale::is_stale;
@@ -25,7 +26,7 @@ pub(super) fn stream(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid, sink: S
     let (mint, maxt) = (oldest(reading.start, eval), reading.last());
     let series = reader::select(eval, &s.matchers, mint, maxt)?;
     let task = Latest { s, reading, mint, maxt };
-    crew::rows(eval, &series, reading.len(), &task, sink)
+    crew::rows(eval, &series, reading.len(), &task, &mut |_, labels, dropped, row| sink(labels, dropped, row))
 }
 
 /// The latest samples of every series.
@@ -98,24 +99,70 @@ fn oldest(t: i64, eval: &Eval<'_>) -> i64 {
 
 fn at_one_time(eval: &Eval<'_>, s: &SelectorNode, t: i64, sink: Sink<'_>) -> Result<(), EvalError> {
     let mut row = StepVector::empty(1);
-    let mint = oldest(t, eval);
-    for series in reader::select(eval, &s.matchers, mint, t)?.iter() {
+    let newest = Newest { s, mint: oldest(t, eval), maxt: t };
+    for series in reader::select(eval, &s.matchers, newest.mint, t)?.iter() {
+        if newest.of(eval, &**series, &mut row)? {
+            sink(series.labels(), false, &mut row)?;
+        }
+    }
+    Ok(())
+}
+
+/// The latest floats of all series at one time, for a section; nothing where they do not fit into one.
+pub(super) fn gather(eval: &Eval<'_>, s: &SelectorNode, grid: &StepGrid) -> Result<Option<Gathered>, EvalError> {
+    let t = eval.reading_grid(&s.timing, grid)?.start;
+    let newest = Newest { s, mint: oldest(t, eval), maxt: t };
+    let series = reader::select(eval, &s.matchers, newest.mint, t)?;
+    let reading = leaf::Reading { function: "", args: &[], at: t, window: (t, eval.env.lookback_ms) };
+    let shared = leaf::shared(eval, s, &reading);
+    leaf::gather(eval, series, shared.as_deref(), &newest)
+}
+
+/// The newest sample of each series.
+#[derive(Clone, Copy)]
+struct Newest<'a> {
+    s: &'a SelectorNode,
+    mint: i64,
+    maxt: i64,
+}
+
+impl Newest<'_> {
+    /// Puts it into `row`, if there is one.
+    fn of(&self, eval: &Eval<'_>, series: &dyn Series, row: &mut StepVector) -> Result<bool, EvalError> {
         eval.budget.tick()?;
         row.reset();
-        let latest = match series.latest(mint, t) {
-            Err(StorageError::Corrupt(_)) => latest_readable(eval, s, &**series, (mint, t))?,
+        let latest = match series.latest(self.mint, self.maxt) {
+            Err(StorageError::Corrupt(_)) => latest_readable(eval, self.s, series, (self.mint, self.maxt))?,
             latest => latest?,
         };
         match latest {
-            Some((_, value)) if value.is_stale() => continue,
+            Some((_, value)) if value.is_stale() => return Ok(false),
             Some((_, Value::Float(v))) => row.set(0, v),
             Some((_, Value::Histogram(h))) => row.set_histogram(0, h),
-            None => continue,
+            None => return Ok(false),
         }
         eval.count_read(1);
-        sink(series.labels(), false, &mut row)?;
+        Ok(true)
     }
-    Ok(())
+}
+
+struct NewestLeaf<'e>(Newest<'e>, &'e Eval<'e>);
+
+impl crew::Task for Newest<'_> {
+    type Leaf<'e>
+        = NewestLeaf<'e>
+    where
+        Self: 'e;
+
+    fn leaf<'e>(&'e self, eval: &'e Eval<'e>) -> NewestLeaf<'e> {
+        NewestLeaf(*self, eval)
+    }
+}
+
+impl crew::Leaf for NewestLeaf<'_> {
+    fn row(&mut self, series: &dyn Series, row: &mut StepVector) -> Result<Option<bool>, EvalError> {
+        Ok(self.0.of(self.1, series, row)?.then_some(false))
+    }
 }
 
 /// The newest sample of a series whose storage is damaged, found by reading all that is left; which is told.

@@ -9,6 +9,7 @@ use super::super::steps::{Bitmap, StepGrid, StepVector};
 use super::crew;
 use super::eval::{Eval, Sink};
 use super::frame::Frame;
+use super::leaf::{self, Gathered};
 use super::reader;
 use super::scalar::ScalarColumn;
 use crate::model::{Labels, SampleBuf};
@@ -29,8 +30,9 @@ pub(super) fn stream(
         let frame = Frame::of_selector(eval, s, range, grid)?;
         let (mint, maxt) = frame.reach();
         let series = reader::select(eval, &s.matchers, mint, maxt)?;
-        let task = OfSelector { place, s, frame: &frame, start_timestamps };
-        return crew::rows(eval, &series, grid.len(), &task, sink);
+        let task = OfSelector { place, s, frame: &frame, start_timestamps, tell: true };
+        let each: crew::RowSink<'_> = &mut |_, labels, dropped, row| sink(labels, dropped, row);
+        return crew::rows(eval, &series, grid.len(), &task, each);
     }
     let mut run = Run::new(eval, place);
     let mut row = StepVector::empty(grid.len());
@@ -40,6 +42,35 @@ pub(super) fn stream(
         let dropped = (dropped && !eval.delayed()) || !call.keeps_name;
         if row.any() { sink(labels, dropped, &mut row) } else { Ok(()) }
     })
+}
+
+/// The results of a range function at one time, for a section; nothing where they do not fit into one.
+pub(super) fn gather(
+    eval: &Eval<'_>,
+    call: &RangeCall,
+    span: Span,
+    grid: &StepGrid,
+) -> Result<Option<Gathered>, EvalError> {
+    let RangeSource::Selector(s, range) = &call.source else { return Ok(None) };
+    let columns = call.args.iter().map(|a| eval.scalar(*a, grid)).collect::<Result<Vec<_>, _>>()?;
+    let frame = Frame::of_selector(eval, s, range, grid)?;
+    let (mint, maxt) = frame.reach();
+    let series = reader::select(eval, &s.matchers, mint, maxt)?;
+    let args: Vec<f64> = columns.iter().map(|c| c.at(0)).collect();
+    let window = (frame.ends.start, frame.range);
+    let reading = leaf::Reading { function: call.name, args: &args, at: grid.start, window };
+    let shared = leaf::shared(eval, s, &reading);
+    let place = Place { call, span, grid, columns: &columns };
+    let task = OfSelector { place, s, frame: &frame, start_timestamps: false, tell: shared.is_none() };
+    let found = leaf::gather(eval, series, shared.as_deref(), &task)?;
+    if shared.is_some()
+        && let Some(found) = &found
+        && let Some(series) = found.rows.first().and_then(|row| found.selection.get(*row as usize))
+    {
+        // All have one name, and each rule says it for itself.
+        note_non_counter(eval, place, series.labels());
+    }
+    Ok(found)
 }
 
 /// A call of a range function over a grid, its scalar arguments evaluated.
@@ -58,6 +89,8 @@ struct OfSelector<'a> {
     s: &'a SelectorNode,
     frame: &'a Frame,
     start_timestamps: bool,
+    /// Whether there is to be a note on metrics the function is not for.
+    tell: bool,
 }
 
 struct Leaf<'e> {
@@ -73,13 +106,14 @@ impl crew::Task for OfSelector<'_> {
         Self: 'e;
 
     fn leaf<'e>(&'e self, eval: &'e Eval<'e>) -> Leaf<'e> {
-        Leaf { task: *self, run: Run::new(eval, self.place), buf: SampleBuf::default() }
+        let run = Run { tell: self.tell, ..Run::new(eval, self.place) };
+        Leaf { task: *self, run, buf: SampleBuf::default() }
     }
 }
 
 impl crew::Leaf for Leaf<'_> {
     fn row(&mut self, series: &dyn Series, row: &mut StepVector) -> Result<Option<bool>, EvalError> {
-        let OfSelector { place, s, frame, start_timestamps } = self.task;
+        let OfSelector { place, s, frame, start_timestamps, .. } = self.task;
         if !reader::read_framed(self.run.eval, s, frame, series, start_timestamps, &mut self.buf)? {
             return Ok(None);
         }
@@ -100,6 +134,7 @@ struct Run<'e> {
     args: Vec<f64>,
     /// Where the windows are, of the series before; all series of a call have the same frame.
     cuts: Option<func::Cuts>,
+    tell: bool,
 }
 
 impl<'e> Run<'e> {
@@ -107,7 +142,7 @@ impl<'e> Run<'e> {
         // A batched function takes arguments that are the same at every step.
         let constant = place.columns.iter().all(|c| matches!(c, ScalarColumn::Constant(_)));
         let args = place.columns.iter().map(|c| c.at(0)).collect();
-        Run { eval, place, batch: place.call.batch.filter(|_| constant), args, cuts: None }
+        Run { eval, place, batch: place.call.batch.filter(|_| constant), args, cuts: None, tell: true }
     }
 
     /// Evaluates all windows of one series into `row`.
@@ -126,8 +161,8 @@ impl<'e> Run<'e> {
             Some(batch) => self.all_at_once(batch, frame, labels, buf, row)?,
             None => self.one_by_one(frame, labels, buf, row)?,
         }
-        if row.present.any() {
-            self.note_non_counter(labels);
+        if self.tell && row.present.any() {
+            note_non_counter(self.eval, self.place, labels);
         }
         Ok(())
     }
@@ -148,7 +183,7 @@ impl<'e> Run<'e> {
         let mut ctx = FnCtx { notes: &mut notes, labels, call: span, args: &call.spans };
         batch(&windows, &self.args, &mut ctx, row);
         // One that was stopped has no result.
-        self.eval.budget.check()
+        if windows.stopped() { self.eval.budget.check() } else { Ok(()) }
     }
 
     fn one_by_one(
@@ -177,26 +212,26 @@ impl<'e> Run<'e> {
         }
         Ok(())
     }
+}
 
-    /// `rate` and `increase` make sense of counters only.
-    fn note_non_counter(&self, visible: &Labels) {
-        let Place { call, span, .. } = self.place;
-        if !matches!(call.name, "rate" | "increase") {
-            return;
+/// `rate` and `increase` make sense of counters only.
+fn note_non_counter(eval: &Eval<'_>, place: Place<'_>, visible: &Labels) {
+    let Place { call, span, .. } = place;
+    if !matches!(call.name, "rate" | "increase") {
+        return;
+    }
+    let name = visible.metric_name();
+    if name.is_empty() {
+        return;
+    }
+    let place = call.spans.first().copied().unwrap_or(span);
+    let kind = if eval.type_and_unit() { visible.value(names::TYPE) } else { "" };
+    if !kind.is_empty() {
+        if kind != "counter" && kind != "histogram" {
+            eval.note(Note::PossibleNonCounterLabel(kind.to_owned(), name.to_owned()), place);
         }
-        let name = visible.metric_name();
-        if name.is_empty() {
-            return;
-        }
-        let place = call.spans.first().copied().unwrap_or(span);
-        let kind = if self.eval.type_and_unit() { visible.value(names::TYPE) } else { "" };
-        if !kind.is_empty() {
-            if kind != "counter" && kind != "histogram" {
-                self.eval.note(Note::PossibleNonCounterLabel(kind.to_owned(), name.to_owned()), place);
-            }
-        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
-            self.eval.note(Note::PossibleNonCounter(name.to_owned()), place);
-        }
+    } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
+        eval.note(Note::PossibleNonCounter(name.to_owned()), place);
     }
 }
 

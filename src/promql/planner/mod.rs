@@ -287,7 +287,7 @@ impl Planner<'_> {
         }
         labels.sort();
         labels.dedup();
-        GroupLabels { without: g.without, labels }
+        GroupLabels { without: g.without, labels: labels.into() }
     }
 
     fn binary(&mut self, b: &Binary, span: Span) -> Result<NodeId, Fault> {
@@ -370,14 +370,14 @@ impl Planner<'_> {
                 let mut labels = m.labels.clone();
                 labels.sort();
                 labels.dedup();
-                GroupLabels { without: false, labels }
+                GroupLabels { without: false, labels: labels.into() }
             }
             other => {
                 let mut labels = other.as_ref().map(|m| m.labels.clone()).unwrap_or_default();
                 labels.push(METRIC_NAME.to_owned());
                 labels.sort();
                 labels.dedup();
-                GroupLabels { without: true, labels }
+                GroupLabels { without: true, labels: labels.into() }
             }
         }
     }
@@ -392,7 +392,7 @@ impl Planner<'_> {
         let matching = Matching {
             on: !key.without,
             key,
-            written: b.modifiers.matching.as_ref().map(|m| m.labels.clone()).unwrap_or_default(),
+            written: b.modifiers.matching.as_ref().map(|m| m.labels.as_slice().into()).unwrap_or_default(),
             many,
             include,
             fill_left: b.modifiers.fill_left,
