@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench rule_cycle                                  # both data sets of the peers' bench
-//! cargo bench --bench rule_cycle -- synthetic 200 [unshared]      # one, so many cycles: for a profiler
+//! cargo bench --bench rule_cycle -- synthetic 200 [unshared|own]  # one, so many cycles: for a profiler
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
@@ -26,7 +26,7 @@ use watchbell::rules::{self, LoadOptions};
 use watchbell::template::prometheus::TemplateCache;
 use watchbell::tsdb::{SeriesRef, Tsdb, TsdbOptions};
 
-use load::Load;
+use load::{Load, Selectors};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,27 +37,34 @@ const BEGIN: i64 = 1_768_000_005_000;
 
 fn main() {
     let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
-    let (only, cycles, unshared) = (args.next(), args.next(), args.next());
+    let (only, cycles, how) = (args.next(), args.next(), args.next());
     let cycles = cycles.map_or(10, |n| n.parse().expect("a number of cycles"));
-    for load in [load::synthetic(20_000), load::fleet(BEGIN)] {
-        if only.as_deref().is_some_and(|o| o != load.name) {
-            continue;
-        }
-        let mut stage = Stage::new(load);
-        for shared in [false, true] {
-            if only.is_some() && shared == unshared.is_some() {
+    let loads: [fn() -> Load; 2] = [|| load::synthetic(20_000), || load::fleet(BEGIN)];
+    for load in loads {
+        for selectors in [Selectors::Shared, Selectors::Own] {
+            let load = load();
+            let wanted = how.as_deref() == Some("own");
+            let own = selectors == Selectors::Own;
+            if only.as_deref().is_some_and(|o| o != load.name || own != wanted) || (own && load.name == "fleet") {
                 continue;
             }
-            let cost = stage.run(cycles, shared);
-            println!(
-                "{}: {} rules in {} groups, {}: {:.1} ms CPU a cycle, {:.1} µs a rule",
-                stage.name,
-                stage.rules,
-                stage.groups.len(),
-                if shared { "shared within ticks" } else { "each for itself" },
-                cost * 1e3,
-                cost * 1e6 / stage.rules as f64
-            );
+            let mut stage = Stage::new(load, selectors);
+            for shared in [false, true] {
+                if only.is_some() && shared == (how.as_deref() == Some("unshared")) {
+                    continue;
+                }
+                let cost = stage.run(cycles, shared);
+                println!(
+                    "{}, {}: {} rules in {} groups, {}: {:.1} ms CPU a cycle, {:.1} µs a rule",
+                    stage.name,
+                    selectors.name(),
+                    stage.rules,
+                    stage.groups.len(),
+                    if shared { "shared within ticks" } else { "each for itself" },
+                    cost * 1e3,
+                    cost * 1e6 / stage.rules as f64
+                );
+            }
         }
     }
 }
@@ -75,9 +82,9 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(mut load: Load) -> Stage {
+    fn new(mut load: Load, selectors: Selectors) -> Stage {
         let dir = tempfile::tempdir().expect("a directory");
-        let (files, rules) = load.rule_files(dir.path(), 1_000);
+        let (files, rules) = load.rule_files(dir.path(), 1_000, selectors);
         let mut groups = Vec::new();
         for file in files {
             let text = std::fs::read_to_string(&file).expect("a rule file");

@@ -14,6 +14,24 @@ pub struct Load {
     expression: fn(usize) -> (bool, String),
 }
 
+/// What the selectors of the generated rules have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selectors {
+    /// A few selectors, and expressions over them, come again in many rules.
+    Shared,
+    /// Every rule has selectors that no other has, though they find much the same series.
+    Own,
+}
+
+impl Selectors {
+    pub fn name(self) -> &'static str {
+        match self {
+            Selectors::Shared => "shared selectors",
+            Selectors::Own => "own selectors",
+        }
+    }
+}
+
 /// One series.
 pub struct Source {
     /// Ascending by name, metric name included.
@@ -44,7 +62,7 @@ pub fn fleet(begin: i64) -> Load {
 impl Load {
     /// The mission's rules, kube-prometheus' where they are at hand, and `n` generated ones, all as plain rule files
     /// with one interval. Also gives the number of rules.
-    pub fn rule_files(&self, dir: &Path, n: usize) -> (Vec<PathBuf>, usize) {
+    pub fn rule_files(&self, dir: &Path, n: usize, selectors: Selectors) -> (Vec<PathBuf>, usize) {
         let mut sources = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/rules/ml-production-alerts.yaml"))];
         if let Some(shared) = std::env::var_os("WATCHBELL_SHARED") {
             let dir = Path::new(&shared).join("rules/kube-prometheus");
@@ -70,19 +88,23 @@ impl Load {
             files.push(path);
         }
         let path = dir.join("generated.yml");
-        std::fs::write(&path, self.generated(n)).expect("a rule file");
+        std::fs::write(&path, self.generated(n, selectors)).expect("a rule file");
         files.push(path);
         (files, rules)
     }
 
     /// `n` rules of the shapes that fleets have, 20 a group.
-    fn generated(&self, n: usize) -> String {
+    fn generated(&self, n: usize, selectors: Selectors) -> String {
         let mut out = String::from("groups:\n");
         for i in 0..n {
             if i % 20 == 0 {
                 out.push_str(&format!("  - name: generated-{}\n    interval: 15s\n    rules:\n", i / 20));
             }
-            let (recording, expr) = (self.expression)(i);
+            let (recording, mut expr) = (self.expression)(i);
+            if selectors == Selectors::Own {
+                // One target less, another for each rule: as much to read as with shared selectors.
+                expr = own(&expr, &format!("10.0.{}.{}:9100", i / 250, i % 250));
+            }
             if recording {
                 out.push_str(&format!("      - record: generated:metric:{i}\n"));
             } else {
@@ -94,6 +116,13 @@ impl Load {
         }
         out
     }
+}
+
+/// The expression with an instance left out of each of its selectors.
+fn own(expr: &str, instance: &str) -> String {
+    let without = format!(r#"instance!="{instance}""#);
+    let named = regex::Regex::new(r"\{([a-z]+[=!])").expect("a pattern");
+    named.replace_all(expr, |c: &regex::Captures<'_>| format!("{{{without},{}", &c[1])).into_owned()
 }
 
 /// Rates by job and zone, ratios, thresholds, quantiles, aggregations. Whether it is a recording rule's, and the text.

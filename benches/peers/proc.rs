@@ -10,6 +10,7 @@ use crate::http::Client;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Prometheus,
+    /// With vmalert beside it when there are rules: what both use counts.
     VictoriaMetrics,
     Watchbell,
 }
@@ -28,7 +29,9 @@ impl Kind {
 pub struct Server {
     pub kind: Kind,
     pub url: String,
-    child: Child,
+    /// Where it tells of its rules.
+    pub metrics: String,
+    children: Vec<Child>,
 }
 
 /// A command on `PATH`.
@@ -48,7 +51,7 @@ pub fn start(kind: Kind, dir: &Path, rule_files: &[PathBuf], client: &Client) ->
     std::fs::create_dir_all(&home).expect("a data directory");
     let data = home.join("data");
     let listen = format!("127.0.0.1:{port}");
-    let mut command = match kind {
+    let command = match kind {
         Kind::VictoriaMetrics => {
             let mut c = Command::new(find("victoria-metrics").expect("victoria-metrics"));
             c.arg(format!("-storageDataPath={}", data.display())).arg(format!("-httpListenAddr={listen}"));
@@ -75,25 +78,20 @@ pub fn start(kind: Kind, dir: &Path, rule_files: &[PathBuf], client: &Client) ->
         }
     };
     let log = std::fs::File::create(home.join("log")).expect("a log file");
-    let child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::from(log))
-        .spawn()
-        .unwrap_or_else(|e| panic!("{}: {e}", kind.name()));
-    let mut server = Server { kind, url: format!("http://{listen}"), child };
+    let child = spawn(command, log);
+    let url = format!("http://{listen}");
+    let mut server = Server { kind, metrics: format!("{url}/metrics"), url, children: vec![child] };
     let health = if kind == Kind::VictoriaMetrics { "/health" } else { "/-/ready" };
-    let begin = Instant::now();
-    while !client.get(&format!("{}{health}", server.url), &[]).is_ok_and(|a| a.status == 200) {
-        let dead = server.child.try_wait().expect("a child").is_some();
-        assert!(
-            !dead && begin.elapsed() < Duration::from_secs(60),
-            "{} did not start; its log: {}",
-            kind.name(),
-            std::fs::read_to_string(home.join("log")).unwrap_or_default()
-        );
-        std::thread::sleep(Duration::from_millis(50));
+    server.wait_until_ready(client, &format!("{}{health}", server.url), &home.join("log"));
+    if kind == Kind::VictoriaMetrics && !rule_files.is_empty() {
+        server.add_vmalert(&home, rule_files, client);
     }
     server
+}
+
+fn spawn(mut command: Command, log: std::fs::File) -> Child {
+    let what = command.get_program().to_string_lossy().into_owned();
+    command.stdout(Stdio::null()).stderr(Stdio::from(log)).spawn().unwrap_or_else(|e| panic!("{what}: {e}"))
 }
 
 fn config(home: &Path, rule_files: &[PathBuf], own: &str) -> PathBuf {
@@ -111,26 +109,68 @@ fn config(home: &Path, rule_files: &[PathBuf], own: &str) -> PathBuf {
 }
 
 impl Server {
+    /// Starts vmalert with rules over this server, which takes their output too.
+    fn add_vmalert(&mut self, home: &Path, rule_files: &[PathBuf], client: &Client) {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(find("vmalert").expect("vmalert"));
+        command
+            .args(rule_files.iter().map(|f| format!("-rule={}", f.display())))
+            .arg(format!("-datasource.url={}", self.url))
+            .arg(format!("-remoteWrite.url={}", self.url))
+            .arg(format!("-httpListenAddr={listen}"))
+            .args(["-notifier.blackhole", "-evaluationInterval=15s", "-loggerLevel=ERROR"])
+            // Rules written for Prometheus may have templates that it does not know.
+            .arg("-rule.validateTemplates=false");
+        let log = home.join("vmalert.log");
+        self.children.push(spawn(command, std::fs::File::create(&log).expect("a log file")));
+        self.metrics = format!("http://{listen}/metrics");
+        self.wait_until_ready(client, &format!("http://{listen}/health"), &log);
+    }
+
+    fn wait_until_ready(&mut self, client: &Client, url: &str, log: &Path) {
+        let begin = Instant::now();
+        while !client.get(url, &[]).is_ok_and(|a| a.status == 200) {
+            let dead = self.children.iter_mut().any(|c| c.try_wait().expect("a child").is_some());
+            assert!(
+                !dead && begin.elapsed() < Duration::from_secs(60),
+                "{} did not start; its log: {}",
+                self.kind.name(),
+                std::fs::read_to_string(log).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// CPU seconds used so far, user and system.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-        (ticks(11) + ticks(12)) / 100.0
+        self.children.iter().map(cpu_seconds).sum()
     }
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("");
-        line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+        self.children.iter().map(resident_bytes).sum()
     }
+}
+
+fn cpu_seconds(child: &Child) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+    // Fields after the command's closing parenthesis: utime and stime are the 12th and 13th.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn resident_bytes(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap_or("");
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::Options;
 use crate::http::Client;
 use crate::load::{self, Load};
 use crate::proc::{self, Kind, Server};
+use crate::summary::Summary;
 use crate::wire;
 
 /// Milliseconds between samples.
@@ -38,7 +39,7 @@ const FLEET: &[&str] = &[
 ];
 
 /// What rules and dashboards ask of the synthetic data.
-const SYNTHETIC: &[&str] = &[
+pub const SYNTHETIC: &[&str] = &[
     "gpu_temperature_celsius",
     r#"gpu_temperature_celsius{job="svc-3"}"#,
     r#"gpu_temperature_celsius{gpu=~"[0-3]",zone!="zone-1"}"#,
@@ -96,7 +97,7 @@ impl Form {
 }
 
 /// Runs the ingest and query parts and prints their tables.
-pub fn run(options: &Options, client: &Client) {
+pub fn run(options: &Options, client: &Client, summary: &mut Summary) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
     let end = now.as_millis() as i64 / 60_000 * 60_000;
     let start = end - (options.samples as i64 - 1) * INTERVAL;
@@ -108,7 +109,7 @@ pub fn run(options: &Options, client: &Client) {
         let window = (start.max(end - 6 * 3_600_000 + INTERVAL), end);
         ingest(options, client, &servers, &mut load, start);
         if options.wants("queries") {
-            compare(options, client, &servers, &load, window);
+            compare(options, client, &servers, &load, window, summary);
         }
         if options.hold {
             for server in &servers {
@@ -180,7 +181,14 @@ fn wait_until_visible(client: &Client, server: &Server, series: usize, at: i64) 
     panic!("{}: not all of {series} series are there", server.kind.name());
 }
 
-fn compare(options: &Options, client: &Client, servers: &[Server], load: &Load, window: (i64, i64)) {
+fn compare(
+    options: &Options,
+    client: &Client,
+    servers: &[Server],
+    load: &Load,
+    window: (i64, i64),
+    summary: &mut Summary,
+) {
     let queries = if load.name == "fleet" { FLEET } else { SYNTHETIC };
     let forms = [Form::Instant, Form::Range { step: 15_000 }, Form::Range { step: 60_000 }];
     println!("\n## Queries, {} data: medians of {} runs in turn, milliseconds\n", load.name, options.runs);
@@ -225,6 +233,8 @@ fn compare(options: &Options, client: &Client, servers: &[Server], load: &Load, 
     for s in servers {
         println!("| {} | {:.0} |", s.kind.name(), s.resident_bytes() as f64 / 1e6);
     }
+    let resident = servers.iter().map(|s| (s.kind, s.resident_bytes() as f64)).collect();
+    summary.add(format!("{}, {} series, after the queries: resident", load.name, load.series.len()), resident);
 }
 
 type Answers = Vec<Result<String, String>>;
