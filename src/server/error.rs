@@ -83,7 +83,11 @@ impl From<QueryError> for ApiError {
 
 impl From<StorageError> for ApiError {
     fn from(e: StorageError) -> Self {
-        ApiError::Internal(e.to_string())
+        match e {
+            // A limit of queries, not a failure of the storage.
+            StorageError::TooMany(_) => ApiError::Execution(e.to_string()),
+            _ => ApiError::Internal(e.to_string()),
+        }
     }
 }
 

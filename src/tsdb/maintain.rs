@@ -21,8 +21,10 @@ pub(super) const LATE_MS: i64 = 15 * 60 * 1000;
 pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 /// More sealed chunks than this are flushed though no window ended since the last flush.
 const MAX_HEAD_BYTES: u64 = 64 << 20;
-/// More log than this is replaced by a checkpoint though nothing was flushed.
+/// More log than this is replaced by a checkpoint though nothing was flushed; less where series left, which a start would
+/// read back from it.
 const MAX_WAL_BYTES: u64 = 256 << 20;
+const MAX_WAL_BYTES_LEFT: u64 = 64 << 20;
 
 impl Tsdb {
     /// Housekeeping; to be called every minute or so. `now` is the time of day, milliseconds.
@@ -49,7 +51,8 @@ impl Tsdb {
         steps.take(inner.merge(disk, &mut housekeeping, now));
         inner.blocks.load().iter().for_each(|b| b.let_go());
         let wal_bytes = steps.take(disk.wal_bytes()).unwrap_or(0);
-        if flushed || left || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > MAX_WAL_BYTES {
+        let most = if left { MAX_WAL_BYTES_LEFT } else { MAX_WAL_BYTES };
+        if flushed || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > most {
             steps.take(inner.checkpoint(disk, &housekeeping));
         } else {
             steps.take(inner.sync_log(disk));
