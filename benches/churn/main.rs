@@ -103,7 +103,7 @@ fn run(options: &Options, client: &http::Client, servers: &[Server]) {
         "count(churned_total)".to_owned(),
         "count(steady)".to_owned(),
         format!("count(count_over_time(churned_total{{job=\"svc-3\"}}[{span}s]))"),
-        format!("sum(max_over_time(churned_total{{job=\"svc-7\",pod=~\".*[05]\"}}[{span}s]))"),
+        format!("sum(max_over_time(churned_total{{job=\"svc-7\",pod=~\".*[02]7\"}}[{span}s]))"),
     ] {
         ask(client, servers, &query, end);
     }

@@ -45,7 +45,12 @@ fn api_v1(app: &App) -> Router<Arc<App>> {
     if app.service.alertmanager_alone {
         return Router::new().route("/api/v1/{*rest}", any(alertmanager::version_1));
     }
-    Router::new().nest("/api/v1", api::routes()).merge(api::write_route())
+    Router::new().nest("/api/v1", api::routes())
+}
+
+/// What senders of samples write to: it knows their compression and their limits itself.
+fn remote_write(app: &App) -> Router<Arc<App>> {
+    if app.service.alertmanager_alone { Router::new() } else { api::write_route() }
 }
 
 fn unprefixed(app: Arc<App>) -> Router {
@@ -57,6 +62,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors());
+    let writes = remote_write(&app);
     Router::new()
         .route("/", get(|| async move { Redirect::to(&first_page) }))
         .route("/-/healthy", get(admin::healthy))
@@ -66,6 +72,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .route("/metrics", get(admin::metrics))
         .merge(pages::routes())
         .merge(apis)
+        .merge(writes)
         .fallback(not_found)
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n") })
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::count))
