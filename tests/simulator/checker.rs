@@ -35,6 +35,7 @@ pub struct Known {
     over_at: Option<i64>,
     /// Since when it is over, while `keep_firing_for` may hold it.
     held_since: Option<i64>,
+    up_since: i64,
     /// Since when nothing keeps its page, or its resolve, from being told, by integration of its receiver.
     clear_to_fire: [Option<i64>; MOST_INTEGRATIONS],
     clear_to_end: [Option<i64>; MOST_INTEGRATIONS],
@@ -124,6 +125,7 @@ impl Checker {
             leapt: false,
             over_at: None,
             held_since: None,
+            up_since: 0,
             clear_to_fire: [None; MOST_INTEGRATIONS],
             clear_to_end: [None; MOST_INTEGRATIONS],
         };
@@ -181,12 +183,25 @@ impl Checker {
 
     /// A rule's answer has arrived. Instances of which it says nothing are over.
     pub fn answered(&mut self, answer: &Answer, now: i64) {
+        let beliefs = &self.beliefs;
         for alert in &mut self.alerts {
             if let Origin::Rule(_, instance) = alert.origin
                 && alert.labels.value("alertname") == &*answer.rule
             {
                 let is_over = !answer.up.contains(&instance);
-                alert.held_since = if is_over { alert.held_since.or((!alert.is_over).then_some(now)) } else { None };
+                if alert.is_over && !is_over {
+                    alert.up_since = now;
+                }
+                // What was only pending is not held; what somebody was told of since it came up has fired.
+                let fired = || {
+                    let of_it = beliefs.iter().filter(|((_, labels), _)| *labels == alert.labels);
+                    of_it.map(|(_, belief)| belief).any(|b| b.fires && b.since >= alert.up_since)
+                };
+                alert.held_since = match (is_over, alert.is_over) {
+                    (true, true) => alert.held_since,
+                    (true, false) => fired().then_some(now),
+                    (false, _) => None,
+                };
                 alert.is_over = is_over;
                 alert.over_at = if alert.is_over { Some(now) } else { alert.over_at };
             }
