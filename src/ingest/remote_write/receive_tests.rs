@@ -6,8 +6,8 @@ use crate::ingest::remote_write::{encode, encode_v1};
 use crate::ingest::store::SampleRow;
 use crate::ingest::wire::WireWriter;
 use crate::model::histogram::Span;
-use crate::model::{FloatHistogram, Matcher, SampleBuf};
-use crate::tsdb::Queryable;
+use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value};
+use crate::tsdb::{MetricType, Queryable};
 
 fn row(labels: &[(&str, &str)], t: i64, value: impl Into<Value>) -> SampleRow {
     SampleRow { labels: Labels::from_pairs(labels.iter().copied()), series: None, t, st: 0, value: value.into() }
