@@ -165,7 +165,7 @@ pub fn matchers_text(matchers: &[Matcher]) -> String {
 pub fn matcher_text(m: &Matcher) -> String {
     let reserved = |c: char| c.is_whitespace() || "{}!=~,\\\"'`".contains(c);
     let value = m.value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
-    if m.name.contains(reserved) {
+    if m.name.is_empty() || m.name.contains(reserved) {
         let mut name = String::new();
         crate::model::labels::push_quoted(&mut name, &m.name);
         format!("{name}{}\"{value}\"", m.op.as_str())

@@ -42,6 +42,7 @@ impl<'a> TextParser<'a> {
 
     pub(super) fn next(&mut self, expected: Option<&[u8]>) -> Result<Option<Event<'a>>, ParseError> {
         loop {
+            let start = self.c.at;
             self.c.take_while(|b| b == b'\n' || b == b' ' || b == b'\t');
             match self.c.peek() {
                 None => return Ok(None),
@@ -51,9 +52,8 @@ impl<'a> TextParser<'a> {
                     }
                 }
                 Some(b) if b == b'{' || starts_metric_name(b) => {
-                    let start = self.c.at;
                     return match self.sample(expected) {
-                        // A line feed in quotes: the next part has the rest.
+                        // A line feed in quotes: the next part has the rest. Blanks before it belong to its line.
                         Err(e) if e.cut_off && !self.last => {
                             self.c.at = start;
                             Ok(None)
