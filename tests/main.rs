@@ -41,6 +41,7 @@ mod reload;
 mod remote_datasource;
 mod remote_write_receive;
 mod remote_write_send;
+mod replays;
 mod restart;
 mod routing_peers;
 mod routing_properties;

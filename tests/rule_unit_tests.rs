@@ -346,3 +346,74 @@ tests:
     let outcome = outcome_of(rules, test);
     assert!(outcome.is_success(), "{}", report::file_text(&outcome, Style::Plain));
 }
+
+#[test]
+fn what_two_writers_of_one_series_come_to_is_promtools_verdict() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    let record = |expr: &str| format!("      - {{record: r, expr: '{expr}'}}\n");
+    let alert = |expr: &str, hold: &str| format!("      - {{alert: A, expr: '{expr}', for: {hold}}}\n");
+    let one = "{series: a, values: 1+0x10}, {series: b, values: 2+0x10}";
+    // Rules, input, the sum of all that `r` has been, and what is to come of it.
+    let cases = [
+        (alert("a", "0m") + &alert("a", "3m"), one, None, true),
+        (alert("a", "3m") + &alert("a > 0", "3m") + &record("ALERTS"), one, Some(6), true),
+        // Active since different times: ALERTS_FOR_STATE has two values.
+        (alert("a", "1m") + &alert("timestamp(a) > 100", "1m"), one, None, false),
+        (record("a") + &record("a"), one, Some(6), true),
+        (record("a") + &record("b"), one, None, false),
+        // A marker that comes late is refused, which is no failure; one that comes first is in the way of a value.
+        (
+            record("a and on () (vector(time()) < 100)") + &record("b and on () (vector(time()) > 100)"),
+            one,
+            None,
+            false,
+        ),
+        (
+            record("b and on () (vector(time()) > 100)") + &record("a and on () (vector(time()) < 100)"),
+            one,
+            Some(10),
+            true,
+        ),
+        (
+            record("b and on () (vector(time()) > 100 < 200)") + &record("a and on () (vector(time()) > 200)"),
+            one,
+            None,
+            false,
+        ),
+        (record("a"), "{series: a, values: 1+0x10}, {series: r, values: 1+0x10}", Some(6), true),
+        (record("a"), "{series: a, values: 1+0x10}, {series: r, values: 1 2+0x10}", None, false),
+        (
+            record("a and on () (vector(time()) > 200)"),
+            "{series: a, values: 1+0x10}, {series: r, values: 5 5 5}",
+            Some(17),
+            true,
+        ),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.yml");
+    for (rules, series, sum, passes) in cases {
+        let rules = format!("groups:\n  - name: g\n    rules:\n{rules}");
+        let mut test = format!(
+            "rule_files: [rules.yml]\ntests:\n  - interval: 1m\n    input_series: [{series}]\n    promql_expr_test:\n"
+        );
+        match sum {
+            Some(sum) => {
+                let expr = "sum(sum_over_time(r[10m]))";
+                let _ = writeln!(test, "      - {{expr: '{expr}', eval_time: 5m, exp_samples: [{{value: {sum}}}]}}");
+            }
+            None => test.push_str("      - {expr: b, eval_time: 5m, exp_samples: [{labels: b, value: 2}]}\n"),
+        }
+        std::fs::write(dir.path().join("rules.yml"), &rules).unwrap();
+        std::fs::write(&path, &test).unwrap();
+        let theirs = std::process::Command::new(&promtool).args(["test", "rules"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&theirs.stderr).into_owned() + &String::from_utf8_lossy(&theirs.stdout);
+        let ours = run(std::slice::from_ref(&path)).remove(0);
+        let text = report::file_text(&ours, Style::Plain);
+        assert_eq!(
+            ours.is_success(),
+            theirs.status.success(),
+            "{rules}{test}\nwe say:\n{text}\npromtool says:\n{said}"
+        );
+        assert_eq!(theirs.status.success(), passes, "{rules}{test}\npromtool says:\n{said}");
+    }
+}

@@ -10,17 +10,10 @@ use crate::rules::PartialResponse;
 
 use super::alert::AlertTable;
 use super::machine::{self, Instance, Terms, Transition};
+pub use super::naming::Element;
+use super::naming::Names;
 use super::rule::{GroupSpec, RuleKind, RuleSpec};
 use super::series::{self, RuleSample};
-
-/// One element of a rule's result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Element {
-    /// Its labels, metric name included where the expression keeps it.
-    pub labels: Labels,
-    /// Its value.
-    pub value: Value,
-}
 
 /// A rule's result: an instant vector (a scalar is one element without labels), and what the engine remarked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,6 +76,18 @@ pub trait World: Send + Sync {
     fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
         None
     }
+
+    /// From here on these groups are evaluated, at one time in this order, and one after the other. Who says so must keep
+    /// to it; a world may then look ahead.
+    fn open(&self, _groups: &[Arc<GroupSpec>]) {}
+
+    /// An evaluation begins. What is queried and appended until the next one begins belongs to it.
+    fn begin(&self, _evaluation: &Evaluation) {}
+
+    /// Until when the rules of the evaluation will have no result at all, where that is known beyond the next evaluation.
+    fn idle_until(&self, _evaluation: &Evaluation) -> Option<i64> {
+        None
+    }
 }
 
 /// How a rule fared at its last evaluation.
@@ -127,6 +132,8 @@ pub struct RuleState {
     pub duration: f64,
     /// The series it wrote, for staleness markers.
     pub written: Arc<Vec<Labels>>,
+    /// How a recording rule names its series.
+    pub names: Names,
     /// The last evaluation before the process ended, until the rule has been evaluated again.
     pub restored_from: Option<i64>,
 }
@@ -148,6 +155,12 @@ impl GroupState {
     /// The state of a group that has not been evaluated.
     pub fn new(rules: usize) -> Self {
         GroupState { rules: vec![RuleState::default(); rules], ..GroupState::default() }
+    }
+
+    /// Whether an evaluation without any result would leave it as it is.
+    fn is_idle(&self) -> bool {
+        let idle = |r: &RuleState| r.health == Health::Good && r.alerts.is_empty() && r.written.is_empty();
+        self.orphans.is_empty() && self.rules.iter().all(idle)
     }
 }
 
@@ -181,6 +194,8 @@ pub struct Evaluated {
     pub refused: Refused,
     /// Rules that failed.
     pub failures: u64,
+    /// Evaluations before this time would change nothing and need not be made.
+    pub idle_until: Option<i64>,
 }
 
 impl Evaluation {
@@ -194,12 +209,14 @@ impl Evaluation {
         }
         let failures = self.spec.rules.len() as u64;
         let (samples, refused, transitions) = (0, Refused::default(), Vec::new());
-        Evaluated { slot: self.slot, at: self.at, state, transitions, samples, refused, failures }
+        let idle_until = None;
+        Evaluated { slot: self.slot, at: self.at, state, transitions, samples, refused, failures, idle_until }
     }
 
     /// Carries the evaluation out. Neither waits for anything but the world, nor touches the state before.
     pub fn run(&self, world: &dyn World) -> Evaluated {
         let watch = Stopwatch::start();
+        world.begin(self);
         let mut out = Evaluated {
             slot: self.slot,
             at: self.at,
@@ -208,12 +225,14 @@ impl Evaluation {
             samples: 0,
             refused: Refused::default(),
             failures: 0,
+            idle_until: None,
         };
         let mut rules = std::mem::take(&mut out.state.rules);
+        let mut begun = watch.elapsed().as_secs_f64();
         for (index, (rule, state)) in self.spec.rules.iter().zip(&mut rules).enumerate() {
-            let watch = Stopwatch::start();
             let result = self.rule(index, rule, state, world, &mut out);
-            state.duration = watch.elapsed().as_secs_f64();
+            let ended = watch.elapsed().as_secs_f64();
+            state.duration = ended - std::mem::replace(&mut begun, ended);
             state.evaluated_at = Some(self.at);
             state.health = if result.is_ok() { Health::Good } else { Health::Bad };
             out.failures += u64::from(result.is_err());
@@ -223,6 +242,7 @@ impl Evaluation {
         self.mark_orphans(world, &mut out);
         out.state.evaluated_at = Some(self.at);
         out.state.duration = watch.elapsed().as_secs_f64();
+        out.idle_until = if out.state.is_idle() { world.idle_until(self) } else { None };
         out
     }
 
@@ -230,7 +250,7 @@ impl Evaluation {
     fn rule(
         &self,
         index: usize,
-        rule: &RuleSpec,
+        rule: &Arc<RuleSpec>,
         state: &mut RuleState,
         world: &dyn World,
         out: &mut Evaluated,
@@ -238,14 +258,18 @@ impl Evaluation {
         // Expressions look at the past by the query offset, and what they give is written there.
         let t = self.at - self.spec.query_offset;
         let result = world.query(rule, t)?;
-        state.warnings = result.warnings.into();
-        state.infos = result.infos.into();
+        if !result.warnings.is_empty() || !state.warnings.is_empty() {
+            state.warnings = result.warnings.into();
+        }
+        if !result.infos.is_empty() || !state.infos.is_empty() {
+            state.infos = result.infos.into();
+        }
         // What is missing may well be there: nothing resolves for want of an answer.
         if let Some(why) = result.partial.filter(|_| self.spec.partial_response == PartialResponse::Abort) {
             return Err(format!("partial response: {why}"));
         }
         let samples = match &rule.kind {
-            RuleKind::Recording => record(rule, result.elements, t, self.spec.limit)?,
+            RuleKind::Recording => record(rule, state, result.elements, t, self.spec.limit)?,
             RuleKind::Alerting { hold, keep_firing, annotations } => {
                 let terms = Terms { hold: *hold, keep_firing: *keep_firing, limit: self.spec.limit };
                 let instances = self.instances(rule, annotations, &result.elements, world);
@@ -308,26 +332,28 @@ impl Evaluation {
     fn write(
         &self,
         state: &mut RuleState,
-        mut samples: Vec<RuleSample>,
+        samples: Vec<RuleSample>,
         t: i64,
         world: &dyn World,
         out: &mut Evaluated,
     ) -> Result<(), String> {
         out.samples += samples.len() as u64;
+        let mut ended = Vec::new();
         let same = samples.len() == state.written.len()
             && samples.iter().zip(state.written.iter()).all(|(s, w)| s.labels == *w);
         if !same {
             let written: Vec<Labels> = samples.iter().map(|s| s.labels.clone()).collect();
             let now: FxHashSet<&Labels> = written.iter().collect();
-            let ended = state.written.iter().filter(|l| !now.contains(l));
-            samples.extend(ended.map(|l| RuleSample::stale(l.clone(), t)));
+            let gone = state.written.iter().filter(|l| !now.contains(l));
+            ended.extend(gone.map(|l| RuleSample::stale(l.clone(), t)));
             state.written = Arc::new(written);
         }
-        if samples.is_empty() {
-            return Ok(());
-        }
-        let refused = world.append(&samples)?;
+        let refused = if samples.is_empty() { Refused::default() } else { world.append(&samples)? };
         out.refused.add(refused);
+        if !ended.is_empty() {
+            // A marker that is refused is no failure: another rule goes on writing the series.
+            world.append(&ended)?;
+        }
         match refused.first_reason() {
             Some(reason) => Err(reason.into()),
             None => Ok(()),
@@ -379,20 +405,19 @@ impl Refused {
 }
 
 /// The samples of a recording rule.
-fn record(rule: &RuleSpec, elements: Vec<Element>, t: i64, limit: usize) -> Result<Vec<RuleSample>, String> {
-    let sample = |e: Element| {
-        let labels = series::recorded_labels(&e.labels, &rule.labels, &rule.name);
-        RuleSample { labels, t, value: e.value }
-    };
-    let samples: Vec<RuleSample> = elements.into_iter().map(sample).collect();
-    let mut seen = FxHashSet::with_capacity_and_hasher(samples.len(), Default::default());
-    if !samples.iter().all(|s| seen.insert(&s.labels)) {
-        return Err("vector contains metrics with the same labelset after applying rule labels".into());
+fn record(
+    rule: &Arc<RuleSpec>,
+    state: &mut RuleState,
+    elements: Vec<Element>,
+    t: i64,
+    limit: usize,
+) -> Result<Vec<RuleSample>, String> {
+    let names = state.names.of(rule, &elements)?;
+    if limit > 0 && elements.len() > limit {
+        return Err(format!("exceeded limit of {limit} with {} series", elements.len()));
     }
-    if limit > 0 && samples.len() > limit {
-        return Err(format!("exceeded limit of {limit} with {} series", samples.len()));
-    }
-    Ok(samples)
+    let sample = |(element, labels): (Element, &Labels)| RuleSample { labels: labels.clone(), t, value: element.value };
+    Ok(elements.into_iter().zip(names.series()).map(sample).collect())
 }
 
 /// Keeps the time that the process was down out of the pending alerts' `for`. One missed evaluation is no outage: a

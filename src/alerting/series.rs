@@ -8,7 +8,8 @@ use super::alert::{Alert, AlertTable};
 pub const ALERTS: &str = "ALERTS";
 /// The metric that says since when an alert is active, in seconds.
 pub const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
-const ALERT_STATE: &str = "alertstate";
+/// The label of `ALERTS` that says whether an alert is pending or firing.
+pub const ALERT_STATE: &str = "alertstate";
 
 /// One sample a rule writes.
 #[derive(Clone, Debug, PartialEq)]

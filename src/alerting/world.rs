@@ -89,11 +89,11 @@ impl StorageWorld {
 }
 
 impl RuleContext {
-    fn env(&self) -> EvalEnv {
+    pub(super) fn env(&self) -> EvalEnv {
         EvalEnv { cancel: CancelToken::with_timeout(self.timeout), ..self.env.clone() }
     }
 
-    fn template_query(&self, query: &str, at: i64, env: &EvalEnv) -> Result<Vec<VectorSample>, String> {
+    pub(super) fn template_query(&self, query: &str, at: i64, env: &EvalEnv) -> Result<Vec<VectorSample>, String> {
         let plan = compile(query, &self.options).map_err(|e| e.to_string())?;
         env.cancel.check().map_err(|e| e.to_string())?;
         let evaluated = self.querier.instant(&plan, at, env).map_err(|e| e.to_string())?;
@@ -111,7 +111,7 @@ fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
 }
 
 impl RuleContext {
-    fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
+    pub(super) fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
         let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
         let source = rule.plan.source();
         let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));

@@ -22,9 +22,6 @@ use super::outbox::{Outbox, OutboxEffects};
 use super::setup::{Options, Setup};
 use super::slot::{GroupView, Slot};
 
-/// How often expired silences and log entries are dropped, milliseconds.
-pub(super) const HOUSEKEEPING: i64 = 15 * 60_000;
-
 /// Counts since the engine was made, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -136,6 +133,11 @@ impl Engine {
         }
     }
 
+    /// The groups, in the order in which they are evaluated at one time.
+    pub fn groups(&self) -> Vec<Arc<GroupSpec>> {
+        self.slots.values().map(|slot| slot.spec.clone()).collect()
+    }
+
     /// When the engine next has something to do by itself, milliseconds.
     pub fn next_deadline(&self) -> Option<i64> {
         self.deadlines.next()
@@ -196,6 +198,7 @@ impl Engine {
             places,
             state,
             next_at,
+            idle_since: None,
             awaited: None,
             rounds: 0,
             postponed: false,
@@ -229,6 +232,13 @@ impl Engine {
             self.deadlines.add(next, Deadline::Evaluate(id));
             return;
         }
+        if let Some(since) = slot.idle_since.take() {
+            let passed = ((due - since) / slot.spec.interval.max(1)).max(0).unsigned_abs();
+            let rules = passed * slot.spec.rules.len() as u64;
+            slot.iterations += passed;
+            slot.evaluations += rules;
+            self.counters.evaluations += rules;
+        }
         slot.iterations += 1 + missed;
         slot.missed += missed;
         self.deadlines.add(next, Deadline::Evaluate(id));
@@ -247,7 +257,7 @@ impl Engine {
         slot.in_flight = false;
         let by = std::mem::take(&mut slot.leapt);
         let leapt = if by == 0 { Vec::new() } else { evaluated.leap(by, now) };
-        let Evaluated { at, state, transitions, samples, refused, failures, .. } = evaluated;
+        let Evaluated { at, state, transitions, samples, refused, failures, idle_until, .. } = evaluated;
         slot.evaluations += slot.spec.rules.len() as u64;
         slot.failures += failures;
         let previous = slot.state.evaluated_at;
@@ -262,6 +272,9 @@ impl Engine {
             if let Some(place) = places.get(*index) {
                 restore::save_leapt(&mut out.outbox.batch, place, alert);
             }
+        }
+        if let Some(until) = idle_until {
+            self.pass_by(id, until);
         }
         self.tell(id, &spec, &state, now);
         restore::save(&mut out.outbox.batch, &places, &transitions, at, previous);
@@ -354,6 +367,6 @@ impl Engine {
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
         let is_known = |labels: &Labels| self.router.alert(labels).is_some();
         self.outbox.collect_garbage(now, &keys, is_known, batch);
-        self.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
+        self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
     }
 }

@@ -30,6 +30,10 @@ impl Deadlines {
         self.0.insert((at, deadline));
     }
 
+    pub(super) fn remove(&mut self, at: i64, deadline: Deadline) {
+        self.0.remove(&(at, deadline));
+    }
+
     pub(super) fn next(&self) -> Option<i64> {
         self.0.first().map(|(at, _)| *at)
     }

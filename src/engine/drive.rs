@@ -144,6 +144,7 @@ impl<'a, A: Audience> Replay<'a, A> {
     ) -> Result<Self, StateError> {
         let state: Snapshot = store.load()?;
         let engine = Engine::start(options, setup, &state, crate::clock::Clock::now(&clock));
+        world.open(&engine.groups());
         let hands = ReplayHands { world, store, audience, events: VecDeque::new() };
         let mut replay = Replay { engine, clock, hands };
         replay.turn([])?;
@@ -169,8 +170,16 @@ impl<'a, A: Audience> Replay<'a, A> {
     /// # Errors
     /// The store cannot be written.
     pub fn happen(&mut self, event: Event) -> Result<(), StateError> {
+        let reloads = matches!(event, Event::Reloaded(_));
+        if reloads {
+            self.hands.world.open(&[]);
+        }
         self.hands.events.push_back(event);
-        self.settle()
+        self.settle()?;
+        if reloads {
+            self.hands.world.open(&self.engine.groups());
+        }
+        Ok(())
     }
 
     fn settle(&mut self) -> Result<(), StateError> {

@@ -9,7 +9,7 @@
 use crate::alerting::restore;
 use crate::clock::SLEW;
 
-use super::core::{Engine, HOUSEKEEPING, TurnEffects};
+use super::core::{Engine, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::startup::firing;
@@ -56,7 +56,7 @@ impl Engine {
     fn step_back(&mut self, now: i64, out: &mut TurnEffects) {
         let by = now.saturating_sub(self.now);
         self.deadlines = Deadlines::default();
-        self.deadlines.add(now.saturating_add(HOUSEKEEPING), Deadline::Housekeeping);
+        self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
         if let Some(wait) = &mut self.wait {
             wait.leap(by);
             self.deadlines.add(wait.until.max(now), Deadline::Data);
@@ -65,6 +65,7 @@ impl Engine {
         for id in ids {
             self.leap_slot(id, by, now, out);
             if let Some(slot) = self.slots.get_mut(&id) {
+                slot.idle_since = None;
                 slot.next_at = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, now);
                 self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
             }

@@ -5,7 +5,7 @@
 //! - *Persist before deliver*: the effects of one event begin with everything that must outlive the process. A driver
 //!   performs it, flushed, before what follows leaves the process.
 //! - *One of everything*: the live server, the replay, the demo and the fault simulator drive this one engine, with a real
-//!   or a virtual clock. Unit tests of rules do not yet: they share its evaluation, not its turns.
+//!   or a virtual clock; unit tests of rules are a replay.
 //! - *One heap of deadlines*: evaluations, flushes, retries and housekeeping. No timer or task belongs to a group.
 
 mod backlog;
@@ -17,6 +17,7 @@ pub mod drive;
 mod event;
 mod external;
 mod failing;
+mod idle;
 mod keeper;
 mod leap;
 pub mod live;

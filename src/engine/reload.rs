@@ -68,6 +68,7 @@ impl ReplacedGroups {
 
 impl Engine {
     pub(super) fn reload(&mut self, setup: Setup, now: i64, out: &mut TurnEffects) {
+        self.wake(now);
         let slots = std::mem::take(&mut self.slots);
         let mut old: HashMap<GroupKey, (u64, Slot)> =
             slots.into_iter().map(|(id, slot)| (slot.spec.key.clone(), (id, slot))).collect();

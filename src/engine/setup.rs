@@ -19,13 +19,21 @@ pub struct Options {
     /// The driver lets the engine know the time at least this often, milliseconds: what a clock leaps over is told from
     /// what merely passed by it.
     pub heartbeat: i64,
+    /// How often expired silences and log entries are dropped, milliseconds.
+    pub housekeeping: i64,
     /// How things stand with local data at the start; `None` where rules have nothing to wait for.
     pub data: Option<DataAtStart>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { schedule: Schedule::default(), resend_delay: 60_000, heartbeat: i64::MAX, data: None }
+        Options {
+            schedule: Schedule::default(),
+            resend_delay: 60_000,
+            heartbeat: i64::MAX,
+            housekeeping: 15 * 60_000,
+            data: None,
+        }
     }
 }
 

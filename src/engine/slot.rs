@@ -11,6 +11,8 @@ pub(super) struct Slot {
     pub places: Arc<[RulePlace]>,
     pub state: Arc<GroupState>,
     pub next_at: i64,
+    /// The first of the evaluations that are passed by before `next_at`.
+    pub idle_since: Option<i64>,
     /// Until it is first evaluated after a start: until when those who tell of its alerts wait for that.
     pub awaited: Option<i64>,
     /// How many rounds of scrapes it waits for, and whether an evaluation fell into the wait.

@@ -7,7 +7,7 @@ use crate::routing::Router;
 use crate::routing::pages::Pages;
 use crate::state::Snapshot;
 
-use super::core::{Counters, Engine, HOUSEKEEPING, TurnEffects};
+use super::core::{Counters, Engine, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
 use super::external::Sent;
 use super::failing::Failing;
@@ -52,7 +52,7 @@ impl Engine {
         engine.settle_stored_future(&mut out);
         engine.outbox.reconfigure(&routing, now, &mut out.outbox);
         engine.reconcile(now, &mut out);
-        engine.deadlines.add(now + HOUSEKEEPING, Deadline::Housekeeping);
+        engine.deadlines.add(now.saturating_add(options.housekeeping), Deadline::Housekeeping);
         engine.set_deadlines(&mut out.outbox);
         engine.at_start = out;
         engine

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::alerting::rule::{GroupSpec, RuleSpec};
+use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
 use crate::model::Diagnostic;
 use crate::promql::Features;
-use crate::rules::{self, LoadOptions, RuleGroup};
+use crate::rules::{self, LoadOptions};
 use crate::template::prometheus::TemplateCache;
 
 use super::case::TestFile;
 use super::outcome::{FileOutcome, TestOutcome};
 use super::parse;
-use super::run::{LoadedGroups, LoneRule, run_test};
+use super::run::{LoadedGroups, run_test};
 
 /// How tests are run.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ fn read(path: &Path, name: &Arc<str>) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|e| defect(format!("is not UTF-8 from byte {}", e.utf8_error().valid_up_to())))
 }
 
-type Loaded = Arc<Result<Vec<SharedGroup>, Vec<Diagnostic>>>;
+type Loaded = Arc<Result<Vec<GroupSpec>, Vec<Diagnostic>>>;
 
 /// Rule files that were read, by path, and their templates: many tests share them.
 #[derive(Default)]
@@ -117,25 +117,10 @@ impl RuleCache {
         let name: Arc<str> = path.display().to_string().into();
         let how = LoadOptions { features: options.features, ignore_unknown_fields: options.ignore_unknown_fields };
         let groups = read(path, &name).map_err(|d| vec![d]).and_then(|text| rules::load_str(&name, &text, &how));
-        let loaded: Loaded = Arc::new(groups.map(|g| g.iter().map(SharedGroup::new).collect()));
+        let loaded: Loaded =
+            Arc::new(groups.map(|g| g.iter().map(|g| GroupSpec::of(g, &GroupDefaults::default())).collect()));
         self.0.lock().insert(path.to_owned(), loaded.clone());
         loaded
-    }
-}
-
-/// A group ready to be run in any number of tests: every rule as a group of its own.
-struct SharedGroup {
-    name: Arc<str>,
-    rules: Vec<LoneRule>,
-}
-
-impl SharedGroup {
-    fn new(group: &RuleGroup) -> Self {
-        // The interval is the test's, whatever the group says.
-        let whole = GroupSpec::of(group, &GroupDefaults::default());
-        let alone =
-            |rule: &Arc<RuleSpec>| (Arc::new(GroupSpec { rules: vec![rule.clone()], ..whole.clone() }), rule.clone());
-        SharedGroup { name: group.name.clone(), rules: whole.rules.iter().map(alone).collect() }
     }
 }
 
@@ -164,7 +149,7 @@ fn load_groups(
         }
         loaded.extend(matches.iter().map(|p| cache.load(p, options)));
     }
-    let mut groups: Vec<&SharedGroup> = Vec::new();
+    let mut groups: Vec<&GroupSpec> = Vec::new();
     for result in &loaded {
         match &**result {
             Ok(found) => groups.extend(found),
@@ -174,12 +159,15 @@ fn load_groups(
     if !defects.is_empty() {
         return Err(defects);
     }
-    let order = |g: &&SharedGroup| file.group_eval_order.iter().position(|(n, _)| **n == *g.name).unwrap_or(0);
+    // A file that two patterns name is one file.
+    let mut known = FxHashSet::default();
+    groups.retain(|g| known.insert(&g.key));
+    let order = |g: &&GroupSpec| file.group_eval_order.iter().position(|(n, _)| **n == *g.key.name).unwrap_or(0);
     groups.sort_by_key(order);
-    Ok(LoadedGroups {
-        templates: cache.1.clone(),
-        rules: groups.into_iter().flat_map(|g| g.rules.iter().cloned()).collect(),
-    })
+    // The interval is the file's, whatever a group says.
+    let interval = file.evaluation_interval.max(1);
+    let groups = groups.into_iter().map(|g| Arc::new(GroupSpec { interval, ..g.clone() })).collect();
+    Ok(LoadedGroups { templates: cache.1.clone(), groups })
 }
 
 /// The files a glob names, sorted.
