@@ -1,13 +1,19 @@
 //! docs/limits.md names the limits that are in force.
 
-use watchbell::ingest::scrape::settings::{MOST_BODY, MOST_SAMPLES};
+use watchbell::ingest::scrape::settings::{LONGEST_ITEM, MOST_BODY, MOST_HELD, MOST_SAMPLES};
+use watchbell::model::re2::QUERY_BUDGET;
 use watchbell::promql::MAX_QUERY_LEN;
 use watchbell::server::QueryOptions;
+use watchbell::server::alertmanager::body;
+use watchbell::server::api::{MAX_PARAMS, MAX_SELECTORS};
 use watchbell::server::connections::{ConnectionLimits, LONGEST_HEAD};
 use watchbell::server::http::MAX_BODY;
 use watchbell::template;
 
 fn bytes(n: u64) -> String {
+    if n.is_multiple_of(1 << 30) {
+        return format!("{} GiB", n >> 30);
+    }
     if n.is_multiple_of(1 << 20) { format!("{} MiB", n >> 20) } else { format!("{} KiB", n >> 10) }
 }
 
@@ -28,11 +34,16 @@ fn the_documented_limits_are_those_in_force() {
         watchbell::model::duration::format(connections.head_timeout.as_millis() as i64),
         bytes(LONGEST_HEAD as u64),
         bytes(MAX_BODY as u64),
+        bytes(body::MAX_BODY as u64),
         bytes(MOST_BODY),
         MOST_SAMPLES.to_string(),
+        bytes(LONGEST_ITEM as u64),
+        bytes(MOST_HELD as u64),
         queries.max_samples.to_string(),
         watchbell::model::duration::format(queries.timeout),
         bytes(MAX_QUERY_LEN as u64),
+        bytes(QUERY_BUDGET as u64),
+        format!("{MAX_PARAMS}, {MAX_SELECTORS}"),
         bytes(templates.output as u64),
         bytes(templates.work as u64),
         templates.steps.to_string(),

@@ -72,7 +72,7 @@ fn build(pattern: &str) -> Result<Regex, String> {
 /// Classes of size, ascending; the last is the limit.
 const SIZES: [usize; 4] = [16 << 10, 128 << 10, 1 << 20, SIZE_LIMIT];
 /// What all patterns of one query or request may take, compiled, in bytes.
-const QUERY_BUDGET: usize = 64 << 20;
+pub const QUERY_BUDGET: usize = 64 << 20;
 
 thread_local! {
     /// What is left for the patterns of the query that this thread compiles.

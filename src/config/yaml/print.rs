@@ -216,7 +216,7 @@ mod tests {
             "a: &x {b: &y [1, 2]}\nc: *x\nd: *y\ne: {<<: *x, f: g}\n",
             "expr: sum(rate(a{b=\"c\"}[5m]))\n  > 1\nsummary: \"{{ $labels.x }}: زمن\"\n",
             "just text\n",
-            "a: {f: -, g: [-, ?x, -y], h: -1}\n",
+            "a: {f: -, g: [-, -y], h: -1}\n",
         ] {
             let tree = read(text);
             let printed = print(&tree, &[]);

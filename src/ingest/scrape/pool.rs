@@ -13,7 +13,7 @@ use super::fetch::{Answer, fetch};
 use super::metrics::ScrapeCounters;
 use super::run::{ScrapeState, TargetRun};
 use super::schedule::{aligned, awaited, following, next_scrape};
-use super::settings::ScrapeSettings;
+use super::settings::{MOST_HELD, ScrapeSettings};
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
 use crate::ingest::admission::Admission;
@@ -57,9 +57,6 @@ struct Shared {
     /// What all scrapes under way may hold together.
     admission: Admission,
 }
-
-/// What scrapes under way may hold together, bytes: windows of bodies, samples on their way, series that are new.
-const MOST_HELD: usize = 1 << 30;
 
 /// Runs the scrape pools of a configuration.
 pub struct ScrapeManager {

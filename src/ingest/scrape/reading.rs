@@ -10,12 +10,12 @@ use crate::ingest::exposition::{Format, Part};
 use crate::model::Labels;
 use crate::net::{BodyError, Unpacker};
 
+use super::settings::LONGEST_ITEM;
+
 /// Bytes of an answer that are unpacked at a time: gzip makes at most a thousand times as many of them.
 const STEP: usize = 1 << 10;
 /// So much is unpacked before it is read.
 const WINDOW: usize = 256 << 10;
-/// The longest line of a text, and the longest metric family of protobuf: what can be read only as a whole.
-const LONGEST_ITEM: usize = 64 << 20;
 
 /// Why a body is refused.
 #[derive(Debug, thiserror::Error)]

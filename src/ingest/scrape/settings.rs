@@ -8,6 +8,11 @@ use crate::ingest::exposition::Format;
 use crate::model::Labels;
 use crate::net::HttpSettings;
 
+/// The longest line of a text, and the longest metric family of protobuf, bytes: what can be read only as a whole.
+pub const LONGEST_ITEM: usize = 64 << 20;
+/// What scrapes under way may hold together, bytes: windows of bodies, samples on their way, series that are new.
+pub const MOST_HELD: usize = 1 << 30;
+
 /// What a protocol is called in `Accept`, and the format of its bodies.
 fn media_type(protocol: ScrapeProtocol) -> (&'static str, Format) {
     match protocol {

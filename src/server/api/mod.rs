@@ -18,7 +18,7 @@ use axum::routing::{get, post};
 
 use super::app::App;
 
-pub use params::Params;
+pub use params::{MAX_PARAMS, MAX_SELECTORS, Params};
 
 /// The routes under `/api/v1`.
 pub fn routes() -> Router<Arc<App>> {

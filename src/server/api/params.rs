@@ -16,9 +16,9 @@ use crate::server::time::{MAX_TIME, MIN_TIME, parse_duration, parse_time};
 pub struct Params(Vec<(String, String)>);
 
 /// The most parameters a request may have.
-const MAX_PARAMS: usize = 10_000;
+pub const MAX_PARAMS: usize = 10_000;
 /// The most selectors a request may have.
-const MAX_SELECTORS: usize = 1_000;
+pub const MAX_SELECTORS: usize = 1_000;
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = ApiError;
