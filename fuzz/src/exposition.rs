@@ -62,12 +62,13 @@ fn read(format: Format, parts: &[&[u8]], options: ParseOptions, keys: &[Vec<u8>]
     out
 }
 
-/// The next event; an error tells its place and what was expected.
+/// The next event. What an error says is left out: a part that ends within a quoted name, or a message of protobuf, names
+/// another place than the whole.
 fn next(parser: &mut Parser<'_>, expected: Option<&[u8]>) -> Option<Read> {
     let mut one = Read::default();
     match parser.next(expected) {
         Ok(None) => return None,
-        Err(e) => return Some(Read { text: format!("{:?} {}", e.position, e.expected), failed: true, ..one }),
+        Err(_) => return Some(Read { failed: true, ..one }),
         Ok(Some(Event::Metadata(m))) => one.text = format!("{m:?}"),
         Ok(Some(Event::Sample(s))) => {
             one.key = Some(s.key.to_vec());
@@ -77,7 +78,8 @@ fn next(parser: &mut Parser<'_>, expected: Option<&[u8]>) -> Option<Read> {
             };
             match parser.labels() {
                 Ok(labels) => one.text += &format!(" {labels} {:?}", parser.start_timestamp(&labels)),
-                Err(e) => one.text += &e.expected,
+                // A scrape ends here: what stands behind it is nobody's.
+                Err(e) => (one.text, one.failed) = (e.expected.into_owned(), true),
             }
         }
     }
