@@ -4,7 +4,7 @@ use watchbell::ingest::scrape::settings::{LONGEST_ITEM, MOST_BODY, MOST_HELD, MO
 use watchbell::model::re2::QUERY_BUDGET;
 use watchbell::promql::MAX_QUERY_LEN;
 use watchbell::server::QueryOptions;
-use watchbell::server::alertmanager::body;
+use watchbell::server::alertmanager::{LEAST_GETS, body};
 use watchbell::server::api::{MAX_PARAMS, MAX_SELECTORS};
 use watchbell::server::connections::{ConnectionLimits, LONGEST_HEAD};
 use watchbell::server::http::MAX_BODY;
@@ -35,6 +35,7 @@ fn the_documented_limits_are_those_in_force() {
         bytes(LONGEST_HEAD as u64),
         bytes(MAX_BODY as u64),
         bytes(body::MAX_BODY as u64),
+        format!("{LEAST_GETS}, or the number of cores"),
         bytes(MOST_BODY),
         MOST_SAMPLES.to_string(),
         bytes(LONGEST_ITEM as u64),

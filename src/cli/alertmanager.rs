@@ -8,12 +8,11 @@ use clap::Args;
 use crate::model::duration;
 use crate::net::descriptors;
 use crate::server::AlertmanagerLimits;
-use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, owner};
+use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, owner};
 
 use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
-use super::run::duration_arg;
-use super::signals::{asked_to_end, hangups};
+use super::run::{duration_arg, serve};
 
 /// Alertmanager's default of `--data.retention`, milliseconds.
 const RETENTION: i64 = 120 * 3_600_000;
@@ -202,14 +201,8 @@ impl Alertmanager {
                 return ExitCode::FAILURE;
             }
         };
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(e) => return fail(&e),
-        };
-        match runtime.block_on(serve(options, prepared, self.storage.clone())) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => fail(&e),
-        }
+        let dir = self.storage.clone();
+        serve(options, prepared, move || Parts::open_state(&dir))
     }
 
     /// What is asked for and not there.
@@ -288,14 +281,4 @@ impl Alertmanager {
         flags.sort();
         flags
     }
-}
-
-async fn serve(options: ServiceOptions, prepared: Prepared, dir: PathBuf) -> Result<(), ServiceError> {
-    // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
-    let (end, reload) = (asked_to_end()?, hangups()?);
-    let parts = tokio::task::spawn_blocking(move || Parts::open_state(&dir)).await;
-    let parts = parts.map_err(std::io::Error::other)??;
-    let service = Service::start(options, prepared, parts).await?;
-    service.run(end, reload).await;
-    Ok(())
 }

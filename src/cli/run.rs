@@ -133,15 +133,8 @@ impl Run {
             println!("SUCCESS: {} rule groups with {rules} rules", prepared.groups.len());
             return ExitCode::SUCCESS;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let result = match runtime {
-            Ok(runtime) => runtime.block_on(serve(options, prepared)),
-            Err(e) => return fail(&e),
-        };
-        match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => fail(&e),
-        }
+        let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
+        serve(options, prepared, move || Parts::open(&dir, retention))
     }
 
     fn options(&self) -> Result<ServiceOptions, String> {
@@ -214,15 +207,26 @@ impl Run {
     }
 }
 
-pub(super) async fn serve(options: ServiceOptions, prepared: Prepared) -> Result<(), ServiceError> {
-    // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
-    let (end, reload) = (asked_to_end()?, hangups()?);
-    let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
-    let parts = tokio::task::spawn_blocking(move || Parts::open(&dir, retention)).await;
-    let parts = parts.map_err(std::io::Error::other)??;
-    let service = Service::start(options, prepared, parts).await?;
-    service.run(end, reload).await;
-    Ok(())
+/// Serves until the process is told to end, over what `open` opens.
+pub(super) fn serve(
+    options: ServiceOptions,
+    prepared: Prepared,
+    open: impl FnOnce() -> Result<Parts, ServiceError> + Send + 'static,
+) -> ExitCode {
+    let served = async {
+        // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
+        let (end, reload) = (asked_to_end()?, hangups()?);
+        let parts = tokio::task::spawn_blocking(open).await;
+        let parts = parts.map_err(std::io::Error::other)??;
+        let service = Service::start(options, prepared, parts).await?;
+        service.run(end, reload).await;
+        Ok::<_, ServiceError>(())
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&e),
+    };
+    runtime.block_on(served).map_or_else(|e| fail(&e), |()| ExitCode::SUCCESS)
 }
 
 /// A duration in Prometheus' notation, milliseconds.

@@ -108,11 +108,17 @@ pub enum SilenceError {
     /// It cannot be.
     #[error("invalid silence: {0}")]
     Invalid(String),
+    /// It would be over before it begins, or is over already.
+    #[error("Failed to create silence: {0}")]
+    Over(&'static str),
 }
 
 /// Whether a silence can be.
 pub(super) fn check(new: &NewSilence) -> Result<(), SilenceError> {
     let invalid = |why: &str| Err(SilenceError::Invalid(why.into()));
+    if new.ends_at <= new.starts_at {
+        return Err(SilenceError::Over("start time must be before end time"));
+    }
     if new.matchers.is_empty() {
         return invalid("at least one matcher required");
     }
@@ -126,12 +132,6 @@ pub(super) fn check(new: &NewSilence) -> Result<(), SilenceError> {
     let is_empty = |m: &Matcher| matches!(m.op, MatchOp::Equal | MatchOp::Regex) && m.matches_empty();
     if new.matchers.iter().all(is_empty) {
         return invalid("matcher set 0: at least one matcher must not match the empty string");
-    }
-    if new.ends_at < new.starts_at {
-        return invalid("end time must not be before start time");
-    }
-    if new.ends_at == new.starts_at {
-        return invalid("failed to create silence: start time must be before end time");
     }
     Ok(())
 }

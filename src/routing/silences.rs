@@ -105,7 +105,7 @@ impl Silences {
             Some(old) if can_update(&old, &silence, now) => silence.id = old.id,
             old => {
                 if silence.ends_at <= now {
-                    return Err(SilenceError::Invalid("end time can't be in the past".into()));
+                    return Err(SilenceError::Over("end time can't be in the past"));
                 }
                 if self.numbers.len() >= MAX_SILENCES {
                     return Err(SilenceError::Invalid(format!("exceeded maximum number of silences: {MAX_SILENCES}")));
@@ -307,7 +307,7 @@ mod tests {
         for (new, now, why) in [
             (empty, 0, "at least one matcher required"),
             (all, 0, "must not match the empty string"),
-            (asked(10, 5), 0, "before start time"),
+            (asked(10, 5), 0, "start time must be before end time"),
             (asked(0, 10), 10, "can't be in the past"),
         ] {
             let error = silences.set(new, now, &mut Batch::default()).unwrap_err().to_string();

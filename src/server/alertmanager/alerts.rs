@@ -31,7 +31,7 @@ pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Respons
     let shown = view.clone();
     let gather = move || {
         let of_receiver = |row: &AlertRow| {
-            let all = wanted.receiver.is_none() && wanted.of_receiver.is_empty();
+            let all = wanted.receiver.is_none() && wanted.labelled.is_none();
             all || view.receivers(row).into_iter().any(|r| wanted.is_receiver(r))
         };
         let by_labels = view.alerts().filter(|row| wanted.speaks_of(row, now) && of_receiver(row));
@@ -102,9 +102,8 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
 struct Wanted {
     matchers: Vec<Matcher>,
     receiver: Option<Matcher>,
-    of_receiver: Vec<Matcher>,
-    // The names of the receivers that have the labels asked for.
-    labelled: Vec<String>,
+    // The names of the receivers that have the labels asked for, when some are.
+    labelled: Option<Vec<String>>,
     active: bool,
     silenced: bool,
     inhibited: bool,
@@ -115,13 +114,13 @@ impl Wanted {
     fn of(params: &Params, receivers: &[ReceiverView]) -> Result<Wanted, Refusal> {
         let receiver = params.get("receiver").map(|pattern| Matcher::new(MatchOp::Regex, "receiver", pattern));
         let receiver = receiver.transpose();
-        let of_receiver = filter::receiver_matchers(params)?;
-        let has_all = |r: &&ReceiverView| of_receiver.iter().all(|m| m.matches(r.labels.value(&m.name)));
-        let labelled = receivers.iter().filter(has_all).map(|r| r.name.clone()).collect();
+        let asked = filter::receiver_matchers(params)?;
+        let has_all = |r: &&ReceiverView| asked.iter().all(|m| m.matches(r.labels.value(&m.name)));
+        let labelled = || receivers.iter().filter(has_all).map(|r| r.name.clone()).collect();
+        let labelled = (!asked.is_empty()).then(labelled);
         Ok(Wanted {
             matchers: filter::matchers(params)?,
             receiver: receiver.map_err(|e| Refusal::bad(format!("failed to parse receiver param: {e}")))?,
-            of_receiver,
             labelled,
             active: filter::switch(params, "active"),
             silenced: filter::switch(params, "silenced"),
@@ -133,7 +132,7 @@ impl Wanted {
     /// Whether a receiver is asked for: by its name, and by its labels.
     fn is_receiver(&self, name: &str) -> bool {
         self.receiver.as_ref().is_none_or(|m| m.matches(name))
-            && (self.of_receiver.is_empty() || self.labelled.iter().any(|r| **r == *name))
+            && self.labelled.as_ref().is_none_or(|names| names.iter().any(|r| **r == *name))
     }
 
     /// Whether an alert fires and has the labels asked for.

@@ -23,7 +23,7 @@ use super::app::App;
 use super::json::Json;
 
 use self::answer::Refusal;
-pub use self::limit::{GetLimit, limit};
+pub use self::limit::{GetLimit, LEAST_GETS, limit};
 
 /// The routes under `/api/v2`, each with and without a slash at its end.
 pub fn routes() -> Router<Arc<App>> {

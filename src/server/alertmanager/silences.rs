@@ -190,13 +190,6 @@ impl PostedMatcher {
 pub async fn set(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     let posted = body::read(&app.posts, &headers, body, "silence").await?;
     let new = read(posted.decode()?)?;
-    let too_late = |why| Refusal::bad(format!("Failed to create silence: {why}"));
-    if new.ends_at <= new.starts_at {
-        return Err(too_late("start time must be before end time"));
-    }
-    if new.ends_at <= app.engine.now() {
-        return Err(too_late("end time can't be in the past"));
-    }
     within_limits(&app, &new)?;
     let logged = app.service.limits.log_silences.then(|| described(&new));
     let id = app.engine.set_silence(new).await.map_err(refusal)?;
@@ -249,9 +242,9 @@ pub async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 fn refusal(e: LiveSilenceError) -> Refusal {
     let code = match &e {
         LiveSilenceError::Refused(SilenceError::NotFound) => StatusCode::NOT_FOUND,
-        LiveSilenceError::Refused(SilenceError::AlreadyExpired(_) | SilenceError::Invalid(_)) => {
-            StatusCode::BAD_REQUEST
-        }
+        LiveSilenceError::Refused(
+            SilenceError::AlreadyExpired(_) | SilenceError::Invalid(_) | SilenceError::Over(_),
+        ) => StatusCode::BAD_REQUEST,
         LiveSilenceError::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     Refusal::new(code, e.to_string())
