@@ -208,6 +208,73 @@ fn a_kubernetes_secret_carries_a_configuration() {
     assert_eq!(defects(&format!("{head}data: {{alertmanager.yaml: '%'}}\n")).len(), 1);
 }
 
+fn gzip(text: &str) -> String {
+    use base64::Engine;
+    use std::io::Write;
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(text.as_bytes()).unwrap();
+    base64::engine::general_purpose::STANDARD.encode(writer.finish().unwrap())
+}
+
+#[test]
+fn objects_carry_a_configuration_as_the_operator_writes_them_and_among_others() {
+    let plain = "route: {receiver: a}\nreceivers:\n- name: a\n";
+    let packed = gzip(plain);
+    let secret = |data: &str| format!("apiVersion: v1\nkind: Secret\n{data}");
+    let indent = |text: &str, by: &str| text.lines().map(|l| format!("{by}{l}\n")).collect::<String>();
+    let map =
+        format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  slack.tmpl: x\n  config.yml: |\n{}", indent(plain, "    "));
+    let other = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n";
+    let operators = secret(&format!("data:\n  alertmanager.yaml.gz: {packed}\n  x.tmpl.gz: {packed}\n"));
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n-\n{}-\n{}", indent(other, "  "), indent(&operators, "  "));
+    for text in [
+        operators.clone(),
+        map.clone(),
+        format!("{other}---\n{operators}"),
+        format!("{other}---\n{map}"),
+        list,
+        // A configuration's first document counts, as in Alertmanager.
+        format!("{plain}---\n{other}"),
+    ] {
+        assert_eq!(config(&text).receivers[0].name, "a", "{text}");
+    }
+    let told = |text: &str| defects(text).join("; ");
+    let broken = format!("{other}---\n{}", map.replace("receiver: a", "receiver: b"));
+    assert_eq!(told(&broken), "am.yml:10:23: undefined receiver \"b\" used in route");
+    let inside =
+        secret(&format!("data: {{alertmanager.yaml.gz: {}}}", gzip(&plain.replace("receiver: a", "receiver: b"))));
+    assert_eq!(told(&inside), "am.yml[alertmanager.yaml.gz]:1:19: undefined receiver \"b\" used in route");
+    assert!(told(&format!("{operators}---\n{operators}")).contains("found another in the same file"));
+    assert!(told(other).starts_with("am.yml:1:1: expected alertmanager.yaml in a Secret's"));
+    assert!(told(&secret("data: {alertmanager.yaml.gz: aGVsbG8=}")).contains("expected gzip under"));
+}
+
+#[test]
+fn an_empty_group_by_groups_by_nothing_and_is_not_inherited_over() {
+    let config = config(
+        "route: {receiver: a, group_by: [x], routes: [{group_by: []}, {group_by: null}]}\nreceivers: [{name: a}]",
+    );
+    let route = config.route.unwrap();
+    let grouping: Vec<_> = route.routes.iter().map(|r| r.grouping()).collect();
+    assert_eq!(grouping, [Some(GroupBy::Labels(vec![])), None]);
+}
+
+#[test]
+fn several_sources_of_an_inhibition_stand_alone() {
+    let rule =
+        |text: &str| defects(&format!("route: {{receiver: a}}\nreceivers: [{{name: a}}]\ninhibit_rules:\n- {text}"));
+    let sources = "sources: [{matchers: [a=b], equal: [c]}, {matchers: [d=e]}]";
+    assert!(rule(&format!("{{name: x, target_matchers: [f=g], {sources}}}")).is_empty());
+    for (text, want) in [
+        (format!("{{equal: [x], {sources}}}"), "am.yml:4:25: sources cannot be combined with"),
+        ("{sources: [{equal: [c]}]}".to_owned(), "am.yml:4:14: a source's matchers must not be empty"),
+        ("{sources: [{matchers: ['a=~\".*\"']}]}".to_owned(), "am.yml:4:25: at least one matcher of a source"),
+    ] {
+        let told = rule(&text);
+        assert!(told.len() == 1 && told[0].starts_with(want), "{told:?}");
+    }
+}
+
 #[test]
 fn the_missions_secret_loads() {
     let Some(folder) = shared("mission") else { return };

@@ -10,7 +10,7 @@ fn check(files: &[(&str, &str)]) -> (i32, String) {
     }
     let mut out = Vec::new();
     let first = dir.path().join(files[0].0);
-    let code = check_config::run(&[first], &LoadOptions::default(), &mut out).unwrap();
+    let code = check_config::run(&[first], &LoadOptions::default(), false, &mut out).unwrap();
     let shown = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
     (code, shown)
 }
@@ -58,4 +58,16 @@ fn defects_of_every_file_are_told() {
     assert!(code == 1 && shown.contains("am.yml: No such file"), "{shown}");
     let (code, shown) = check(&[("w.yml", "globl: {}")]);
     assert!(code == 1 && shown.contains("w.yml:1:1: field globl not found"), "{shown}");
+}
+
+#[test]
+fn what_a_service_could_not_build_is_a_defect_with_its_place() {
+    let scrape = "scrape_configs:\n- job_name: a\n  tls_config: {ca_file: none.pem}\n";
+    let (code, shown) = check(&[("w.yml", scrape)]);
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("\nw.yml:3:25: unable to read file none.pem"), "{shown}");
+    let routes = "global:\n  http_config:\n    authorization: {credentials_ref: x}\nroute: {receiver: a}\nreceivers:\n\
+                  - name: a\n  webhook_configs: [{url: 'http://a/'}, {url: 'http://b/'}]\n";
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
+    assert_eq!((code, shown.matches("am.yml:3:38: credentials_ref").count()), (1, 1), "{shown}");
 }

@@ -152,7 +152,7 @@ proptest! {
         let spec = |(source, target, mut equal): (_, _, Vec<String>)| {
             equal.sort();
             equal.dedup();
-            InhibitSpec { source, target, equal }
+            InhibitSpec { source, target, equal, ..InhibitSpec::default() }
         };
         let rules: Vec<InhibitSpec> = rules.into_iter().map(spec).collect();
         let config = RoutingConfig { inhibit_rules: rules.clone(), ..RoutingConfig::default() };

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::config::{AlertmanagerConfig, Config, read_text};
 use crate::model::Diagnostic;
 use crate::rules::{self, LoadOptions};
+use crate::service::checks;
 
-/// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration.
+/// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration; and
+/// builds what they make a service build, unless `syntax_only`.
 /// Returns the exit code: 0 when all are good, else 1.
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run(files: &[PathBuf], options: &LoadOptions, out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report { out, failed: false };
+pub fn run(files: &[PathBuf], options: &LoadOptions, syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
+    let mut report = Report { out, syntax_only, failed: false };
     for file in files {
         report.config(file, options)?;
     }
@@ -24,8 +26,8 @@ pub fn run(files: &[PathBuf], options: &LoadOptions, out: &mut dyn Write) -> io:
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run_alertmanager(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report { out, failed: false };
+pub fn run_alertmanager(files: &[PathBuf], syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
+    let mut report = Report { out, syntax_only, failed: false };
     for file in files {
         report.alertmanager(file)?;
     }
@@ -34,6 +36,8 @@ pub fn run_alertmanager(files: &[PathBuf], out: &mut dyn Write) -> io::Result<i3
 
 struct Report<'a> {
     out: &'a mut dyn Write,
+    /// Nothing is built, so that files may be missing that are there where the service runs.
+    syntax_only: bool,
     failed: bool,
 }
 
@@ -52,6 +56,7 @@ impl Report<'_> {
         let paths = config.rule_paths();
         writeln!(self.out, "  SUCCESS: {} rule files found", paths.len())?;
         writeln!(self.out, " SUCCESS: {name} is valid watchbell config file syntax\n")?;
+        self.unbuildable(|| checks::unbuildable(&config))?;
         for path in &paths {
             self.rules(Path::new(path), options)?;
         }
@@ -82,8 +87,17 @@ impl Report<'_> {
         let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
         let intervals = config.time_intervals.len();
         writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
-        let defects = broken_templates(&config);
+        let mut defects = Vec::new();
+        checks::read_templates(&config, &mut defects);
+        if !self.syntax_only {
+            defects.extend(checks::unbuildable_receivers(&config));
+        }
         if defects.is_empty() { writeln!(self.out) } else { self.defects(&defects) }
+    }
+
+    fn unbuildable(&mut self, build: impl FnOnce() -> Vec<Diagnostic>) -> io::Result<()> {
+        let defects = if self.syntax_only { Vec::new() } else { build() };
+        if defects.is_empty() { Ok(()) } else { self.defects(&defects) }
     }
 
     fn defects(&mut self, defects: &[Diagnostic]) -> io::Result<()> {
@@ -94,24 +108,4 @@ impl Report<'_> {
         }
         writeln!(self.out)
     }
-}
-
-/// Template files that a configuration names and that do not parse.
-fn broken_templates(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
-    let mut templates = crate::template::alertmanager::Templates::default();
-    let mut defects = Vec::new();
-    for path in config.template_paths() {
-        let text = match read_text(Path::new(&path)) {
-            Ok(text) => text,
-            Err(unreadable) => {
-                defects.extend(unreadable);
-                continue;
-            }
-        };
-        if let Err(e) = templates.add_file(&path, &text) {
-            let position = crate::model::Position { line: u32::try_from(e.line).unwrap_or(0), column: 0 };
-            defects.push(Diagnostic::new(&path.into(), position, e.message));
-        }
-    }
-    defects
 }

@@ -68,12 +68,18 @@ enum Check {
         /// Configurations.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Build no clients: the files that TLS and secrets need may be missing here.
+        #[arg(long)]
+        syntax_only: bool,
     },
-    /// Check Alertmanager configurations, plain or in Kubernetes Secrets.
+    /// Check Alertmanager configurations, plain or in Kubernetes objects.
     Alertmanager {
         /// Configurations.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Build no clients, as amtool: the files that TLS and secrets need may be missing here.
+        #[arg(long)]
+        syntax_only: bool,
     },
 }
 
@@ -85,10 +91,12 @@ impl Check {
                 drop(out);
                 check.execute()
             }
-            Check::Config { files } => {
-                written(check_config::run(files, &crate::rules::LoadOptions::default(), &mut out))
+            Check::Config { files, syntax_only } => {
+                written(check_config::run(files, &crate::rules::LoadOptions::default(), *syntax_only, &mut out))
             }
-            Check::Alertmanager { files } => written(check_config::run_alertmanager(files, &mut out)),
+            Check::Alertmanager { files, syntax_only } => {
+                written(check_config::run_alertmanager(files, *syntax_only, &mut out))
+            }
         }
     }
 }

@@ -129,6 +129,11 @@ impl Run {
             }
         };
         if self.check {
+            let defects = prepared.unbuildable();
+            if !defects.is_empty() {
+                defects.iter().for_each(|d| eprintln!("{d}"));
+                return ExitCode::FAILURE;
+            }
             let rules: usize = prepared.groups.iter().map(|g| g.rules.len()).sum();
             println!("SUCCESS: {} rule groups with {rules} rules", prepared.groups.len());
             return ExitCode::SUCCESS;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::secret::Secret;
 use super::url;
-use super::yaml::{Decode, Decoder, MapReader, Node};
+use super::yaml::{Decode, Decoder, MapReader, Node, Place};
 use crate::section;
 
 section! {
@@ -33,6 +33,8 @@ section! {
     inline {
         /// Proxy.
         proxy: ProxyConfig,
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -43,14 +45,18 @@ section! {
         username: String,
         /// File with the user name.
         username_file: String,
-        /// Name of a secret in a secret manager; accepted, and an error at use.
+        /// Name of a secret in a secret manager; accepted, and an error where a client is built.
         username_ref: String,
         /// Password.
         password: Secret,
         /// File with the password.
         password_file: String,
-        /// Name of a secret in a secret manager; accepted, and an error at use.
+        /// Name of a secret in a secret manager; accepted, and an error where a client is built.
         password_ref: String,
+    }
+    inline {
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -63,8 +69,12 @@ section! {
         credentials: Secret,
         /// File with the credentials.
         credentials_file: String,
-        /// Name of a secret in a secret manager; accepted, and an error at use.
+        /// Name of a secret in a secret manager; accepted, and an error where a client is built.
         credentials_ref: String,
+    }
+    inline {
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -109,6 +119,8 @@ section! {
     inline {
         /// Proxy towards it.
         proxy: ProxyConfig,
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -127,11 +139,11 @@ section! {
         cert_file: String,
         /// File with the key.
         key_file: String,
-        /// Name in a secret manager; accepted, and an error at use.
+        /// Name in a secret manager; accepted, and an error where a client is built.
         ca_ref: String,
-        /// Name in a secret manager; accepted, and an error at use.
+        /// Name in a secret manager; accepted, and an error where a client is built.
         cert_ref: String,
-        /// Name in a secret manager; accepted, and an error at use.
+        /// Name in a secret manager; accepted, and an error where a client is built.
         key_ref: String,
         /// Name to verify instead of the host's.
         server_name: String,
@@ -141,6 +153,10 @@ section! {
         min_version: Option<TlsVersion>,
         /// Newest version of TLS.
         max_version: Option<TlsVersion>,
+    }
+    inline {
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -246,6 +262,7 @@ impl HttpClientConfig {
                 credentials: std::mem::take(&mut self.bearer_token),
                 credentials_file: std::mem::take(&mut self.bearer_token_file),
                 credentials_ref: String::new(),
+                place: self.place.clone(),
             });
         }
         for name in self.http_headers.keys().filter(|n| RESERVED_HEADERS.contains(&n.to_ascii_lowercase().as_str())) {

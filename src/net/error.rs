@@ -8,6 +8,9 @@ pub enum NetError {
     /// The configuration asks for what is not there.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
+    /// A secret stands in a secret manager: Alertmanager has none either, and does not start.
+    #[error("{0}: cannot use a secret reference without a secret manager; give the secret or a file")]
+    SecretReference(&'static str),
     /// A certificate, key or CA file is missing or unreadable.
     #[error("{what} {path}: {reason}")]
     File {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use reqwest::header::HeaderValue;
+
 use super::error::NetError;
 
 /// A secret, or the file that holds it. `Debug` shows neither a secret nor its length.
@@ -41,6 +43,13 @@ impl Credential {
             },
         }
     }
+}
+
+/// A header's value that is not shown.
+pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, NetError> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| NetError::Header(name.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl From<&str> for Credential {

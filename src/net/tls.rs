@@ -1,18 +1,18 @@
 //! TLS of outgoing connections: rustls with ring, certificates of the system or of a file.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::crypto::CryptoProvider;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, Error, InconsistentKeys, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use super::der;
 use super::error::NetError;
 use super::secret::Credential;
+use super::verifier::{Trust, Verifier};
 use crate::config::http as config;
 
 /// A version of TLS.
@@ -62,6 +62,9 @@ impl From<&config::TlsConfig> for TlsSettings {
     }
 }
 
+/// What errors say in place of a file's name where there is none.
+pub(super) const INLINE: &str = "in the configuration";
+
 /// Where distributions keep the certificates they trust.
 const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -73,10 +76,12 @@ const SYSTEM_BUNDLES: [&str; 5] = [
 
 /// The configuration of rustls for these settings.
 pub(super) fn client_config(tls: &TlsSettings, http2: bool) -> Result<ClientConfig, NetError> {
-    let failed = |e: rustls::Error| NetError::Tls(e.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let lowest = tls.min_version.unwrap_or(TlsVersion::V12);
     let highest = tls.max_version.unwrap_or(TlsVersion::V13);
+    if lowest > highest {
+        return Err(NetError::Tls("max_version must not be below min_version".into()));
+    }
     let all: [(TlsVersion, &'static SupportedProtocolVersion); 2] =
         [(TlsVersion::V13, &rustls::version::TLS13), (TlsVersion::V12, &rustls::version::TLS12)];
     let versions: Vec<_> =
@@ -85,11 +90,10 @@ pub(super) fn client_config(tls: &TlsSettings, http2: bool) -> Result<ClientConf
         .with_protocol_versions(&versions)
         .map_err(failed)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(tls, &provider)?);
+        .with_custom_certificate_verifier(Arc::new(verifier(tls, &provider)?));
     let mut config = match (&tls.cert, &tls.key) {
         (Some(cert), Some(key)) => {
-            let (chain, key) = (certificates(cert)?, private_key(key)?);
-            builder.with_client_auth_cert(chain, key).map_err(failed)?
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(cert, key, &provider)?)))
         }
         (None, None) => builder.with_no_client_auth(),
         _ => return Err(NetError::Tls("exactly one of key and certificate is given, both are needed".into())),
@@ -98,7 +102,32 @@ pub(super) fn client_config(tls: &TlsSettings, http2: bool) -> Result<ClientConf
     Ok(config)
 }
 
-fn verifier(tls: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, NetError> {
+fn failed(e: Error) -> NetError {
+    NetError::Tls(e.to_string())
+}
+
+/// Who we are. The certificate goes out as it is: whether it is any good, for instance one of version 1, which webpki
+/// cannot read, is the server's to say.
+fn identity(cert: &Credential, key: &Credential, provider: &CryptoProvider) -> Result<CertifiedKey, NetError> {
+    let chain = certificates(cert)?;
+    let key = provider.key_provider.load_private_key(private_key(key)?).map_err(failed)?;
+    let identity = CertifiedKey::new(chain, key);
+    let mismatch = Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+    let matches = match identity.keys_match() {
+        Ok(()) => true,
+        Err(e) if e == mismatch => false,
+        // What webpki cannot read is compared by us, where it can be.
+        Err(_) => {
+            let own = identity.key.public_key();
+            let own = own.as_ref().and_then(|info| der::key_of(info.as_ref()));
+            let stated = identity.cert.first().and_then(|certificate| der::public_key(certificate.as_ref()));
+            own.zip(stated).is_none_or(|(own, stated)| own == stated)
+        }
+    };
+    if matches { Ok(identity) } else { Err(failed(mismatch)) }
+}
+
+fn verifier(tls: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Verifier, NetError> {
     let name = match &tls.server_name {
         None => None,
         Some(name) => Some(
@@ -106,25 +135,19 @@ fn verifier(tls: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn
                 .map_err(|_| NetError::Tls(format!("{name:?} is not a server's name")))?,
         ),
     };
-    let inner = if tls.insecure_skip_verify {
-        None
-    } else {
-        let mut roots = RootCertStore::empty();
-        let trusted = match &tls.ca {
-            Some(ca) => certificates(ca)?,
-            None => system_certificates(),
-        };
-        roots.add_parsable_certificates(trusted);
-        if roots.is_empty() {
-            // With nothing to trust, plain HTTP still works and TLS fails at the first connection.
-            return Ok(Arc::new(Verifier { inner: None, trust_all: false, name, provider: provider.clone() }));
-        }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map_err(|e| NetError::Tls(e.to_string()))?;
-        Some(verifier)
+    // A file that is named is read, also where nobody will ask for it.
+    let trusted = tls.ca.as_ref().map(certificates).transpose()?;
+    let trust = match tls.insecure_skip_verify {
+        true => Trust::Anyone,
+        false => Trust::Signed(trusted.unwrap_or_else(system_certificates)),
     };
-    Ok(Arc::new(Verifier { inner, trust_all: tls.insecure_skip_verify, name, provider: provider.clone() }))
+    let verifier = Verifier::new(trust, name, provider).map_err(|e| NetError::Tls(e.to_string()))?;
+    match &tls.ca {
+        Some(ca) if verifier.trusts_nobody() => {
+            Err(pem_error("certificate", ca, "no certificate that can be read".into()))
+        }
+        _ => Ok(verifier),
+    }
 }
 
 /// The system's trusted certificates: `SSL_CERT_FILE`, or the bundle where distributions keep it.
@@ -136,7 +159,7 @@ fn system_certificates() -> Vec<CertificateDer<'static>> {
 
 fn pem_error(what: &'static str, source: &Credential, reason: String) -> NetError {
     let path = match source {
-        Credential::Inline(_) => "in the configuration".into(),
+        Credential::Inline(_) => INLINE.into(),
         Credential::File(path) => Path::new(path).display().to_string(),
     };
     NetError::File { what, path, reason }
@@ -159,56 +182,17 @@ fn private_key(source: &Credential) -> Result<PrivateKeyDer<'static>, NetError> 
         .map_err(|_| pem_error("private key", source, "no private key in PEM form".into()))
 }
 
-/// Checks servers' certificates as configured: against another name than the URL's, or not at all.
-struct Verifier {
-    inner: Option<Arc<WebPkiServerVerifier>>,
-    trust_all: bool,
-    name: Option<ServerName<'static>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("trust_all", &self.trust_all).field("name", &self.name).finish()
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let name = self.name.as_ref().unwrap_or(server_name);
-        match &self.inner {
-            Some(inner) => inner.verify_server_cert(end_entity, intermediates, name, ocsp, now),
-            None if self.trust_all => Ok(ServerCertVerified::assertion()),
-            None => Err(rustls::Error::General("no trusted certificates found on this system".into())),
+impl TlsSettings {
+    /// What the files hold that these settings name, as a number: it changes when one of them is replaced. 0 without
+    /// files, and for a file that cannot be read.
+    pub(super) fn files_now(&self) -> u64 {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = rustc_hash::FxHasher::default();
+        for file in [&self.ca, &self.cert, &self.key].into_iter().flatten() {
+            if let Credential::File(path) = file {
+                std::fs::read(path).unwrap_or_default().hash(&mut hasher);
+            }
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        hasher.finish()
     }
 }

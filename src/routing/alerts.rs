@@ -43,11 +43,7 @@ impl AlertRow {
         let silencing = silences.silencing(&self.alert.labels, &self.known.silences, now);
         let mut silenced_by: Vec<String> = silencing.iter().map(|s| s.id.clone()).collect();
         silenced_by.sort_unstable();
-        AlertStatus {
-            silenced_by,
-            inhibited_by: self.known.inhibition.inhibited_by(now).into_iter().collect(),
-            muted_by: Vec::new(),
-        }
+        AlertStatus { silenced_by, inhibited_by: self.known.inhibition.inhibited_by(now), muted_by: Vec::new() }
     }
 }
 

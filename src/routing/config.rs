@@ -69,10 +69,23 @@ pub struct IntegrationSpec {
 /// An inhibition rule: a firing source mutes targets with which it shares the values of `equal`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InhibitSpec {
+    /// What the configuration calls it.
+    pub name: String,
     /// What the muting alert matches.
     pub source: Vec<Matcher>,
     /// What the muted alert matches.
     pub target: Vec<Matcher>,
     /// Labels that must agree (absent agrees with absent), ascending.
+    pub equal: Vec<String>,
+    /// Further sources, each of which must fire too.
+    pub also: Vec<InhibitSource>,
+}
+
+/// One of several sources of an inhibition rule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InhibitSource {
+    /// What it matches.
+    pub matchers: Vec<Matcher>,
+    /// Labels in which it must agree with the target, ascending.
     pub equal: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::alertmanager::{self, AlertmanagerConfig, RouteConfig, TimeIntervalConfig};
 use crate::model::{MatchOp, Matcher};
 
-use super::config::{InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+use super::config::{InhibitSource, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 use super::time_interval::{Span, TimeInterval};
 
 impl RoutingConfig {
@@ -20,23 +20,33 @@ impl RoutingConfig {
             let integrations = r.integrations().into_iter().map(integration).collect();
             (Arc::from(r.name.as_str()), ReceiverSpec { integrations })
         };
-        let inhibit = |rule: &alertmanager::InhibitRule| {
-            let mut equal = rule.equal.clone();
-            equal.sort();
-            equal.dedup();
-            InhibitSpec { source: rule.source(), target: rule.target(), equal }
-        };
         let named = |n: &alertmanager::NamedTimeInterval| {
             (n.name.clone(), n.time_intervals.iter().map(interval).collect::<Vec<_>>())
         };
         RoutingConfig {
             route: config.route.as_deref().map(route).unwrap_or_default(),
             receivers: config.receivers.iter().map(receiver).collect(),
-            inhibit_rules: config.inhibit_rules.iter().map(inhibit).collect(),
+            inhibit_rules: config.inhibit_rules.iter().map(inhibition).collect(),
             time_intervals: config.time_intervals.iter().map(named).collect(),
             resolve_timeout: config.global.resolve_timeout.0,
         }
     }
+}
+
+/// A rule with several sources has the first in the place of its only one.
+fn inhibition(rule: &alertmanager::InhibitRule) -> InhibitSpec {
+    let ascending = |equal: &[String]| {
+        let mut equal = equal.to_vec();
+        equal.sort();
+        equal.dedup();
+        equal
+    };
+    let source =
+        |s: &alertmanager::InhibitSource| InhibitSource { matchers: s.matchers.0.clone(), equal: ascending(&s.equal) };
+    let mut sources = rule.sources.iter().map(source);
+    let own = || InhibitSource { matchers: rule.source(), equal: ascending(&rule.equal) };
+    let InhibitSource { matchers, equal } = sources.next().unwrap_or_else(own);
+    InhibitSpec { name: rule.name.clone(), source: matchers, target: rule.target(), equal, also: sources.collect() }
 }
 
 fn route(r: &RouteConfig) -> RouteSpec {

@@ -1,6 +1,8 @@
 //! Inhibition: a firing alert mutes others. Alerts that share the values of a rule's `equal` labels meet in a class,
 //! which each of them holds: asking about an alert costs a look at the sources in its own classes, however many rules
 //! and sources there are elsewhere.
+//!
+//! A rule with several sources is as many parts, one a source, and mutes where all its parts do.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,37 +11,53 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::model::Labels;
+use crate::model::{Labels, Matcher};
 
-use super::config::InhibitSpec;
+use super::config::{InhibitSource, InhibitSpec};
 use super::matching::{MatcherIndex, all_match};
 
 /// The inhibition rules and the classes in which alerts meet.
 #[derive(Debug, Default)]
 pub struct Inhibitor {
-    rules: Vec<InhibitSpec>,
-    // Rules with the same `equal` labels share their classes.
+    parts: Vec<Part>,
+    // Where a rule has several parts: of each part, the rule.
+    rules: Option<Arc<Rules>>,
+    // Parts with the same `equal` labels share their classes.
     equals: Vec<Equal>,
-    // Of each rule, the place of its labels in `equals`.
+    // Of each part, the place of its labels in `equals`.
     equal_of: Vec<usize>,
     sources: MatcherIndex,
     targets: MatcherIndex,
-    // Most alerts have one of few sets of rules.
+    // Most alerts have one of few sets of parts.
     sets: FxHashSet<Arc<[u32]>>,
+}
+
+/// One source of a rule, and the rule's target.
+#[derive(Debug)]
+struct Part {
+    source: Vec<Matcher>,
+    target: Vec<Matcher>,
+}
+
+/// The rule of each part, and how many parts each rule has.
+#[derive(Debug, Default)]
+struct Rules {
+    of_part: Vec<u32>,
+    sizes: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Equal {
     names: Vec<String>,
-    rules: Vec<u32>,
+    parts: Vec<u32>,
     classes: FxHashMap<Labels, Arc<Class>>,
 }
 
-/// Alerts that share the values of some labels: the possible sources among them, by rule. Held for as long as a look.
+/// Alerts that share the values of some labels: the possible sources among them, by part. Held for as long as a look.
 #[derive(Debug, Default)]
 pub struct Class(RwLock<BTreeMap<u32, Sources>>);
 
-/// The sources of one rule in one class, those that end last in front: if the first is over, all are.
+/// The sources of one part in one class, those that end last in front: if the first is over, all are.
 #[derive(Debug, Default)]
 struct Sources {
     plain: BTreeSet<(Reverse<i64>, Labels)>,
@@ -54,55 +72,72 @@ pub struct InhibitionState {
     target_of: Option<Arc<[u32]>>,
     // With the place in `equals`.
     classes: Box<[(usize, Arc<Class>)]>,
+    // Where a rule has several parts.
+    rules: Option<Arc<Rules>>,
 }
 
 impl Inhibitor {
     /// The rules, without sources yet.
     pub fn new(rules: &[InhibitSpec]) -> Self {
-        let mut inhibitor = Inhibitor { rules: rules.to_vec(), ..Inhibitor::default() };
+        let mut inhibitor = Inhibitor::default();
+        let mut known = Rules::default();
         for (rule, spec) in (0u32..).zip(rules) {
-            inhibitor.sources.insert(rule, &spec.source);
-            inhibitor.targets.insert(rule, &spec.target);
-            let place = inhibitor.equals.iter().position(|e| e.names == spec.equal);
-            let place = place.unwrap_or_else(|| {
-                let (names, classes) = (spec.equal.clone(), FxHashMap::default());
-                inhibitor.equals.push(Equal { names, rules: Vec::new(), classes });
-                inhibitor.equals.len() - 1
-            });
-            inhibitor.equal_of.push(place);
-            inhibitor.equals.get_mut(place).into_iter().for_each(|e| e.rules.push(rule));
+            inhibitor.add(&spec.source, &spec.equal, &spec.target);
+            for InhibitSource { matchers, equal } in &spec.also {
+                inhibitor.add(matchers, equal, &spec.target);
+            }
+            known.of_part.resize(inhibitor.parts.len(), rule);
+            known.sizes.push(1 + spec.also.len());
         }
+        let several = known.sizes.iter().any(|n| *n > 1);
+        inhibitor.rules = several.then(|| Arc::new(known));
         inhibitor.sources.seal();
         inhibitor.targets.seal();
         inhibitor
     }
 
+    fn add(&mut self, source: &[Matcher], equal: &[String], target: &[Matcher]) {
+        let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        self.sources.insert(part, source);
+        self.targets.insert(part, target);
+        let place = self.equals.iter().position(|e| e.names == equal);
+        let place = place.unwrap_or_else(|| {
+            let (names, classes) = (equal.to_vec(), FxHashMap::default());
+            self.equals.push(Equal { names, parts: Vec::new(), classes });
+            self.equals.len() - 1
+        });
+        self.equal_of.push(place);
+        self.equals.get_mut(place).into_iter().for_each(|e| e.parts.push(part));
+        self.parts.push(Part { source: source.to_vec(), target: target.to_vec() });
+    }
+
     /// What an alert has to do with the rules. Take it once, and hand it to the other functions.
     pub fn inhibition(&mut self, alert: &Labels) -> InhibitionState {
-        let rules = &self.rules;
-        let matching = |index: &MatcherIndex, side: fn(&InhibitSpec) -> &[crate::model::Matcher]| {
+        let parts = &self.parts;
+        let matching = |index: &MatcherIndex, side: fn(&Part) -> &[Matcher]| {
             let mut found = index.candidates(alert);
-            found.retain(|rule| rules.get(*rule as usize).is_some_and(|spec| all_match(side(spec), alert)));
+            found.retain(|part| parts.get(*part as usize).is_some_and(|spec| all_match(side(spec), alert)));
             found
         };
         let source_of = matching(&self.sources, |spec| &spec.source);
         let target_of = matching(&self.targets, |spec| &spec.target);
-        let concerns = |rule: &u32| source_of.binary_search(rule).is_ok() || target_of.binary_search(rule).is_ok();
-        let equals = self.equals.iter_mut().enumerate().filter(|(_, e)| e.rules.iter().any(concerns));
+        let concerns = |part: &u32| source_of.binary_search(part).is_ok() || target_of.binary_search(part).is_ok();
+        let equals = self.equals.iter_mut().enumerate().filter(|(_, e)| e.parts.iter().any(concerns));
         let classes = equals.map(|(i, e)| (i, e.classes.entry(alert.keep(&e.names)).or_default().clone())).collect();
-        InhibitionState { source_of: self.shared(source_of), target_of: self.shared(target_of), classes }
+        let rules = self.rules.clone();
+        InhibitionState { source_of: self.shared(source_of), target_of: self.shared(target_of), classes, rules }
     }
 
-    fn shared(&mut self, rules: Vec<u32>) -> Option<Arc<[u32]>> {
-        if rules.is_empty() {
+    fn shared(&mut self, parts: Vec<u32>) -> Option<Arc<[u32]>> {
+        if parts.is_empty() {
             return None;
         }
-        if let Some(known) = self.sets.get(rules.as_slice()) {
+        if let Some(known) = self.sets.get(parts.as_slice()) {
             return Some(known.clone());
         }
-        let rules: Arc<[u32]> = rules.into();
-        self.sets.insert(rules.clone());
-        Some(rules)
+        let parts: Arc<[u32]> = parts.into();
+        self.sets.insert(parts.clone());
+        Some(parts)
     }
 
     /// An alert that ended at `before` (`None`: that was not there) now ends at `after`, or is gone.
@@ -110,11 +145,11 @@ impl Inhibitor {
         if before == after {
             return;
         }
-        for rule in inhibition.source_of.iter().flat_map(|rules| rules.iter()) {
-            let Some(class) = self.class_of(inhibition, *rule) else { continue };
+        for part in inhibition.source_of.iter().flat_map(|parts| parts.iter()) {
+            let Some(class) = self.class_of(inhibition, *part) else { continue };
             let mut class = class.0.write();
-            let sources = class.entry(*rule).or_default();
-            let side = match inhibition.is_target_of(*rule) {
+            let sources = class.entry(*part).or_default();
+            let side = match inhibition.is_target_of(*part) {
                 true => &mut sources.both,
                 false => &mut sources.plain,
             };
@@ -125,17 +160,17 @@ impl Inhibitor {
                 side.insert((Reverse(end), alert.clone()));
             }
             if sources.plain.is_empty() && sources.both.is_empty() {
-                class.remove(rule);
+                class.remove(part);
             }
         }
     }
 
-    fn class_of<'a>(&self, inhibition: &'a InhibitionState, rule: u32) -> Option<&'a Class> {
-        let place = self.equal_of.get(rule as usize)?;
+    fn class_of<'a>(&self, inhibition: &'a InhibitionState, part: u32) -> Option<&'a Class> {
+        let place = self.equal_of.get(part as usize)?;
         inhibition.classes.iter().find(|(of, _)| of == place).map(|(_, class)| &**class)
     }
 
-    /// Forgets classes and sets of rules that no alert has any more.
+    /// Forgets classes and sets of parts that no alert has any more.
     pub fn collect_garbage(&mut self) {
         for equal in &mut self.equals {
             equal.classes.retain(|_, class| Arc::strong_count(class) > 1);
@@ -145,24 +180,50 @@ impl Inhibitor {
 }
 
 impl InhibitionState {
-    fn is_target_of(&self, rule: u32) -> bool {
-        self.target_of.as_ref().is_some_and(|rules| rules.binary_search(&rule).is_ok())
+    fn is_target_of(&self, part: u32) -> bool {
+        self.target_of.as_ref().is_some_and(|parts| parts.binary_search(&part).is_ok())
     }
 
-    fn is_source_of(&self, rule: u32) -> bool {
-        self.source_of.as_ref().is_some_and(|rules| rules.binary_search(&rule).is_ok())
+    fn is_source_of(&self, part: u32) -> bool {
+        self.source_of.as_ref().is_some_and(|parts| parts.binary_search(&part).is_ok())
     }
 
-    /// The firing alert that mutes this one at `now`, if one does: that of the first such rule, the one that ends last. An
-    /// alert that is both source and target of a rule is not muted by another such alert.
-    pub fn inhibited_by(&self, now: i64) -> Option<Labels> {
-        self.target_of.as_ref()?;
-        let muting = self.classes.iter().filter_map(|(_, class)| {
+    /// The firing alerts that mute this one at `now`, one for each source of the first such rule, of each the one that
+    /// ends last; none where nothing mutes it. An alert that is both source and target of a rule is not muted by another
+    /// such alert.
+    pub fn inhibited_by(&self, now: i64) -> Vec<Labels> {
+        if self.target_of.is_none() {
+            return Vec::new();
+        }
+        let muting = self.classes.iter().flat_map(|(_, class)| {
             let class = class.0.read();
-            let rules = class.iter().filter(|(rule, _)| self.is_target_of(**rule));
-            rules.filter_map(|(rule, sources)| Some((*rule, sources.firing(!self.is_source_of(*rule), now)?))).next()
+            let parts = class.iter().filter(|(part, _)| self.is_target_of(**part));
+            let found =
+                parts.filter_map(|(part, sources)| Some((*part, sources.firing(!self.is_source_of(*part), now)?)));
+            match &self.rules {
+                // Each part is a rule: the first is enough.
+                None => found.take(1).collect::<Vec<_>>(),
+                Some(_) => found.collect(),
+            }
         });
-        muting.min_by_key(|(rule, _)| *rule).map(|(_, source)| source)
+        match &self.rules {
+            None => muting.min_by_key(|(part, _)| *part).map(|(_, source)| source).into_iter().collect(),
+            Some(rules) => rules.first_complete(muting.collect()),
+        }
+    }
+}
+
+impl Rules {
+    /// The sources of the first rule of which every part has one.
+    fn first_complete(&self, mut muting: Vec<(u32, Labels)>) -> Vec<Labels> {
+        muting.sort_by_key(|(part, _)| *part);
+        let rule_of = |part: u32| self.of_part.get(part as usize);
+        let complete = |sources: &&[(u32, Labels)]| {
+            let rule = sources.first().and_then(|(part, _)| rule_of(*part));
+            rule.and_then(|rule| self.sizes.get(*rule as usize)) == Some(&sources.len())
+        };
+        let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete);
+        first.into_iter().flatten().map(|(_, source)| source.clone()).collect()
     }
 }
 
@@ -176,7 +237,7 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{MatchOp, Matcher};
+    use crate::model::MatchOp;
     use proptest::prelude::*;
 
     fn spec() -> InhibitSpec {
@@ -184,6 +245,7 @@ mod tests {
             source: vec![Matcher::equal("severity", "critical")],
             target: vec![Matcher::new(MatchOp::Regex, "severity", "warning|critical").unwrap()],
             equal: vec!["cluster".into(), "node".into()],
+            ..InhibitSpec::default()
         }
     }
 
@@ -202,24 +264,52 @@ mod tests {
             ("the source has resolved", labels(&[("severity", "warning"), ("cluster", "a")]), 1000, false),
             ("source and target itself", source.clone(), 0, false),
         ] {
-            assert_eq!(inhibitor.inhibition(&target).inhibited_by(now).is_some(), muted, "{why}");
+            assert_eq!(inhibitor.inhibition(&target).inhibited_by(now).is_empty(), !muted, "{why}");
         }
         let target = inhibitor.inhibition(&labels(&[("severity", "warning"), ("cluster", "a")]));
         inhibitor.moved(&source, &inhibition, Some(1000), None);
-        assert_eq!(target.inhibited_by(0), None);
+        assert!(target.inhibited_by(0).is_empty());
         drop((inhibition, target));
         inhibitor.collect_garbage();
         assert!(inhibitor.equals[0].classes.is_empty() && inhibitor.sets.is_empty(), "nothing is kept");
     }
 
+    #[test]
+    fn a_rule_with_several_sources_mutes_where_all_fire() {
+        let labels = |name: &str, zone: &str| Labels::from_pairs([("alertname", name), ("zone", zone)]);
+        let source = |name: &str, equal: &[&str]| InhibitSource {
+            matchers: vec![Matcher::equal("alertname", name)],
+            equal: equal.iter().map(|l| (*l).into()).collect(),
+        };
+        let (InhibitSource { matchers, equal }, parser) = (source("writer", &["zone"]), source("parser", &[]));
+        let target = vec![Matcher::equal("alertname", "info")];
+        let rule = InhibitSpec { source: matchers, equal, target, also: vec![parser], ..InhibitSpec::default() };
+        let mut inhibitor = Inhibitor::new(&[rule]);
+        let (writer, parser) = (labels("writer", "a"), labels("parser", "b"));
+        let mut fire = |alert: &Labels, before, after| {
+            let inhibition = inhibitor.inhibition(alert);
+            inhibitor.moved(alert, &inhibition, before, after);
+            ["a", "b"].map(|zone| inhibitor.inhibition(&labels("info", zone)).inhibited_by(0))
+        };
+        assert_eq!(fire(&writer, None, Some(9)), [vec![], vec![]]);
+        assert_eq!(fire(&parser, None, Some(9)), [vec![writer.clone(), parser.clone()], vec![]]);
+        assert_eq!(fire(&writer, Some(9), None), [vec![], vec![]]);
+    }
+
     /// Every rule asked about every alert.
     fn naive(rules: &[InhibitSpec], alerts: &BTreeMap<Labels, i64>, target: &Labels, now: i64) -> bool {
-        let mutes = |rule: &InhibitSpec, source: &Labels| {
-            let both = all_match(&rule.source, target) && all_match(&rule.target, source);
-            all_match(&rule.source, source) && !both && source.keep(&rule.equal) == target.keep(&rule.equal)
-        };
         let firing = || alerts.iter().filter(|(_, end)| **end > now).map(|(l, _)| l);
-        rules.iter().any(|r| all_match(&r.target, target) && firing().any(|s| mutes(r, s)))
+        let source = |rule: &InhibitSpec, matchers: &[Matcher], equal: &[String]| {
+            firing().any(|source| {
+                let both = all_match(matchers, target) && all_match(&rule.target, source);
+                all_match(matchers, source) && !both && source.keep(equal) == target.keep(equal)
+            })
+        };
+        rules.iter().any(|r| {
+            all_match(&r.target, target)
+                && source(r, &r.source, &r.equal)
+                && r.also.iter().all(|s| source(r, &s.matchers, &s.equal))
+        })
     }
 
     fn labels() -> impl Strategy<Value = Labels> {
@@ -242,9 +332,17 @@ mod tests {
                 Matcher::new(ops.into_iter().find(|o| o.as_str() == op).unwrap(), name, value).unwrap()
             })
         };
-        let equal = prop::sample::select(vec![vec![], vec!["c".to_owned()], vec!["b".to_owned(), "c".to_owned()]]);
+        let equal = || prop::sample::select(vec![vec![], vec!["c".to_owned()], vec!["b".to_owned(), "c".to_owned()]]);
         let side = move || prop::collection::vec(matcher(), 1..3);
-        (side(), side(), equal).prop_map(|(source, target, equal)| InhibitSpec { source, target, equal })
+        let source = (side(), equal()).prop_map(|(matchers, equal)| InhibitSource { matchers, equal });
+        let also = prop_oneof![3 => Just(vec![]), 2 => prop::collection::vec(source, 1..3)];
+        (side(), side(), equal(), also).prop_map(|(source, target, equal, also)| InhibitSpec {
+            source,
+            target,
+            equal,
+            also,
+            ..InhibitSpec::default()
+        })
     }
 
     proptest! {
@@ -264,7 +362,7 @@ mod tests {
                 inhibitor.moved(&alert, &inhibition, before, end);
                 for asked in alerts.keys() {
                     let muted = inhibitor.inhibition(asked).inhibited_by(now);
-                    prop_assert_eq!(muted.is_some(), naive(&rules, &alerts, asked, now), "{} at {}", asked, now);
+                    prop_assert_eq!(!muted.is_empty(), naive(&rules, &alerts, asked, now), "{} at {}", asked, now);
                 }
             }
         }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use crate::config::{AlertmanagerClientConfig, RelabelConfig};
 use crate::ingest::discovery::FileDiscovery;
 use crate::ingest::relabel;
-use crate::model::Labels;
-use crate::net::{HttpClient, HttpSettings, NetError};
+use crate::model::{Diagnostic, Labels};
+use crate::net::{self, HttpClient, HttpSettings};
 use crate::notify::alertmanagers::{Destination, SetRelabel};
 
 /// The Alertmanagers that the sets of a configuration name now.
 ///
 /// # Errors
-/// A client cannot be built.
-pub fn destinations(sets: &[AlertmanagerClientConfig]) -> Result<Vec<Destination>, NetError> {
+/// A client cannot be built; where the set is wrong.
+pub fn destinations(sets: &[AlertmanagerClientConfig]) -> Result<Vec<Destination>, Diagnostic> {
     let mut all = Vec::new();
     for set in sets {
-        let client = HttpClient::new(&HttpSettings::from(&set.http))?;
+        let client = HttpClient::new(&HttpSettings::from(&set.http)).map_err(|e| net::describe(&set.http, &e))?;
         for url in urls(set) {
             all.push(Destination {
                 url,

@@ -4,6 +4,7 @@
 //! parts; [`Service::run`] keeps them going until someone ends the process, and puts new configurations in force.
 
 mod alertmanagers;
+pub mod checks;
 mod clock_watch;
 mod first_data;
 mod notifier;

@@ -9,12 +9,13 @@ use crate::config::alertmanager::{self, AlertmanagerConfig};
 use crate::config::{self, Config};
 use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
-use crate::model::{Diagnostic, Labels, Position};
+use crate::model::{Diagnostic, Labels};
 use crate::promql::Features;
 use crate::routing::RoutingConfig;
 use crate::rules::{self, LoadOptions, RuleGroup};
 use crate::template::alertmanager::Templates;
 
+use super::checks;
 use super::options::Source;
 use super::packs;
 
@@ -72,7 +73,8 @@ impl Prepared {
             "" => None,
             file => AlertmanagerConfig::load_file(Path::new(file)).map_err(|more| defects.extend(more)).ok(),
         };
-        let templates = read_templates(routing.as_ref().map(|r| &r.config), &mut defects);
+        let templates = routing.as_ref().map(|r| checks::read_templates(&r.config, &mut defects)).unwrap_or_default();
+        defects.extend(routing.iter().flat_map(|r| r.config.refused()));
         if !defects.is_empty() {
             return Err(defects);
         }
@@ -83,7 +85,8 @@ impl Prepared {
     fn alertmanager(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
         let routing = AlertmanagerConfig::load_file(path)?;
         let mut defects = Vec::new();
-        let templates = read_templates(Some(&routing.config), &mut defects);
+        let templates = checks::read_templates(&routing.config, &mut defects);
+        defects.extend(routing.config.refused());
         if !defects.is_empty() {
             return Err(defects);
         }
@@ -122,6 +125,13 @@ impl Prepared {
         Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates) }
     }
 
+    /// What a service with this configuration could not build, or would fail at each use of.
+    pub fn unbuildable(&self) -> Vec<Diagnostic> {
+        let mut defects = checks::unbuildable(&self.config);
+        defects.extend(self.alertmanager.iter().flat_map(|(config, _)| checks::unbuildable_receivers(config)));
+        defects
+    }
+
     /// Labels of everything that leaves this instance.
     pub fn external_labels(&self) -> Labels {
         Labels::from_pairs(self.config.global.external_labels.clone())
@@ -152,23 +162,6 @@ impl Prepared {
 
 fn options(features: Features) -> LoadOptions {
     LoadOptions { features, ..LoadOptions::default() }
-}
-
-fn read_templates(config: Option<&AlertmanagerConfig>, defects: &mut Vec<Diagnostic>) -> Templates {
-    let mut templates = Templates::default();
-    for file in config.map(AlertmanagerConfig::template_paths).unwrap_or_default() {
-        match config::read_text(Path::new(&file)) {
-            Err(more) => defects.extend(more),
-            Ok(text) => {
-                let name = Path::new(&file).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                if let Err(e) = templates.add_file(&name, &text) {
-                    let file: Arc<str> = file.as_str().into();
-                    defects.push(Diagnostic::new(&file, Position::default(), e.to_string()));
-                }
-            }
-        }
-    }
-    templates
 }
 
 #[cfg(test)]

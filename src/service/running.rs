@@ -22,7 +22,8 @@ use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Process, Registry};
 use crate::model::{Diagnostic, Labels};
-use crate::net::NetError;
+use crate::net;
+use crate::notify::alertmanagers::Destination;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::requests::HttpMetrics;
@@ -62,9 +63,6 @@ pub enum ServiceError {
     /// The state store cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A client cannot be built.
-    #[error(transparent)]
-    Net(#[from] NetError),
     /// The address cannot be listened on.
     #[error("listen on {address}: {source}")]
     Listen {
@@ -152,7 +150,7 @@ impl Service {
         let capacity = options.queue_capacity;
         let notifier = Arc::new(ConfiguredNotifier::new(options.delivery, &external_url, capacity, clock.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
-        notifier.forwarder.set_destinations(alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?);
+        notifier.forwarder.set_destinations(destinations(&prepared)?);
         let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
         let scrapes = Arc::new(ScrapeManager::new(Arc::new(parts.storage.clone()), clock.clone(), handle.clone()));
 
@@ -276,7 +274,7 @@ impl Service {
         let external_url = &self.app.service.external_url;
         // What can fail comes first.
         let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
-        let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers)?;
+        let destinations = destinations(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
@@ -416,7 +414,9 @@ fn rule_context(
         }
         Datasource::Remote(remote) => {
             let runtime = tokio::runtime::Handle::current();
-            (Arc::new(RemoteQuerier::new(RemoteSettings::from(&**remote), runtime)?), None)
+            let querier = RemoteQuerier::new(RemoteSettings::from(&**remote), runtime);
+            let querier = querier.map_err(|e| ServiceError::Config(vec![net::describe(&remote.http, &e)]))?;
+            (Arc::new(querier), None)
         }
     };
     let env = EvalEnv {
@@ -434,6 +434,10 @@ fn rule_context(
         external_url: external_url.into(),
         common,
     })
+}
+
+fn destinations(prepared: &Prepared) -> Result<Vec<Destination>, ServiceError> {
+    alertmanagers::destinations(&prepared.config.alerting.alertmanagers).map_err(|d| ServiceError::Config(vec![d]))
 }
 
 fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, now: i64) -> server::Service {
@@ -472,7 +476,7 @@ fn view(prepared: &Prepared, now: i64) -> ConfigView {
         yaml: prepared.masked.clone(),
         alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
         receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
-        alertmanagers: destinations.into_iter().map(|d| crate::net::redact_url(&d.url)).collect(),
+        alertmanagers: destinations.into_iter().map(|d| net::redact_url(&d.url)).collect(),
         loaded_at: now,
         reload_succeeded: true,
     }

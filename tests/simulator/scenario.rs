@@ -284,6 +284,7 @@ impl Shape {
             source: vec![Matcher::equal("severity", "critical")],
             target: vec![Matcher::equal("severity", "warning")],
             equal: vec!["instance".into()],
+            ..InhibitSpec::default()
         };
         let by: &[&str] = if self.by_instance { &["alertname", "instance"] } else { &["alertname"] };
         RoutingConfig {

@@ -44,10 +44,17 @@ pub fn answer(status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec
 
 /// Serves until the process ends; gives the address. `None` from `respond` closes the connection without an answer.
 pub fn serve(tls: bool, respond: impl Fn(Request) -> Option<Answer> + Send + Sync + 'static) -> String {
+    serve_as(tls.then(server_config), respond)
+}
+
+/// As [`serve`], with a configuration of TLS of one's own.
+pub fn serve_as(
+    config: Option<Arc<rustls::ServerConfig>>,
+    respond: impl Fn(Request) -> Option<Answer> + Send + Sync + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let respond = Arc::new(respond);
-    let config = tls.then(server_config);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (respond, config) = (respond.clone(), config.clone());

@@ -1,15 +1,16 @@
-//! The rules that span sections, and the sections that are read and have no effect.
+//! The rules that span sections, and the sections that are read only to be refused.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::AlertmanagerConfig;
 use crate::config::http::{HeaderConfig, HttpClientConfig, TlsConfig};
 use crate::config::secret::Secret;
-use crate::config::yaml::{Decoder, Duration, MapReader, Node};
+use crate::config::yaml::{Decoder, Duration, MapReader, Node, Place};
+use crate::model::Diagnostic;
 use crate::section;
 
 section! {
-    /// Accepted and without effect.
+    /// Read as Alertmanager reads it, and refused where a service is built: nothing here writes traces.
     pub struct Tracing as "tracing config" with check {
         /// `grpc` or `http`.
         client_type: String = "grpc".into(),
@@ -28,10 +29,14 @@ section! {
         /// How long one request may take.
         timeout: Duration,
     }
+    inline {
+        /// Where it stands.
+        place: Place,
+    }
 }
 
 section! {
-    /// Accepted and without effect.
+    /// Read as Alertmanager reads it, and refused where a service is built.
     pub struct EventRecorder as "event recorder" {
         /// Files.
         file_outputs: Vec<FileOutput>,
@@ -39,6 +44,10 @@ section! {
         webhook_outputs: Vec<WebhookOutput>,
         /// Kafka.
         kafka_outputs: Vec<KafkaOutput>,
+    }
+    inline {
+        /// Where it stands.
+        place: Place,
     }
 }
 
@@ -127,6 +136,15 @@ impl WebhookOutput {
 }
 
 impl AlertmanagerConfig {
+    /// The sections that would have no effect, which a service does not start with.
+    pub fn refused(&self) -> Vec<Diagnostic> {
+        let tracing = self.tracing.iter().map(|t| (&t.place, "tracing is not supported: Watchbell writes no traces"));
+        let recorder = self.event_recorder.iter().map(|r| {
+            (&r.place, "event_recorder is not supported: the log of notifications is in Watchbell's state and its API")
+        });
+        tracing.chain(recorder).map(|(place, message)| place.error("", message)).collect()
+    }
+
     pub(super) fn check(&mut self, m: &MapReader) {
         self.check_receivers(m);
         let intervals = self.check_intervals(m);

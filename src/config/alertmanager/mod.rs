@@ -11,8 +11,9 @@ mod time_interval;
 use std::path::Path;
 
 pub use self::global::{Global, HostPort};
+use self::kubernetes::Carried;
 pub use self::receivers::Receiver;
-pub use self::route::{GroupBy, InhibitRule, MatchEqual, MatchRegex, Matchers, RouteConfig};
+pub use self::route::{GroupBy, InhibitRule, InhibitSource, MatchEqual, MatchRegex, Matchers, RouteConfig};
 pub use self::time_interval::{
     DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
 };
@@ -38,9 +39,9 @@ section! {
         time_intervals: Sparse<NamedTimeInterval>,
         /// The deprecated name of that; empty once read.
         mute_time_intervals: Sparse<NamedTimeInterval>,
-        /// Accepted and without effect: Watchbell writes no traces.
+        /// Refused where a service is built: Watchbell writes no traces.
         tracing: Option<checks::Tracing>,
-        /// Accepted and without effect: Watchbell's own log of notifications is in its state.
+        /// Refused where a service is built.
         event_recorder: Option<checks::EventRecorder>,
     }
 }
@@ -55,27 +56,36 @@ pub struct Loaded {
 }
 
 impl AlertmanagerConfig {
-    /// Reads a configuration, plain or in a Kubernetes Secret; relative paths in it start from the file's folder.
+    /// Reads a configuration, plain or in a Kubernetes object; relative paths in it start from the file's folder.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load_str(file: &str, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
         let decoder = Decoder::new(file, text);
-        let Some(root) = decoder.document() else {
-            if decoder.defect_count() == 0 {
-                decoder.error(Position::default(), "no route provided in config");
+        let documents = decoder.documents();
+        let dir = Path::new(file).parent().unwrap_or(Path::new(""));
+        match kubernetes::find(&documents, &decoder) {
+            None => {
+                if decoder.defect_count() == 0 {
+                    decoder.error(Position::default(), "no route provided in config");
+                }
+                decoder.finish(None)
             }
-            return decoder.finish(None);
-        };
-        if kubernetes::is_secret(&root) {
-            return load_secret(decoder, &root);
+            Some(Carried::Plain(root)) => {
+                let root = root.clone();
+                load(decoder, Some(root), dir)
+            }
+            Some(Carried::Text(node)) => {
+                let inner = Decoder::within(&decoder, node);
+                let root = inner.document();
+                load(inner, root, dir)
+            }
+            Some(Carried::Encoded(key, text)) => {
+                let inner = Decoder::new(format!("{file}[{key}]"), &text);
+                let root = inner.document();
+                load(inner, root, dir)
+            }
         }
-        let mut config = AlertmanagerConfig::decode(&root, &decoder);
-        if let Some(config) = &mut config {
-            config.resolve_paths(Path::new(file).parent().unwrap_or(Path::new("")));
-        }
-        let masked = decoder.shown(&root);
-        decoder.finish(config).map(|config| Loaded { config, masked })
     }
 
     /// Reads a configuration file.
@@ -101,32 +111,18 @@ impl AlertmanagerConfig {
     }
 }
 
-/// Reads the configuration that a Secret carries. Defects in `stringData` get their places in the Secret's file.
-fn load_secret(outer: Decoder, root: &Node) -> Result<Loaded, Vec<Diagnostic>> {
-    let file = outer.file().clone();
-    match kubernetes::take(root, &outer) {
-        None => outer.finish(None),
-        Some(kubernetes::Carried::Decoded(text)) => AlertmanagerConfig::load_str(&file, &text),
-        Some(kubernetes::Carried::Text(node)) => {
-            let text = node.text().unwrap_or_default();
-            AlertmanagerConfig::load_str(&file, text).map_err(|defects| {
-                let moved = |mut defect: Diagnostic| {
-                    let Position { line, column } = defect.position;
-                    if line > 0 {
-                        let offset = offset_of(text, line, column);
-                        defect.position = outer.locate(&node, offset);
-                    }
-                    defect
-                };
-                defects.into_iter().map(moved).collect()
-            })
+/// Reads a document.
+fn load(decoder: Decoder, root: Option<Node>, dir: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let Some(root) = root else {
+        if decoder.defect_count() == 0 {
+            decoder.error(Position::default(), "no route provided in config");
         }
+        return decoder.finish(None);
+    };
+    let mut config = AlertmanagerConfig::decode(&root, &decoder);
+    if let Some(config) = &mut config {
+        config.resolve_paths(dir);
     }
-}
-
-/// The byte at a line and column of a text.
-fn offset_of(text: &str, line: u32, column: u32) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
-    let rest = text.get(before..).unwrap_or_default();
-    before + rest.chars().take(column.saturating_sub(1) as usize).map(char::len_utf8).sum::<usize>()
+    let masked = decoder.shown(&root);
+    decoder.finish(config).map(|config| Loaded { config, masked })
 }

@@ -11,8 +11,8 @@ section! {
     pub struct RouteConfig as "route" with check {
         /// Whom to tell.
         receiver: String,
-        /// By which labels to group, as written.
-        group_by: Vec<String>,
+        /// By which labels to group, as written; an empty list groups by none.
+        group_by: Option<Vec<String>>,
         /// Deprecated equality matchers.
         match_equal as "match": MatchEqual,
         /// Deprecated matchers by regular expression.
@@ -55,6 +55,18 @@ section! {
         target_matchers: Matchers,
         /// Labels that must agree.
         equal: Vec<String>,
+        /// Several sources, which must all fire: in place of the matchers of sources and `equal`.
+        sources: Vec<InhibitSource>,
+    }
+}
+
+section! {
+    /// One of the sources that must all fire.
+    pub struct InhibitSource as "inhibit rule source" with check {
+        /// What it matches.
+        matchers: Matchers,
+        /// Labels in which it must agree with the target.
+        equal: Vec<String>,
     }
 }
 
@@ -75,19 +87,17 @@ impl RouteConfig {
 
     /// How to group; `None` inherits.
     pub fn grouping(&self) -> Option<GroupBy> {
-        match self.group_by.first().map(String::as_str) {
-            None => None,
-            Some("...") => Some(GroupBy::All),
-            Some(_) => {
-                let mut labels = self.group_by.clone();
-                labels.sort();
-                Some(GroupBy::Labels(labels))
-            }
+        let mut labels = self.group_by.clone()?;
+        if labels.first().is_some_and(|l| l == "...") {
+            return Some(GroupBy::All);
         }
+        labels.sort();
+        Some(GroupBy::Labels(labels))
     }
 
     fn check(&mut self, m: &MapReader) {
-        let (wildcards, labels): (Vec<&String>, Vec<&String>) = self.group_by.iter().partition(|l| *l == "...");
+        let (wildcards, labels): (Vec<&String>, Vec<&String>) =
+            self.group_by.iter().flatten().partition(|l| *l == "...");
         if !wildcards.is_empty() && !labels.is_empty() {
             m.error("group_by", "cannot have wildcard group_by (`...`) and other labels at the same time");
         }
@@ -128,6 +138,24 @@ impl InhibitRule {
     fn check(&mut self, m: &MapReader) {
         if self.equal.iter().any(String::is_empty) {
             m.error("equal", "invalid label name \"\" in equal list");
+        }
+        let alone = self.source().is_empty() && self.equal.is_empty();
+        if !self.sources.is_empty() && !alone {
+            let message = "sources cannot be combined with source_match, source_match_re, source_matchers, or equal";
+            m.error("sources", message);
+        }
+    }
+}
+
+impl InhibitSource {
+    fn check(&mut self, m: &MapReader) {
+        if self.matchers.0.is_empty() {
+            m.error("matchers", "a source's matchers must not be empty");
+        } else if self.matchers.0.iter().all(|matcher| matcher.matches("")) {
+            m.error("matchers", "at least one matcher of a source must not match the empty string");
+        }
+        if self.equal.iter().any(String::is_empty) {
+            m.error("equal", "invalid label name \"\" in source equal list");
         }
     }
 }

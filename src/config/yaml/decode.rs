@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::locate::locate;
+use super::locate::{locate, offset_of};
 use super::node::Node;
 use super::parse::{Documents, Limits, parse};
 use super::print::print;
@@ -21,6 +21,8 @@ pub trait Decode: Sized {
 pub struct Decoder<'a> {
     file: Arc<str>,
     source: &'a str,
+    /// The text is the value of a node of another file, where its places are.
+    origin: Option<(&'a Decoder<'a>, &'a Node)>,
     ignore_unknown: bool,
     defects: RefCell<Vec<Diagnostic>>,
     secrets: RefCell<Vec<Range<usize>>>,
@@ -33,9 +35,23 @@ impl<'a> Decoder<'a> {
         Decoder {
             file: file.into(),
             source,
+            origin: None,
             ignore_unknown: false,
             defects: RefCell::default(),
             secrets: RefCell::default(),
+        }
+    }
+
+    /// A decoder of the text that stands in another file as the value of a node: defects get their places there.
+    pub fn within(outer: &'a Decoder<'a>, node: &'a Node) -> Self {
+        Decoder { origin: Some((outer, node)), ..Decoder::new(outer.file.clone(), node.text().unwrap_or_default()) }
+    }
+
+    /// A place of the text as one of the file.
+    fn place(&self, at: Position) -> Position {
+        match self.origin {
+            Some((outer, node)) if at.line > 0 => outer.place(outer.locate(node, offset_of(self.source, at))),
+            _ => at,
         }
     }
 
@@ -77,7 +93,7 @@ impl<'a> Decoder<'a> {
 
     /// Reports a defect.
     pub fn error(&self, at: Position, message: impl Into<String>) {
-        self.defects.borrow_mut().push(Diagnostic::new(&self.file, at, message));
+        self.defects.borrow_mut().push(Diagnostic::new(&self.file, self.place(at), message));
     }
 
     /// Reports that a value is not of the kind wanted; gives `None` for the caller to return.
@@ -200,6 +216,17 @@ impl<'n> MapReader<'n> {
     pub fn at(&self, key: &str) -> Position {
         let found = self.entries.iter().find(|(k, _)| k.text() == Some(key));
         found.map_or(self.node.position, |(_, v)| if v.is_null() { self.node.position } else { v.position })
+    }
+
+    /// Where in the file the mapping begins.
+    pub fn place(&self) -> Position {
+        self.decoder.place(self.node.position)
+    }
+
+    /// The keys, with the places of their values in the file.
+    pub fn places(&self) -> impl Iterator<Item = (Box<str>, Position)> {
+        let place = |(k, v): &(Node, Node)| Some((k.text()?.into(), self.decoder.place(v.position)));
+        self.entries.iter().filter_map(place)
     }
 
     /// Reports a defect of a key's value, or of the mapping when the key is absent.

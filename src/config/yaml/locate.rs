@@ -22,6 +22,13 @@ pub fn locate(source: &str, node: &Node, offset: usize) -> Position {
     walk.at
 }
 
+/// The byte at a line and column of a text.
+pub(super) fn offset_of(text: &str, at: Position) -> usize {
+    let before: usize = text.split_inclusive('\n').take(at.line.saturating_sub(1) as usize).map(str::len).sum();
+    let rest = text.get(before..).unwrap_or_default();
+    before + rest.chars().take(at.column.saturating_sub(1) as usize).map(char::len_utf8).sum::<usize>()
+}
+
 struct Walk<'a> {
     rest: &'a str,
     at: Position,

@@ -7,6 +7,7 @@ mod decode;
 mod locate;
 mod node;
 mod parse;
+mod place;
 mod print;
 mod section;
 #[cfg(test)]
@@ -16,5 +17,6 @@ mod values;
 pub use decode::{Decode, Decoder, MapReader, nearest};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
+pub use place::Place;
 pub use print::print;
 pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_go_duration, to_json};

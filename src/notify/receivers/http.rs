@@ -23,6 +23,8 @@ pub(super) struct Link<'a> {
     pub group_key: &'a str,
     pub firing: bool,
     pub memory: &'a Memory,
+    /// The role taken for AWS.
+    pub role: &'a super::sigv4::Role,
 }
 
 /// What an integration remembers of groups from one message to the next, such as where a message is that will be
@@ -141,9 +143,9 @@ impl Link<'_> {
         self.read(sent).await
     }
 
-    /// Sends a prepared request and reads the answer.
-    pub async fn send(&self, builder: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
-        self.read(self.client.send(builder).await).await
+    /// Sends a prepared request, whose body no other server may see, and reads the answer.
+    pub async fn send_secret(&self, builder: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
+        self.read(self.client.send_secret(builder).await).await
     }
 
     async fn read(&self, sent: Result<reqwest::Response, NetError>) -> Result<Reply, Outcome> {

@@ -3,6 +3,8 @@
 //! Rendering is pure: [`Integrations::render`] gives the message a receiver would get, without a network and without
 //! its secrets. [`Integrations::deliver`] renders, sends, and says what became of it.
 
+mod aws;
+mod aws_profile;
 mod discord;
 mod email;
 mod http;
@@ -17,6 +19,7 @@ mod pagerduty;
 mod pushover;
 mod rendering;
 mod rocketchat;
+mod sigv4;
 mod slack;
 mod smtp;
 mod sns;
@@ -36,7 +39,8 @@ use crate::clock::Clock;
 use crate::config::alertmanager::AlertmanagerConfig;
 use crate::config::alertmanager::receivers::Receiver;
 use crate::config::http::HttpClientConfig;
-use crate::net::{HttpClient, HttpSettings, NetError};
+use crate::model::Diagnostic;
+use crate::net::{self, HttpClient, HttpSettings};
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 
@@ -126,6 +130,7 @@ struct Integration {
     client: HttpClient,
     timeout: Duration,
     memory: Memory,
+    role: sigv4::Role,
 }
 
 /// All integrations of a configuration.
@@ -138,7 +143,7 @@ pub struct Integrations {
 
 /// An integration that cannot be set up: TLS files that cannot be read, settings that contradict each other.
 #[derive(Debug, thiserror::Error)]
-#[error("receiver {receiver:?}: {kind}[{index}]: {error}")]
+#[error("{}", located(.defect, .receiver, .kind, *.index))]
 pub struct SetupError {
     /// The receiver's name.
     pub receiver: String,
@@ -146,9 +151,14 @@ pub struct SetupError {
     pub kind: &'static str,
     /// Its place among its kind.
     pub index: usize,
-    /// What is wrong.
-    #[source]
-    pub error: NetError,
+    /// What is wrong, and where.
+    pub defect: Diagnostic,
+}
+
+/// The defect, and whose it is.
+fn located(defect: &Diagnostic, receiver: &str, kind: &str, index: usize) -> Diagnostic {
+    let message = format!("receiver {receiver:?}: {kind}[{index}]: {}", defect.message);
+    Diagnostic { message, ..defect.clone() }
 }
 
 impl Integrations {
@@ -169,8 +179,8 @@ impl Integrations {
                 let id = IntegrationId { receiver: receiver.name.as_str().into(), kind: name.into(), index };
                 match Integration::new(kind) {
                     Ok(integration) => drop(all.insert(id, integration)),
-                    Err(error) => {
-                        errors.push(SetupError { receiver: receiver.name.clone(), kind: name, index, error });
+                    Err(defect) => {
+                        errors.push(SetupError { receiver: receiver.name.clone(), kind: name, index, defect });
                     }
                 }
             });
@@ -203,6 +213,7 @@ impl Integrations {
             group_key: &notification.group_key,
             firing: !notification.is_resolved(),
             memory: &integration.memory,
+            role: &integration.role,
         };
         let attempt = integration.kind.send(&message, &link);
         match tokio::time::timeout(integration.timeout, attempt).await {
@@ -225,17 +236,14 @@ fn unknown(notification: &Notification) -> RenderError {
 }
 
 impl Integration {
-    fn new(kind: Arc<dyn Kind>) -> Result<Self, NetError> {
+    fn new(kind: Arc<dyn Kind>) -> Result<Self, Diagnostic> {
         let default = HttpClientConfig::default();
         let config = kind.http().unwrap_or(&default);
-        if config.oauth2.is_some() {
-            return Err(NetError::Transport("oauth2 is not supported for receivers".into()));
-        }
-        let client = HttpClient::new(&HttpSettings::from(config))?;
+        let client = HttpClient::new(&HttpSettings::from(config)).map_err(|e| net::describe(config, &e))?;
         let timeout = match u64::try_from(kind.timeout()) {
             Ok(0) | Err(_) => LONGEST_ATTEMPT,
             Ok(ms) => Duration::from_millis(ms),
         };
-        Ok(Integration { kind, client, timeout, memory: Memory::default() })
+        Ok(Integration { kind, client, timeout, memory: Memory::default(), role: sigv4::Role::default() })
     }
 }

@@ -130,6 +130,10 @@ impl Integration for EmailConfig {
         }
     }
 
+    fn http(&self) -> Option<&HttpClientConfig> {
+        None
+    }
+
     fn http_config(&mut self) -> Option<&mut Option<HttpClientConfig>> {
         None
     }

@@ -54,7 +54,10 @@ pub trait Integration {
     /// What is missing.
     fn fill(&mut self, global: &Global) -> Result<(), String>;
 
-    /// Its HTTP client, for kinds that have one.
+    /// Its HTTP client's settings, for kinds that have one.
+    fn http(&self) -> Option<&HttpClientConfig>;
+
+    /// The same, to be settled.
     fn http_config(&mut self) -> Option<&mut Option<HttpClientConfig>>;
 
     /// The files it names, to be made relative to the configuration's folder.
@@ -89,6 +92,13 @@ macro_rules! receiver {
             /// Makes the files it names relative to a configuration file's folder.
             pub(super) fn resolve_paths(&mut self, dir: &Path) {
                 $(self.$field.iter_mut().for_each(|c| resolve(c, dir));)*
+            }
+
+            /// The settings of all integrations' HTTP clients.
+            pub fn http_clients(&self) -> Vec<&HttpClientConfig> {
+                let mut all = Vec::new();
+                $(all.extend(self.$field.iter().filter_map(Integration::http));)*
+                all
             }
 
             /// Kind, place among its kind, and whether it wants to hear of resolved alerts, of every integration.
@@ -178,6 +188,10 @@ macro_rules! integration {
             fn fill(&mut self, _global: &$crate::config::alertmanager::Global) -> Result<(), String> {
                 $(self.$fill(_global)?;)?
                 Ok(())
+            }
+
+            fn http(&self) -> Option<&$crate::config::http::HttpClientConfig> {
+                self.http_config.as_ref()
             }
 
             fn http_config(&mut self) -> Option<&mut Option<$crate::config::http::HttpClientConfig>> {

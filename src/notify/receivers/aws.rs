@@ -1,0 +1,313 @@
+//! Who we are for AWS, looked for where AWS' own clients look: keys of the configuration, the environment, a web identity,
+//! the shared files; then a role that is taken with what was found. Roles are taken from STS, and kept until they expire.
+
+use super::aws_profile::{Profiles, Variables};
+use super::http::{Link, give_up, retry};
+use super::sigv4::{Credentials, FORM, Role, Signed, Taken};
+use crate::config::alertmanager::receivers::SigV4Config;
+use crate::config::secret::{Secret, read_file};
+use crate::notify::Outcome;
+use crate::template::Time;
+
+/// How long before its end a role is taken anew, milliseconds.
+const MARGIN: i64 = 60_000;
+/// How many profiles may stand behind one another.
+const LONGEST_CHAIN: usize = 5;
+
+/// How a role is taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// With credentials.
+    Assume { role: String, external_id: String, session: String },
+    /// With the token in a file.
+    WebIdentity { role: String, token_file: String, session: String },
+}
+
+/// What is known without asking anybody: credentials, or none for a web identity, and the roles to take in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    credentials: Option<Credentials>,
+    steps: Vec<Step>,
+}
+
+/// The credentials to sign with.
+///
+/// # Errors
+/// The outcome of an attempt without them.
+pub(super) async fn credentials(
+    sigv4: &SigV4Config,
+    region: &str,
+    role: &Role,
+    link: &Link<'_>,
+    variables: Variables<'_>,
+) -> Result<Credentials, Outcome> {
+    // Files may be put right.
+    let Plan { credentials, steps } = plan(sigv4, variables).map_err(|e| retry(format!("AWS credentials: {e}")))?;
+    if steps.is_empty() {
+        return credentials.ok_or_else(|| retry("AWS credentials: none"));
+    }
+    let mut kept = role.0.lock().await;
+    if let Some(taken) = kept.as_ref().filter(|taken| link.clock.now() + MARGIN < taken.until) {
+        return Ok(taken.credentials.clone());
+    }
+    let sts = Sts { url: sts_url(sigv4, region, variables)?, region, link };
+    let mut taken = credentials.map(|credentials| Taken { credentials, until: i64::MAX });
+    for step in &steps {
+        taken = Some(sts.take(step, taken.as_ref().map(|t| &t.credentials)).await?);
+    }
+    let taken = taken.ok_or_else(|| retry("AWS credentials: none"))?;
+    let credentials = taken.credentials.clone();
+    *kept = Some(taken);
+    Ok(credentials)
+}
+
+fn plan(sigv4: &SigV4Config, variables: Variables<'_>) -> Result<Plan, String> {
+    let mut plan = base(sigv4, variables)?;
+    if !sigv4.role_arn.is_empty() {
+        let (role, external_id) = (sigv4.role_arn.clone(), sigv4.external_id.clone());
+        plan.steps.push(Step::Assume { role, external_id, session: String::new() });
+    }
+    Ok(plan)
+}
+
+/// The order of AWS' clients: keys, a profile that is asked for, the environment, a web identity, the default profile.
+fn base(sigv4: &SigV4Config, variables: Variables<'_>) -> Result<Plan, String> {
+    if !sigv4.access_key.is_empty() {
+        let (access_key, secret_key) = (sigv4.access_key.clone(), sigv4.secret_key.clone());
+        return Ok(Plan {
+            credentials: Some(Credentials { access_key, secret_key, session_token: None }),
+            steps: vec![],
+        });
+    }
+    let given = |name: &str| variables(name).filter(|v| !v.is_empty());
+    if sigv4.profile.is_empty() {
+        if let Some(credentials) = of_environment(variables) {
+            return Ok(Plan { credentials: Some(credentials), steps: vec![] });
+        }
+        if let (Some(token_file), Some(role)) = (given("AWS_WEB_IDENTITY_TOKEN_FILE"), given("AWS_ROLE_ARN")) {
+            let session = given("AWS_ROLE_SESSION_NAME").unwrap_or_default();
+            return Ok(Plan { credentials: None, steps: vec![Step::WebIdentity { role, token_file, session }] });
+        }
+    }
+    let asked = Some(sigv4.profile.clone()).filter(|p| !p.is_empty()).or_else(|| given("AWS_PROFILE"));
+    let profile = asked.clone().unwrap_or_else(|| "default".into());
+    let profiles = Profiles::read(variables)?;
+    if !profiles.has(&profile) {
+        return Err(match asked {
+            Some(_) => format!("no profile {profile:?} in the shared credentials and config files"),
+            None => "none in sigv4, in the environment or in the shared credentials and config files".into(),
+        });
+    }
+    of_profile(&profiles, &profile, variables, LONGEST_CHAIN)
+}
+
+fn of_environment(variables: Variables<'_>) -> Option<Credentials> {
+    let given = |name: &str| variables(name).filter(|v| !v.is_empty());
+    Some(Credentials {
+        access_key: given("AWS_ACCESS_KEY_ID")?,
+        secret_key: Secret::new(given("AWS_SECRET_ACCESS_KEY")?),
+        session_token: given("AWS_SESSION_TOKEN").map(Secret::new),
+    })
+}
+
+/// A profile's keys, or its role and what stands behind that.
+fn of_profile(profiles: &Profiles, name: &str, variables: Variables<'_>, left: usize) -> Result<Plan, String> {
+    let get = |key: &str| profiles.get(name, key);
+    let own = || {
+        Some(Credentials {
+            access_key: get("aws_access_key_id")?.to_owned(),
+            secret_key: Secret::new(get("aws_secret_access_key")?),
+            session_token: get("aws_session_token").map(Secret::new),
+        })
+    };
+    let Some(role) = get("role_arn") else {
+        let keys = || format!("profile {name:?} has neither keys nor a role_arn that Watchbell can take");
+        return Ok(Plan { credentials: Some(own().ok_or_else(keys)?), steps: vec![] });
+    };
+    let session = get("role_session_name").unwrap_or_default().to_owned();
+    let role = role.to_owned();
+    if let Some(file) = get("web_identity_token_file") {
+        let step = Step::WebIdentity { role, token_file: file.to_owned(), session };
+        return Ok(Plan { credentials: None, steps: vec![step] });
+    }
+    let mut plan = match (get("source_profile"), get("credential_source")) {
+        (Some(source), _) if source == name => Plan { credentials: own(), steps: vec![] },
+        (Some(source), _) if left > 0 => of_profile(profiles, source, variables, left - 1)?,
+        (Some(_), _) => return Err(format!("profile {name:?}: too many source profiles behind one another")),
+        (None, Some("Environment")) => Plan { credentials: of_environment(variables), steps: vec![] },
+        (None, other) => {
+            let found = other.map(|o| format!(", found {o:?}")).unwrap_or_default();
+            return Err(format!("profile {name:?}: expected source_profile or credential_source = Environment{found}"));
+        }
+    };
+    if plan.credentials.is_none() && plan.steps.is_empty() {
+        return Err(format!("profile {name:?}: what its role is to be taken with has no keys"));
+    }
+    let external_id = get("external_id").unwrap_or_default().to_owned();
+    plan.steps.push(Step::Assume { role, external_id, session });
+    Ok(plan)
+}
+
+fn sts_url(sigv4: &SigV4Config, region: &str, variables: Variables<'_>) -> Result<url::Url, Outcome> {
+    let given = |name: &str| variables(name).filter(|v| !v.is_empty());
+    let host = if sigv4.use_fips_sts_endpoint { "sts-fips" } else { "sts" };
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let usual = || format!("https://{host}.{region}.{domain}/");
+    let text = given("AWS_ENDPOINT_URL_STS").or_else(|| given("AWS_ENDPOINT_URL")).unwrap_or_else(usual);
+    url::Url::parse(&text).map_err(|_| give_up("the endpoint of STS is not a valid URL"))
+}
+
+/// The service that gives roles.
+struct Sts<'a> {
+    url: url::Url,
+    region: &'a str,
+    link: &'a Link<'a>,
+}
+
+impl Sts<'_> {
+    async fn take(&self, step: &Step, with: Option<&Credentials>) -> Result<Taken, Outcome> {
+        let (action, role, session) = match step {
+            Step::Assume { role, session, .. } => ("AssumeRole", role, session),
+            Step::WebIdentity { role, session, .. } => ("AssumeRoleWithWebIdentity", role, session),
+        };
+        let now = self.link.clock.now();
+        let session = if session.is_empty() { format!("watchbell-{now}") } else { session.clone() };
+        let mut form =
+            vec![("Action", action), ("Version", "2011-06-15"), ("RoleArn", role), ("RoleSessionName", &session)];
+        let token;
+        let signer = match step {
+            Step::Assume { external_id, .. } => {
+                form.extend((!external_id.is_empty()).then_some(("ExternalId", external_id.as_str())));
+                form.push(("DurationSeconds", "900"));
+                Some(with.ok_or_else(|| retry("AWS credentials: none to take a role with"))?)
+            }
+            Step::WebIdentity { token_file, .. } => {
+                token = read_file(token_file).map_err(|e| retry(e.to_string()))?;
+                form.push(("WebIdentityToken", token.expose()));
+                None
+            }
+        };
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let reply = post(self.link, &self.url, self.region, "sts", signer, body).await?;
+        match reply.judge(&[]) {
+            Outcome::Delivered => {}
+            Outcome::Retry { after, reason } => {
+                return Err(Outcome::Retry { after, reason: format!("{action}: {reason}") });
+            }
+            Outcome::GiveUp { reason } => return Err(give_up(format!("{action}: {reason}"))),
+        }
+        let field = |name: &str| {
+            element(&reply.body, name).ok_or_else(|| retry(format!("{action}: expected {name} in the answer of STS")))
+        };
+        let until = chrono::DateTime::parse_from_rfc3339(&field("Expiration")?);
+        Ok(Taken {
+            credentials: Credentials {
+                access_key: field("AccessKeyId")?,
+                secret_key: Secret::new(field("SecretAccessKey")?),
+                session_token: Some(Secret::new(field("SessionToken")?)),
+            },
+            until: until.map_or(now, |at| at.timestamp_millis()),
+        })
+    }
+}
+
+/// Posts a form, signed where there is somebody to sign.
+///
+/// # Errors
+/// The outcome of an attempt that got no answer.
+pub(super) async fn post(
+    link: &Link<'_>,
+    url: &url::Url,
+    region: &str,
+    service: &str,
+    signer: Option<&Credentials>,
+    body: String,
+) -> Result<super::http::Reply, Outcome> {
+    let request = link.client.request(reqwest::Method::POST, url.as_str()).map_err(|e| give_up(e.to_string()))?;
+    let mut request = request.header(reqwest::header::CONTENT_TYPE, FORM);
+    if let Some(credentials) = signer {
+        let at = Time::from_millis(link.clock.now()).format("20060102T150405Z");
+        let signed = Signed { credentials, region, service, url, body: &body, at: &at };
+        request = request.header("Authorization", signed.authorization()).header("X-Amz-Date", &at);
+        if let Some(token) = &credentials.session_token {
+            request = request.header("X-Amz-Security-Token", token.expose());
+        }
+    }
+    link.send_secret(request.body(body)).await
+}
+
+/// The text of the first element of this name.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(text.trim().replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&"))
+}
+
+/// The region the environment or the profile names.
+pub(super) fn region(sigv4: &SigV4Config, variables: Variables<'_>) -> Option<String> {
+    let given = |name: &str| variables(name).filter(|v| !v.is_empty());
+    let profile = Some(sigv4.profile.clone()).filter(|p| !p.is_empty()).or_else(|| given("AWS_PROFILE"));
+    given("AWS_REGION").or_else(|| given("AWS_DEFAULT_REGION")).or_else(|| {
+        Some(Profiles::read(variables).ok()?.get(&profile.unwrap_or_else(|| "default".into()), "region")?.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(access_key: &str) -> Option<Credentials> {
+        Some(Credentials { access_key: access_key.into(), secret_key: Secret::new("s"), session_token: None })
+    }
+
+    #[test]
+    fn credentials_are_looked_for_in_the_order_of_awss_clients() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("credentials");
+        let text = "[default]\naws_access_key_id=D\naws_secret_access_key=s\n[base]\naws_access_key_id=B\naws_secret_access_key=s\n\
+                    [ops]\nrole_arn=arn:ops\nsource_profile=base\nexternal_id=x\n[web]\nrole_arn=arn:web\nweb_identity_token_file=/t\n\
+                    [loop]\nrole_arn=a\nsource_profile=loop2\n[loop2]\nrole_arn=a\nsource_profile=loop\n[sso]\nsso_session=x\n";
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        let environment = |more: &'static [(&'static str, &'static str)]| {
+            let file = file.clone();
+            move |name: &str| match name {
+                "AWS_SHARED_CREDENTIALS_FILE" => Some(file.clone()),
+                _ => more.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            }
+        };
+        let of = |profile: &str, more| {
+            let sigv4 = SigV4Config { profile: profile.into(), ..SigV4Config::default() };
+            plan(&sigv4, &environment(more))
+        };
+        let assume =
+            |role: &str, id: &str| Step::Assume { role: role.into(), external_id: id.into(), session: String::new() };
+        let web = |role: &str| Step::WebIdentity { role: role.into(), token_file: "/t".into(), session: String::new() };
+        let keys_of_environment = &[("AWS_ACCESS_KEY_ID", "E"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        assert_eq!(of("", keys_of_environment), Ok(Plan { credentials: keys("E"), steps: vec![] }));
+        assert_eq!(of("base", keys_of_environment), Ok(Plan { credentials: keys("B"), steps: vec![] }));
+        assert_eq!(of("", &[]), Ok(Plan { credentials: keys("D"), steps: vec![] }));
+        assert_eq!(
+            of("", &[("AWS_PROFILE", "ops")]),
+            Ok(Plan { credentials: keys("B"), steps: vec![assume("arn:ops", "x")] })
+        );
+        let identity = &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"), ("AWS_ROLE_ARN", "arn:pod")];
+        assert_eq!(of("", identity), Ok(Plan { credentials: None, steps: vec![web("arn:pod")] }));
+        assert_eq!(of("web", &[]), Ok(Plan { credentials: None, steps: vec![web("arn:web")] }));
+        for (profile, why) in [("none", "no profile \"none\""), ("loop", "too many"), ("sso", "neither keys nor")] {
+            let error = of(profile, &[]).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        // A role of the configuration comes last.
+        let sigv4 = SigV4Config { profile: "ops".into(), role_arn: "arn:own".into(), ..SigV4Config::default() };
+        let steps = plan(&sigv4, &environment(&[])).unwrap().steps;
+        assert_eq!(steps, [assume("arn:ops", "x"), assume("arn:own", "")]);
+    }
+
+    #[test]
+    fn elements_of_an_answer() {
+        let xml = "<a><SessionToken> x&amp;y </SessionToken></a>";
+        assert_eq!(element(xml, "SessionToken").as_deref(), Some("x&y"));
+        assert_eq!(element(xml, "Expiration"), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a configuration makes a service build, built for the sake of its defects: what passes here starts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::SystemClock;
+use crate::config::{AlertmanagerConfig, Config, Datasource, read_text};
+use crate::model::{Diagnostic, Position};
+use crate::net;
+use crate::notify::receivers::Integrations;
+use crate::template::alertmanager::Templates;
+
+/// Reads the template files that a routing configuration names; what is wrong with them joins `defects`.
+pub fn read_templates(config: &AlertmanagerConfig, defects: &mut Vec<Diagnostic>) -> Templates {
+    let mut templates = Templates::default();
+    for path in config.template_paths() {
+        let text = match read_text(Path::new(&path)) {
+            Ok(text) => text,
+            Err(unreadable) => {
+                defects.extend(unreadable);
+                continue;
+            }
+        };
+        let name = Path::new(&path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Err(e) = templates.add_file(&name, &text) {
+            let position = Position { line: u32::try_from(e.line).unwrap_or(0), column: 0 };
+            defects.push(Diagnostic::new(&path.into(), position, e.message));
+        }
+    }
+    templates
+}
+
+/// What cannot be built of a configuration: the clients of scrapes, remote writes, Alertmanagers and the datasource.
+pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
+    let datasource = match &config.watchbell.datasource {
+        Datasource::Local => None,
+        Datasource::Remote(remote) => Some(&remote.http),
+    };
+    let scrapes = config.scrape_configs.iter().map(|c| &c.http);
+    let writes = config.remote_write.iter().map(|c| &c.http);
+    let alertmanagers = config.alerting.alertmanagers.iter().map(|c| &c.http);
+    let all = scrapes.chain(writes).chain(alertmanagers).chain(datasource);
+    all.filter_map(|http| net::check(http).err()).collect()
+}
+
+/// What cannot be built of a routing configuration: its integrations. Files of secrets count too, without which a
+/// receiver starts and fails at each message.
+pub fn unbuildable_receivers(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
+    let built = Integrations::new(config, Templates::default(), "", Arc::new(SystemClock));
+    let mut defects = config.refused();
+    defects.extend(built.err().unwrap_or_default().into_iter().map(|e| e.defect));
+    for receiver in config.receivers.iter() {
+        defects.extend(receiver.http_clients().into_iter().filter_map(|http| net::check_secret_files(http).err()));
+        let tls = receiver.email_configs.iter().filter_map(|mail| mail.tls_config.as_ref());
+        defects.extend(tls.filter_map(|tls| net::check_tls(tls).err()));
+    }
+    // What stands in the global section is told once.
+    let mut told: Vec<Diagnostic> = Vec::new();
+    defects.retain(|defect| {
+        let new = !told.contains(defect);
+        told.extend(new.then(|| defect.clone()));
+        new
+    });
+    defects
+}
