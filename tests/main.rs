@@ -44,6 +44,7 @@ mod remote_datasource;
 mod remote_write_receive;
 mod remote_write_send;
 mod replays;
+mod rerouted;
 mod restart;
 mod routing_peers;
 mod routing_properties;

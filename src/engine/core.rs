@@ -204,7 +204,7 @@ impl Engine {
             postponed: false,
             catches_up: false,
             in_flight: false,
-            leapt: 0,
+            leaps: Vec::new(),
             iterations: 0,
             missed: 0,
             evaluations: 0,
@@ -255,8 +255,10 @@ impl Engine {
         // A group that a reload replaced meanwhile goes on from the state before.
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.in_flight = false;
-        let by = std::mem::take(&mut slot.leapt);
-        let leapt = if by == 0 { Vec::new() } else { evaluated.leap(by, now) };
+        let mut leapt = Vec::new();
+        for (by, at) in std::mem::take(&mut slot.leaps) {
+            leapt.extend(evaluated.leap(by, at));
+        }
         let Evaluated { at, state, transitions, samples, refused, failures, idle_until, .. } = evaluated;
         slot.evaluations += slot.spec.rules.len() as u64;
         slot.failures += failures;

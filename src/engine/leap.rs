@@ -50,6 +50,9 @@ impl Engine {
         // One missed scrape is no outage either.
         if self.options.data.is_some_and(|data| by > data.interval) {
             self.await_data_again(by, now);
+        } else if let Some(wait) = &mut self.wait {
+            wait.leap(by);
+            self.deadlines.add(wait.until.max(now), Deadline::Data);
         }
     }
 
@@ -114,7 +117,7 @@ impl Engine {
     fn leap_slot(&mut self, id: u64, by: i64, now: i64, out: &mut TurnEffects) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if slot.in_flight {
-            slot.leapt = slot.leapt.saturating_add(by);
+            slot.leaps.push((by, now));
         }
         let mut state = (*slot.state).clone();
         for (index, alert) in state.leap(by, now) {

@@ -21,8 +21,8 @@ pub(super) struct Slot {
     /// The next evaluation is out of its turn.
     pub catches_up: bool,
     pub in_flight: bool,
-    /// How far the clock has leapt since the evaluation under way began.
-    pub leapt: i64,
+    /// How far the clock has leapt since the evaluation under way began, each time with what it said then.
+    pub leaps: Vec<(i64, i64)>,
     pub iterations: u64,
     pub missed: u64,
     pub evaluations: u64,

@@ -29,6 +29,8 @@ pub struct AggregationGroup {
     pub key: Arc<str>,
     /// Its alerts.
     pub members: FxHashSet<Labels>,
+    /// Alerts that other routes have taken over since the receiver was told of them: it is told of their end alone.
+    pub moved: FxHashSet<Labels>,
     /// Whether it has been flushed since it was made.
     pub has_flushed: bool,
     /// When it will be flushed next, milliseconds.
@@ -67,11 +69,13 @@ pub struct Flush {
     pub muting_intervals: Vec<String>,
 }
 
-/// A group's timer as it outlives the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A group's timer as it outlives the process, and the labels its alerts share: its route may be gone by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TimerRecord {
     has_flushed: bool,
     next_flush: i64,
+    #[serde(default = "Labels::empty")]
+    labels: Labels,
 }
 
 /// The timers of groups that are to be made again, after a restart or a reload.
@@ -96,6 +100,11 @@ impl Timers {
         true
     }
 
+    /// The labels of a group that was not made again.
+    pub(super) fn labels(&self, key: &str, receiver: &str) -> Option<&Labels> {
+        self.0.get(&record_key(key, receiver)).map(|timer| &timer.labels)
+    }
+
     /// Deletes the records of groups that were not made again.
     pub(super) fn discard(self, batch: &mut Batch) {
         for (key, _) in self.0 {
@@ -113,6 +122,7 @@ impl AggregationGroup {
             key: route.group_key(&labels).into(),
             labels,
             members: FxHashSet::default(),
+            moved: FxHashSet::default(),
             has_flushed: false,
             next_flush: now.saturating_add(route.group_wait),
             leaving: Vec::new(),
@@ -122,12 +132,12 @@ impl AggregationGroup {
     }
 
     fn timer(&self) -> TimerRecord {
-        TimerRecord { has_flushed: self.has_flushed, next_flush: self.postponed.unwrap_or(self.next_flush) }
+        let next_flush = self.postponed.unwrap_or(self.next_flush);
+        TimerRecord { has_flushed: self.has_flushed, next_flush, labels: self.labels.clone() }
     }
 
     fn record_key(&self) -> Vec<u8> {
-        // Sibling routes may share a key; their receivers tell them apart as far as anything can.
-        [self.key.as_bytes(), self.route.receiver.as_bytes()].join(&0xff)
+        record_key(&self.key, &self.route.receiver)
     }
 
     pub(super) fn save(&self, batch: &mut Batch, durable: bool) {
@@ -137,6 +147,11 @@ impl AggregationGroup {
     pub(super) fn delete(&self, batch: &mut Batch) {
         batch.delete(Table::AggregationGroup, self.record_key(), false);
     }
+}
+
+/// Sibling routes may share a key; their receivers tell them apart as far as anything can.
+fn record_key(key: &str, receiver: &str) -> Vec<u8> {
+    [key.as_bytes(), receiver.as_bytes()].join(&0xff)
 }
 
 /// Alertmanager's order of alerts: by `job`, then `instance`, alerts without them last; then fewer labels first; then by

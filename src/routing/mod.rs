@@ -23,7 +23,7 @@ pub mod tree;
 pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 pub use group::{Flush, FlushedAlert, GroupId, order as alert_order};
-pub use router::{Router, muting_intervals};
+pub use router::{Router, ToldOf, muting_intervals};
 pub use silence::{NewSilence, Silence, SilenceError, SilenceState};
 pub use time_interval::TimeInterval;
 pub use tree::{RouteTree, SharedRoute};

@@ -1,6 +1,7 @@
 //! The dispatcher: alerts in, flushes out.
 
 mod leap;
+mod moved;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::muters::SilenceMemo;
 use super::pages::Pages;
 use super::silences::Silences;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
+pub use moved::ToldOf;
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 
@@ -38,6 +40,8 @@ pub struct Router {
     armed: Vec<(i64, GroupId)>,
     // The groups that are being made again, with the timers they had.
     resumed: FxHashSet<GroupId>,
+    // The groups that keep an alert only to tell its end.
+    moved: FxHashMap<Labels, Vec<GroupId>>,
     // Alerts whose sources have not spoken since the start, and until when that is waited for.
     awaited: FxHashMap<Labels, i64>,
     /// The silences.
@@ -68,6 +72,7 @@ impl Router {
             marks: Marks::default(),
             armed: Vec::new(),
             resumed: FxHashSet::default(),
+            moved: FxHashMap::default(),
             awaited: FxHashMap::default(),
             silences: Silences::default(),
         }
@@ -75,7 +80,7 @@ impl Router {
 
     /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
     /// until its group has told of it, so all of them join. A posted alert ends no sooner than its poster had time to
-    /// speak again.
+    /// speak again. [`Router::keep_for_ends`] completes it.
     pub fn restore(config: Arc<RoutingConfig>, state: &Snapshot, now: i64, batch: &mut Batch) -> Self {
         let mut router = Router::new(config);
         router.silences = Silences::load(state);
@@ -91,7 +96,8 @@ impl Router {
         router
     }
 
-    /// Puts another configuration in force. Groups at routes that stay keep their timers.
+    /// Puts another configuration in force. Groups at routes that stay keep their timers. [`Router::keep_for_ends`]
+    /// completes it.
     pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, now: i64, batch: &mut Batch) {
         if *self.config == *config {
             return;
@@ -102,6 +108,7 @@ impl Router {
         self.config = config;
         self.by_labels.clear();
         self.by_key.clear();
+        self.moved.clear();
         for (_, group) in self.groups.drain() {
             self.timers.remember(&group);
         }
@@ -114,8 +121,6 @@ impl Router {
         for alert in alerts {
             self.take_in(alert, now, batch);
         }
-        std::mem::take(&mut self.timers).discard(batch);
-        self.resumed.clear();
     }
 
     /// The configuration in force.
@@ -298,20 +303,43 @@ impl Router {
         now: i64,
         batch: &mut Batch,
     ) -> GroupId {
-        let labels = route.group_labels(alert);
-        if let Some(id) = self.by_labels.get(&(index, labels.clone())) {
+        self.group_at(index, route, route.group_labels(alert), now, batch)
+    }
+
+    fn group_at(
+        &mut self,
+        index: RouteIndex,
+        route: &SharedRoute,
+        labels: Labels,
+        now: i64,
+        batch: &mut Batch,
+    ) -> GroupId {
+        let place = (index, labels);
+        if let Some(id) = self.by_labels.get(&place) {
             return *id;
         }
+        let id = self.add_group(index, route, place.1.clone(), now, batch);
+        self.by_labels.insert(place, id);
+        id
+    }
+
+    fn add_group(
+        &mut self,
+        index: RouteIndex,
+        route: &SharedRoute,
+        labels: Labels,
+        now: i64,
+        batch: &mut Batch,
+    ) -> GroupId {
         self.next_group += 1;
         let id = self.next_group;
-        let mut group = AggregationGroup::new(id, index, route.clone(), labels.clone(), now);
+        let mut group = AggregationGroup::new(id, index, route.clone(), labels, now);
         if self.timers.resume(&mut group, now) {
             self.resumed.insert(id);
         } else {
             group.save(batch, true);
         }
         self.armed.push((group.next_flush, id));
-        self.by_labels.insert((index, labels), id);
         self.by_key.entry((group.key.clone(), group.route.receiver.clone())).or_default().push(id);
         self.groups.insert(id, group);
         id
@@ -341,7 +369,7 @@ impl Router {
         group.save(batch, false);
         self.armed.push((group.next_flush, id));
         let resolved = |l: &&Labels| self.alerts.get(l).is_some_and(|a| a.is_resolved(now));
-        group.leaving = group.members.iter().filter(resolved).map(|l| (l.clone(), 0)).collect();
+        group.leaving = group.members.iter().chain(&group.moved).filter(resolved).map(|l| (l.clone(), 0)).collect();
         for (labels, updated_at) in &mut group.leaving {
             *updated_at = self.alerts.get(labels).map_or(0, |a| a.updated_at);
         }
@@ -353,7 +381,7 @@ impl Router {
     pub fn look(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
         let group = self.groups.get(&id)?;
         let over = |row: &&Arc<AlertRow>| row.alert.is_resolved(now) && row.alert.ends_by_silence();
-        let over = group.members.iter().filter_map(|l| self.alerts.row(l)).filter(over).cloned();
+        let over = group.members.iter().chain(&group.moved).filter_map(|l| self.alerts.row(l)).filter(over).cloned();
         for row in over.collect::<Vec<_>>() {
             let mut alert = RoutedAlert { over: true, ..row.alert.clone() };
             alert.save(batch, true);
@@ -370,7 +398,9 @@ impl Router {
             marks.set(&row.known.mark, resolved, status.is_muted());
             Some(FlushedAlert { resolved, status, alert })
         };
-        let mut alerts: Vec<FlushedAlert> = group.members.iter().filter_map(one).collect();
+        let ended = |l: &&Labels| self.alerts.get(l).is_some_and(|a| a.is_resolved(now));
+        let told_of = group.members.iter().chain(group.moved.iter().filter(ended));
+        let mut alerts: Vec<FlushedAlert> = told_of.filter_map(one).collect();
         alerts.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
         Some(Flush {
             group: id,
@@ -392,12 +422,14 @@ impl Router {
             let unchanged = |a: &&RoutedAlert| a.updated_at == updated_at && a.is_resolved(now);
             if self.alerts.get(&labels).filter(unchanged).is_some() {
                 group.members.remove(&labels);
+                group.moved.remove(&labels);
                 left.push(labels);
             }
         }
-        if group.members.is_empty() {
+        if group.members.is_empty() && group.moved.is_empty() {
             self.remove_group(id, batch);
         }
+        left.iter().for_each(|labels| self.forget_moved(labels, id));
         for labels in left {
             if !self.is_grouped(&labels) {
                 self.remove(&labels, batch);
@@ -417,7 +449,8 @@ impl Router {
             self.groups.get(id).filter(|g| g.members.contains(labels)).map(|g| g.id)
         };
         let known = self.alerts.row(labels).map(|row| row.known.clone());
-        known.iter().flat_map(|known| known.routes.iter().copied()).filter_map(in_group).collect()
+        let at_routes = known.iter().flat_map(|known| known.routes.iter().copied()).filter_map(in_group);
+        at_routes.chain(self.moved.get(labels).into_iter().flatten().copied()).collect()
     }
 
     fn remove_group(&mut self, id: GroupId, batch: &mut Batch) {

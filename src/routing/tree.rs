@@ -52,20 +52,34 @@ impl Route {
 
     /// Alertmanager's group key: `{}/{severity="critical"}:{alertname="X"}`.
     pub fn group_key(&self, group_labels: &Labels) -> String {
-        let mut out = format!("{}:{{", self.key);
-        for (i, (name, value)) in group_labels.iter().enumerate() {
-            out.push_str(if i > 0 { ", " } else { "" });
-            out.push_str(name);
-            out.push('=');
-            crate::model::labels::push_quoted(&mut out, value);
-        }
-        out.push('}');
+        let mut out = self.key.to_string();
+        push_group_labels(&mut out, group_labels);
         out
+    }
+
+    /// The route of a group of this receiver whose route is gone, with this one's timers.
+    pub(super) fn in_place_of(&self, group_key: &str, group_labels: &Labels, receiver: Arc<str>) -> Option<Route> {
+        let mut suffix = String::new();
+        push_group_labels(&mut suffix, group_labels);
+        let key = group_key.strip_suffix(&suffix)?.into();
+        let (mute_time_intervals, active_time_intervals) = (Vec::new(), Vec::new());
+        Some(Route { key, receiver, mute_time_intervals, active_time_intervals, ..self.clone() })
     }
 
     fn matches(&self, alert: &Labels) -> bool {
         self.matchers.iter().all(|m| m.matches(alert.value(&m.name)))
     }
+}
+
+fn push_group_labels(out: &mut String, group_labels: &Labels) {
+    out.push_str(":{");
+    for (i, (name, value)) in group_labels.iter().enumerate() {
+        out.push_str(if i > 0 { ", " } else { "" });
+        out.push_str(name);
+        out.push('=');
+        crate::model::labels::push_quoted(out, value);
+    }
+    out.push('}');
 }
 
 /// The tree.

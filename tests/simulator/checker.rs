@@ -36,13 +36,10 @@ pub struct Known {
     /// Since when it is over, while `keep_firing_for` may hold it.
     held_since: Option<i64>,
     up_since: i64,
-    /// Since when nothing keeps its page, or its resolve, from being told, by integration of its receiver.
-    clear_to_fire: [Option<i64>; MOST_INTEGRATIONS],
-    clear_to_end: [Option<i64>; MOST_INTEGRATIONS],
+    /// Since when nothing keeps its page, or its resolve, from being told, by integration.
+    clear_to_fire: BTreeMap<IntegrationId, i64>,
+    clear_to_end: BTreeMap<IntegrationId, i64>,
 }
-
-/// Most integrations of a receiver.
-const MOST_INTEGRATIONS: usize = 2;
 
 /// What a receiver believes of an alert.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +77,8 @@ pub struct Quiet {
 pub struct Answer {
     pub rule: Arc<str>,
     pub up: Vec<usize>,
+    /// When it was asked.
+    pub asked: i64,
 }
 
 /// What surrounds the alerts at a moment.
@@ -101,6 +100,9 @@ pub struct Checker {
     pub silences: Vec<Quiet>,
     posters: Vec<PosterShape>,
     slack: i64,
+    /// When the clock leapt last. How much of a leap passed for time nobody knows, so what was asked before it may be held
+    /// for less.
+    leapt_at: i64,
     /// By how much the clock leapt ahead since the store last had everything.
     leap_at_risk: i64,
     /// A damaged store may have lost what anyone was told: from then on only that the engine runs is judged.
@@ -126,8 +128,8 @@ impl Checker {
             over_at: None,
             held_since: None,
             up_since: 0,
-            clear_to_fire: [None; MOST_INTEGRATIONS],
-            clear_to_end: [None; MOST_INTEGRATIONS],
+            clear_to_fire: BTreeMap::new(),
+            clear_to_end: BTreeMap::new(),
         };
         for (index, rule) in shape.rules.iter().enumerate() {
             for (i, instance) in INSTANCES.into_iter().enumerate() {
@@ -152,6 +154,7 @@ impl Checker {
             silences: Vec::new(),
             posters: posters.clone(),
             slack,
+            leapt_at: 0,
             leap_at_risk: 0,
             amnesia: false,
             failure: None,
@@ -183,7 +186,7 @@ impl Checker {
 
     /// A rule's answer has arrived. Instances of which it says nothing are over.
     pub fn answered(&mut self, answer: &Answer, now: i64) {
-        let beliefs = &self.beliefs;
+        let (beliefs, leapt_at) = (&self.beliefs, self.leapt_at);
         for alert in &mut self.alerts {
             if let Origin::Rule(_, instance) = alert.origin
                 && alert.labels.value("alertname") == &*answer.rule
@@ -199,7 +202,7 @@ impl Checker {
                 };
                 alert.held_since = match (is_over, alert.is_over) {
                     (true, true) => alert.held_since,
-                    (true, false) => fired().then_some(now),
+                    (true, false) => (answer.asked > leapt_at && fired()).then_some(now),
                     (false, _) => None,
                 };
                 alert.is_over = is_over;
@@ -224,13 +227,14 @@ impl Checker {
     /// Something happened after which every wait begins anew.
     pub fn disturbed(&mut self) {
         for alert in &mut self.alerts {
-            alert.clear_to_fire = [None; MOST_INTEGRATIONS];
-            alert.clear_to_end = [None; MOST_INTEGRATIONS];
+            alert.clear_to_fire.clear();
+            alert.clear_to_end.clear();
         }
     }
 
     /// The clock leapt. What was posted may have ended by that; every wait begins anew.
     pub fn leapt(&mut self, by: i64, now: i64) {
+        self.leapt_at = now;
         self.leap_at_risk += by.max(0);
         let posted = self.alerts.iter_mut().filter(|a| matches!(a.origin, Origin::Poster(_)));
         posted.for_each(|a| (a.leapt, a.over_at) = (true, Some(now)));
@@ -430,9 +434,13 @@ impl Checker {
         self.note_ends_that_nobody_wants(moment);
         let mut late = Vec::new();
         for index in 0..self.alerts.len() {
-            let receiver = moment.shape.receiver_of(self.alerts[index].team);
-            for id in receiver.ids() {
-                self.look_at(index, &id, receiver.send_resolved, moment, &mut late);
+            // Whoever was told is owed the end, wherever the alert is routed by now.
+            let team = self.alerts[index].team;
+            for receiver in moment.shape.receivers.iter().filter(|r| r.present) {
+                let is_its = receiver.name == moment.shape.receiver_of(team).name;
+                for id in receiver.ids() {
+                    self.look_at(index, &id, (is_its, receiver.send_resolved), moment, &mut late);
+                }
             }
             let alert = &mut self.alerts[index];
             if matches!(alert.origin, Origin::Poster(_)) && alert.is_over {
@@ -446,19 +454,23 @@ impl Checker {
         &mut self,
         index: usize,
         id: &IntegrationId,
-        wants_ends: bool,
+        (is_its, wants_ends): (bool, bool),
         moment: &Moment<'_>,
         late: &mut Vec<String>,
     ) {
         let (fire, end) = self.clear(index, id, moment);
         let alert = &mut self.alerts[index];
-        let since = |before: Option<i64>, is_clear: bool| is_clear.then(|| before.unwrap_or(moment.now));
-        alert.clear_to_fire[id.index] = since(alert.clear_to_fire[id.index], fire);
-        alert.clear_to_end[id.index] = since(alert.clear_to_end[id.index], end);
+        let waited = |since: &mut BTreeMap<IntegrationId, i64>, is_clear: bool| {
+            if !is_clear {
+                since.remove(id);
+                return 0;
+            }
+            moment.now - *since.entry(id.clone()).or_insert(moment.now)
+        };
+        let to_fire = waited(&mut alert.clear_to_fire, fire && is_its);
+        let to_end = waited(&mut alert.clear_to_end, end);
         let alert = &self.alerts[index];
         let fires = self.belief(id, &alert.labels).is_some_and(|b| b.fires);
-        let waited = |since: Option<i64>| since.map_or(0, |t| moment.now - t);
-        let (to_fire, to_end) = (waited(alert.clear_to_fire[id.index]), waited(alert.clear_to_end[id.index]));
         if to_fire > self.bound(alert, moment.shape, true) && !fires {
             late.push(format!("{} fires, and {id:?} was not told in {} s", alert.labels, to_fire / S));
         }
@@ -478,9 +490,8 @@ impl Checker {
         let inhibited = moment.shape.inhibits && alert.severity == "warning" && {
             let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
             sources.any(|s| {
-                let ended =
-                    |since: &Option<i64>| since.is_some_and(|t| moment.now - t > self.bound(s, moment.shape, false));
-                !s.clear_to_end.iter().any(ended)
+                let ended = |since: &i64| moment.now - since > self.bound(s, moment.shape, false);
+                !s.clear_to_end.values().any(ended)
             })
         };
         (up && reachable && !silenced && !inhibited, !up && reachable && !alert.leapt)

@@ -123,7 +123,7 @@ pub struct SimHands {
     /// The newest sample there is, by the wall clock, while nothing is scraped.
     pub newest: i64,
     /// Until when rules have to wait for data.
-    waits_until: i64,
+    pub waits_until: i64,
     narrate: bool,
     delivered: BTreeMap<u64, Notification>,
 }
@@ -338,7 +338,7 @@ impl Hands for SimHands {
             if let Some((up, is_partial)) = self.sources.answer(source)
                 && !(is_partial && evaluation.spec.partial_response == PartialResponse::Abort)
             {
-                answers.push(Answer { rule: rule.name.clone(), up });
+                answers.push(Answer { rule: rule.name.clone(), up, asked: self.now });
             }
         }
         if self.sabotage == Some(Sabotage::Dawdle) {

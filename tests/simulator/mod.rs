@@ -363,7 +363,8 @@ impl Simulation {
         self.hands.say(|| format!("the clock leaps by {} s", by / S));
         self.hands.offset += by;
         self.hands.checker.leapt(by, self.hands.now);
-        // A leap that is shorter may pass for time.
+        // As much of a leap may pass for time.
+        self.hands.waits_until -= by.clamp(0, HEARTBEAT + 5 * S);
         if by > LOOKBACK {
             self.hands.scrape_again(by);
         }
@@ -449,8 +450,8 @@ impl Hands for Listener {
 /// An alert of a rule: its labels, state, and when it became active, fired and resolved.
 type RememberedAlert = (Labels, AlertState, i64, Option<i64>, Option<i64>);
 
-/// An aggregation group: its key and receiver, and its alerts.
-type RememberedGroup = (Arc<str>, Arc<str>, BTreeSet<Labels>);
+/// An aggregation group: its key and receiver, its alerts, and those that moved away from it.
+type RememberedGroup = (Arc<str>, Arc<str>, BTreeSet<Labels>, BTreeSet<Labels>);
 
 /// What must be the same after a restart.
 #[derive(PartialEq, Debug)]
@@ -484,8 +485,10 @@ impl Remembered {
             .notification_log()
             .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
             .collect();
-        let group =
-            |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), g.members.iter().cloned().collect());
+        let group = |g: &AggregationGroup| {
+            let alerts = (g.members.iter().cloned().collect(), g.moved.iter().cloned().collect());
+            (g.key.clone(), g.route.receiver.clone(), alerts.0, alerts.1)
+        };
         let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
         groups.sort();
         Remembered { alerts, routed, silences, owed, told, groups }

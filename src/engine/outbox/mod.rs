@@ -18,7 +18,7 @@ use crate::model::Labels;
 use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason, retry};
-use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig};
+use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig, ToldOf};
 use crate::state::{Batch, Snapshot, Table};
 
 use gate::{Answer, Gates};
@@ -413,6 +413,17 @@ impl Outbox {
         self.gates.retain(is_known);
         self.troubles.retain(is_known);
         self.decisions.retain(|key, _| is_known(&key.integration));
+    }
+
+    /// What integrations that want to hear of ends may believe to fire.
+    pub(super) fn told(&self, config: &RoutingConfig) -> Vec<ToldOf> {
+        let wants_ends = |key: &LogKey| spec_of(config, &key.integration).is_some_and(|spec| spec.send_resolved);
+        let one = |(key, entry, _): (&LogKey, &LogEntry, i64)| {
+            let alerts: Vec<Labels> = entry.firing.iter().chain(entry.in_doubt.iter()).cloned().collect();
+            let (group_key, receiver) = (key.group_key.clone(), key.integration.receiver.clone());
+            (!alerts.is_empty() && wants_ends(key)).then_some(ToldOf { group_key, receiver, alerts })
+        };
+        self.log.iter().filter_map(one).collect()
     }
 
     /// Forgets what is known of groups that are no more.

@@ -43,12 +43,14 @@ impl Router {
         self.awaited.values_mut().for_each(|until| *until = until.saturating_add(by));
         let longest = now.saturating_add(self.resolve_timeout());
         self.change_alerts(batch, |alert| {
+            // Whether it has ended is asked of times by one clock: first.
+            let stepped = alert.step_back(now);
             // A timeout that a clock ahead has set, and nobody asked for.
             let beyond = alert.timeout && alert.ends_at.is_some_and(|end| end > longest);
             if beyond {
-                alert.ends_at = Some(longest);
+                (alert.starts_at, alert.ends_at) = (alert.starts_at.min(now), Some(longest));
             }
-            alert.step_back(now) || beyond
+            stepped || beyond
         });
     }
 

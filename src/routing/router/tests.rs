@@ -149,6 +149,18 @@ fn a_reload_keeps_the_groups_of_routes_that_stay() {
 }
 
 #[test]
+fn a_timeout_that_a_clock_ahead_set_ends_nothing_when_it_is_back() {
+    let (mut router, mut batch) = (Router::new(config()), Batch::default());
+    let timeout = router.resolve_timeout();
+    let ahead = 7_200_000;
+    let posted = RoutedAlert { ends_at: Some(ahead + timeout), timeout: true, updated_at: ahead, ..alert(&[], ahead) };
+    router.receive(posted, ahead, &mut batch);
+    router.step_back(-ahead, 1000, &mut batch);
+    let after = router.alerts().next().unwrap();
+    assert_eq!((after.starts_at, after.ends_at, after.updated_at), (1000, Some(1000 + timeout), 1000));
+}
+
+#[test]
 fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
     for (starts_at, ends_at) in
         [(i64::MAX, None), (i64::MIN, Some(i64::MAX)), (i64::MAX, Some(i64::MAX)), (i64::MIN, None)]
