@@ -6,7 +6,9 @@
 //! words. See <https://github.com/google/re2/wiki/Syntax>.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use regex::{Regex, RegexSet};
 
 /// The longest regular expression that is compiled, in bytes.
@@ -21,6 +23,36 @@ const SIZE_LIMIT: usize = 8 << 20;
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     check_len(pattern)?;
     build(&translate(pattern)?)
+}
+
+/// The patterns that [`compile_remembered`] remembers, at most, and the size of each, compiled, in bytes.
+const REMEMBERED: usize = 256;
+const REMEMBERED_SIZE: usize = 128 << 10;
+
+static MEMORY: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+
+/// As [`compile`], for patterns that are met again and again, as those of templates are: compiling takes a thousand times
+/// as long as matching. The lock is held for a look only.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn compile_remembered(pattern: &str) -> Result<Regex, String> {
+    if let Some(regex) = MEMORY.lock().get(pattern) {
+        return Ok(regex.clone());
+    }
+    check_len(pattern)?;
+    let translated = translate(pattern)?;
+    match regex::RegexBuilder::new(&translated).size_limit(REMEMBERED_SIZE).build() {
+        Ok(regex) => {
+            let mut memory = MEMORY.lock();
+            if memory.len() >= REMEMBERED {
+                memory.clear();
+            }
+            memory.insert(pattern.to_owned(), regex.clone());
+            Ok(regex)
+        }
+        Err(_) => build(&translated),
+    }
 }
 
 /// Compiles a pattern that must match the whole text, its dots newlines too: Prometheus' `^(?s:...)$`.

@@ -3,9 +3,9 @@
 use super::func::Host;
 use super::value::{CallError, LONGEST_TEXT, Value, too_long};
 
-/// A compiled expression; patterns come from templates, so their compiled size is bounded.
+/// A compiled expression; patterns come from templates, so their compiled size is bounded, and they come again.
 fn compile(source: &str) -> Result<regex::Regex, CallError> {
-    crate::model::re2::compile(source).map_err(|e| {
+    crate::model::re2::compile_remembered(source).map_err(|e| {
         // The crate draws a picture of the pattern; its last line says what is wrong.
         let cause = e.lines().last().unwrap_or("").trim_start_matches("error: ");
         // What Go would say quotes what it is about.
