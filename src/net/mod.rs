@@ -26,4 +26,4 @@ pub use oauth2::OAuth2Settings;
 pub use proxy::ProxySettings;
 pub use secret::Credential;
 pub use settings::{Auth, HttpSettings};
-pub use tls::{TlsSettings, TlsVersion};
+pub use tls::{TlsSettings, TlsVersion, tls_client};

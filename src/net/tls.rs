@@ -74,6 +74,16 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// TLS by these settings for a protocol that has no versions to agree upon.
+///
+/// # Errors
+/// A file cannot be read, or the settings contradict each other.
+pub fn tls_client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, NetError> {
+    let mut config = client_config(settings, false)?;
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 /// The configuration of rustls for these settings.
 pub(super) fn client_config(tls: &TlsSettings, http2: bool) -> Result<ClientConfig, NetError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

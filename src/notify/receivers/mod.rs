@@ -22,6 +22,7 @@ mod rocketchat;
 mod sigv4;
 mod slack;
 mod smtp;
+mod smtp_stream;
 mod sns;
 mod telegram;
 mod victorops;

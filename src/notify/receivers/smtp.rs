@@ -6,13 +6,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, Identity, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands;
 use lettre::transport::smtp::extension::ClientId;
+use rustls_pki_types::ServerName;
 
 use super::http::{give_up, retry};
+use super::smtp_stream::SmtpStream;
 use crate::config::alertmanager::receivers::EmailConfig;
-use crate::config::http::TlsConfig;
 use crate::config::secret::inline_or_file;
+use crate::net::{self, TlsSettings};
 use crate::notify::Outcome;
 
 const IMPLICIT_TLS_PORT: u16 = 465;
@@ -45,12 +48,14 @@ async fn connect(config: &EmailConfig, hello: &ClientId) -> Result<AsyncSmtpConn
         "submission" => 587,
         number => number.parse().map_err(|_| give_up(format!("smarthost: {number:?} is no port")))?,
     };
-    let tls = config.tls_config.clone().unwrap_or_default();
+    let failed = |e: &dyn std::error::Error| passing("establish connection to server", e);
+    let stream = in_time(SmtpStream::connect(&host, port)).await?.map_err(|e| failed(&e))?;
     let implicit = config.force_implicit_tls.unwrap_or(port == IMPLICIT_TLS_PORT);
-    let parameters = || tls_parameters(&tls, &host).map_err(retry);
-    let first = if implicit { Some(parameters()?) } else { None };
-    let connecting = AsyncSmtpConnection::connect_tokio1((host.as_str(), port), Some(STEP_TIMEOUT), hello, first, None);
-    let mut connection = connecting.await.map_err(|e| passing("establish connection to server", &e))?;
+    if implicit {
+        secure(config, &stream).await?;
+    }
+    let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(stream.clone()), hello);
+    let mut connection = in_time(greeted).await?.map_err(|e| failed(&e))?;
     if !implicit && config.require_tls.unwrap_or(true) {
         if !connection.can_starttls() {
             connection.abort().await;
@@ -58,9 +63,29 @@ async fn connect(config: &EmailConfig, hello: &ClientId) -> Result<AsyncSmtpConn
                 "'require_tls' is true (default) but \"{host}:{port}\" does not advertise the STARTTLS extension"
             )));
         }
-        connection.starttls(parameters()?, hello).await.map_err(|e| passing("send STARTTLS command", &e))?;
+        let refused = |e: SmtpError| passing("send STARTTLS command", &e);
+        connection.command(commands::Starttls).await.map_err(refused)?;
+        secure(config, &stream).await?;
+        // What the server said of itself in plain text counts no more.
+        connection.command(commands::Ehlo::new(hello.clone())).await.map_err(refused)?;
     }
     Ok(connection)
+}
+
+/// A step of the conversation, which a server may not draw out.
+async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, Outcome> {
+    let waited = || retry(format!("no answer within {} s", STEP_TIMEOUT.as_secs()));
+    tokio::time::timeout(STEP_TIMEOUT, step).await.map_err(|_| waited())
+}
+
+/// Turns a connection to TLS, as configured.
+async fn secure(config: &EmailConfig, stream: &SmtpStream) -> Result<(), Outcome> {
+    let tls = config.tls_config.clone().unwrap_or_default();
+    let name = if tls.server_name.is_empty() { &config.smarthost.host } else { &tls.server_name };
+    let name = ServerName::try_from(name.clone()).map_err(|_| give_up(format!("{name:?} is not a server's name")))?;
+    // Files may be put right.
+    let client = net::tls_client(&TlsSettings::from(&tls)).map_err(|e| retry(e.to_string()))?;
+    in_time(stream.turn_to_tls(client, name)).await?.map_err(|e| passing("TLS handshake", &e))
 }
 
 async fn converse(
@@ -79,7 +104,7 @@ async fn converse(
 }
 
 /// A problem that may pass.
-fn passing(what: &str, error: &SmtpError) -> Outcome {
+fn passing(what: &str, error: &dyn std::error::Error) -> Outcome {
     retry(format!("{what}: {}", describe(error)))
 }
 
@@ -95,30 +120,6 @@ fn describe(error: &dyn std::error::Error) -> String {
         cause = c.source();
     }
     text
-}
-
-fn tls_parameters(config: &TlsConfig, host: &str) -> Result<TlsParameters, String> {
-    let name = if config.server_name.is_empty() { host } else { &config.server_name };
-    let mut builder = TlsParameters::builder(name.to_owned());
-    let pem = |inline: &str, file: &str| -> Result<Option<Vec<u8>>, String> {
-        match (inline.is_empty(), file.is_empty()) {
-            (false, _) => Ok(Some(inline.as_bytes().to_vec())),
-            (true, false) => std::fs::read(file).map(Some).map_err(|e| format!("unable to read file {file}: {e}")),
-            (true, true) => Ok(None),
-        }
-    };
-    let refused = |e: SmtpError| format!("TLS: {}", describe(&e));
-    if let Some(ca) = pem(&config.ca, &config.ca_file)? {
-        builder = builder
-            .certificate_store(lettre::transport::smtp::client::CertificateStore::None)
-            .add_root_certificate(Certificate::from_pem(&ca).map_err(refused)?);
-    }
-    let client = (pem(&config.cert, &config.cert_file)?, pem(config.key.expose(), &config.key_file)?);
-    if let (Some(cert), Some(key)) = client {
-        builder = builder.identify_with(Identity::from_pem(&cert, &key).map_err(refused)?);
-    }
-    builder = builder.dangerous_accept_invalid_certs(config.insecure_skip_verify);
-    builder.build_rustls().map_err(refused)
 }
 
 /// A command line; its text never shows, for it carries secrets.
