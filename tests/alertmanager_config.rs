@@ -276,6 +276,15 @@ fn several_sources_of_an_inhibition_stand_alone() {
 }
 
 #[test]
+fn labels_of_routes_are_templates() {
+    let route =
+        |labels: &str| defects(&format!("route: {{receiver: a, labels: {{{labels}}}}}\nreceivers: [{{name: a}}]"));
+    assert!(route("team: ml, why: '{{ .GroupLabels.alertname }} {{ routeLabels \"team\" }}'").is_empty());
+    let told = route("why: '{{ nofunc }}'");
+    assert!(told.len() == 1 && told[0].starts_with("am.yml:1:36: invalid template syntax"), "{told:?}");
+}
+
+#[test]
 fn the_missions_secret_loads() {
     let Some(folder) = shared("mission") else { return };
     let config = AlertmanagerConfig::load_file(&folder.join("alertmanager-config.yaml")).unwrap().config;

@@ -46,6 +46,7 @@ mod remote_write_send;
 mod replays;
 mod rerouted;
 mod restart;
+mod route_labels;
 mod routing_peers;
 mod routing_properties;
 mod rule_files;

@@ -62,6 +62,7 @@ fn of_a_message(text: &str) {
         group_labels: Labels::default(),
         common_labels: labels(),
         common_annotations: Labels::default(),
+        route_labels: Labels::default(),
         external_url: "http://bell".into(),
     };
     let data: Value = data.into_value();

@@ -9,6 +9,7 @@ pub mod notification;
 pub mod outcome;
 pub mod receivers;
 pub mod retry;
+pub mod route_labels;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};
 pub use outcome::Outcome;

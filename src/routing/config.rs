@@ -44,6 +44,8 @@ pub struct RouteSpec {
     pub mute_time_intervals: Vec<String>,
     /// Intervals outside which the route is mute. Not inherited.
     pub active_time_intervals: Vec<String>,
+    /// Labels, as templates. Those of the route above that have other names are inherited.
+    pub labels: BTreeMap<String, String>,
     /// Routes below.
     pub routes: Vec<RouteSpec>,
 }

@@ -60,6 +60,7 @@ fn route(r: &RouteConfig) -> RouteSpec {
         repeat_interval: r.repeat_interval.map(|d| d.0),
         mute_time_intervals: r.mute_time_intervals.clone(),
         active_time_intervals: r.active_time_intervals.clone(),
+        labels: r.labels.clone(),
         routes: r.routes.iter().map(route).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! The route tree, compiled: options inherited, keys formed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{Labels, MatchOp, Matcher};
@@ -34,6 +35,8 @@ pub struct Route {
     pub mute_time_intervals: Vec<String>,
     /// Intervals outside which the route is mute.
     pub active_time_intervals: Vec<String>,
+    /// Labels, as templates.
+    pub labels: Arc<BTreeMap<String, String>>,
     continue_matching: bool,
     children: Vec<RouteIndex>,
 }
@@ -140,6 +143,8 @@ fn add(routes: &mut Vec<Route>, parent: Option<RouteIndex>, spec: &RouteSpec) ->
     };
     let group_by = spec.group_by.clone().or_else(|| above.map(|p| p.group_by.clone()));
     let inherit = |own: Option<i64>, get: fn(&Route) -> i64, default| own.or(above.map(get)).unwrap_or(default);
+    let mut labels = above.map(|p| (*p.labels).clone()).unwrap_or_default();
+    labels.extend(spec.labels.clone());
     let route = Route {
         key: key.into(),
         matchers: spec.matchers.clone(),
@@ -150,6 +155,7 @@ fn add(routes: &mut Vec<Route>, parent: Option<RouteIndex>, spec: &RouteSpec) ->
         repeat_interval: inherit(spec.repeat_interval, |p| p.repeat_interval, DEFAULT_REPEAT_INTERVAL),
         mute_time_intervals: spec.mute_time_intervals.clone(),
         active_time_intervals: spec.active_time_intervals.clone(),
+        labels: labels.into(),
         continue_matching: spec.continue_matching,
         children: Vec::new(),
     };

@@ -12,6 +12,7 @@ use crate::ingest::admission::Admission;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
+use crate::template::alertmanager::Templates;
 use crate::tsdb::Tsdb;
 
 use super::error::ApiError;
@@ -100,6 +101,8 @@ pub struct ConfigView {
     pub receivers: Vec<ReceiverView>,
     /// URLs of external Alertmanagers, without secrets.
     pub alertmanagers: Vec<String>,
+    /// Message templates.
+    pub templates: Arc<Templates>,
     /// When it was put in force, milliseconds.
     pub loaded_at: i64,
     /// Whether the last attempt to reload succeeded.

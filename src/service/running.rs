@@ -477,6 +477,7 @@ fn view(prepared: &Prepared, now: i64) -> ConfigView {
         alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
         receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
         alertmanagers: destinations.into_iter().map(|d| net::redact_url(&d.url)).collect(),
+        templates: prepared.templates.clone(),
         loaded_at: now,
         reload_succeeded: true,
     }

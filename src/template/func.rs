@@ -25,6 +25,13 @@ pub trait Host {
     fn query(&self, _query: &str) -> Result<Vec<QuerySample>, String> {
         Err("queries are not available here".into())
     }
+    /// A label of the route of the group that is told of; empty when it has none of this name.
+    ///
+    /// # Errors
+    /// The label's own template failed.
+    fn route_label(&self, _name: &str) -> Result<String, String> {
+        Ok(String::new())
+    }
     /// The server's address as users reach it.
     fn external_url(&self) -> &str {
         ""

@@ -43,6 +43,7 @@ pub(super) fn data() -> Value {
         group_labels: labels(&json["groupLabels"]),
         common_labels: labels(&json["commonLabels"]),
         common_annotations: labels(&json["commonAnnotations"]),
+        route_labels: Labels::empty(),
         external_url: string(&json["externalURL"]),
     }
     .into_value()
@@ -100,6 +101,7 @@ fn default_templates_render_what_alertmanagers_do() {
     let group = |status: &str, alerts: Vec<AlertData>| Data {
         receiver: "team X/pager".into(),
         status: status.into(),
+        route_labels: Labels::empty(),
         common_annotations: if alerts.len() > 1 {
             Labels::from_pairs([("summary", "Its hot")])
         } else {

@@ -1,10 +1,13 @@
 //! The routing tree and the inhibition rules.
 
+use std::collections::BTreeMap;
+
 use super::matchers::parse_matchers;
 use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node};
 use crate::model::labels::is_legacy_label_name;
 use crate::model::{MatchOp, Matcher};
 use crate::section;
+use crate::template::alertmanager::Templates;
 
 section! {
     /// A route: which alerts, to whom, grouped how. What is `None` or empty is inherited, but for the intervals.
@@ -33,6 +36,8 @@ section! {
         group_interval: Option<Duration>,
         /// After how long an unchanged group is told again.
         repeat_interval: Option<Duration>,
+        /// Labels of the route, templates over each group; those of a route above that it does not name are its own too.
+        labels: BTreeMap<String, String>,
     }
 }
 
@@ -106,6 +111,16 @@ impl RouteConfig {
                 m.error("group_by", "invalid label name \"\" in group_by list");
             } else if labels.iter().take(i).any(|l| l == label) {
                 m.error("group_by", format!("duplicated label {label:?} in group_by"));
+            }
+        }
+        let nodes = m.node_at("labels").and_then(Node::entries).unwrap_or_default();
+        for (key, value) in nodes {
+            let (name, template) = (key.text().unwrap_or_default(), value.text().unwrap_or_default());
+            if name.is_empty() {
+                m.decoder().error(key.position, "invalid label name \"\" in labels");
+            }
+            if let Err(e) = Templates::default().parse(template) {
+                m.decoder().error(value.position, format!("invalid template syntax: {e}"));
             }
         }
         for (key, value) in [("group_interval", self.group_interval), ("repeat_interval", self.repeat_interval)] {

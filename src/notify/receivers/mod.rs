@@ -42,11 +42,12 @@ use crate::config::alertmanager::receivers::Receiver;
 use crate::config::http::HttpClientConfig;
 use crate::model::Diagnostic;
 use crate::net::{self, HttpClient, HttpSettings};
+use crate::notify::route_labels::RouteLabels;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 
 pub use message::{Mail, Message};
-pub use rendering::RenderError;
+pub use rendering::{RenderError, common};
 
 use http::{Link, Memory, Reply};
 use rendering::Rendering;
@@ -138,6 +139,7 @@ struct Integration {
 pub struct Integrations {
     all: HashMap<IntegrationId, Integration>,
     templates: Templates,
+    routes: RouteLabels,
     external_url: String,
     clock: Arc<dyn Clock>,
 }
@@ -187,7 +189,8 @@ impl Integrations {
             });
         }
         let external_url = external_url.trim_end_matches('/').to_owned();
-        if errors.is_empty() { Ok(Integrations { all, templates, external_url, clock }) } else { Err(errors) }
+        let routes = RouteLabels::of(config);
+        if errors.is_empty() { Ok(Integrations { all, templates, routes, external_url, clock }) } else { Err(errors) }
     }
 
     /// The message an integration would get, without sending it.
@@ -227,7 +230,7 @@ impl Integrations {
     }
 
     fn rendering<'a>(&'a self, notification: &'a Notification) -> Rendering<'a> {
-        Rendering::new(notification, &self.templates, &self.external_url, self.clock.now())
+        Rendering::new(notification, &self.templates, &self.routes, &self.external_url, self.clock.now())
     }
 }
 

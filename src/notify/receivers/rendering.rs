@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::model::Labels;
+use crate::notify::route_labels::RouteLabels;
 use crate::notify::{Notification, NotifiedAlert, Reason};
 use crate::template::alertmanager::{AlertData, Data, Templates};
 use crate::template::{Host, TemplateError, Time, Value};
@@ -34,11 +35,19 @@ pub(super) struct Rendering<'a> {
     now: i64,
 }
 
-struct Now(i64);
+/// What a template may ask.
+struct Told<'a> {
+    now: i64,
+    route_labels: &'a Labels,
+}
 
-impl Host for Now {
+impl Host for Told<'_> {
     fn now(&self) -> i64 {
-        self.0
+        self.now
+    }
+
+    fn route_label(&self, name: &str) -> Result<String, String> {
+        Ok(self.route_labels.value(name).to_owned())
     }
 }
 
@@ -46,16 +55,32 @@ impl Host for Now {
 const MAX_DEPTH: usize = 32;
 
 impl<'a> Rendering<'a> {
-    pub fn new(notification: &'a Notification, templates: &'a Templates, external_url: &str, now: i64) -> Self {
-        let data = data_of(notification, &notification.alerts, external_url);
+    pub fn new(
+        notification: &'a Notification,
+        templates: &'a Templates,
+        routes: &RouteLabels,
+        external_url: &str,
+        now: i64,
+    ) -> Self {
+        let mut data = data_of(notification, &notification.alerts, external_url);
+        let (route_labels, failed) = routes.render(&notification.group_key, &data, templates, now);
+        data.route_labels = route_labels;
+        for (label, error) in failed {
+            tracing::warn!(group = &*notification.group_key, label, error, "a label of a route cannot be rendered");
+        }
         let value = data.clone().into_value();
         Rendering { notification, data, templates, value, now }
+    }
+
+    fn told(&self) -> Told<'_> {
+        Told { now: self.now, route_labels: &self.data.route_labels }
     }
 
     /// The data of the first alerts only, as receivers with a limit get it.
     pub fn data_of_first(&self, count: usize) -> Data {
         let alerts = self.notification.alerts.get(..count).unwrap_or(&self.notification.alerts);
-        data_of(self.notification, alerts, &self.data.external_url)
+        let route_labels = self.data.route_labels.clone();
+        Data { route_labels, ..data_of(self.notification, alerts, &self.data.external_url) }
     }
 
     /// A field as text.
@@ -63,12 +88,12 @@ impl<'a> Rendering<'a> {
         if !template.contains("{{") {
             return Ok(template.to_owned());
         }
-        Ok(self.templates.text(template, &self.value, &Now(self.now))?)
+        Ok(self.templates.text(template, &self.value, &self.told())?)
     }
 
     /// A field as HTML.
     pub fn html(&self, template: &str) -> Result<String, RenderError> {
-        Ok(self.templates.html(template, &self.value, &Now(self.now))?)
+        Ok(self.templates.html(template, &self.value, &self.told())?)
     }
 
     /// A structure with templates in its texts. A text that comes out as something else than a text in YAML becomes
@@ -132,6 +157,7 @@ fn data_of(notification: &Notification, alerts: &[NotifiedAlert], external_url: 
         group_labels: notification.group_labels.clone(),
         common_labels: common(alerts.iter().map(|a| &a.labels)),
         common_annotations: common(alerts.iter().map(|a| &a.annotations)),
+        route_labels: Labels::empty(),
         external_url: external_url.to_owned(),
     }
 }
@@ -163,7 +189,7 @@ fn alert_data(alert: &NotifiedAlert) -> AlertData {
 }
 
 /// What all sets have in common.
-fn common<'l>(mut sets: impl Iterator<Item = &'l Labels>) -> Labels {
+pub fn common<'l>(mut sets: impl Iterator<Item = &'l Labels>) -> Labels {
     let Some(first) = sets.next() else { return Labels::empty() };
     sets.fold(first.clone(), |shared, set| shared.filter(|name| set.get(name) == shared.get(name)))
 }

@@ -19,7 +19,7 @@ use crate::server::app::{App, ReceiverView};
 use crate::server::json::Json;
 
 use super::answer::Refusal;
-use super::{body, filter, lists, strfmt};
+use super::{body, filter, lists, route_labels, strfmt};
 
 /// go-openapi's code for a value that is not of its format.
 const WRONG_FORMAT: u16 = 601;
@@ -50,6 +50,7 @@ pub async fn groups(State(app): State<Arc<App>>, params: Params) -> Result<Respo
     let wanted = Wanted::of(&params, &app.config.load().receivers)?;
     let (view, now) = (app.engine.view(), app.engine.now());
     let shown = view.clone();
+    let (templates, external_url) = (app.config.load().templates.clone(), app.service.external_url.clone());
     let gather = move || {
         let at = |route: &SharedRoute| wanted.is_receiver(&route.receiver);
         let mut groups = view.alert_groups(|row| wanted.speaks_of(row, now), at);
@@ -61,15 +62,20 @@ pub async fn groups(State(app): State<Arc<App>>, params: Params) -> Result<Respo
         });
         groups
     };
-    lists::list(gather, |group| group.alerts.len(), move |j, group| write_group(j, &shown, group, now)).await
+    let write = move |j: &mut Json, group: &AlertGroupView| {
+        let route_labels = route_labels::of(group, &templates, &external_url, now);
+        write_group(j, &shown, group, &route_labels, now);
+    };
+    lists::list(gather, |group| group.alerts.len(), write).await
 }
 
-fn write_group(j: &mut Json, view: &View, group: &AlertGroupView, now: i64) {
+fn write_group(j: &mut Json, view: &View, group: &AlertGroupView, route_labels: &Labels, now: i64) {
     let muted_by = view.muting_intervals(&group.route, now);
     j.object(|j| {
         j.key("alerts").array_of(&group.alerts, |j, row| alert(j, view, row, &muted_by, now));
         j.key("labels").labels(&group.labels);
         j.key("receiver").object(|j| j.key("name").string(&group.route.receiver));
+        j.key("routeLabels").labels(route_labels);
     });
 }
 

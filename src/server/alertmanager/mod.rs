@@ -6,6 +6,7 @@ pub mod body;
 mod filter;
 mod limit;
 mod lists;
+mod route_labels;
 mod silences;
 mod status;
 mod strfmt;

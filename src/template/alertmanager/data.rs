@@ -25,6 +25,8 @@ pub struct Data {
     pub common_labels: Labels,
     /// The annotations all alerts share.
     pub common_annotations: Labels,
+    /// The labels of the group's route, rendered.
+    pub route_labels: Labels,
     /// The server's address as users reach it.
     pub external_url: String,
 }
@@ -60,7 +62,7 @@ impl Data {
 
     /// The data as webhooks carry it, without what only webhooks add.
     pub fn to_json(&self) -> Json {
-        json!({
+        let mut fields = json!({
             "receiver": self.receiver,
             "status": self.status,
             "alerts": self.alerts.iter().map(AlertData::to_json).collect::<Vec<_>>(),
@@ -69,7 +71,11 @@ impl Data {
             "commonLabels": self.common_labels,
             "commonAnnotations": self.common_annotations,
             "externalURL": self.external_url,
-        })
+        });
+        if let (Json::Object(fields), false) = (&mut fields, self.route_labels.is_empty()) {
+            fields.insert("routeLabels".into(), json!(self.route_labels));
+        }
+        fields
     }
 }
 
@@ -106,7 +112,7 @@ impl Object for Data {
         "template.Data"
     }
     fn shape(&self) -> Shape<'_> {
-        let names = [
+        let mut names = vec![
             "Receiver",
             "Status",
             "Alerts",
@@ -116,6 +122,8 @@ impl Object for Data {
             "CommonAnnotations",
             "ExternalURL",
         ];
+        // The whole dot prints as it did before there were labels of routes.
+        names.extend((!self.route_labels.is_empty()).then_some("RouteLabels"));
         fields(self, &names)
     }
     fn field(&self, name: &str) -> Option<Value> {
@@ -127,6 +135,7 @@ impl Object for Data {
             "GroupLabels" => kv(&self.group_labels),
             "CommonLabels" => kv(&self.common_labels),
             "CommonAnnotations" => kv(&self.common_annotations),
+            "RouteLabels" => kv(&self.route_labels),
             "ExternalURL" => Value::str(&self.external_url),
             _ => return None,
         })

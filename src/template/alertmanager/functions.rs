@@ -10,7 +10,7 @@ use crate::template::{Time, escape, pattern};
 type Out = Result<Value, CallError>;
 
 /// All of them, ascending by name.
-pub(super) static TABLE: [Function; 20] = [
+pub(super) static TABLE: [Function; 21] = [
     Function::variadic("append", &[Param::List], Param::Any, append),
     Function::fixed("date", &[Param::Str, Param::Time], |_, a| with_time(a, 1, |t| Value::from(t.format(text(a, 0))))),
     Function::variadic("dict", &[], Param::Any, dict),
@@ -20,6 +20,7 @@ pub(super) static TABLE: [Function; 20] = [
     Function::fixed("match", &[Param::Str, Param::Str], pattern::matches),
     Function::fixed("now", &[], |host, _| Ok(Value::Time(Time::from_millis(host.now())))),
     Function::fixed("reReplaceAll", &[Param::Str, Param::Str, Param::Str], pattern::replace_all),
+    Function::fixed("routeLabels", &[Param::Str], |host, a| Ok(Value::from(host.route_label(text(a, 0))?))),
     Function::fixed("safeHtml", &[Param::Str], |_, a| Ok(Value::Safe(SafeKind::Html, Arc::from(text(a, 0))))),
     Function::fixed("safeUrl", &[Param::Str], |_, a| Ok(Value::Safe(SafeKind::Url, Arc::from(text(a, 0))))),
     Function::fixed("since", &[Param::Time], since),
