@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::template::func::{Function, Host, Param};
-use crate::template::value::{CallError, List, Value};
+use crate::template::value::{CallError, List, SafeKind, Value};
 use crate::template::{escape, print};
 
 type Out = Result<Value, CallError>;
@@ -235,7 +235,7 @@ fn joined(args: &[Value]) -> String {
 }
 
 pub(super) fn html(_: &dyn Host, args: &[Value]) -> Out {
-    Ok(Value::from(escape::html(&joined(args))))
+    Ok(Value::Safe(SafeKind::EscapedHtml, escape::html(&joined(args)).into()))
 }
 
 pub(super) fn js(_: &dyn Host, args: &[Value]) -> Out {
@@ -243,7 +243,7 @@ pub(super) fn js(_: &dyn Host, args: &[Value]) -> Out {
 }
 
 pub(super) fn urlquery(_: &dyn Host, args: &[Value]) -> Out {
-    Ok(Value::from(escape::query(&joined(args))))
+    Ok(Value::Safe(SafeKind::EscapedQuery, escape::query(&joined(args)).into()))
 }
 
 pub(super) fn printf(_: &dyn Host, args: &[Value]) -> Out {

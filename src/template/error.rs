@@ -14,8 +14,13 @@ pub struct ParseError {
 
 /// A template failed while it ran: `template: NAME:LINE:COLUMN: executing "NAME" at <NODE>: ...`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ExecError(pub String);
+#[error("{message}")]
+pub struct ExecError {
+    /// What went wrong, and where.
+    pub message: String,
+    /// Whether a limit was reached: the same template may do on less data.
+    pub exhausted: bool,
+}
 
 /// Either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,4 +31,11 @@ pub enum TemplateError {
     /// See [`ExecError`].
     #[error(transparent)]
     Exec(#[from] ExecError),
+}
+
+impl TemplateError {
+    /// Whether a limit was reached: the same template may do on less data.
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self, TemplateError::Exec(e) if e.exhausted)
+    }
 }

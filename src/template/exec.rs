@@ -97,19 +97,25 @@ type Done<T> = Result<T, ExecError>;
 impl<'a> Exec<'a> {
     fn error(&self, message: impl Display) -> ExecError {
         let name = &self.tree.name;
-        ExecError(match self.at {
+        let message = match self.at {
             None => format!("template: {name}: {message}"),
             Some((pos, node)) => {
                 let quoted = print::quote(name);
                 format!("template: {}: executing {quoted} at <{node}>: {message}", self.tree.location(pos))
             }
-        })
+        };
+        ExecError { message, exhausted: false }
+    }
+
+    /// A limit was reached.
+    fn exhausted(&self, message: impl Display) -> ExecError {
+        ExecError { exhausted: true, ..self.error(message) }
     }
 
     fn step(&mut self) -> Done<()> {
         self.out.steps += 1;
         if self.out.steps > self.limits.steps {
-            return Err(self.error(format!("template takes more than {} steps", self.limits.steps)));
+            return Err(self.exhausted(format!("template takes more than {} steps", self.limits.steps)));
         }
         Ok(())
     }
@@ -117,7 +123,7 @@ impl<'a> Exec<'a> {
     fn work(&mut self, bytes: usize) -> Done<()> {
         self.out.work = self.out.work.saturating_add(bytes);
         if self.out.work > self.limits.work {
-            return Err(self.error(format!("template reads and writes more than {} bytes", self.limits.work)));
+            return Err(self.exhausted(format!("template reads and writes more than {} bytes", self.limits.work)));
         }
         Ok(())
     }
@@ -126,7 +132,7 @@ impl<'a> Exec<'a> {
     fn made(&mut self, value: Value) -> Done<Value> {
         let bytes = value.made_of();
         if bytes > self.limits.text && value.as_str().is_some() {
-            return Err(self.error(format!("text is longer than {} bytes", self.limits.text)));
+            return Err(self.exhausted(format!("text is longer than {} bytes", self.limits.text)));
         }
         if value.depth() > self.limits.nesting {
             return Err(self.error(format!("lists are nested deeper than {}", self.limits.nesting)));
@@ -137,7 +143,7 @@ impl<'a> Exec<'a> {
 
     fn write(&mut self, text: &str) -> Done<()> {
         if self.out.text.len() + text.len() > self.limits.output {
-            return Err(self.error(format!("output is longer than {} bytes", self.limits.output)));
+            return Err(self.exhausted(format!("output is longer than {} bytes", self.limits.output)));
         }
         self.out.text.push_str(text);
         Ok(())

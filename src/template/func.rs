@@ -86,7 +86,7 @@ impl Param {
     pub fn accepts(self, value: &Value) -> bool {
         match self {
             Param::Any => true,
-            Param::Str => matches!(value, Value::Str(_)),
+            Param::Str => value.type_name() == "string",
             Param::Int => matches!(value, Value::Int(_)),
             Param::Float => matches!(value, Value::Float(_)),
             Param::Time => matches!(value, Value::Time(_)),

@@ -1,8 +1,11 @@
-//! Escaping by context for templates that give HTML: what an action writes is escaped for the place it lands in, as
+//! Escaping by context for templates that give HTML: what an action writes is escaped, once, for the place it lands in, as
 //! Go's html/template does. The place is found by following the template's own text.
 
 use super::value::{SafeKind, Value};
 use super::{escape, print};
+
+/// What stands in place of a value that could do harm where it was to stand.
+const REFUSED: &str = "ZgotmplZ";
 
 /// Where in a document the next action lands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,15 +16,74 @@ enum Place {
     /// Inside a tag, before an attribute's name or in it.
     Tag,
     /// In an attribute's value.
-    Attribute { quote: Option<char>, url: bool, started: bool },
+    Attribute { quote: Option<char>, holds: Holds },
     /// After an attribute's `=`.
-    BeforeValue { url: bool },
+    BeforeValue { holds: Holds },
     /// In a comment.
     Comment,
     /// Inside `<script>`.
-    Script,
+    Script(Script),
     /// Inside `<style>`.
     Style,
+    /// Inside `<title>` or `<textarea>`, where there are no tags.
+    Plain,
+}
+
+/// What an attribute's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Text,
+    Url(UrlPart),
+    Style,
+    Script(Script),
+}
+
+/// How far a URL has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UrlPart {
+    Start,
+    Path,
+    Query,
+}
+
+/// Where in a script: in a string, and after a backslash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Script {
+    quote: Option<char>,
+    escaped: bool,
+}
+
+impl Script {
+    fn after(self, c: char) -> Self {
+        match (self.quote, c) {
+            _ if self.escaped => Script { escaped: false, ..self },
+            (Some(_), '\\') => Script { escaped: true, ..self },
+            (Some(quote), _) if c == quote => Script::default(),
+            (None, '"' | '\'' | '`') => Script { quote: Some(c), escaped: false },
+            _ => self,
+        }
+    }
+}
+
+impl Holds {
+    fn of(attribute: &str) -> Self {
+        let name = attribute.to_ascii_lowercase();
+        match name.as_str() {
+            "style" => Holds::Style,
+            url if URL_ATTRIBUTES.contains(&url) => Holds::Url(UrlPart::Start),
+            handler if handler.starts_with("on") => Holds::Script(Script::default()),
+            _ => Holds::Text,
+        }
+    }
+
+    fn after(self, c: char) -> Self {
+        match self {
+            Holds::Url(_) if matches!(c, '?' | '#') => Holds::Url(UrlPart::Query),
+            Holds::Url(UrlPart::Start) if !c.is_whitespace() => Holds::Url(UrlPart::Path),
+            Holds::Script(script) => Holds::Script(script.after(c)),
+            same => same,
+        }
+    }
 }
 
 /// Follows a document as it is written.
@@ -53,44 +115,41 @@ impl HtmlContext {
                 self.place = Place::Comment;
                 return 4;
             }
-            Place::Text
-                if c == '<'
-                    && rest.get(1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')) =>
-            {
-                self.place = Place::Tag;
-                self.tag.clear();
-                self.attribute.clear();
-                self.naming_tag = true;
-            }
+            Place::Text if opens_tag(c, rest) => self.open_tag(),
             Place::Comment if rest.starts_with("-->") => {
                 self.place = Place::Text;
                 return 3;
             }
-            Place::Script if ends_element(rest, "</script") => self.place = Place::Text,
-            Place::Style if ends_element(rest, "</style") => self.place = Place::Text,
+            // The end tag ends the element, and is a tag.
+            Place::Script(_) | Place::Style | Place::Plain if ends_element(rest, &self.tag) => self.open_tag(),
+            Place::Script(script) => self.place = Place::Script(script.after(c)),
             Place::Tag => self.in_tag(c),
-            Place::BeforeValue { url } => match c {
-                '"' | '\'' => self.place = Place::Attribute { quote: Some(c), url, started: false },
+            Place::BeforeValue { holds } => match c {
+                '"' | '\'' => self.place = Place::Attribute { quote: Some(c), holds },
                 '>' => self.close_tag(),
                 _ if c.is_whitespace() => {}
-                _ => self.place = Place::Attribute { quote: None, url, started: true },
+                _ => self.place = Place::Attribute { quote: None, holds: holds.after(c) },
             },
             Place::Attribute { quote: Some(q), .. } if c == q => self.end_attribute(),
             Place::Attribute { quote: None, .. } if c.is_whitespace() => self.end_attribute(),
             Place::Attribute { quote: None, .. } if c == '>' => self.close_tag(),
-            Place::Attribute { quote, url, .. } => self.place = Place::Attribute { quote, url, started: true },
+            Place::Attribute { quote, holds } => self.place = Place::Attribute { quote, holds: holds.after(c) },
             _ => {}
         }
         0
     }
 
+    fn open_tag(&mut self) {
+        self.place = Place::Tag;
+        self.tag.clear();
+        self.attribute.clear();
+        self.naming_tag = true;
+    }
+
     fn in_tag(&mut self, c: char) {
         match c {
             '>' => self.close_tag(),
-            '=' => {
-                let name = self.attribute.to_ascii_lowercase();
-                self.place = Place::BeforeValue { url: URL_ATTRIBUTES.contains(&name.as_str()) };
-            }
+            '=' => self.place = Place::BeforeValue { holds: Holds::of(&self.attribute) },
             _ if c.is_whitespace() => {
                 self.naming_tag = false;
                 self.attribute.clear();
@@ -107,8 +166,9 @@ impl HtmlContext {
 
     fn close_tag(&mut self) {
         self.place = match self.tag.as_str() {
-            "script" => Place::Script,
+            "script" => Place::Script(Script::default()),
             "style" => Place::Style,
+            "title" | "textarea" => Place::Plain,
             _ => Place::Text,
         };
     }
@@ -121,27 +181,34 @@ impl HtmlContext {
         };
         match self.place {
             Place::Text => match value {
-                Value::Safe(SafeKind::Html, s) => s.to_string(),
+                Value::Safe(SafeKind::Html | SafeKind::EscapedHtml, s) => s.to_string(),
+                _ => escape_markup(&text),
+            },
+            Place::Plain => match value {
+                Value::Safe(SafeKind::EscapedHtml, s) => s.to_string(),
                 _ => escape_markup(&text),
             },
             Place::Comment => String::new(),
-            Place::Script => script_value(value, &text),
+            Place::Script(script) => script_value(value, &text, script),
             Place::Style => filter_css(&text),
             Place::Tag => filter_name(&text),
-            Place::BeforeValue { url } => {
-                self.place = Place::Attribute { quote: None, url, started: true };
-                attribute(value, &text, url, true)
+            Place::BeforeValue { holds } => {
+                self.place = Place::Attribute { quote: None, holds };
+                attribute(value, &text, holds, false)
             }
-            Place::Attribute { quote, url, started } => {
-                self.place = Place::Attribute { quote, url, started: true };
-                attribute(value, &text, url, !started)
-            }
+            Place::Attribute { quote, holds } => attribute(value, &text, holds, quote.is_some()),
         }
     }
 }
 
+fn opens_tag(c: char, rest: &str) -> bool {
+    c == '<' && rest.get(1..).is_some_and(|r| r.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/'))
+}
+
+/// Whether this is the end tag of an element.
 fn ends_element(rest: &str, tag: &str) -> bool {
-    rest.get(..tag.len()).is_some_and(|r| r.eq_ignore_ascii_case(tag))
+    let name = rest.strip_prefix("</").and_then(|r| r.get(..tag.len()));
+    name.is_some_and(|name| name.eq_ignore_ascii_case(tag))
 }
 
 /// As `escape::html`, and `+`, which some old browsers read as the start of an encoding.
@@ -149,15 +216,47 @@ fn escape_markup(s: &str) -> String {
     escape::html(s).replace('+', "&#43;")
 }
 
-fn attribute(value: &Value, text: &str, url: bool, first: bool) -> String {
-    if !url {
-        return escape_markup(text);
+fn attribute(value: &Value, text: &str, holds: Holds, quoted: bool) -> String {
+    let text = match holds {
+        Holds::Text => text.to_owned(),
+        Holds::Style => filter_css(text),
+        Holds::Script(script) => script_value(value, text, script),
+        Holds::Url(part) => url(value, text, part),
+    };
+    let escaped = match (value, holds) {
+        (Value::Safe(SafeKind::EscapedHtml, _), Holds::Text | Holds::Url(_)) => text,
+        (_, Holds::Url(_)) => escape::html(&text),
+        _ => escape_markup(&text),
+    };
+    if quoted { escaped } else { without_spaces(&escaped) }
+}
+
+/// A piece of a URL: its start may not say how to run something, its query is encoded as a query's value.
+fn url(value: &Value, text: &str, part: UrlPart) -> String {
+    match (value, part) {
+        (Value::Safe(SafeKind::EscapedQuery, _), _) => text.to_owned(),
+        (Value::Safe(SafeKind::Url, _), _) => normalize_url(text),
+        (_, UrlPart::Start) if has_unsafe_scheme(text) => format!("#{REFUSED}"),
+        (_, UrlPart::Start | UrlPart::Path) => normalize_url(text),
+        (_, UrlPart::Query) => percent_encode(text, b"-._~"),
     }
-    let safe = matches!(value, Value::Safe(SafeKind::Url, _));
-    if first && !safe && has_unsafe_scheme(text) {
-        return "#ZgotmplZ".into();
+}
+
+/// Without quotes a space or a `=` would begin another attribute.
+fn without_spaces(escaped: &str) -> String {
+    use std::fmt::Write as _;
+    if escaped.is_empty() {
+        return REFUSED.into();
     }
-    escape::html(&normalize_url(text))
+    let mut out = String::with_capacity(escaped.len());
+    for c in escaped.chars() {
+        if c.is_ascii_whitespace() || matches!(c, '=' | '`') {
+            let _ = write!(out, "&#{};", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Only http, https and mailto may lead somewhere.
@@ -168,11 +267,15 @@ fn has_unsafe_scheme(url: &str) -> bool {
 
 /// Percent-encodes what a URL cannot hold; what is encoded stays so.
 fn normalize_url(url: &str) -> String {
+    percent_encode(url, b"!#$&*+,-./:;=?@[]_~%")
+}
+
+/// Percent-encodes what is no letter, no digit and none of `kept`.
+fn percent_encode(text: &str, kept: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut out = String::with_capacity(url.len());
-    for b in url.bytes() {
-        let kept = b.is_ascii_alphanumeric() || b"!#$&*+,-./:;=?@[]_~%".contains(&b);
-        if kept {
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || kept.contains(&b) {
             out.push(char::from(b));
         } else {
             let _ = write!(out, "%{b:02x}");
@@ -184,17 +287,23 @@ fn normalize_url(url: &str) -> String {
 fn filter_name(text: &str) -> String {
     let fine = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let handler = text.to_ascii_lowercase().starts_with("on");
-    if fine && !handler { text.to_owned() } else { "ZgotmplZ".into() }
+    if fine && !handler { text.to_owned() } else { REFUSED.into() }
 }
 
+/// A value of a style: nothing that ends it, calls something or hides a comment.
 fn filter_css(text: &str) -> String {
-    let fine = text.chars().all(|c| c.is_ascii_alphanumeric() || " #%.-_,".contains(c));
-    if fine { text.to_owned() } else { "ZgotmplZ".into() }
+    let harmful = |c: char| c == '\0' || "\"'()/;@[\\]`{}<>".contains(c);
+    let letters: String = text.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    let runs = letters.contains("expression") || letters.contains("mozbinding");
+    if text.contains(harmful) || text.contains("--") || runs { REFUSED.into() } else { text.to_owned() }
 }
 
-fn script_value(value: &Value, text: &str) -> String {
-    match value {
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => format!(" {text} "),
-        _ => format!("\"{}\"", escape::js(text)),
+/// A value in a script: what goes on in a string that is open, else a value of its own.
+fn script_value(value: &Value, text: &str, script: Script) -> String {
+    match (script.quote, value) {
+        (Some(_), _) => escape::js(text).replace('`', "\\u0060"),
+        (None, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => format!(" {text} "),
+        (None, Value::Nil) => " null ".into(),
+        (None, _) => format!("\"{}\"", escape::js(text)),
     }
 }

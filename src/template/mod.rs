@@ -7,6 +7,7 @@
 
 pub mod alertmanager;
 mod builtin;
+mod case;
 mod error;
 pub mod escape;
 mod exec;
@@ -20,6 +21,7 @@ pub mod prometheus;
 #[cfg(test)]
 mod tests;
 pub mod time;
+mod time_parse;
 mod value;
 
 use std::sync::Arc;

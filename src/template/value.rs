@@ -44,6 +44,10 @@ pub enum SafeKind {
     Html,
     /// A URL (`template.URL`).
     Url,
+    /// What `html` made of a string; still one, and not to be escaped again.
+    EscapedHtml,
+    /// What `urlquery` made of a string; still one, and not to be escaped again.
+    EscapedQuery,
 }
 
 /// The longest text a function makes, bytes.
@@ -51,7 +55,7 @@ pub const LONGEST_TEXT: usize = 1 << 20;
 
 /// What a function says that would make a longer one.
 pub(super) fn too_long() -> CallError {
-    CallError::failed(format!("text is longer than {LONGEST_TEXT} bytes"))
+    CallError::Exhausted(format!("text is longer than {LONGEST_TEXT} bytes"))
 }
 
 /// A list and the name of its Go type.
@@ -160,6 +164,8 @@ pub enum CallError {
     },
     /// It ran and failed.
     Failed(String),
+    /// It would make more than one may.
+    Exhausted(String),
 }
 
 impl CallError {
@@ -221,6 +227,7 @@ impl Value {
             Value::Str(_) => "string",
             Value::Safe(SafeKind::Html, _) => "template.HTML",
             Value::Safe(SafeKind::Url, _) => "template.URL",
+            Value::Safe(SafeKind::EscapedHtml | SafeKind::EscapedQuery, _) => "string",
             Value::Duration(_) => "time.Duration",
             Value::Time(_) => "time.Time",
             Value::List(l) => l.type_name,

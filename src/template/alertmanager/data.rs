@@ -53,11 +53,23 @@ pub struct AlertData {
 impl Data {
     /// The data as templates take it.
     pub fn into_value(self) -> Value {
-        Value::object(self)
+        let alerts = Value::object(Alerts(self.alerts.iter().cloned().map(Value::object).collect()));
+        Value::object(Dot { data: self, alerts })
     }
 
-    fn alerts_value(&self) -> Value {
-        Value::object(Alerts(self.alerts.iter().cloned().map(Value::object).collect()))
+    /// All but the alerts.
+    pub fn without_alerts(&self) -> Data {
+        Data {
+            receiver: self.receiver.clone(),
+            status: self.status.clone(),
+            alerts: Vec::new(),
+            notification_reason: self.notification_reason.clone(),
+            group_labels: self.group_labels.clone(),
+            common_labels: self.common_labels.clone(),
+            common_annotations: self.common_annotations.clone(),
+            route_labels: self.route_labels.clone(),
+            external_url: self.external_url.clone(),
+        }
     }
 
     /// The data as webhooks carry it, without what only webhooks add.
@@ -79,7 +91,18 @@ impl Data {
     }
 }
 
+/// The data with its alerts as templates see them, made once: a template may ask for them at each alert.
+struct Dot {
+    data: Data,
+    alerts: Value,
+}
+
 impl AlertData {
+    /// Whether it fires.
+    pub fn is_firing(&self) -> bool {
+        self.status == "firing"
+    }
+
     /// The alert as webhooks carry it.
     pub fn to_json(&self) -> Json {
         json!({
@@ -107,7 +130,7 @@ fn fields(object: &dyn Object, names: &[&'static str]) -> Shape<'static> {
     Shape::Struct(names.iter().filter_map(|n| object.field(n).map(|v| (*n, v))).collect())
 }
 
-impl Object for Data {
+impl Object for Dot {
     fn type_name(&self) -> &'static str {
         "template.Data"
     }
@@ -123,25 +146,26 @@ impl Object for Data {
             "ExternalURL",
         ];
         // The whole dot prints as it did before there were labels of routes.
-        names.extend((!self.route_labels.is_empty()).then_some("RouteLabels"));
+        names.extend((!self.data.route_labels.is_empty()).then_some("RouteLabels"));
         fields(self, &names)
     }
     fn field(&self, name: &str) -> Option<Value> {
+        let data = &self.data;
         Some(match name {
-            "Receiver" => Value::str(&self.receiver),
-            "Status" => Value::str(&self.status),
-            "Alerts" => self.alerts_value(),
-            "NotificationReason" => Value::str(&self.notification_reason),
-            "GroupLabels" => kv(&self.group_labels),
-            "CommonLabels" => kv(&self.common_labels),
-            "CommonAnnotations" => kv(&self.common_annotations),
-            "RouteLabels" => kv(&self.route_labels),
-            "ExternalURL" => Value::str(&self.external_url),
+            "Receiver" => Value::str(&data.receiver),
+            "Status" => Value::str(&data.status),
+            "Alerts" => self.alerts.clone(),
+            "NotificationReason" => Value::str(&data.notification_reason),
+            "GroupLabels" => kv(&data.group_labels),
+            "CommonLabels" => kv(&data.common_labels),
+            "CommonAnnotations" => kv(&data.common_annotations),
+            "RouteLabels" => kv(&data.route_labels),
+            "ExternalURL" => Value::str(&data.external_url),
             _ => return None,
         })
     }
     fn json(&self) -> Option<Json> {
-        Some(self.to_json())
+        Some(self.data.to_json())
     }
 }
 

@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE as BASE64;
+
 use crate::template::func::{Function, Host, Param};
 use crate::template::prometheus::humanize;
 use crate::template::value::{CallError, LONGEST_TEXT, SafeKind, Value, too_long};
-use crate::template::{Time, escape, pattern};
+use crate::template::{Time, case, escape, pattern};
 
 type Out = Result<Value, CallError>;
 
 /// All of them, ascending by name.
-pub(super) static TABLE: [Function; 21] = [
+pub(super) static TABLE: [Function; 25] = [
     Function::variadic("append", &[Param::List], Param::Any, append),
+    Function::fixed("base64decode", &[Param::Str], base64_decode),
+    Function::fixed("base64encode", &[Param::Str], |_, a| Ok(Value::from(BASE64.encode(text(a, 0))))),
     Function::fixed("date", &[Param::Str, Param::Time], |_, a| with_time(a, 1, |t| Value::from(t.format(text(a, 0))))),
     Function::variadic("dict", &[], Param::Any, dict),
     Function::fixed("humanizeDuration", &[Param::Any], humanize_duration),
     Function::fixed("join", &[Param::Str, Param::Strings], join),
     Function::variadic("list", &[], Param::Any, |_, a| Ok(Value::list(a.to_vec()))),
     Function::fixed("match", &[Param::Str, Param::Str], pattern::matches),
+    Function::fixed("mustToDate", &[Param::Str, Param::Str], |_, a| {
+        Ok(Value::Time(Time::parse(text(a, 0), text(a, 1))?))
+    }),
     Function::fixed("now", &[], |host, _| Ok(Value::Time(Time::from_millis(host.now())))),
     Function::fixed("reReplaceAll", &[Param::Str, Param::Str, Param::Str], pattern::replace_all),
     Function::fixed("routeLabels", &[Param::Str], |host, a| Ok(Value::from(host.route_label(text(a, 0))?))),
@@ -26,9 +34,12 @@ pub(super) static TABLE: [Function; 21] = [
     Function::fixed("since", &[Param::Time], since),
     Function::variadic("stringSlice", &[], Param::Str, |_, a| Ok(Value::strings(a.iter().filter_map(Value::as_str)))),
     Function::fixed("title", &[Param::Str], |_, a| Ok(Value::from(title(text(a, 0))))),
+    Function::fixed("toDate", &[Param::Str, Param::Str], |_, a| {
+        Ok(Value::Time(Time::parse(text(a, 0), text(a, 1)).unwrap_or_else(|_| Time::zero())))
+    }),
     Function::fixed("toJson", &[Param::Any], to_json),
-    Function::fixed("toLower", &[Param::Str], |_, a| Ok(Value::from(text(a, 0).to_lowercase()))),
-    Function::fixed("toUpper", &[Param::Str], |_, a| Ok(Value::from(text(a, 0).to_uppercase()))),
+    Function::fixed("toLower", &[Param::Str], |_, a| Ok(Value::from(case::lower(text(a, 0))))),
+    Function::fixed("toUpper", &[Param::Str], |_, a| Ok(Value::from(case::upper(text(a, 0))))),
     Function::fixed("trimSpace", &[Param::Str], |_, a| Ok(Value::str(text(a, 0).trim()))),
     Function::fixed("tz", &[Param::Str, Param::Time], zone),
     Function::fixed("urlUnescape", &[Param::Str], |_, a| Ok(Value::from(escape::unquery(text(a, 0))?))),
@@ -48,6 +59,19 @@ fn with_time(args: &[Value], index: usize, with: impl FnOnce(&Time) -> Value) ->
 fn append(_: &dyn Host, args: &[Value]) -> Out {
     let (list, more) = args.split_first().unwrap_or((&Value::Nil, &[]));
     Ok(Value::list(list.as_list().unwrap_or(&[]).iter().chain(more).cloned().collect()))
+}
+
+/// What was encoded for URLs, as text. Line ends do not count, as in Go.
+fn base64_decode(_: &dyn Host, args: &[Value]) -> Out {
+    let encoded: String = text(args, 0).chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let bytes = BASE64.decode(&encoded).map_err(|e| {
+        let at = match e {
+            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => encoded.len(),
+        };
+        CallError::failed(format!("illegal base64 data at input byte {at}"))
+    })?;
+    Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn dict(_: &dyn Host, args: &[Value]) -> Out {

@@ -186,7 +186,14 @@ impl<'a> Exec<'a> {
             values.push(self.arg(dot, Param::Any, arg)?);
         }
         values.extend(last);
-        let Some(result) = call_method(receiver, name, &values) else { return Ok(None) };
+        let Some(mut result) = call_method(receiver, name, &values) else { return Ok(None) };
+        // A constant of integral value is an integer where the method wants one: `Add 28800e9`.
+        if let Err(CallError::Type { want: "int" | "time.Duration", .. }) = result
+            && integers(args, &mut values)
+            && let Some(again) = call_method(receiver, name, &values)
+        {
+            result = again;
+        }
         result.map(Some).map_err(|e| match e {
             CallError::Count { want } => {
                 self.at = before;
@@ -206,6 +213,7 @@ impl<'a> Exec<'a> {
                 self.at = Some((node.pos, node));
                 self.error(format!("error calling {name}: {text}"))
             }
+            CallError::Exhausted(text) => self.exhausted(format!("error calling {name}: {text}")),
         })
     }
 
@@ -259,6 +267,7 @@ impl<'a> Exec<'a> {
                 Ok(value)
             }
             Err(CallError::Failed(text)) => Err(self.error(format!("error calling {name}: {text}"))),
+            Err(CallError::Exhausted(text)) => Err(self.exhausted(format!("error calling {name}: {text}"))),
             Err(other) => Err(self.error(format!("error calling {name}: {other:?}"))),
         }
     }
@@ -308,7 +317,7 @@ impl<'a> Exec<'a> {
             (OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. }, "string") => {
                 Some(self.error(format!("expected string; found {arg}")))
             }
-            (OperandKind::Bool(_) | OperandKind::Str { .. }, "int" | "time.Duration") => {
+            (OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. }, "int" | "time.Duration") => {
                 Some(self.error(format!("expected integer; found {arg}")))
             }
             (OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. }, _) => {
@@ -331,6 +340,18 @@ impl<'a> Exec<'a> {
         let got = value.type_name();
         Err(self.error(format!("wrong type for value; expected {}; got {got}", want.name())))
     }
+}
+
+/// Makes integers of the float constants among arguments that have an integral value; whether there are any.
+fn integers(args: &[Operand], values: &mut [Value]) -> bool {
+    let mut any = false;
+    for (arg, value) in args.iter().zip(values) {
+        if let (OperandKind::Number(Number { int: Some(int), .. }), Value::Float(_)) = (&arg.kind, &*value) {
+            *value = Value::Int(*int);
+            any = true;
+        }
+    }
+    any
 }
 
 fn call_method(receiver: &Value, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {

@@ -6,7 +6,7 @@ use super::humanize;
 use super::sample::{Sample, sample_value};
 use crate::template::func::{Function, Host, Param};
 use crate::template::value::{CallError, List, SafeKind, Value};
-use crate::template::{escape, pattern, time::Time};
+use crate::template::{case, escape, pattern, time::Time};
 
 type Out = Result<Value, CallError>;
 
@@ -36,9 +36,9 @@ pub(super) static TABLE: [Function; 29] = [
     Function::fixed("tableLink", &[Param::Str], |_, a| Ok(graph_link(a, 1))),
     Function::fixed("title", &[Param::Str], |_, a| Ok(Value::from(title(text(a, 0))))),
     Function::fixed("toDuration", &[Param::Any], to_duration),
-    Function::fixed("toLower", &[Param::Str], |_, a| Ok(Value::from(text(a, 0).to_lowercase()))),
+    Function::fixed("toLower", &[Param::Str], |_, a| Ok(Value::from(case::lower(text(a, 0))))),
     Function::fixed("toTime", &[Param::Any], to_time),
-    Function::fixed("toUpper", &[Param::Str], |_, a| Ok(Value::from(text(a, 0).to_uppercase()))),
+    Function::fixed("toUpper", &[Param::Str], |_, a| Ok(Value::from(case::upper(text(a, 0))))),
     Function::fixed("urlQueryEscape", &[Param::Str], |_, a| Ok(Value::from(escape::query(text(a, 0))))),
     Function::fixed("value", &[Param::Sample], value),
 ];
