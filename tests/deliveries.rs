@@ -11,7 +11,7 @@ use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceAns
 use watchbell::model::{Labels, Matcher};
 use watchbell::notify::dedup::{Mute, WhyNot};
 use watchbell::notify::{Notification, Outcome, Reason, retry};
-use watchbell::routing::config::GroupBy;
+use watchbell::routing::config::{Fallback, GroupBy};
 use watchbell::routing::{IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig};
 use watchbell::state::{Batch, MemoryStore, StateError, StateStore};
 
@@ -60,7 +60,11 @@ struct Office {
 impl Office {
     /// `pager` has two webhooks and `chat` one; every alert goes to `receivers`, grouped by `group`.
     fn open(receivers: &[&str], answers: impl FnMut(&Notification) -> (i64, Outcome) + 'static) -> Self {
-        let engine = Engine::start(Options::default(), setup(receivers), &MemoryStore::default().load().unwrap(), 0);
+        Self::with(setup(receivers), answers)
+    }
+
+    fn with(setup: Setup, answers: impl FnMut(&Notification) -> (i64, Outcome) + 'static) -> Self {
+        let engine = Engine::start(Options::default(), setup, &MemoryStore::default().load().unwrap(), 0);
         let (under_way, attempts) = (Vec::new(), Vec::new());
         let store = MemoryStore::default();
         let post = Post { now: 0, store, full: false, answers: Box::new(answers), under_way, attempts };
@@ -405,4 +409,91 @@ fn what_waits_for_its_turn_is_decided_when_its_turn_comes() {
     }
     office.play_until(200);
     assert_eq!((office.post.attempts.len(), office.engine.owed().len()), (begun, 0));
+}
+
+/// Alerts go to the pager; the chat stands in for it.
+fn with_fallback(answers: impl FnMut(&Notification) -> (i64, Outcome) + 'static) -> Office {
+    let setup = setup(&["pager", "chat"]);
+    let mut config = (**setup.routing.as_ref().unwrap()).clone();
+    config.route.routes.truncate(1);
+    config.route.routes[0].fallback = Some(Fallback::Receiver("chat".into()));
+    Office::with(Setup { routing: Some(Arc::new(config)), ..setup }, answers)
+}
+
+impl Office {
+    /// What the chat was told since the last call, and what the message says of whom it is for.
+    fn chat_said(&mut self) -> Vec<String> {
+        let chat = |(_, n): &(i64, Notification)| &*n.integration.receiver == "chat";
+        assert!(self.post.attempts.iter().filter(|a| chat(a)).all(|(_, n)| n.instead_of.as_deref() == Some("pager")));
+        self.post.attempts.retain(chat);
+        self.said()
+    }
+}
+
+#[test]
+fn a_receiver_that_refuses_is_stood_in_for_until_it_takes_pages_again() {
+    let refuses = std::rc::Rc::new(std::cell::Cell::new(true));
+    let switch = refuses.clone();
+    let mut office = with_fallback(move |n| match &*n.integration.receiver == "pager" && switch.get() {
+        true => (0, Outcome::GiveUp { reason: "400".into() }),
+        false => (0, Outcome::Delivered),
+    });
+    office.post("g", "a", true);
+    office.play_until(10);
+    assert_eq!(office.chat_said(), ["0 +a"], "at once: it will never be taken");
+    office.post("g", "b", true);
+    office.play_until(310);
+    assert_eq!(office.chat_said(), ["300 +a +b"]);
+    // The pager is mended: new alerts are its own, and who stood in hears the end of what it heard of.
+    refuses.set(false);
+    office.post("g", "c", true);
+    office.play_until(610);
+    assert!(office.chat_said().is_empty());
+    for instance in ["a", "b", "c"] {
+        office.post("g", instance, false);
+    }
+    office.play_until(1000);
+    assert_eq!(office.chat_said(), ["900 -a -b -c"]);
+    office.play_until(2000);
+    assert!(office.chat_said().is_empty());
+    assert_eq!(office.engine.router().groups().count(), 0, "nothing keeps the group");
+}
+
+#[test]
+fn a_receiver_that_fails_is_stood_in_for_after_a_group_interval() {
+    let mut office = with_fallback(|n| match &*n.integration.receiver {
+        "pager" => (0, unavailable()),
+        _ => (0, Outcome::Delivered),
+    });
+    office.post("g", "a", true);
+    office.play_until(299);
+    assert!(office.chat_said().is_empty(), "Alertmanager tries as long");
+    office.play_until(400);
+    let said = office.chat_said();
+    assert!(said.len() == 1 && said[0].ends_with(" +a"), "{said:?}");
+    office.play_until(1000);
+    assert!(office.chat_said().is_empty(), "it knows");
+}
+
+#[test]
+fn where_a_message_is_outlives_a_restart_and_ends_with_the_incident() {
+    let delivered = |n: &Notification| (0, Outcome::DeliveredAt(format!("C1 {}", n.id)));
+    let mut office = Office::open(&["chat"], delivered);
+    office.post("g", "a", true);
+    office.play_until(10);
+    office.engine = Engine::start(Options::default(), setup(&["chat"]), &office.post.store.load().unwrap(), 10 * S);
+    office.post("g", "b", true);
+    office.play_until(310);
+    office.post("g", "a", false);
+    office.post("g", "b", false);
+    office.play_until(610);
+    office.post("g", "a", true);
+    office.play_until(1000);
+    let places: Vec<(Reason, Option<String>)> =
+        office.post.attempts.iter().map(|(_, n)| (n.reason, n.place.clone())).collect();
+    let first = Some("C1 0".to_owned());
+    assert_eq!(places[0], (Reason::FirstNotification, None));
+    assert_eq!(places[1], (Reason::NewAlertsInGroup, first));
+    assert_eq!(places[2].0, Reason::AllAlertsResolved);
+    assert_eq!(places[3], (Reason::FirstNotification, None), "it fires again: another incident, another message");
 }

@@ -42,11 +42,15 @@ impl Server {
     }
 
     fn integrations(&self, more: &str) -> Integrations {
+        let headers = "headers: {X-Team: '{{ .CommonLabels.team }}'}";
+        self.mailing(&format!("to: 'a@example.org, b@example.org', {headers}, {more}"))
+    }
+
+    fn mailing(&self, more: &str) -> Integrations {
         let ca = self.dir.path().join("ca.pem");
         let text = format!(
-            "route: {{receiver: team}}\nreceivers:\n- name: team\n  email_configs: [{{to: 'a@example.org, b@example.org', \
-             from: 'Watchbell <w@example.org>', smarthost: 'localhost:{}', hello: watch.example, tls_config: {{ca_file: '{}'}}, \
-             headers: {{X-Team: '{{{{ .CommonLabels.team }}}}'}}, {more}}}]",
+            "route: {{receiver: team}}\nreceivers:\n- name: team\n  email_configs: [{{from: 'Watchbell <w@example.org>', \
+             smarthost: 'localhost:{}', hello: watch.example, tls_config: {{ca_file: '{}'}}, {more}}}]",
             self.port,
             ca.display()
         );
@@ -85,6 +89,8 @@ fn notification() -> Notification {
         }],
         reason: Reason::FirstNotification,
         decided_at: NOW,
+        instead_of: None,
+        place: None,
     }
 }
 
@@ -156,4 +162,43 @@ async fn refusals_are_told_from_what_may_pass() {
         panic!("not retried")
     };
     assert!(reason.contains("does not advertise the STARTTLS extension"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_envelope_comes_from_to_and_from_and_headers_are_for_show() {
+    let Some(mut server) = Server::start("none", "PLAIN") else { return };
+    let (oncall, both) = (json!(["oncall@x.test"]), json!(["a@x.test", "b@x.test"]));
+    for (more, recipients, shown) in [
+        ("to: oncall@x.test, headers: {To: team@x.test}", &oncall, ("To", "team@x.test")),
+        ("to: oncall@x.test, headers: {To: 'undisclosed-recipients:;'}", &oncall, ("To", "undisclosed-recipients:;")),
+        ("to: oncall@x.test, headers: {Cc: boss@x.test, Bcc: spy@x.test}", &oncall, ("Cc", "boss@x.test")),
+        ("to: oncall@x.test, headers: {Sender: boss@x.test}", &oncall, ("Sender", "boss@x.test")),
+        ("to: oncall@x.test, headers: {From: Monitoring}", &oncall, ("Subject", "[FIRING:1] ذاكرة (ml)")),
+        ("to: 'a@x.test, ,\"B, b\" <b@x.test>,'", &both, ("Subject", "[FIRING:1] ذاكرة (ml)")),
+    ] {
+        let to = server.mailing(&format!("require_tls: false, {more}"));
+        assert_eq!(to.deliver(&notification()).await, Outcome::Delivered, "{more}");
+        let mail = server.mail();
+        assert_eq!((&mail["to"], &mail["from"]), (recipients, &json!("w@example.org")), "{more}");
+        assert_eq!(mail["headers"][shown.0], shown.1, "{more}: {}", mail["headers"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_that_is_refused_keeps_no_other_from_its_mail() {
+    let Some(mut server) = Server::start("none", "NONE") else { return };
+    let to = server.mailing("require_tls: false, to: 'nobody@x.test, no address, a@x.test'");
+    let n = notification();
+    let attempt = to.attempt(&n, to.prepare(&n)).await;
+    assert_eq!(attempt.outcome, Outcome::Delivered);
+    assert_eq!(server.mail()["to"], json!(["a@x.test"]));
+    let problems: Vec<&str> = attempt.problems.iter().map(|p| p.error.as_str()).collect();
+    assert!(problems.iter().any(|p| p.contains("\"no address\" is no mail address")), "{problems:?}");
+    assert!(problems.iter().any(|p| p.contains("no such user")), "{problems:?}");
+    // A relay that wants to know nobody gets the mail all the same.
+    let open = server.mailing("require_tls: false, to: a@x.test, auth_username: u, auth_password: p");
+    assert_eq!(open.deliver(&n).await, Outcome::Delivered);
+    assert_eq!(server.mail()["to"], json!(["a@x.test"]));
+    let later = server.mailing("require_tls: false, to: 'nobody@x.test, later@x.test'");
+    assert!(matches!(later.deliver(&n).await, Outcome::Retry { .. }), "one of them may be taken later");
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{AlertmanagerConfig, Config, read_text};
 use crate::model::Diagnostic;
+use crate::notify::receivers::check;
 use crate::rules::{self, LoadOptions};
 use crate::service::checks;
+use crate::template::alertmanager::Templates;
 
 /// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration; and
 /// builds what they make a service build, unless `syntax_only`.
@@ -88,11 +90,25 @@ impl Report<'_> {
         let intervals = config.time_intervals.len();
         writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
         let mut defects = Vec::new();
-        checks::read_templates(&config, &mut defects);
+        let templates = checks::read_templates(&config, &mut defects);
         if !self.syntax_only {
             defects.extend(checks::unbuildable_receivers(&config));
         }
-        if defects.is_empty() { writeln!(self.out) } else { self.defects(&defects) }
+        if !defects.is_empty() {
+            return self.defects(&defects);
+        }
+        self.warnings(file, &config, &templates)?;
+        writeln!(self.out)
+    }
+
+    /// Templates of receivers that fail: the message would say something else there. As with amtool, no failure.
+    fn warnings(&mut self, file: &Path, config: &AlertmanagerConfig, templates: &Templates) -> io::Result<()> {
+        // It was read a moment ago; without it the warnings have no places.
+        let text = read_text(file).unwrap_or_default();
+        for warning in check::warnings(&file.to_string_lossy(), &text, config, templates) {
+            writeln!(self.out, "  WARNING: {warning}")?;
+        }
+        Ok(())
     }
 
     fn unbuildable(&mut self, build: impl FnOnce() -> Vec<Diagnostic>) -> io::Result<()> {

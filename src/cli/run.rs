@@ -135,6 +135,9 @@ impl Run {
                 return ExitCode::FAILURE;
             }
             let rules: usize = prepared.groups.iter().map(|g| g.rules.len()).sum();
+            for warning in prepared.warnings(&options.source) {
+                println!("WARNING: {warning}");
+            }
             println!("SUCCESS: {} rule groups with {rules} rules", prepared.groups.len());
             return ExitCode::SUCCESS;
         }

@@ -28,7 +28,10 @@ impl Engine {
     fn settle(&mut self, id: GroupId, now: i64, out: &mut TurnEffects) {
         let Some(group) = self.router.group(id) else { return };
         let leaving = group.leaving.iter().map(|(labels, _)| labels);
-        if self.outbox.all_know(&group.key, &group.route.receiver, leaving, self.router.config()) {
+        let told = std::iter::once(&group.route.receiver).chain(&group.route.fallback);
+        let config = self.router.config();
+        let mut told = told.map(|receiver| self.outbox.all_know(&group.key, receiver, leaving.clone(), config));
+        if told.all(|know| know) {
             self.router.settle(id, now, &mut out.outbox.batch);
         }
     }
@@ -36,17 +39,38 @@ impl Engine {
     /// An attempt has ended.
     pub(super) fn on_delivered(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut TurnEffects) {
         match outcome {
-            Outcome::Delivered => self.counters.delivered += 1,
+            Outcome::Delivered | Outcome::DeliveredAt(_) => self.counters.delivered += 1,
             Outcome::Retry { .. } => self.counters.retried += 1,
             Outcome::GiveUp { .. } => self.counters.given_up += 1,
         }
         let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outbox) else { return };
-        for group in self.router.groups_of(&concluded.group_key, &concluded.receiver) {
-            if !concluded.reconsider {
-                self.settle(group, now, out);
-            } else if let Some(flush) = self.router.look(group, now, &mut out.outbox.batch) {
-                self.decide(&flush, false, now, out);
+        for group in self.groups_told(&concluded.group_key, &concluded.receiver) {
+            if concluded.reconsider {
+                if let Some(flush) = self.router.look(group, now, &mut out.outbox.batch) {
+                    self.decide(&flush, false, now, out);
+                }
+                continue;
             }
+            if concluded.is_failure {
+                self.call_fallback(group, now, out);
+            }
+            self.settle(group, now, out);
+        }
+    }
+
+    /// The groups of a key that tell a receiver, be it that it stands in.
+    fn groups_told(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
+        let mut groups = self.router.groups_of(key, receiver);
+        groups.extend(self.router.groups_with_fallback(key, receiver));
+        groups
+    }
+
+    /// A group's receiver has failed again: who stands in for it may have to be told.
+    fn call_fallback(&mut self, id: GroupId, now: i64, out: &mut TurnEffects) {
+        let has_fallback = self.router.group(id).is_some_and(|group| group.route.fallback.is_some());
+        if has_fallback && let Some(flush) = self.router.look(id, now, &mut out.outbox.batch) {
+            let config = self.router.config().clone();
+            self.outbox.consider_fallback(&flush, false, &config, now, &mut out.outbox);
         }
     }
 
@@ -74,7 +98,7 @@ impl Engine {
     /// What the groups of a key would say: one group, unless sibling routes have the same matchers and receiver.
     fn look_by_key(&mut self, key: &LogKey, now: i64, batch: &mut Batch) -> Option<Flush> {
         let receiver: &Arc<str> = &key.integration.receiver;
-        let groups = self.router.groups_of(&key.group_key, receiver);
+        let groups = self.groups_told(&key.group_key, receiver);
         groups.into_iter().find_map(|group| self.router.look(group, now, batch))
     }
 }

@@ -17,6 +17,8 @@ pub struct LogEntry {
     pub in_doubt: AlertSet,
     /// When it was last told anything, milliseconds; `None` when no attempt is known to have arrived.
     pub at: Option<i64>,
+    /// Where the group's message is, as the integration said.
+    pub place: Option<String>,
 }
 
 impl LogEntry {
@@ -33,7 +35,8 @@ impl LogEntry {
             false => in_doubt = AlertSet::default(),
         }
         in_doubt.retain(|a| !alerts.firing.contains(a) && !alerts.resolved.contains(a));
-        *self = LogEntry { firing: alerts.firing, resolved: alerts.resolved, in_doubt, at: Some(at) };
+        let place = self.place.take();
+        *self = LogEntry { firing: alerts.firing, resolved: alerts.resolved, in_doubt, at: Some(at), place };
     }
 
     /// The integration may have heard of `alerts`, or not: what they contradict is no longer known.
@@ -96,6 +99,8 @@ pub enum WhyNot {
         /// When it is tried next, milliseconds; `None` while it waits for its turn.
         due: Option<i64>,
     },
+    /// It stands in for a receiver, and that one can be told.
+    NotNeeded,
     /// An attempt is under way; when it has ended, it is decided again.
     UnderWay,
 }
@@ -132,7 +137,9 @@ pub fn needs_update(entry: Option<&LogEntry>, alerts: &AlertsToTell, terms: Term
     let unknown = LogEntry::default();
     let entry = entry.unwrap_or(&unknown);
     if !alerts.firing.is_subset(&entry.firing) {
-        return Ok(if told_at.is_none() { Reason::FirstNotification } else { Reason::NewAlertsInGroup });
+        // What resolved was over: that it fires again is another matter.
+        let is_first = told_at.is_none() || (entry.firing.is_empty() && entry.in_doubt.is_empty());
+        return Ok(if is_first { Reason::FirstNotification } else { Reason::NewAlertsInGroup });
     }
     if alerts.firing.is_empty() {
         // What came and went unnoticed the receiver need not know.
@@ -172,7 +179,7 @@ mod tests {
             ("first", None, vec![1], vec![], yes, 0, Ok(FirstNotification)),
             ("never told, all over", None, vec![], vec![1], yes, 0, Err(WhyNot::NeverTold)),
             ("another fires", told(&[1], &[]), vec![1, 2], vec![], yes, 1000, Ok(NewAlertsInGroup)),
-            ("fires again", told(&[], &[1]), vec![1], vec![], yes, 1000, Ok(NewAlertsInGroup)),
+            ("fires again", told(&[], &[1]), vec![1], vec![], yes, 1000, Ok(FirstNotification)),
             ("fewer fire", told(&[1, 2], &[]), vec![1], vec![], yes, 1000, nothing_new.clone()),
             ("one resolved", told(&[1, 2], &[]), vec![1], vec![2], yes, 1000, Ok(NewResolvedAlerts)),
             ("one resolved, unwanted", told(&[1, 2], &[]), vec![1], vec![2], no, 1000, nothing_new.clone()),

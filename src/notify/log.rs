@@ -138,6 +138,8 @@ struct LogRecord {
     resolved: Packed,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     in_doubt: Packed,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     #[serde(default, skip_serializing)]
     told: Option<HashedRecord>,
 }
@@ -167,6 +169,7 @@ impl LogRecord {
             firing,
             resolved,
             in_doubt,
+            place: entry.place.clone(),
             told: None,
         }
     }
@@ -184,6 +187,7 @@ impl LogRecord {
                 resolved: unpack(&self.resolved, &self.texts),
                 in_doubt: unpack(&self.in_doubt, &self.texts),
                 at: self.at,
+                place: self.place,
             },
         };
         let integration = IntegrationId { receiver: self.receiver, kind: self.kind, index: self.index };
@@ -232,6 +236,7 @@ mod tests {
             resolved: set(&["c"]),
             in_doubt: set(in_doubt),
             at: Some(1000),
+            place: None,
         };
         for (group, entry) in [
             ("doubted", entry(&[], &["d"])),

@@ -15,6 +15,7 @@ pub struct AttemptMetrics {
     made: CounterVec,
     failed: CounterVec,
     latency: HistogramVec,
+    problems: CounterVec,
 }
 
 impl Default for AttemptMetrics {
@@ -36,6 +37,11 @@ impl Default for AttemptMetrics {
                 &LATENCIES,
                 LABELS,
             ),
+            problems: CounterVec::new(
+                "watchbell_notification_field_errors_total",
+                "Fields of notifications that are not what the configuration says: their templates failed, or an address was refused.",
+                LABELS,
+            ),
         }
     }
 }
@@ -45,6 +51,7 @@ impl AttemptMetrics {
     pub fn begin(&self, kind: &str, receiver: &str) {
         self.made.with(&[kind, receiver]);
         self.failed.with(&[kind, receiver]);
+        self.problems.with(&[kind, receiver]);
     }
 
     /// Counts an attempt.
@@ -56,6 +63,13 @@ impl AttemptMetrics {
             self.failed.with(&labels).inc();
         }
     }
+
+    /// Counts the fields of a notification that are not as they should be.
+    pub fn count_problems(&self, integration: &IntegrationId, problems: usize) {
+        if problems > 0 {
+            self.problems.with(&[&*integration.kind, &*integration.receiver]).add(problems as u64);
+        }
+    }
 }
 
 impl Collect for AttemptMetrics {
@@ -63,5 +77,6 @@ impl Collect for AttemptMetrics {
         self.made.expose(out);
         self.failed.expose(out);
         self.latency.expose(out);
+        self.problems.expose(out);
     }
 }

@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod receivers;
 pub mod retry;
 pub mod route_labels;
+pub mod status;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};
 pub use outcome::Outcome;

@@ -74,6 +74,10 @@ pub struct Notification {
     pub reason: Reason,
     /// When it was decided, milliseconds.
     pub decided_at: i64,
+    /// The receiver that should have been told and could not be; nothing when it is told itself.
+    pub instead_of: Option<Arc<str>>,
+    /// Where the group's last message is, as the integration said; nothing when this is the first.
+    pub place: Option<String>,
 }
 
 impl Notification {

@@ -5,6 +5,8 @@
 pub enum Outcome {
     /// The receiver took it.
     Delivered,
+    /// The receiver took it and said where it is, in a text of its own; the group's next message is told.
+    DeliveredAt(String),
     /// It may be taken later: the network failed, or the receiver is overloaded or broken.
     Retry {
         /// Not before this many milliseconds from now, if the receiver said so (`Retry-After`).
@@ -17,4 +19,19 @@ pub enum Outcome {
         /// What went wrong; carries no secret.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Whether the receiver took it.
+    pub fn is_delivered(&self) -> bool {
+        matches!(self, Outcome::Delivered | Outcome::DeliveredAt(_))
+    }
+
+    /// What went wrong, if anything did.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Outcome::Delivered | Outcome::DeliveredAt(_) => None,
+            Outcome::Retry { reason, .. } | Outcome::GiveUp { reason } => Some(reason),
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub struct RouteSpec {
     pub matchers: Vec<Matcher>,
     /// Whom to tell.
     pub receiver: Option<Arc<str>>,
+    /// Whom to tell when that one refuses, or goes on failing.
+    pub fallback: Option<Fallback>,
     /// By which labels to group; they ascend.
     pub group_by: Option<GroupBy>,
     /// Go on to the next sibling after a match.
@@ -48,6 +50,15 @@ pub struct RouteSpec {
     pub labels: BTreeMap<String, String>,
     /// Routes below.
     pub routes: Vec<RouteSpec>,
+}
+
+/// Whom to tell instead of a receiver that cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The receiver of this name.
+    Receiver(Arc<str>),
+    /// The receiver of the route above.
+    Parent,
 }
 
 /// A receiver: its integrations, in the order of the configuration.

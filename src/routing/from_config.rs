@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::alertmanager::{self, AlertmanagerConfig, RouteConfig, TimeIntervalConfig};
 use crate::model::{MatchOp, Matcher};
 
-use super::config::{InhibitSource, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
+use super::config::{Fallback, InhibitSource, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 use super::time_interval::{Span, TimeInterval};
 
 impl RoutingConfig {
@@ -53,6 +53,10 @@ fn route(r: &RouteConfig) -> RouteSpec {
     RouteSpec {
         matchers: matchers(r),
         receiver: Some(r.receiver.as_str()).filter(|name| !name.is_empty()).map(Arc::from),
+        fallback: match r.fallback_receiver.as_str() {
+            "" => r.fallback_to_parent.then_some(Fallback::Parent),
+            name => Some(Fallback::Receiver(name.into())),
+        },
         group_by: r.grouping(),
         continue_matching: r.continue_matching,
         group_wait: r.group_wait.map(|d| d.0),

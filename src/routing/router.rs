@@ -497,6 +497,16 @@ impl Router {
         self.by_key.get(&(key.clone(), receiver.clone())).cloned().unwrap_or_default()
     }
 
+    /// The groups of a key whose route has this receiver as its fallback.
+    pub fn groups_with_fallback(&self, key: &Arc<str>, fallback: &Arc<str>) -> Vec<GroupId> {
+        let stands_in = |route: &SharedRoute| route.fallback.as_ref() == Some(fallback);
+        let mut receivers: Vec<&Arc<str>> = self.tree.routes().filter(|r| stands_in(r)).map(|r| &r.receiver).collect();
+        receivers.sort_unstable();
+        receivers.dedup();
+        let groups = receivers.into_iter().flat_map(|receiver| self.groups_of(key, receiver));
+        groups.filter(|id| self.groups.get(id).is_some_and(|group| stands_in(&group.route))).collect()
+    }
+
     /// The keys of all groups, with their receivers.
     pub fn group_keys(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
         self.by_key.keys()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{Labels, MatchOp, Matcher};
 
-use super::config::{GroupBy, RouteSpec};
+use super::config::{Fallback, GroupBy, RouteSpec};
 
 /// A route's place in its tree, in order of the configuration; the root is 0.
 pub type RouteIndex = usize;
@@ -23,6 +23,8 @@ pub struct Route {
     pub matchers: Vec<Matcher>,
     /// Whom to tell.
     pub receiver: Arc<str>,
+    /// Whom to tell when that one refuses, or goes on failing; another one.
+    pub fallback: Option<Arc<str>>,
     /// By which labels to group.
     pub group_by: GroupBy,
     /// How long a new group waits for company, milliseconds.
@@ -145,10 +147,18 @@ fn add(routes: &mut Vec<Route>, parent: Option<RouteIndex>, spec: &RouteSpec) ->
     let inherit = |own: Option<i64>, get: fn(&Route) -> i64, default| own.or(above.map(get)).unwrap_or(default);
     let mut labels = above.map(|p| (*p.labels).clone()).unwrap_or_default();
     labels.extend(spec.labels.clone());
+    let receiver = spec.receiver.clone().or_else(|| above.map(|p| p.receiver.clone())).unwrap_or_default();
+    let fallback = match &spec.fallback {
+        Some(Fallback::Receiver(name)) => Some(name.clone()),
+        Some(Fallback::Parent) => above.map(|p| p.receiver.clone()),
+        None => above.and_then(|p| p.fallback.clone()),
+    };
     let route = Route {
         key: key.into(),
         matchers: spec.matchers.clone(),
-        receiver: spec.receiver.clone().or_else(|| above.map(|p| p.receiver.clone())).unwrap_or_default(),
+        // Nobody stands in for himself.
+        fallback: fallback.filter(|name| *name != receiver),
+        receiver,
         group_by: group_by.unwrap_or(GroupBy::Labels(Vec::new())),
         group_wait: inherit(spec.group_wait, |p| p.group_wait, DEFAULT_GROUP_WAIT),
         group_interval: inherit(spec.group_interval, |p| p.group_interval, DEFAULT_GROUP_INTERVAL).max(1),

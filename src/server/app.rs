@@ -12,6 +12,8 @@ use crate::ingest::admission::Admission;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
+use crate::notify::IntegrationId;
+use crate::notify::status::Statuses;
 use crate::template::alertmanager::Templates;
 use crate::tsdb::Tsdb;
 
@@ -36,6 +38,8 @@ pub struct App {
     pub queries: Queries,
     /// Rules, alerts, routing.
     pub engine: Live,
+    /// How deliveries stand.
+    pub deliveries: Arc<Statuses>,
     /// Scrape pools.
     pub scrapes: Arc<ScrapeManager>,
     /// What does not change while the service runs.
@@ -116,6 +120,8 @@ pub struct ReceiverView {
     pub name: String,
     /// Its labels, its name among them as `name` unless it says otherwise.
     pub labels: Labels,
+    /// Its integrations.
+    pub integrations: Vec<IntegrationId>,
 }
 
 /// A request to the service's main task.

@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
-use super::{admin, alertmanager, api, pages, telemetry};
+use super::{admin, alertmanager, api, pages, receivers, telemetry};
 
 /// The largest request body, bytes. Remote writes have their own limit.
 pub const MAX_BODY: usize = 10 << 20;
@@ -58,6 +58,7 @@ fn unprefixed(app: Arc<App>) -> Router {
     let gets = alertmanager::GetLimit::new(&app.service.limits);
     let apis = Router::new()
         .merge(api_v1(&app))
+        .merge(receivers::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -11,6 +11,7 @@ pub mod http;
 pub mod json;
 pub mod pages;
 pub mod queries;
+pub mod receivers;
 pub mod requests;
 pub mod telemetry;
 pub mod time;

@@ -1,5 +1,6 @@
 //! Delivers notifications: to the configured receivers, or to whoever reads our standard output.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -12,8 +13,9 @@ use crate::engine::live::Notifier;
 use crate::instrument::{Collect, Exposition};
 use crate::notify::alertmanagers::Forwarder;
 use crate::notify::metrics::AttemptMetrics;
-use crate::notify::receivers::{Integrations, SetupError};
-use crate::notify::{Notification, Outcome};
+use crate::notify::receivers::{Attempt, Integrations, SetupError};
+use crate::notify::status::Statuses;
+use crate::notify::{IntegrationId, Notification, Outcome};
 
 use super::options::Delivery;
 use super::prepare::Prepared;
@@ -30,6 +32,8 @@ pub struct ConfiguredNotifier {
     /// The queue in front of external Alertmanagers.
     pub forwarder: Forwarder,
     attempts: Arc<AttemptMetrics>,
+    /// How it stands with every integration.
+    pub statuses: Arc<Statuses>,
 }
 
 impl ConfiguredNotifier {
@@ -42,6 +46,7 @@ impl ConfiguredNotifier {
             receivers: ArcSwapOption::default(),
             forwarder: Forwarder::new(queue_capacity, BATCH),
             attempts: Arc::default(),
+            statuses: Arc::default(),
         }
     }
 
@@ -63,6 +68,8 @@ impl ConfiguredNotifier {
 
     /// Delivers to these receivers from now on.
     pub fn put_in_force(&self, receivers: Option<Integrations>) {
+        let known: HashSet<&IntegrationId> = receivers.iter().flat_map(Integrations::ids).collect();
+        self.statuses.retain(|integration| known.contains(integration));
         self.receivers.store(receivers.map(Arc::new));
     }
 }
@@ -70,18 +77,21 @@ impl ConfiguredNotifier {
 impl Notifier for ConfiguredNotifier {
     fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
         let (delivery, receivers, attempts) = (self.delivery, self.receivers.load_full(), self.attempts.clone());
+        let (statuses, clock) = (self.statuses.clone(), self.clock.clone());
+        let notification = Arc::new(notification);
         async move {
             let watch = Stopwatch::start();
-            let outcome = match delivery {
-                Delivery::Print => print(&notification),
-                Delivery::Receivers => match receivers {
-                    Some(receivers) => receivers.deliver(&notification).await,
-                    None => Outcome::GiveUp { reason: "no receivers are configured".into() },
-                },
+            let attempt = match (delivery, receivers) {
+                (Delivery::Print, _) => Attempt { outcome: print(&notification), problems: Vec::new() },
+                (Delivery::Receivers, Some(receivers)) => attempt(receivers, notification.clone()).await,
+                (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
-            attempts.count(&notification.integration, outcome == Outcome::Delivered, watch.elapsed());
+            statuses.record(&notification.integration, &attempt, clock.now());
+            attempts.count_problems(&notification.integration, attempt.problems.len());
+            let outcome = attempt.outcome;
+            attempts.count(&notification.integration, outcome.is_delivered(), watch.elapsed());
             // That a receiver fails the engine tells, at a bounded rate; this is each attempt.
-            let Notification { integration, group_key, alerts, reason, .. } = &notification;
+            let Notification { integration, group_key, alerts, reason, .. } = &*notification;
             let id = format_args!("{}[{}]", integration.kind, integration.index);
             tracing::debug!(
                 receiver = &*integration.receiver, integration = %id, group = &**group_key, alerts = alerts.len(), ?reason, ?outcome,
@@ -95,6 +105,26 @@ impl Notifier for ConfiguredNotifier {
     fn send(&self, alerts: Vec<OutgoingAlert>) {
         self.forwarder.send(alerts);
     }
+}
+
+/// Most alerts that are rendered beside other work; more go to a thread of their own.
+const FEW_ALERTS: usize = 32;
+
+async fn attempt(receivers: Arc<Integrations>, notification: Arc<Notification>) -> Attempt {
+    let rendered = if notification.alerts.len() <= FEW_ALERTS {
+        receivers.prepare(&notification)
+    } else {
+        let (to, of) = (receivers.clone(), notification.clone());
+        match tokio::task::spawn_blocking(move || to.prepare(&of)).await {
+            Ok(rendered) => rendered,
+            Err(_) => return given_up("rendering the notification panicked; this is a defect"),
+        }
+    };
+    receivers.attempt(&notification, rendered).await
+}
+
+fn given_up(reason: &str) -> Attempt {
+    Attempt { outcome: Outcome::GiveUp { reason: reason.into() }, problems: Vec::new() }
 }
 
 /// A receiver for whoever has none yet: a line an alert.

@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
 use crate::model::{Diagnostic, Labels};
+use crate::notify::receivers::check;
 use crate::promql::Features;
 use crate::routing::RoutingConfig;
 use crate::rules::{self, LoadOptions, RuleGroup};
@@ -130,6 +131,19 @@ impl Prepared {
         let mut defects = checks::unbuildable(&self.config);
         defects.extend(self.alertmanager.iter().flat_map(|(config, _)| checks::unbuildable_receivers(config)));
         defects
+    }
+
+    /// What does not keep the configuration from being used, and costs something all the same: templates of receivers
+    /// that fail.
+    pub fn warnings(&self, source: &Source) -> Vec<Diagnostic> {
+        let Some((config, _)) = &self.alertmanager else { return Vec::new() };
+        let file = match source {
+            Source::Alertmanager(path) => path.to_string_lossy().into_owned(),
+            _ => self.config.watchbell.alertmanager_config.clone(),
+        };
+        // It was read a moment ago; without it the warnings have no places.
+        let text = config::read_text(Path::new(&file)).unwrap_or_default();
+        check::warnings(&file, &text, config, &self.templates)
     }
 
     /// Labels of everything that leaves this instance.

@@ -23,6 +23,7 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Process, Registry};
 use crate::model::{Diagnostic, Labels};
 use crate::net;
+use crate::notify::IntegrationId;
 use crate::notify::alertmanagers::Destination;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
@@ -184,6 +185,7 @@ impl Service {
             http: HttpMetrics::default(),
             clock,
             engine,
+            deliveries: notifier.statuses.clone(),
             scrapes,
             control,
         });
@@ -486,7 +488,13 @@ fn view(prepared: &Prepared, now: i64) -> ConfigView {
 fn receiver_view(receiver: &crate::config::alertmanager::Receiver) -> server::ReceiverView {
     let mut labels = receiver.labels.clone();
     labels.entry("name".into()).or_insert_with(|| receiver.name.clone());
-    server::ReceiverView { name: receiver.name.clone(), labels: Labels::from_pairs(labels) }
+    let integration = |(kind, index, _): (&str, usize, bool)| IntegrationId {
+        receiver: receiver.name.as_str().into(),
+        kind: kind.into(),
+        index,
+    };
+    let integrations = receiver.integrations().into_iter().map(integration).collect();
+    server::ReceiverView { name: receiver.name.clone(), labels: Labels::from_pairs(labels), integrations }
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {

@@ -292,9 +292,15 @@ fn html_is_escaped_for_its_place() {
         ("<p style=\"color: {{ .color }}\">", "<p style=\"color: #c62828\">"),
         ("<p style=\"color: {{ .js }}\">", "<p style=\"color: ZgotmplZ\">"),
         ("<style>p { color: {{ .bad }} }</style>{{ .color }}", "<style>p { color: ZgotmplZ }</style>#c62828"),
-        ("<p onclick=\"f('{{ .bad }}')\">", "<p onclick=\"f('\\u003Cscript\\u003E\\&#34;x\\&#34;\\u003C/script\\u003E\\u0026\\&#39;')\">"),
+        (
+            "<p onclick=\"f('{{ .bad }}')\">",
+            "<p onclick=\"f('\\u003Cscript\\u003E\\&#34;x\\&#34;\\u003C/script\\u003E\\u0026\\&#39;')\">",
+        ),
         ("<script>var x = \"a {{ .color }}\";</script>", "<script>var x = \"a #c62828\";</script>"),
-        ("<title>{{ .bad }}</title><p>{{ .color }}", "<title>&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;</title><p>#c62828"),
+        (
+            "<title>{{ .bad }}</title><p>{{ .color }}",
+            "<title>&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;</title><p>#c62828",
+        ),
         ("{{ safeHtml \"<b>x</b>\" }}", "<b>x</b>"),
         ("<!-- {{ .bad }} -->", "<!--  -->"),
         (

@@ -136,7 +136,10 @@ fn element_at<'l>(left: &'l str, layout: &str) -> Option<(&'l str, Element)> {
     if left.starts_with('5') {
         return Some((left.get(..1)?, Element::Second(1)));
     }
-    ELEMENTS.iter().find(|(name, _)| left.starts_with(name)).map(|(name, e)| (left.get(..name.len()).unwrap_or(name), *e))
+    ELEMENTS
+        .iter()
+        .find(|(name, _)| left.starts_with(name))
+        .map(|(name, e)| (left.get(..name.len()).unwrap_or(name), *e))
 }
 
 /// Digits at the beginning: as many as there are up to `most`, at least `least`.
@@ -162,7 +165,8 @@ fn name<'t>(names: &[&str], short: bool, text: &'t str) -> Option<(usize, &'t st
 impl Read {
     /// Reads an element; what follows it, or nothing when it is not there.
     fn take<'t>(&mut self, element: Element, text: &'t str) -> Option<&'t str> {
-        let ranged = |(n, rest): (u32, &'t str), range: std::ops::RangeInclusive<u32>| range.contains(&n).then_some((n, rest));
+        let ranged =
+            |(n, rest): (u32, &'t str), range: std::ops::RangeInclusive<u32>| range.contains(&n).then_some((n, rest));
         let rest;
         match element {
             Element::Year => {
@@ -300,7 +304,11 @@ mod tests {
             assert_eq!(Time::parse(layout, text).unwrap().rfc3339(), want, "{text}");
         }
         for (layout, text, want) in [
-            ("2006-01-02", "yesterday", "parsing time \"yesterday\" as \"2006-01-02\": cannot parse \"yesterday\" as \"2006\""),
+            (
+                "2006-01-02",
+                "yesterday",
+                "parsing time \"yesterday\" as \"2006-01-02\": cannot parse \"yesterday\" as \"2006\"",
+            ),
             ("2006-01-02", "2026-03-04x", "parsing time \"2026-03-04x\": extra text: \"x\""),
             ("2006-01-02", "2026-02-30", "parsing time \"2026-02-30\": day out of range"),
             ("2006-01-02", "2026/03", "parsing time \"2026/03\" as \"2006-01-02\": cannot parse \"/03\" as \"-\""),

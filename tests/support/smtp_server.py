@@ -52,6 +52,8 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("nobody"):
             return "550 no such user"
+        if address.startswith("later"):
+            return "451 come back later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

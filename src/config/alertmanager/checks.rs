@@ -219,12 +219,14 @@ impl AlertmanagerConfig {
 
 /// Every receiver and interval that a route names must be defined. Walks the file's own tree, whose places are known.
 fn check_names(route: &Node, receivers: &HashSet<&str>, intervals: &HashSet<String>, d: &Decoder) {
-    let receiver = route.get("receiver").filter(|n| !n.is_null());
-    if let Some((node, name)) = receiver.and_then(|n| Some((n, n.text()?)))
-        && !name.is_empty()
-        && !receivers.contains(name)
-    {
-        d.error(node.position, format!("undefined receiver {name:?} used in route"));
+    for key in ["receiver", "fallback_receiver"] {
+        let receiver = route.get(key).filter(|n| !n.is_null());
+        if let Some((node, name)) = receiver.and_then(|n| Some((n, n.text()?)))
+            && !name.is_empty()
+            && !receivers.contains(name)
+        {
+            d.error(node.position, format!("undefined receiver {name:?} used in route"));
+        }
     }
     for key in ["mute_time_intervals", "active_time_intervals"] {
         for node in route.get(key).and_then(Node::items).unwrap_or_default() {

@@ -101,6 +101,20 @@ impl AlertmanagerConfig {
         super::expand_globs(&self.templates)
     }
 
+    /// Where a field of an integration stands in a configuration's text: `path` leads from its list of integrations
+    /// (`slack_configs`) to it. What is not written there is where what would hold it begins; unknown in a Secret.
+    pub fn position_of(text: &str, receiver: &str, list: &str, index: usize, path: &str) -> Position {
+        let Some(root) = Decoder::new("", text).document() else { return Position::default() };
+        let receivers = root.get("receivers").and_then(Node::items).unwrap_or_default();
+        let named = receivers.iter().find(|r| r.get("name").and_then(Node::text) == Some(receiver));
+        let Some(mut node) = named.and_then(|r| r.get(list)?.items()?.get(index)) else { return Position::default() };
+        for part in path.split('.') {
+            let Some(inner) = node.get(part) else { break };
+            node = inner;
+        }
+        node.position
+    }
+
     fn resolve_paths(&mut self, dir: &Path) {
         self.templates.iter_mut().for_each(|t| *t = secret::join_dir(dir, t));
         self.global.http_config.resolve_paths(dir);

@@ -14,6 +14,10 @@ section! {
     pub struct RouteConfig as "route" with check {
         /// Whom to tell.
         receiver: String,
+        /// Whom to tell when the receiver refuses, or goes on failing; inherited. Ours.
+        fallback_receiver: String,
+        /// The same, with the receiver of the route above. Ours.
+        fallback_to_parent: bool,
         /// By which labels to group, as written; an empty list groups by none.
         group_by: Option<Vec<String>>,
         /// Deprecated equality matchers.
@@ -122,6 +126,9 @@ impl RouteConfig {
             if let Err(e) = Templates::default().parse(template) {
                 m.decoder().error(value.position, format!("invalid template syntax: {e}"));
             }
+        }
+        if self.fallback_to_parent && !self.fallback_receiver.is_empty() {
+            m.error("fallback_to_parent", "at most one of fallback_receiver & fallback_to_parent must be configured");
         }
         for (key, value) in [("group_interval", self.group_interval), ("repeat_interval", self.repeat_interval)] {
             if value == Some(Duration(0)) {

@@ -4,6 +4,7 @@
 //! What is owed is decided again whenever an attempt begins: it says what is true then, to those who may hear it then.
 //! When attempts begin is the [`gate`]'s to say.
 
+mod fallback;
 mod gate;
 mod owed;
 mod record;
@@ -23,7 +24,7 @@ use crate::state::{Batch, Snapshot, Table};
 
 use gate::{Answer, Gates};
 pub use owed::OwedView;
-use owed::{Owed, Stage};
+use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
 use trouble::{Failure, Troubles};
 
@@ -60,6 +61,7 @@ pub(super) struct Concluded {
     pub group_key: Arc<str>,
     pub receiver: Arc<str>,
     pub reconsider: bool,
+    pub is_failure: bool,
 }
 
 /// Where the outbox puts what follows from its decisions.
@@ -105,18 +107,27 @@ impl Outbox {
         now: i64,
         out: &mut OutboxEffects,
     ) {
-        let Some(receiver) = config.receivers.get(&flush.route.receiver) else { return };
-        for spec in &receiver.integrations {
-            let integration =
-                IntegrationId { receiver: flush.route.receiver.clone(), kind: spec.kind.clone(), index: spec.index };
-            let key = LogKey { group_key: flush.key.clone(), integration };
+        self.consider_receiver(flush, &flush.route.receiver, at_once, config, now, out);
+        self.consider_fallback(flush, at_once, config, now, out);
+    }
+
+    fn consider_receiver(
+        &mut self,
+        flush: &Flush,
+        name: &Arc<str>,
+        at_once: bool,
+        config: &RoutingConfig,
+        now: i64,
+        out: &mut OutboxEffects,
+    ) {
+        for (spec, key) in integrations_of(config, name, &flush.key) {
             let owed = self.by_key.get(&key).and_then(|id| self.owed.get_mut(id));
             if let Some(Owed { stage: Stage::UnderWay { reconsider }, .. }) = owed {
                 *reconsider = true;
                 self.decisions.insert(key, decision(Err(WhyNot::UnderWay), flush, now));
                 continue;
             }
-            let verdict = decide(self.log.get(&key), spec, flush, now);
+            let Some(verdict) = self.verdict(&key, spec, flush, config, now) else { continue };
             let newly = self.settle_on(verdict, &key, spec, flush, now, out);
             // What was decided just now need not be looked at again when its turn is now.
             if at_once
@@ -187,12 +198,15 @@ impl Outbox {
             alerts,
             reason,
             decided_at: now,
+            instead_of: (key.integration.receiver != flush.route.receiver).then(|| flush.route.receiver.clone()),
+            place: None,
         };
         let owed = Owed {
             notification,
             repeat_interval: flush.route.repeat_interval,
             send_resolved: spec.send_resolved,
             attempts: before.as_ref().map_or(0, |o| o.attempts),
+            failing: before.as_ref().and_then(|o| o.failing),
             stage: Stage::Ready,
             last_error: before.and_then(|o| o.last_error),
         };
@@ -258,7 +272,9 @@ impl Outbox {
             }
             return;
         };
-        let verdict = decide(self.log.get(&key), spec, flush, now);
+        let verdict = self.verdict(&key, spec, flush, config, now);
+        // What is owed and whose turn it is is told, unless something speaks against it.
+        let verdict = verdict.unwrap_or_else(|| decide(self.log.get(&key), spec, flush, now));
         let newly = self.settle_on(verdict, &key, spec, flush, now, out);
         if let Some(id) = newly.or_else(|| self.by_key.get(&key).copied()) {
             self.begin(id, now, out);
@@ -286,6 +302,9 @@ impl Outbox {
     fn begin(&mut self, id: u64, now: i64, out: &mut OutboxEffects) {
         let Some(owed) = self.owed.get_mut(&id) else { return };
         owed.stage = Stage::UnderWay { reconsider: false };
+        // The first message of a group has none before it.
+        let before = self.log.get(&owed.key()).filter(|_| owed.notification.reason != Reason::FirstNotification);
+        owed.notification.place = before.and_then(|entry| entry.place.clone());
         self.gates.begin(&owed.notification.integration, owed.turn(), now);
         out.deliver.push(owed.notification.clone());
     }
@@ -300,7 +319,8 @@ impl Outbox {
     ) -> Option<Concluded> {
         let answer = if matches!(outcome, Outcome::Retry { .. }) { Answer::None } else { Answer::Some };
         let is_back = self.gates.end(id, answer, now);
-        let concluded = self.take_outcome(id, outcome, now, out);
+        let is_failure = !outcome.is_delivered();
+        let concluded = self.take_outcome(id, outcome, now, out).map(|c| Concluded { is_failure, ..c });
         if let Some(integration) = is_back {
             self.release(&integration);
         }
@@ -314,6 +334,7 @@ impl Outbox {
         match outcome {
             Outcome::Retry { after, reason } => {
                 owed.attempts = owed.attempts.saturating_add(1);
+                owed.failing.get_or_insert(FailingSince { at: now, refused: false });
                 let due = now + retry::backoff(owed.attempts, id, after);
                 owed.stage = Stage::Waiting { due, asked: after.is_some() };
                 doubt(&mut self.log, owed, now, &mut out.batch);
@@ -324,19 +345,28 @@ impl Outbox {
             }
             Outcome::GiveUp { reason } => {
                 owed.stage = Stage::Refused;
+                owed.failing.get_or_insert(FailingSince { at: now, refused: true }).refused = true;
                 self.troubles.failed(&Failure { owed, error: &reason, next: None }, now);
                 owed.last_error = Some(reason);
                 out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
             }
-            Outcome::Delivered => {
+            delivered @ (Outcome::Delivered | Outcome::DeliveredAt(_)) => {
+                let place = match delivered {
+                    Outcome::DeliveredAt(place) => Some(place),
+                    _ => owed.notification.place.take(),
+                };
                 let alerts = AlertsToTell::of(&owed.notification.alerts);
                 let (repeat_interval, send_resolved) = (owed.repeat_interval, owed.send_resolved);
                 self.owe_no_longer(&key, now, &mut out.batch);
-                let change = |entry: &mut LogEntry| entry.confirm(alerts, send_resolved, now);
+                let change = |entry: &mut LogEntry| {
+                    entry.confirm(alerts, send_resolved, now);
+                    entry.place = place;
+                };
                 self.log.update(&key, (repeat_interval, now), true, change, &mut out.batch);
             }
         }
-        Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider })
+        let is_failure = false;
+        Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider, is_failure })
     }
 
     /// An integration is back: what waits to be tried again need not wait longer.
@@ -358,10 +388,7 @@ impl Outbox {
         resolved: impl Iterator<Item = &'a Labels> + Clone,
         config: &RoutingConfig,
     ) -> bool {
-        let Some(spec) = config.receivers.get(receiver) else { return true };
-        spec.integrations.iter().all(|i| {
-            let integration = IntegrationId { receiver: receiver.clone(), kind: i.kind.clone(), index: i.index };
-            let key = LogKey { group_key: group_key.clone(), integration };
+        integrations_of(config, receiver, group_key).all(|(i, key)| {
             let is_owed_an_end = || {
                 let entry = self.log.get(&key);
                 entry.is_some_and(|entry| resolved.clone().any(|alert| entry.may_believe_firing(alert)))
@@ -457,6 +484,20 @@ impl Outbox {
     pub(super) fn decisions(&self) -> impl Iterator<Item = (&LogKey, &Decision)> {
         self.decisions.iter()
     }
+}
+
+/// The integrations of a receiver, each with the key of what it knows of a group.
+fn integrations_of<'c>(
+    config: &'c RoutingConfig,
+    receiver: &Arc<str>,
+    group_key: &Arc<str>,
+) -> impl Iterator<Item = (&'c IntegrationSpec, LogKey)> {
+    let (receiver, group_key) = (receiver.clone(), group_key.clone());
+    let integrations = config.receivers.get(&receiver).map(|r| r.integrations.as_slice()).unwrap_or_default();
+    integrations.iter().map(move |spec| {
+        let integration = IntegrationId { receiver: receiver.clone(), kind: spec.kind.clone(), index: spec.index };
+        (spec, LogKey { group_key: group_key.clone(), integration })
+    })
 }
 
 /// Nobody knows whether the integration has heard what it was to be told.

@@ -14,8 +14,17 @@ pub(super) struct Owed {
     pub send_resolved: bool,
     // Attempts that may have reached the receiver although nobody knows.
     pub attempts: u32,
+    // Since when attempts fail, and whether one was refused for good; what is owed later to the same has it from here.
+    pub failing: Option<FailingSince>,
     pub stage: Stage,
     pub last_error: Option<String>,
+}
+
+/// That a group cannot be told to an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FailingSince {
+    pub at: i64,
+    pub refused: bool,
 }
 
 /// How far a notification is on its way.

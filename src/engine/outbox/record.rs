@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Labels;
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Reason};
 
-use super::owed::{Owed, Stage};
+use super::owed::{FailingSince, Owed, Stage};
 
 /// A notification that is owed.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub(super) struct OwedRecord {
     send_resolved: bool,
     attempts: u32,
     refused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead_of: Option<Arc<str>>,
 }
 
 fn wanted() -> bool {
@@ -49,6 +51,7 @@ impl OwedRecord {
             send_resolved: owed.send_resolved,
             attempts: owed.attempts,
             refused: owed.stage == Stage::Refused,
+            instead_of: n.instead_of.clone(),
         }
     }
 
@@ -63,11 +66,14 @@ impl OwedRecord {
                 alerts: self.alerts,
                 reason: self.reason,
                 decided_at: self.decided_at,
+                instead_of: self.instead_of,
+                place: None,
             },
             repeat_interval: self.repeat_interval,
             send_resolved: self.send_resolved,
             // The process may have ended in the middle of an attempt.
             attempts: if self.refused { self.attempts } else { self.attempts.max(1) },
+            failing: self.refused.then_some(FailingSince { at: self.decided_at, refused: true }),
             stage: if self.refused { Stage::Refused } else { Stage::Waiting { due: now, asked: false } },
             last_error: None,
         }

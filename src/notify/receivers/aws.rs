@@ -190,7 +190,7 @@ impl Sts<'_> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let reply = post(self.link, &self.url, self.region, "sts", signer, body).await?;
         match reply.judge(&[]) {
-            Outcome::Delivered => {}
+            Outcome::Delivered | Outcome::DeliveredAt(_) => {}
             Outcome::Retry { after, reason } => {
                 return Err(Outcome::Retry { after, reason: format!("{action}: {reason}") });
             }

@@ -2,29 +2,34 @@
 
 use serde_json::json;
 
+use super::fit::{Limit, Markup};
 use super::message::{Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::DiscordConfig;
 
-/// Most characters of a title, a description and the content.
-const LONGEST: [usize; 3] = [256, 4096, 2000];
+const TITLE: Limit = Limit::utf16(256);
+const DESCRIPTION: Limit = Limit::utf16(4096).of(Markup::Markdown);
+const CONTENT: Limit = Limit::utf16(2000).of(Markup::Markdown);
+const USERNAME: Limit = Limit::utf16(80);
 const RED: u32 = 0x99_2d_22;
 const GREEN: u32 = 0x2e_cc_71;
 
 impl Kind for DiscordConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let [title, description, content] = LONGEST;
+        let content = with.line("content", &self.content, CONTENT);
+        let username = with.line("username", &self.username, USERNAME);
+        let avatar = with.text("avatar_url", &self.avatar_url);
         let embed = json!({
-            "title": truncate(&with.text(&self.title)?, title),
-            "description": truncate(&with.text(&self.message)?, description),
+            "title": with.title("title", &self.title, TITLE),
+            "description": with.body("message", &self.message, DESCRIPTION),
             "color": if with.is_firing() { RED } else { GREEN },
         });
         let body = Fields::default()
-            .always("content", truncate(&with.text(&self.content)?, content))
+            .always("content", content)
             .always("embeds", json!([embed]))
-            .some("username", with.text(&self.username)?)
-            .some("avatar_url", with.text(&self.avatar_url)?)
+            .some("username", username)
+            .some("avatar_url", avatar)
             .json();
         let url = Part::url(self.webhook_url.as_ref(), &self.webhook_url_file);
         Ok(Message::one(Request::post(vec![url], body)))

@@ -1,31 +1,40 @@
-//! E-mail: one message a group, as plain text, HTML or both.
+//! E-mail: one message a group, as plain text, HTML or both. Who gets it is said by `to` and `from`; headers are for show.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, Date, HeaderName, HeaderValue, Headers};
+use lettre::message::{MultiPart, SinglePart};
 
+use super::fit::{Limit, Markup};
 use super::http::{Link, give_up};
 use super::message::{Mail, Message};
 use super::rendering::{RenderError, Rendering, hash};
-use super::{HttpClientConfig, Kind, smtp};
+use super::{HttpClientConfig, Kind, addresses, smtp};
 use crate::config::alertmanager::receivers::EmailConfig;
 use crate::notify::Outcome;
 
 const DEFAULT_SUBJECT: &str = "{{ template \"email.default.subject\" . }}";
+const SUBJECT: Limit = Limit::chars(900);
+/// More is not read, and the more it is the likelier it is refused on its way.
+const HTML: Limit = Limit::bytes(256 * 1024).of(Markup::Mail);
+const TEXT: Limit = Limit::bytes(256 * 1024);
 
 impl EmailConfig {
-    /// The configured headers, `Subject` by default, and what a thread and an identity need. The identity is that of
-    /// the notification, not of the attempt: a mail sent twice can be told from two mails.
-    fn headers(&self, with: &Rendering<'_>) -> Result<Vec<(String, String)>, RenderError> {
+    /// From, to and subject unless configured, the configured headers, and what a thread and an identity need. The
+    /// identity is that of the notification, not of the attempt: a mail sent twice can be told from two mails.
+    fn headers(&self, with: &Rendering<'_>, from: &str, to: &str) -> Vec<(String, String)> {
         let notification = with.notification;
         let mut headers = Vec::new();
-        if !self.headers.contains_key("Subject") {
-            headers.push(("Subject".to_owned(), with.text(DEFAULT_SUBJECT)?));
+        for (name, value) in [("From", from), ("To", to)] {
+            if !self.headers.contains_key(name) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
         }
-        for (name, template) in &self.headers {
-            headers.push((name.clone(), with.text(template)?));
+        let subject = self.headers.get("Subject").map_or(DEFAULT_SUBJECT, String::as_str);
+        headers.push(("Subject".to_owned(), with.title("headers.Subject", subject, SUBJECT)));
+        for (name, template) in self.headers.iter().filter(|(name, _)| *name != "Subject") {
+            headers.push((name.clone(), with.text(&format!("headers.{name}"), template)));
         }
         let host = if self.hello.is_empty() { "localhost" } else { &self.hello };
         if !self.headers.contains_key("Message-Id") {
@@ -43,52 +52,54 @@ impl EmailConfig {
             headers.push(("References".to_owned(), thread.clone()));
             headers.push(("In-Reply-To".to_owned(), thread));
         }
-        Ok(headers)
+        headers
     }
 }
 
-/// The message for the wire. Subject and names are encoded where they are not ASCII, parts as quoted-printable or
-/// base64.
-fn compose(mail: &Mail, at: i64) -> Result<lettre::Message, String> {
-    let addresses = |what: &str, list: &str| -> Result<Mailboxes, String> {
-        list.parse().map_err(|e| format!("parse '{what}' addresses: {e}"))
-    };
-    let from: Mailbox =
-        addresses("from", &mail.from)?.into_single().ok_or_else(|| "must be exactly one 'from' address".to_owned())?;
+/// The message for the wire. Headers are encoded where they are not ASCII, parts as quoted-printable or base64.
+fn compose(mail: &Mail, at: i64) -> Result<Vec<u8>, String> {
+    let mut headers = Headers::new();
     let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or(0));
-    let mut builder = lettre::Message::builder().date(date).from(from);
-    for to in addresses("to", &mail.to)? {
-        builder = builder.to(to);
-    }
+    headers.set(Date::from(date));
     for (name, value) in &mail.headers {
         let name = HeaderName::new_from_ascii(name.clone()).map_err(|_| format!("header {name:?} is not valid"))?;
         // A line feed would begin another header.
-        let value = value.replace(['\r', '\n'], " ");
-        builder = builder.raw_header(HeaderValue::new(name, value));
+        headers.insert_raw(HeaderValue::new(name, value.replace(['\r', '\n'], " ")));
     }
     let part = |kind: ContentType, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
-    let message = match (mail.text.is_empty(), mail.html.is_empty()) {
-        (true, true) => builder.singlepart(part(ContentType::TEXT_PLAIN, "")),
-        (false, true) => builder.singlepart(part(ContentType::TEXT_PLAIN, &mail.text)),
-        (true, false) => builder.singlepart(part(ContentType::TEXT_HTML, &mail.html)),
-        (false, false) => builder.multipart(
-            MultiPart::alternative()
-                .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
-                .singlepart(part(ContentType::TEXT_HTML, &mail.html)),
-        ),
+    let body = match (mail.text.is_empty(), mail.html.is_empty()) {
+        (_, true) => part(ContentType::TEXT_PLAIN, &mail.text).formatted(),
+        (true, false) => part(ContentType::TEXT_HTML, &mail.html).formatted(),
+        (false, false) => MultiPart::alternative()
+            .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
+            .singlepart(part(ContentType::TEXT_HTML, &mail.html))
+            .formatted(),
     };
-    message.map_err(|e| e.to_string())
+    let mut wire = format!("{headers}MIME-Version: 1.0\r\n").into_bytes();
+    wire.extend(body);
+    Ok(wire)
 }
 
 impl Kind for EmailConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        Ok(Message::Mail(Box::new(Mail {
-            from: with.text(&self.from)?,
-            to: with.text(&self.to)?,
-            headers: self.headers(with)?,
-            text: with.text(&self.text)?,
-            html: if self.html.is_empty() { String::new() } else { with.html(&self.html)? },
-        })))
+        let (from, to) = (with.address("from", &self.from)?, with.address("to", &self.to)?);
+        let (senders, defects) = addresses::parse(&from);
+        let [sender] = senders.as_slice() else {
+            let why = defects.first().map_or("must be exactly one 'from' address", String::as_str);
+            return Err(RenderError::new(format!("parse 'from' addresses: {why}")));
+        };
+        let (recipients, defects) = addresses::parse(&to);
+        if recipients.is_empty() {
+            let why = defects.first().map_or("there is none", String::as_str);
+            return Err(RenderError::new(format!("parse 'to' addresses: {why}")));
+        }
+        // One that cannot be written to keeps no other from being told.
+        defects.iter().for_each(|defect| with.complain("to", defect));
+        let headers = self.headers(with, &from, &to);
+        let text = if self.text.is_empty() { String::new() } else { with.body("text", &self.text, TEXT) };
+        let html = if self.html.is_empty() { String::new() } else { with.body("html", &self.html, HTML) };
+        let (sender, recipients) = (sender.clone(), recipients);
+        Ok(Message::Mail(Box::new(Mail { from, to, sender, recipients, headers, text, html })))
     }
 
     fn http(&self) -> Option<&HttpClientConfig> {
@@ -99,7 +110,7 @@ impl Kind for EmailConfig {
         Box::pin(async move {
             let Message::Mail(mail) = message else { return give_up("no mail to send") };
             match compose(mail, link.clock.now()) {
-                Ok(composed) => smtp::send(self, &composed).await,
+                Ok(wire) => smtp::send(self, mail, &wire, link).await,
                 Err(reason) => give_up(reason),
             }
         })
@@ -110,21 +121,35 @@ impl Kind for EmailConfig {
 mod tests {
     use super::*;
 
-    #[test]
-    fn arabic_mails_are_encoded_for_the_way() {
-        let mail = Mail {
+    fn mail(headers: &[(&str, &str)]) -> Mail {
+        Mail {
             from: "Watch <a@example.org>".into(),
-            to: "x@example.org, عمر <y@example.org>".into(),
-            headers: vec![("Subject".into(), "تنبيه\r\nBcc: evil@example.org".into()), ("X-Team".into(), "ml".into())],
+            to: "x@example.org".into(),
+            sender: "a@example.org".parse().unwrap(),
+            recipients: vec!["x@example.org".parse().unwrap()],
+            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             text: "الذاكرة ممتلئة".into(),
             html: "<p dir=\"rtl\">الذاكرة</p>".into(),
-        };
-        let wire = String::from_utf8(compose(&mail, 1_700_000_000_000).unwrap().formatted()).unwrap();
+        }
+    }
+
+    #[test]
+    fn arabic_mails_are_encoded_for_the_way() {
+        let headers = [("To", "عمر <y@example.org>"), ("Subject", "تنبيه\r\nBcc: evil@example.org"), ("X-Team", "ml")];
+        let wire = String::from_utf8(compose(&mail(&headers), 1_700_000_000_000).unwrap()).unwrap();
         assert!(wire.is_ascii());
-        assert!(wire.contains("multipart/alternative") && wire.contains("X-Team: ml"), "{wire}");
+        assert!(wire.contains("multipart/alternative") && wire.contains("X-Team: ml\r\n"), "{wire}");
         assert!(wire.contains("Date: Tue, 14 Nov 2023 22:13:20"), "{wire}");
-        assert!(!wire.contains("\nBcc:"), "{wire}");
-        let bad = Mail { to: "nobody".into(), ..mail };
-        assert!(compose(&bad, 0).unwrap_err().starts_with("parse 'to' addresses"));
+        assert!(wire.contains("<y@example.org>") && !wire.contains("\nBcc:"), "{wire}");
+    }
+
+    #[test]
+    fn headers_are_for_show() {
+        let headers = [("From", "Monitoring"), ("To", "undisclosed-recipients:;"), ("Sender", "boss@example.org")];
+        let wire = String::from_utf8(compose(&mail(&headers), 0).unwrap()).unwrap();
+        for (name, value) in headers {
+            assert!(wire.contains(&format!("{name}: {value}\r\n")), "{wire}");
+        }
+        assert!(compose(&mail(&[("no such header", "x")]), 0).is_err());
     }
 }

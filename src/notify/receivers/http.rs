@@ -1,12 +1,11 @@
 //! HTTP on the way to receivers: making requests, and telling errors that pass from errors that stay.
 
-use std::collections::HashMap;
-
 use parking_lot::Mutex;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::Value as Json;
 
 use super::message::{Body, Request, resolve_all};
+use super::rendering::Problem;
 use crate::clock::Clock;
 use crate::net::{HttpClient, NetError, read_body};
 use crate::notify::Outcome;
@@ -22,30 +21,12 @@ pub(super) struct Link<'a> {
     pub clock: &'a dyn Clock,
     pub group_key: &'a str,
     pub firing: bool,
-    pub memory: &'a Memory,
+    /// Where the group's last message is, as this integration said.
+    pub place: Option<&'a str>,
+    /// What went wrong without keeping the message from being delivered.
+    pub problems: &'a Mutex<Vec<Problem>>,
     /// The role taken for AWS.
     pub role: &'a super::sigv4::Role,
-}
-
-/// What an integration remembers of groups from one message to the next, such as where a message is that will be
-/// changed later. It is a convenience: a restart forgets it.
-#[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, String>>);
-
-impl Memory {
-    const MOST: usize = 10_000;
-
-    pub fn recall(&self, group_key: &str) -> Option<String> {
-        self.0.lock().get(group_key).cloned()
-    }
-
-    pub fn remember(&self, group_key: &str, what: String) {
-        let mut groups = self.0.lock();
-        if groups.len() >= Self::MOST {
-            groups.clear();
-        }
-        groups.insert(group_key.to_owned(), what);
-    }
 }
 
 /// A receiver's answer.
@@ -100,6 +81,11 @@ pub(super) fn give_up(reason: impl Into<String>) -> Outcome {
 }
 
 impl Link<'_> {
+    /// Notes that something went wrong although the message may be delivered.
+    pub fn complain(&self, field: &str, error: String) {
+        self.problems.lock().push(Problem { field: field.to_owned(), error });
+    }
+
     /// Makes a request and reads the answer.
     ///
     /// # Errors

@@ -4,15 +4,17 @@ use futures::future::BoxFuture;
 use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 
+use super::fit::Limit;
 use super::http::{Link, Reply, give_up};
 use super::message::{Body, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::JiraConfig;
 use crate::notify::Outcome;
 
-/// Most characters of a summary and a description.
-const LONGEST: [usize; 2] = [255, 32_767];
+const SUMMARY: Limit = Limit::chars(255);
+const DESCRIPTION: Limit = Limit::chars(32_767);
+const LABEL: Limit = Limit::chars(255);
 const CLOUD: &str = "atlassian.net";
 
 /// An issue that was found.
@@ -38,7 +40,9 @@ impl JiraConfig {
         match self.api_type.as_str() {
             "cloud" => true,
             "datacenter" => false,
-            _ => self.base().contains(CLOUD),
+            _ => {
+                url::Url::parse(&self.base()).is_ok_and(|url| url.host_str().is_some_and(|host| host.ends_with(CLOUD)))
+            }
         }
     }
 
@@ -54,62 +58,82 @@ impl JiraConfig {
 
     /// The issue's fields.
     fn fields(&self, with: &Rendering<'_>) -> Result<Map<String, Json>, RenderError> {
-        let [summary, description] = LONGEST;
         let mut labels = vec![format!("ALERT{{{}}}", with.key_hash())];
         for template in &self.labels {
-            labels.push(with.text(template)?);
+            // Jira takes no spaces in labels.
+            labels.push(with.line("labels", template, LABEL).split_whitespace().collect::<Vec<_>>().join("_"));
         }
+        labels.retain(|label| !label.is_empty());
         labels.sort();
-        let text = truncate(&with.text(&self.description.template)?, description);
-        // Version 3 of the API, Jira Cloud's, takes documents; one that is none is made of paragraphs.
-        let text = match (self.base().ends_with("/3/"), serde_json::from_str::<Json>(&text)) {
-            (true, Ok(document @ Json::Object(_))) => document,
-            (true, _) => document(&text),
-            (false, _) => json!(text),
-        };
         let mut fields = Map::new();
         for (name, value) in &self.fields {
-            fields.insert(name.clone(), with.deep(value)?);
+            fields.insert(name.clone(), with.deep(&format!("fields.{name}"), value));
         }
-        fields.insert("project".into(), json!({"key": with.text(&self.project)?}));
-        fields.insert("issuetype".into(), json!({"name": with.text(&self.issue_type)?}));
-        fields.insert("summary".into(), json!(truncate(&with.text(&self.summary.template)?, summary)));
-        fields.insert("description".into(), text);
+        fields.insert("project".into(), json!({"key": with.address("project", &self.project)?}));
+        fields.insert("issuetype".into(), json!({"name": with.address("issue_type", &self.issue_type)?}));
+        let summary = with.title("summary", &self.summary.template, SUMMARY).replace(['\r', '\n'], " ");
+        fields.insert("summary".into(), json!(summary));
+        let priority = with.text("priority", &self.priority);
+        let text = with.body("description", &self.description.template, DESCRIPTION);
+        if !text.is_empty() {
+            fields.insert("description".into(), self.description(&text));
+        }
         fields.insert("labels".into(), json!(labels));
-        let priority = with.text(&self.priority)?;
         if !priority.is_empty() {
             fields.insert("priority".into(), json!({"name": priority}));
         }
         Ok(fields)
     }
 
-    /// The newest issue of the group: one that is not done, or one that was done recently enough to be opened again.
-    async fn find(&self, plan: &Plan<'_>, link: &Link<'_>) -> Result<Option<Issue>, Outcome> {
+    /// Version 3 of the API, Jira Cloud's, takes documents; one that is none is made of paragraphs.
+    fn description(&self, text: &str) -> Json {
+        match (self.base().ends_with("/3/"), serde_json::from_str::<Json>(text)) {
+            (true, Ok(document @ Json::Object(_))) => document,
+            (true, _) => document(text),
+            (false, _) => json!(text),
+        }
+    }
+
+    /// Which issue is the group's: one that is not done, or, when alerts fire, one that was done recently enough to be
+    /// opened again.
+    fn query(&self, plan: &Plan<'_>) -> String {
         let mut jql = String::new();
         if !self.wont_fix_resolution.is_empty() {
-            jql.push_str(&format!("resolution != {} and ", json!(self.wont_fix_resolution)));
+            let resolution = json!(self.wont_fix_resolution);
+            jql.push_str(&format!("(resolution is EMPTY or resolution != {resolution}) and "));
         }
-        match (self.reopen_transition.is_empty(), self.reopen_duration.0 / 60_000) {
-            (true, _) => jql.push_str("statusCategory != Done and "),
-            (false, 0) => {}
-            (false, minutes) => {
-                jql.push_str(&format!("(resolutiondate is EMPTY OR resolutiondate >= -{minutes}m) and "))
-            }
+        let minutes = self.reopen_duration.0 / 60_000;
+        if plan.firing && !self.reopen_transition.is_empty() && minutes > 0 {
+            jql.push_str(&format!("(resolutiondate is EMPTY OR resolutiondate >= -{minutes}m) and "));
+        } else {
+            jql.push_str("statusCategory != Done and ");
         }
-        jql.push_str(&format!(
-            "project={} and labels={} order by status ASC,resolutiondate DESC",
-            json!(plan.project),
-            json!(plan.label)
-        ));
-        let path = if self.is_cloud() { "search/jql" } else { "search" };
-        let body = json!({"jql": jql, "fields": ["status"], "maxResults": 2});
-        let reply = ok(link.call(&self.request(Method::POST, path, body)).await?)?;
+        let (project, label) = (json!(plan.project), json!(plan.label));
+        jql.push_str(&format!("project={project} and labels={label} order by status ASC,resolutiondate DESC"));
+        jql
+    }
+
+    /// The newest issue of the group.
+    async fn find(&self, plan: &Plan<'_>, link: &Link<'_>) -> Result<Option<Issue>, Outcome> {
+        let body = json!({"jql": self.query(plan), "fields": ["status"], "maxResults": 2});
+        let reply = ok(link.call(&self.search(body)).await?)?;
         let found = reply.json().unwrap_or(Json::Null);
         Ok(found.pointer("/issues/0").and_then(|issue| {
             let key = issue.get("key")?.as_str()?.to_owned();
             let category = issue.pointer("/fields/status/statusCategory/key").and_then(Json::as_str);
             Some(Issue { key, done: category == Some("done") })
         }))
+    }
+
+    /// Jira Cloud searches in version 3 of the API only, whichever is configured.
+    fn search(&self, body: Json) -> Request {
+        if !self.is_cloud() {
+            return self.request(Method::POST, "search", body);
+        }
+        let mut request = self.request(Method::POST, "search/jql", body);
+        let url = format!("{}search/jql", self.base()).replacen("/rest/api/2/", "/rest/api/3/", 1);
+        request.url = vec![Part::plain(url)];
+        request
     }
 
     /// Moves an issue through the transition of this name.

@@ -2,13 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::message::{Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::{MattermostAttachment, MattermostConfig, MattermostField};
 
-/// Most characters of a title and a text.
-const LONGEST: [usize; 2] = [1024, 16_383];
+const TITLE: Limit = Limit::chars(1024);
+const TEXT: Limit = Limit::chars(16_383).of(Markup::Markdown);
 
 /// The templates of one attachment, from the configuration's top level or its list.
 struct Attachment<'a> {
@@ -20,22 +21,21 @@ struct Attachment<'a> {
 }
 
 impl Attachment<'_> {
-    fn render(&self, with: &Rendering<'_>) -> Result<Json, RenderError> {
-        let [title, text] = LONGEST;
+    fn render(&self, with: &Rendering<'_>) -> Json {
         let mut out = Fields::default();
         for (name, template) in self.texts {
-            out = out.some(name, with.text(template)?);
+            out = out.some(name, with.text(name, template));
         }
         let mut fields = Vec::new();
         for f in self.fields {
             let short = f.short.unwrap_or(false);
-            fields.push(json!({"title": with.text(&f.title)?, "value": with.text(&f.value)?, "short": short}));
+            let (title, value) = (with.text("fields.title", &f.title), with.text("fields.value", &f.value));
+            fields.push(json!({"title": title, "value": value, "short": short}));
         }
-        Ok(out
-            .some("title", truncate(&with.text(self.title)?, title))
-            .some("text", truncate(&with.text(self.text)?, text))
+        out.some("title", with.title("title", self.title, TITLE))
+            .some("text", with.body("text", self.text, TEXT))
             .some("fields", fields)
-            .json())
+            .json()
     }
 }
 
@@ -65,30 +65,34 @@ macro_rules! attachment {
 
 impl Kind for MattermostConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let listed = |a: &MattermostAttachment| attachment!(a).render(with);
-        let attachments = match self.attachments.as_slice() {
-            [] => vec![attachment!(self).render(with)?],
-            several => several.iter().map(listed).collect::<Result<_, _>>()?,
-        };
+        let channel = with.text("channel", &self.channel);
+        let username = with.text("username", &self.username);
+        let (icon, emoji) = (with.text("icon_url", &self.icon_url), with.text("icon_emoji", &self.icon_emoji));
+        let post_type = with.text("type", &self.post_type);
         let props = match &self.props {
-            Some(p) => Fields::default().some("card", with.text(&p.card)?).json(),
+            Some(p) => Fields::default().some("card", with.text("props.card", &p.card)).json(),
             None => Json::Null,
         };
         let priority = match &self.priority {
             Some(p) => Fields::default()
-                .some("priority", with.text(&p.priority)?)
+                .some("priority", with.text("priority.priority", &p.priority))
                 .some("requested_ack", p.requested_ack)
                 .some("persistent_notifications", p.persistent_notifications)
                 .json(),
             None => Json::Null,
         };
+        let listed = |a: &MattermostAttachment| attachment!(a).render(with);
+        let attachments: Vec<Json> = match self.attachments.as_slice() {
+            [] => vec![attachment!(self).render(with)],
+            several => several.iter().map(listed).collect(),
+        };
         let body = Fields::default()
-            .some("channel", with.text(&self.channel)?)
-            .some("username", with.text(&self.username)?)
-            .some("icon_url", with.text(&self.icon_url)?)
-            .some("icon_emoji", with.text(&self.icon_emoji)?)
+            .some("channel", channel)
+            .some("username", username)
+            .some("icon_url", icon)
+            .some("icon_emoji", emoji)
             .always("attachments", attachments)
-            .some("type", with.text(&self.post_type)?)
+            .some("type", post_type)
             .some("props", props)
             .some("priority", priority)
             .json();

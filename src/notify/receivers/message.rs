@@ -22,6 +22,10 @@ pub struct Mail {
     pub from: String,
     /// To whom, as addresses.
     pub to: String,
+    /// Who answers for it: the address of `from`.
+    pub sender: lettre::Address,
+    /// Who gets it: the addresses of `to`.
+    pub recipients: Vec<lettre::Address>,
     /// Headers, `Subject` among them.
     pub headers: Vec<(String, String)>,
     /// Plain text; empty for none.

@@ -3,19 +3,25 @@
 //! Rendering is pure: [`Integrations::render`] gives the message a receiver would get, without a network and without
 //! its secrets. [`Integrations::deliver`] renders, sends, and says what became of it.
 
+mod addresses;
 mod aws;
 mod aws_profile;
+pub mod check;
 mod discord;
 mod email;
+mod fit;
+mod googlechat;
 mod http;
 mod incidentio;
 mod jira;
 mod mattermost;
 mod message;
+mod mrkdwn;
 mod msteams;
 mod msteamsv2;
 mod opsgenie;
 mod pagerduty;
+mod plain;
 mod pushover;
 mod rendering;
 mod rocketchat;
@@ -35,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::alertmanager::AlertmanagerConfig;
@@ -47,9 +54,9 @@ use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 
 pub use message::{Mail, Message};
-pub use rendering::{RenderError, common};
+pub use rendering::{Problem, RenderError, common};
 
-use http::{Link, Memory, Reply};
+use http::{Link, Reply};
 use rendering::Rendering;
 
 /// The longest an attempt may take where the configuration sets no limit.
@@ -81,7 +88,7 @@ trait Kind: Send + Sync {
                     Ok(reply) => self.judge(&reply),
                     Err(failed) => failed,
                 };
-                if outcome != Outcome::Delivered {
+                if !outcome.is_delivered() {
                     return outcome;
                 }
             }
@@ -123,6 +130,7 @@ fn for_each_kind(receiver: &Receiver, mut visit: impl FnMut(&'static str, usize,
         rocketchat_configs,
         mattermost_configs,
         incidentio_configs,
+        googlechat_configs,
     );
 }
 
@@ -131,7 +139,6 @@ struct Integration {
     kind: Arc<dyn Kind>,
     client: HttpClient,
     timeout: Duration,
-    memory: Memory,
     role: sigv4::Role,
 }
 
@@ -196,42 +203,80 @@ impl Integrations {
     /// The message an integration would get, without sending it.
     ///
     /// # Errors
-    /// A template failed, or the configuration no longer knows the integration.
+    /// Nobody can be told: the template of an address failed, or the configuration no longer knows the integration.
     pub fn render(&self, notification: &Notification) -> Result<Message, RenderError> {
-        let integration = self.all.get(&notification.integration).ok_or_else(|| unknown(notification))?;
-        integration.kind.render(&self.rendering(notification))
+        self.prepare(notification).message
+    }
+
+    /// Renders a notification. It takes processor time: much, where thousands of alerts are to be told.
+    pub fn prepare(&self, notification: &Notification) -> Rendered {
+        let Some(integration) = self.all.get(&notification.integration) else {
+            return Rendered { message: Err(unknown(notification)), problems: Vec::new() };
+        };
+        let with = Rendering::new(notification, &self.templates, &self.routes, &self.external_url, self.clock.now());
+        let message = integration.kind.render(&with);
+        Rendered { message, problems: with.into_problems() }
     }
 
     /// One attempt to deliver.
     pub async fn deliver(&self, notification: &Notification) -> Outcome {
-        let Some(integration) = self.all.get(&notification.integration) else {
-            return Outcome::GiveUp { reason: unknown(notification).to_string() };
-        };
-        let message = match integration.kind.render(&self.rendering(notification)) {
+        self.attempt(notification, self.prepare(notification)).await.outcome
+    }
+
+    /// One attempt to deliver what was rendered.
+    pub async fn attempt(&self, notification: &Notification, rendered: Rendered) -> Attempt {
+        let Rendered { message, problems } = rendered;
+        let given_up = |reason: String, problems| Attempt { outcome: Outcome::GiveUp { reason }, problems };
+        let message = match message {
             Ok(message) => message,
-            Err(error) => return Outcome::GiveUp { reason: error.to_string() },
+            Err(error) => return given_up(error.to_string(), problems),
         };
+        let Some(integration) = self.all.get(&notification.integration) else {
+            return given_up(unknown(notification).to_string(), problems);
+        };
+        let problems = Mutex::new(problems);
         let link = Link {
             client: &integration.client,
             clock: &*self.clock,
             group_key: &notification.group_key,
             firing: !notification.is_resolved(),
-            memory: &integration.memory,
+            place: notification.place.as_deref(),
+            problems: &problems,
             role: &integration.role,
         };
-        let attempt = integration.kind.send(&message, &link);
-        match tokio::time::timeout(integration.timeout, attempt).await {
+        let sending = integration.kind.send(&message, &link);
+        let outcome = match tokio::time::timeout(integration.timeout, sending).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Retry {
                 after: None,
                 reason: format!("no answer within {} s: context deadline exceeded", integration.timeout.as_secs_f64()),
             },
-        }
+        };
+        Attempt { outcome, problems: problems.into_inner() }
     }
 
-    fn rendering<'a>(&'a self, notification: &'a Notification) -> Rendering<'a> {
-        Rendering::new(notification, &self.templates, &self.routes, &self.external_url, self.clock.now())
+    /// All integrations, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &IntegrationId> {
+        self.all.keys()
     }
+}
+
+/// A message, and what is wrong with the templates of its fields.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The message, unless nobody can be told.
+    pub message: Result<Message, RenderError>,
+    /// The fields whose templates failed; the message has something else there.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Whether the message was delivered.
+    pub outcome: Outcome,
+    /// What else went wrong: the message says less than it should, or not to all.
+    pub problems: Vec<Problem>,
 }
 
 fn unknown(notification: &Notification) -> RenderError {
@@ -248,6 +293,6 @@ impl Integration {
             Ok(0) | Err(_) => LONGEST_ATTEMPT,
             Ok(ms) => Duration::from_millis(ms),
         };
-        Ok(Integration { kind, client, timeout, memory: Memory::default(), role: sigv4::Role::default() })
+        Ok(Integration { kind, client, timeout, role: sigv4::Role::default() })
     }
 }

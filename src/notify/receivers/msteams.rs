@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::fit::{Limit, Markup};
 use super::http::{Reply, give_up, retry};
 use super::message::{Message, Part, Request};
 use super::rendering::{RenderError, Rendering};
@@ -9,17 +10,21 @@ use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::MsTeamsConfig;
 use crate::notify::Outcome;
 
+/// A message may have 28 KB, all of it; less has been refused.
+pub(super) const TEXT: Limit = Limit::json(20_000).of(Markup::Markdown);
+pub(super) const TITLE: Limit = Limit::chars(1024);
 const RED: &str = "8C1A1A";
 const GREEN: &str = "2DC72D";
 
 impl Kind for MsTeamsConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        let (title, summary) = (with.title("title", &self.title, TITLE), with.title("summary", &self.summary, TITLE));
         let body = json!({
             "@context": "http://schema.org/extensions",
             "type": "MessageCard",
-            "title": with.text(&self.title)?,
-            "summary": with.text(&self.summary)?,
-            "text": with.text(&self.text)?,
+            "title": title,
+            "summary": summary,
+            "text": with.body("text", &self.text, TEXT),
             "themeColor": if with.is_firing() { RED } else { GREEN },
         });
         let url = Part::url(self.webhook_url.as_ref(), &self.webhook_url_file);
@@ -43,7 +48,7 @@ pub(super) fn judge(reply: &Reply) -> Outcome {
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     match digits.parse::<u16>() {
         Ok(code) if code == 429 || code >= 500 => retry(format!("Teams answered with HTTP error {code}")),
-        _ if outcome == Outcome::Delivered => give_up(format!("Teams refused the message: {}", reply.quote())),
+        _ if outcome.is_delivered() => give_up(format!("Teams refused the message: {}", reply.quote())),
         _ => outcome,
     }
 }

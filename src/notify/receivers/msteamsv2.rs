@@ -13,14 +13,14 @@ impl Kind for MsTeamsV2Config {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         let title = json!({
             "type": "TextBlock",
-            "text": with.text(&self.title)?,
+            "text": with.title("title", &self.title, msteams::TITLE),
             "weight": "Bolder",
             "size": "Medium",
             "wrap": true,
             "style": "heading",
             "color": if with.is_firing() { "Attention" } else { "Good" },
         });
-        let text = json!({"type": "TextBlock", "text": with.text(&self.text)?, "wrap": true});
+        let text = json!({"type": "TextBlock", "text": with.body("text", &self.text, msteams::TEXT), "wrap": true});
         let card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",

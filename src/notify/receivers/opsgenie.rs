@@ -3,13 +3,23 @@
 use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 
+use super::fit::Limit;
 use super::message::{Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::{OpsgenieConfig, OpsgenieResponder};
 
-/// Most characters of a message.
-const LONGEST_MESSAGE: usize = 130;
+const MESSAGE: Limit = Limit::chars(130);
+const DESCRIPTION: Limit = Limit::chars(15_000);
+const NOTE: Limit = Limit::chars(25_000);
+const SOURCE: Limit = Limit::chars(100);
+const ENTITY: Limit = Limit::chars(512);
+/// Of a tag, and of an action.
+const ITEM: Limit = Limit::chars(50);
+const MOST_TAGS: usize = 20;
+const MOST_ACTIONS: usize = 10;
+/// Characters of all details together.
+const MOST_DETAILS: usize = 8_000;
 
 impl OpsgenieConfig {
     fn request(&self, method: Method, path: &str, body: Json) -> Request {
@@ -20,31 +30,29 @@ impl OpsgenieConfig {
         request
     }
 
-    fn create(&self, with: &Rendering<'_>) -> Result<Vec<Request>, RenderError> {
-        let message = truncate(&with.text(&self.message)?, LONGEST_MESSAGE);
-        let description = with.text(&self.description)?;
+    fn create(&self, with: &Rendering<'_>) -> Vec<Request> {
+        let message = with.title("message", &self.message, MESSAGE);
         let alias = with.key_hash();
-        let list = |text: String| -> Vec<String> {
-            if text.is_empty() { Vec::new() } else { text.split(',').map(str::to_owned).collect() }
-        };
-        // The common labels, and what the configuration adds to or changes of them.
-        let mut details: Map<String, Json> =
-            with.data.common_labels.iter().map(|(n, v)| (n.to_owned(), json!(v))).collect();
-        for (name, template) in &self.details {
-            details.insert(name.clone(), json!(with.text(template)?));
-        }
+        let (details, responders) = (self.details(with), self.responders(with));
+        let source = with.line("source", &self.source, SOURCE);
+        let tags = list(&with.text("tags", &self.tags), MOST_TAGS);
+        let note = with.line("note", &self.note, NOTE);
+        let priority = self.priority(with);
+        let entity = with.line("entity", &self.entity, ENTITY);
+        let actions = list(&with.text("actions", &self.actions), MOST_ACTIONS);
+        let description = with.body("description", &self.description, DESCRIPTION);
         let body = Fields::default()
             .always("alias", alias.clone())
             .always("message", message.clone())
             .some("description", description.clone())
             .some("details", details)
-            .always("source", with.text(&self.source)?)
-            .some("responders", self.responders(with)?)
-            .some("tags", list(with.text(&self.tags)?))
-            .some("note", with.text(&self.note)?)
-            .some("priority", with.text(&self.priority)?)
-            .some("entity", with.text(&self.entity)?)
-            .some("actions", list(with.text(&self.actions)?))
+            .always("source", source)
+            .some("responders", responders)
+            .some("tags", tags)
+            .some("note", note)
+            .some("priority", priority)
+            .some("entity", entity)
+            .some("actions", actions)
             .json();
         let mut requests = vec![self.request(Method::POST, "v2/alerts", body)];
         if self.update_alerts {
@@ -52,15 +60,48 @@ impl OpsgenieConfig {
             requests.push(self.request(Method::PUT, &path("message"), json!({"message": message})));
             requests.push(self.request(Method::PUT, &path("description"), json!({"description": description})));
         }
-        Ok(requests)
+        requests
+    }
+
+    /// The common labels, and what the configuration adds to or changes of them; as many as Opsgenie takes, those of the
+    /// configuration first.
+    fn details(&self, with: &Rendering<'_>) -> Map<String, Json> {
+        let mut details: Map<String, Json> =
+            with.data.common_labels.iter().map(|(n, v)| (n.to_owned(), json!(v))).collect();
+        for (name, template) in &self.details {
+            details.insert(name.clone(), json!(with.text(&format!("details.{name}"), template)));
+        }
+        let size = |name: &str, value: &Json| name.chars().count() + value.as_str().map_or(0, |v| v.chars().count());
+        let mut order: Vec<String> = self.details.keys().cloned().collect();
+        order.extend(details.keys().filter(|name| !self.details.contains_key(*name)).cloned());
+        let mut left = MOST_DETAILS;
+        for name in order {
+            let needed = details.get(&name).map_or(0, |value| size(&name, value));
+            match left.checked_sub(needed) {
+                Some(rest) => left = rest,
+                None => drop(details.remove(&name)),
+            }
+        }
+        details
+    }
+
+    /// `P1` to `P5`, or nothing: what is neither would be refused.
+    fn priority(&self, with: &Rendering<'_>) -> String {
+        let priority = with.text("priority", &self.priority);
+        if ["P1", "P2", "P3", "P4", "P5"].contains(&priority.trim()) {
+            priority.trim().to_owned()
+        } else {
+            String::new()
+        }
     }
 
     /// Who is responsible; `teams` names several teams at once.
-    fn responders(&self, with: &Rendering<'_>) -> Result<Vec<Json>, RenderError> {
+    fn responders(&self, with: &Rendering<'_>) -> Vec<Json> {
         let mut responders = Vec::new();
         for OpsgenieResponder { id, name, username, kind } in &self.responders {
-            let (id, name) = (with.text(id)?, with.text(name)?);
-            let (username, kind) = (with.text(username)?, with.text(kind)?.to_lowercase());
+            let (id, name) = (with.text("responders.id", id), with.text("responders.name", name));
+            let username = with.text("responders.username", username);
+            let kind = with.text("responders.type", kind).to_lowercase();
             if id.is_empty() && name.is_empty() && username.is_empty() {
                 continue;
             }
@@ -71,17 +112,23 @@ impl OpsgenieConfig {
             let responder = Fields::default().some("id", id).some("name", name).some("username", username);
             responders.push(responder.always("type", kind).json());
         }
-        Ok(responders)
+        responders
     }
+}
+
+/// A list separated by commas, as many and as long as Opsgenie takes.
+fn list(text: &str, most: usize) -> Vec<String> {
+    let items = text.split(',').take(most).map(|item| ITEM.cut(item));
+    if text.is_empty() { Vec::new() } else { items.collect() }
 }
 
 impl Kind for OpsgenieConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         if with.is_firing() {
-            return Ok(Message::Http(self.create(with)?));
+            return Ok(Message::Http(self.create(with)));
         }
         let path = format!("v2/alerts/{}/close?identifierType=alias", with.key_hash());
-        let body = json!({"source": with.text(&self.source)?});
+        let body = json!({"source": with.line("source", &self.source, SOURCE)});
         Ok(Message::one(self.request(Method::POST, &path, body)))
     }
 

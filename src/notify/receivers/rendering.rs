@@ -1,15 +1,23 @@
 //! What rendering a notification needs: its data as templates see it, and the ways to apply a template.
+//!
+//! A template that fails costs its field, never the page: the field is what Watchbell says by itself ([`super::plain`]),
+//! and the failure is told in the message, in the log, in a metric and in the API. Addresses are the exception: there is
+//! nobody else to tell.
+
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
+use super::fit::{Limit, Markup};
+use super::{fit, mrkdwn, plain};
 use crate::model::Labels;
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{Notification, NotifiedAlert, Reason};
 use crate::template::alertmanager::{AlertData, Data, Templates};
-use crate::template::{Host, TemplateError, Time, Value};
+use crate::template::{Host, TemplateError, Time, Value, escape};
 
-/// A template failed, or what it gave is of no use.
+/// What a receiver needs cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RenderError(String);
@@ -20,10 +28,13 @@ impl RenderError {
     }
 }
 
-impl From<TemplateError> for RenderError {
-    fn from(e: TemplateError) -> Self {
-        RenderError(e.to_string())
-    }
+/// A field whose template failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The field, as the configuration names it.
+    pub field: String,
+    /// What the template engine said.
+    pub error: String,
 }
 
 /// One notification being rendered.
@@ -33,6 +44,8 @@ pub(super) struct Rendering<'a> {
     templates: &'a Templates,
     value: Value,
     now: i64,
+    problems: RefCell<Vec<Problem>>,
+    cut: Cell<bool>,
 }
 
 /// What a template may ask.
@@ -51,8 +64,10 @@ impl Host for Told<'_> {
     }
 }
 
-/// How deep payload templates may nest.
-const MAX_DEPTH: usize = 32;
+/// Most failures that a message tells of.
+const MOST_NOTES: usize = 3;
+/// Most characters of one failure in a message.
+const LONGEST_NOTE: usize = 200;
 
 impl<'a> Rendering<'a> {
     pub fn new(
@@ -63,13 +78,23 @@ impl<'a> Rendering<'a> {
         now: i64,
     ) -> Self {
         let mut data = data_of(notification, &notification.alerts, external_url);
+        // The route is that of the receiver it names, whoever stands in.
+        let told = std::mem::take(&mut data.receiver);
+        data.receiver = notification.instead_of.as_deref().map_or_else(|| told.clone(), str::to_owned);
         let (route_labels, failed) = routes.render(&notification.group_key, &data, templates, now);
-        data.route_labels = route_labels;
-        for (label, error) in failed {
-            tracing::warn!(group = &*notification.group_key, label, error, "a label of a route cannot be rendered");
-        }
+        (data.receiver, data.route_labels) = (told, route_labels);
+        let failed = failed.into_iter().map(|(label, error)| Problem { field: format!("route label {label}"), error });
+        let problems = RefCell::new(failed.collect());
         let value = data.clone().into_value();
-        Rendering { notification, data, templates, value, now }
+        Rendering { notification, data, templates, value, now, problems, cut: Cell::default() }
+    }
+
+    /// The same with so many alerts only, firing ones first; what the group has in common stays.
+    pub fn with_first(&self, kept: usize) -> Rendering<'a> {
+        let data = Data { alerts: first(&self.data.alerts, kept), ..self.data.without_alerts() };
+        let value = data.clone().into_value();
+        let (notification, templates, now) = (self.notification, self.templates, self.now);
+        Rendering { notification, data, templates, value, now, problems: self.problems.clone(), cut: Cell::default() }
     }
 
     fn told(&self) -> Told<'_> {
@@ -83,31 +108,182 @@ impl<'a> Rendering<'a> {
         Data { route_labels, ..data_of(self.notification, alerts, &self.data.external_url) }
     }
 
-    /// A field as text.
-    pub fn text(&self, template: &str) -> Result<String, RenderError> {
-        if !template.contains("{{") {
-            return Ok(template.to_owned());
-        }
-        Ok(self.templates.text(template, &self.value, &self.told())?)
+    /// The fields whose templates failed so far.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
     }
 
-    /// A field as HTML.
-    pub fn html(&self, template: &str) -> Result<String, RenderError> {
-        Ok(self.templates.html(template, &self.value, &self.told())?)
+    /// Whether a body was too long and says less than it would.
+    pub fn was_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    fn note(&self, field: &str, error: &TemplateError) {
+        let problem = Problem { field: field.to_owned(), error: error.to_string() };
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+
+    /// Something else is wrong with a field than its template.
+    pub fn complain(&self, field: &str, error: &str) {
+        self.problems.borrow_mut().push(Problem { field: field.to_owned(), error: error.to_owned() });
+    }
+
+    /// What a message says of failures: a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let problems = self.problems.borrow();
+        let line = |p: &Problem| fit::truncate(&format!("Template error in {}: {}", p.field, p.error), LONGEST_NOTE);
+        let instead = self.notification.instead_of.as_ref();
+        let instead = instead.map(|receiver| format!("This is for receiver {receiver}, which cannot be told."));
+        let mut lines: Vec<String> = instead.into_iter().chain(problems.iter().take(MOST_NOTES).map(line)).collect();
+        if let Some(more) = problems.len().checked_sub(MOST_NOTES).filter(|more| *more > 0) {
+            lines.push(format!("and {more} more template errors"));
+        }
+        lines
+    }
+
+    fn run(&self, template: &str, markup: Markup) -> Result<String, TemplateError> {
+        let text = match (template.contains("{{"), markup.is_html()) {
+            (false, _) => template.to_owned(),
+            (true, false) => self.templates.text(template, &self.value, &self.told())?,
+            (true, true) => self.templates.html(template, &self.value, &self.told())?,
+        };
+        Ok(if markup == Markup::Mrkdwn { mrkdwn::tame(&text) } else { text })
+    }
+
+    /// A field that a message can do without: empty when its template fails.
+    pub fn text(&self, field: &str, template: &str) -> String {
+        self.text_or(field, template, "")
+    }
+
+    /// A field with what stands in its place when its template fails.
+    pub fn text_or(&self, field: &str, template: &str, default: &str) -> String {
+        self.run(template, Markup::Plain).unwrap_or_else(|e| {
+            self.note(field, &e);
+            default.to_owned()
+        })
+    }
+
+    /// A field without which nobody would be told.
+    ///
+    /// # Errors
+    /// Its template failed.
+    pub fn address(&self, field: &str, template: &str) -> Result<String, RenderError> {
+        self.run(template, Markup::Plain).map_err(|e| {
+            self.note(field, &e);
+            RenderError::new(format!("{field}: {e}"))
+        })
+    }
+
+    /// A text that a message can do without, cut to what it may hold.
+    pub fn line(&self, field: &str, template: &str, limit: Limit) -> String {
+        let text = self.run(template, limit.markup).unwrap_or_else(|e| {
+            self.note(field, &e);
+            String::new()
+        });
+        limit.cut(&text)
+    }
+
+    /// A line that says what it is about.
+    pub fn title(&self, field: &str, template: &str, limit: Limit) -> String {
+        let text = self.run(template, limit.markup).unwrap_or_else(|e| {
+            self.note(field, &e);
+            limit.markup.escape(&plain::title(&self.data))
+        });
+        limit.cut(&text)
+    }
+
+    /// The text of a message, to be rendered after its other fields: it tells of what failed before. As many whole
+    /// alerts as fit, and how many others there are.
+    pub fn body(&self, field: &str, template: &str, limit: Limit) -> String {
+        let text = match self.run(template, limit.markup) {
+            Ok(text) => {
+                let room = self.room(limit);
+                if room.holds(&text) { text } else { self.fewer(template, &text, room) }
+            }
+            Err(e) if e.is_exhausted() => self.fewer(template, "", self.room(limit)),
+            Err(e) => {
+                self.note(field, &e);
+                plain::listing(&self.data, &self.link(), self.room(limit))
+            }
+        };
+        fit::append(&text, &self.notes_text(limit.markup), limit.markup)
+    }
+
+    /// What a limit leaves when the notes are taken off.
+    fn room(&self, limit: Limit) -> Limit {
+        limit.less(&self.notes_text(limit.markup))
+    }
+
+    fn notes_text(&self, markup: Markup) -> String {
+        let lines: Vec<String> = self.notes().iter().map(|line| markup.escape(line)).collect();
+        match lines.is_empty() {
+            true => String::new(),
+            false => markup.paragraph(&lines.join(markup.line_end())),
+        }
+    }
+
+    /// The text with as many alerts as fit and a line about the others; `whole`, the text with all of them, is too long,
+    /// or could not be made.
+    fn fewer(&self, template: &str, whole: &str, limit: Limit) -> String {
+        self.cut.set(true);
+        let all = self.data.alerts.len();
+        let link = self.link();
+        let render = |kept: usize| {
+            let text = self.with_first(kept).run(template, limit.markup).ok()?;
+            let tail = limit.markup.more(all.saturating_sub(kept), &link);
+            Some(fit::append(&text, &tail, limit.markup)).filter(|text| limit.holds(text))
+        };
+        let guess = match limit.measure(whole) {
+            0 => all / 8,
+            size => all.saturating_mul(limit.most) / size,
+        };
+        if let Some((_, text)) = fit::most_that_fits(all, guess, render) {
+            return text;
+        }
+        // One alert alone is too long, or the text is not made of alerts.
+        let one = self.with_first(1).run(template, limit.markup);
+        let text = if whole.is_empty() { one.unwrap_or_default() } else { one.unwrap_or_else(|_| whole.to_owned()) };
+        let tail = limit.markup.more(all.saturating_sub(1), &link);
+        fit::append(&limit.less(&tail).cut(&text), &tail, limit.markup)
+    }
+
+    /// Where all alerts of the receiver are shown.
+    pub fn link(&self) -> String {
+        format!("{}/#/alerts?receiver={}", self.data.external_url, escape::query(&self.data.receiver))
     }
 
     /// A structure with templates in its texts. A text that comes out as something else than a text in YAML becomes
-    /// that: `{{ len .Alerts }}` a number, `{{ toJson .Alerts }}` a list.
-    pub fn deep(&self, value: &Json) -> Result<Json, RenderError> {
-        Ok(match value {
-            Json::String(template) => reread(self.text(template)?, MAX_DEPTH),
-            Json::Array(items) => Json::Array(items.iter().map(|i| self.deep(i)).collect::<Result<_, _>>()?),
+    /// that: `{{ len .Alerts }}` a number, `{{ toJson .Alerts }}` a list. What is inside it is taken as it is.
+    pub fn deep(&self, field: &str, value: &Json) -> Json {
+        match value {
+            Json::String(template) => match self.run(template, Markup::Plain) {
+                Ok(text) => reread(text),
+                Err(e) if e.is_exhausted() => self.fewer_deep(template),
+                Err(e) => {
+                    self.note(field, &e);
+                    Json::String(plain::title(&self.data))
+                }
+            },
+            Json::Array(items) => Json::Array(items.iter().map(|i| self.deep(field, i)).collect()),
             Json::Object(fields) => {
-                let field = |(k, v): (&String, &Json)| Ok((self.text(k)?, self.deep(v)?));
-                Json::Object(fields.iter().map(field).collect::<Result<_, RenderError>>()?)
+                let inner =
+                    |(k, v): (&String, &Json)| (self.text_or(field, k, k), self.deep(&format!("{field}.{k}"), v));
+                Json::Object(fields.iter().map(inner).collect())
             }
             other => other.clone(),
-        })
+        }
+    }
+
+    /// What a template makes of as many alerts as it can do with.
+    fn fewer_deep(&self, template: &str) -> Json {
+        self.cut.set(true);
+        let all = self.data.alerts.len();
+        let render = |kept: usize| self.with_first(kept).run(template, Markup::Plain).ok();
+        let rendered = fit::most_that_fits(all, all / 4, render);
+        rendered.map_or_else(|| Json::String(plain::title(&self.data)), |(_, text)| reread(text))
     }
 
     pub fn is_firing(&self) -> bool {
@@ -120,30 +296,31 @@ impl<'a> Rendering<'a> {
     }
 }
 
+/// So many alerts, in their order: resolved ones go first.
+fn first(alerts: &[AlertData], kept: usize) -> Vec<AlertData> {
+    let firing = alerts.iter().filter(|a| a.is_firing()).count();
+    let (mut of_firing, mut of_resolved) = (kept.min(firing), kept.saturating_sub(firing));
+    let mut chosen = Vec::with_capacity(kept.min(alerts.len()));
+    for alert in alerts {
+        let left = if alert.is_firing() { &mut of_firing } else { &mut of_resolved };
+        if *left > 0 {
+            *left -= 1;
+            chosen.push(alert.clone());
+        }
+    }
+    chosen
+}
+
 /// SHA-256 in hexadecimal digits.
 pub(super) fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Rendered text as YAML reads it, unless it reads as text. What alerts brought in is not read as a template again.
-fn reread(text: String, depth: usize) -> Json {
+/// Rendered text as YAML reads it, unless it reads as text. Texts inside stay as they are: they are not read again.
+fn reread(text: String) -> Json {
     match serde_yaml::from_str::<Json>(&text) {
         Ok(Json::String(_)) | Err(_) => Json::String(text),
-        Ok(other) => reread_inner(other, depth),
-    }
-}
-
-fn reread_inner(value: Json, depth: usize) -> Json {
-    if depth == 0 {
-        return value;
-    }
-    match value {
-        Json::String(text) => reread(text, depth - 1),
-        Json::Array(items) => Json::Array(items.into_iter().map(|i| reread_inner(i, depth - 1)).collect()),
-        Json::Object(fields) => {
-            Json::Object(fields.into_iter().map(|(k, v)| (k, reread_inner(v, depth - 1))).collect())
-        }
-        other => other,
+        Ok(other) => other,
     }
 }
 
@@ -166,11 +343,12 @@ fn status(resolved: bool) -> &'static str {
     if resolved { "resolved" } else { "firing" }
 }
 
+/// Alertmanager's words.
 fn reason_text(reason: Reason) -> &'static str {
     match reason {
         Reason::FirstNotification => "first notification",
-        Reason::NewAlertsInGroup => "new alerts in group",
-        Reason::NewResolvedAlerts => "new resolved alerts",
+        Reason::NewAlertsInGroup => "new alerts added",
+        Reason::NewResolvedAlerts => "some alerts resolved",
         Reason::AllAlertsResolved => "all alerts resolved",
         Reason::RepeatIntervalElapsed => "repeat interval elapsed",
     }
@@ -194,30 +372,6 @@ pub fn common<'l>(mut sets: impl Iterator<Item = &'l Labels>) -> Labels {
     sets.fold(first.clone(), |shared, set| shared.filter(|name| set.get(name) == shared.get(name)))
 }
 
-/// At most so many characters, the last one an ellipsis when there were more.
-pub(super) fn truncate(s: &str, most: usize) -> String {
-    if s.chars().count() <= most {
-        return s.to_owned();
-    }
-    if most <= 3 {
-        return s.chars().take(most).collect();
-    }
-    s.chars().take(most - 1).chain(['…']).collect()
-}
-
-/// At most so many bytes, an ellipsis at the end when there were more.
-pub(super) fn truncate_bytes(s: &str, most: usize) -> String {
-    const ELLIPSIS: &str = "…";
-    if s.len() <= most {
-        return s.to_owned();
-    }
-    let mut end = most.saturating_sub(ELLIPSIS.len());
-    while end > 0 && !s.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{ELLIPSIS}", s.get(..end).unwrap_or(""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,25 +387,17 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(truncate("abcdef", 6), "abcdef");
-        assert_eq!(truncate("abcdef", 5), "abcd…");
-        assert_eq!(truncate("سلام عليكم", 4), "سلا…");
-        assert_eq!(truncate_bytes("سلام", 8), "سلام");
-        assert_eq!(truncate_bytes("سلام", 7), "سل…");
-    }
-
-    #[test]
-    fn rendered_text_becomes_what_it_reads_as() {
+    fn rendered_text_becomes_what_it_reads_as_and_texts_inside_stay() {
         for (text, want) in [
             ("2", serde_json::json!(2)),
             ("true", serde_json::json!(true)),
             ("", Json::Null),
             ("plain text", serde_json::json!("plain text")),
-            ("{\"a\": [\"1\", \"x y\", \"\"]}", serde_json::json!({"a": [1, "x y", null]})),
+            ("{\"a\": [\"1\", \"x y\", \"\"]}", serde_json::json!({"a": ["1", "x y", ""]})),
+            ("{\"id\": \"v1:\", \"num\": \"123\"}", serde_json::json!({"id": "v1:", "num": "123"})),
             ("a: b: c", serde_json::json!("a: b: c")),
         ] {
-            assert_eq!(reread(text.to_owned(), 5), want, "{text:?}");
+            assert_eq!(reread(text.to_owned()), want, "{text:?}");
         }
     }
 }

@@ -2,52 +2,57 @@
 
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::http::{Reply, give_up};
 use super::message::{Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::RocketchatConfig;
 use crate::notify::Outcome;
 
-/// Most characters of a title.
-const LONGEST_TITLE: usize = 1024;
+const TITLE: Limit = Limit::chars(1024);
+/// What a server takes unless it is told otherwise.
+const TEXT: Limit = Limit::chars(5000).of(Markup::Markdown);
 
 impl RocketchatConfig {
-    fn attachment(&self, with: &Rendering<'_>) -> Result<Json, RenderError> {
+    fn attachment(&self, with: &Rendering<'_>) -> Json {
         let mut fields = Vec::new();
         for f in &self.fields {
             let short = f.short.unwrap_or(self.short_fields);
-            fields.push(json!({"short": short, "title": with.text(&f.title)?, "value": with.text(&f.value)?}));
+            let (title, value) = (with.text("fields.title", &f.title), with.text("fields.value", &f.value));
+            fields.push(json!({"short": short, "title": title, "value": value}));
         }
         let mut actions = Vec::new();
         for a in &self.actions {
             let action = Fields::default()
-                .some("type", with.text(&a.kind)?)
-                .some("text", with.text(&a.text)?)
-                .some("url", with.text(&a.url)?);
+                .some("type", with.text("actions.type", &a.kind))
+                .some("text", with.text("actions.text", &a.text))
+                .some("url", with.text("actions.url", &a.url));
             actions.push(action.always("is_webview", false).always("msg_in_chat_window", false).json());
         }
-        Ok(Fields::default()
-            .some("title", truncate(&with.text(&self.title)?, LONGEST_TITLE))
-            .some("title_link", with.text(&self.title_link)?)
-            .some("text", with.text(&self.text)?)
-            .some("image_url", with.text(&self.image_url)?)
-            .some("thumb_url", with.text(&self.thumb_url)?)
-            .some("color", with.text(&self.color)?)
+        let head = Fields::default()
+            .some("title", with.title("title", &self.title, TITLE))
+            .some("title_link", with.text("title_link", &self.title_link));
+        let (image, thumb) = (with.text("image_url", &self.image_url), with.text("thumb_url", &self.thumb_url));
+        let color = with.text("color", &self.color);
+        head.some("text", with.body("text", &self.text, TEXT))
+            .some("image_url", image)
+            .some("thumb_url", thumb)
+            .some("color", color)
             .some("fields", fields)
             .some("actions", actions)
-            .json())
+            .json()
     }
 }
 
 impl Kind for RocketchatConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         let body = Fields::default()
-            .some("channel", with.text(&self.channel)?)
-            .some("emoji", with.text(&self.emoji)?)
-            .some("avatar", with.text(&self.icon_url)?)
+            .some("channel", with.address("channel", &self.channel)?)
+            .some("emoji", with.text("emoji", &self.emoji))
+            .some("avatar", with.text("icon_url", &self.icon_url))
             .some("parseUrls", self.link_names)
-            .always("attachments", json!([self.attachment(with)?]))
+            .always("attachments", json!([self.attachment(with)]))
             .json();
         let base = self.api_url.as_ref().map_or("", |u| u.as_str());
         let request = Request::post(vec![Part::plain(format!("{base}api/v1/chat.postMessage"))], body)

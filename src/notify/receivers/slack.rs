@@ -3,45 +3,58 @@
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::http::{Link, Reply, give_up, retry};
 use super::message::{Body, Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::{SlackAction, SlackConfig, SlackField};
+use crate::config::secret::Secret;
 use crate::notify::Outcome;
 
-/// Most characters of a title.
-const LONGEST_TITLE: usize = 1024;
+const TITLE: Limit = Limit::chars(1024).of(Markup::Mrkdwn);
+/// Slack cuts a message at 40,000 characters, wherever that is; the text gets most of them.
+const TEXT: Limit = Limit::chars(32_000).of(Markup::Mrkdwn);
+const SHORT: Limit = Limit::chars(2_000).of(Markup::Mrkdwn);
+
 impl SlackConfig {
-    fn attachment(&self, with: &Rendering<'_>) -> Result<Json, RenderError> {
-        let text = |template: &str| with.text(template);
+    fn attachment(&self, with: &Rendering<'_>) -> Json {
+        let plain = |field: &str, template: &str| with.text(field, template);
         let markdown =
             if self.mrkdwn_in.is_empty() { json!(["fallback", "pretext", "text"]) } else { json!(self.mrkdwn_in) };
-        let fields = self.fields.iter().map(|f| self.field(f, with)).collect::<Result<Vec<_>, _>>()?;
-        let actions = self.actions.iter().map(|a| action(a, with)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Fields::default()
-            .some("title", truncate(&text(&self.title)?, LONGEST_TITLE))
-            .some("title_link", text(&self.title_link)?)
-            .some("pretext", text(&self.pretext)?)
-            .always("text", text(&self.text)?)
-            .always("fallback", text(&self.fallback)?)
-            .always("callback_id", text(&self.callback_id)?)
+        let fields: Vec<Json> = self.fields.iter().map(|f| self.field(f, with)).collect();
+        let actions: Vec<Json> = self.actions.iter().map(|a| action(a, with)).collect();
+        let title = with.title("title", &self.title, TITLE);
+        let title_link = plain("title_link", &self.title_link);
+        let pretext = with.line("pretext", &self.pretext, SHORT);
+        let fallback = with.title("fallback", &self.fallback, SHORT);
+        let callback_id = plain("callback_id", &self.callback_id);
+        let (image, thumb) = (plain("image_url", &self.image_url), plain("thumb_url", &self.thumb_url));
+        let footer = with.line("footer", &self.footer, SHORT);
+        let color = plain("color", &self.color);
+        Fields::default()
+            .some("title", title)
+            .some("title_link", title_link)
+            .some("pretext", pretext)
+            .always("text", with.body("text", &self.text, TEXT))
+            .always("fallback", fallback)
+            .always("callback_id", callback_id)
             .some("fields", fields)
             .some("actions", actions)
-            .some("image_url", text(&self.image_url)?)
-            .some("thumb_url", text(&self.thumb_url)?)
-            .always("footer", text(&self.footer)?)
-            .some("color", text(&self.color)?)
+            .some("image_url", image)
+            .some("thumb_url", thumb)
+            .always("footer", footer)
+            .some("color", color)
             .some("mrkdwn_in", markdown)
-            .json())
+            .json()
     }
 
-    fn field(&self, field: &SlackField, with: &Rendering<'_>) -> Result<Json, RenderError> {
-        Ok(json!({
-            "title": with.text(&field.title)?,
-            "value": with.text(&field.value)?,
+    fn field(&self, field: &SlackField, with: &Rendering<'_>) -> Json {
+        json!({
+            "title": with.line("fields.title", &field.title, SHORT),
+            "value": with.line("fields.value", &field.value, SHORT),
             "short": field.short.unwrap_or(self.short_fields),
-        }))
+        })
     }
 
     fn uses_token(&self) -> bool {
@@ -49,37 +62,44 @@ impl SlackConfig {
     }
 }
 
-fn action(action: &SlackAction, with: &Rendering<'_>) -> Result<Json, RenderError> {
+fn action(action: &SlackAction, with: &Rendering<'_>) -> Json {
+    let text = |field: &str, template: &str| with.text(&format!("actions.{field}"), template);
     let confirm = match &action.confirm {
         None => Json::Null,
         Some(c) => Fields::default()
-            .always("text", with.text(&c.text)?)
-            .some("title", with.text(&c.title)?)
-            .some("ok_text", with.text(&c.ok_text)?)
-            .some("dismiss_text", with.text(&c.dismiss_text)?)
+            .always("text", text("confirm.text", &c.text))
+            .some("title", text("confirm.title", &c.title))
+            .some("ok_text", text("confirm.ok_text", &c.ok_text))
+            .some("dismiss_text", text("confirm.dismiss_text", &c.dismiss_text))
             .json(),
     };
-    Ok(Fields::default()
-        .always("type", with.text(&action.kind)?)
-        .always("text", with.text(&action.text)?)
-        .some("url", with.text(&action.url)?)
-        .some("style", with.text(&action.style)?)
-        .some("name", with.text(&action.name)?)
-        .some("value", with.text(&action.value)?)
+    Fields::default()
+        .always("type", text("type", &action.kind))
+        .always("text", text("text", &action.text))
+        .some("url", text("url", &action.url))
+        .some("style", text("style", &action.style))
+        .some("name", text("name", &action.name))
+        .some("value", text("value", &action.value))
         .some("confirm", confirm)
-        .json())
+        .json()
 }
 
 impl Kind for SlackConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        // Without a channel a webhook writes where it belongs.
+        let channel = with.text("channel", &self.channel);
+        let username = with.text("username", &self.username);
+        let emoji = with.text("icon_emoji", &self.icon_emoji);
+        let icon = with.text("icon_url", &self.icon_url);
+        let text = with.line("message_text", &self.message_text, SHORT);
         let body = Fields::default()
-            .some("channel", with.text(&self.channel)?)
-            .some("username", with.text(&self.username)?)
-            .some("icon_emoji", with.text(&self.icon_emoji)?)
-            .some("icon_url", with.text(&self.icon_url)?)
+            .some("channel", channel)
+            .some("username", username)
+            .some("icon_emoji", emoji)
+            .some("icon_url", icon)
             .some("link_names", self.link_names)
-            .some("text", with.text(&self.message_text)?)
-            .always("attachments", json!([self.attachment(with)?]))
+            .some("text", text)
+            .always("attachments", json!([self.attachment(with)]))
             .json();
         let request = if self.uses_token() {
             let url = self.app_url.as_ref().map_or("", |u| u.as_str());
@@ -124,46 +144,96 @@ impl Kind for SlackConfig {
     fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Some(request) = message.requests().first() else { return give_up("nothing to send") };
-            // A restart or a reload forgets where a group's message is: its next message is a new one.
-            let known = link.memory.recall(link.group_key).filter(|_| self.update_message);
-            let reply = match known.as_ref().and_then(|place| place.split_once(' ')) {
-                Some((channel, ts)) => link.call(&update(request, channel, ts)).await,
-                None => link.call(request).await,
-            };
-            let reply = match reply {
-                Ok(reply) => reply,
-                Err(failed) => return failed,
-            };
-            let outcome = self.judge(&reply);
-            if self.update_message && outcome == Outcome::Delivered {
-                remember(link, &reply);
+            match self.attempt(request, link).await {
+                Ok(outcome) | Err(outcome) => outcome,
             }
-            outcome
         })
     }
 }
 
+/// Where a message is: the channel's id and the message's timestamp there.
+struct Place<'a> {
+    channel: &'a str,
+    ts: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn read(place: &'a str) -> Option<Self> {
+        place.split_once(' ').map(|(channel, ts)| Place { channel, ts })
+    }
+}
+
+impl SlackConfig {
+    /// Changes the group's message, answers to it, or both; writes a new one when there is none any more.
+    async fn attempt(&self, request: &Request, link: &Link<'_>) -> Result<Outcome, Outcome> {
+        let known = link.place.and_then(Place::read).filter(|_| self.update_message || self.thread);
+        if let Some(place) = known {
+            let changed = match self.update_message {
+                true => Some(link.call(&changing(request, &place)).await?),
+                false => None,
+            };
+            let answered = match self.thread {
+                true => Some(link.call(&answering(request, &place)).await?),
+                false => None,
+            };
+            if !changed.iter().chain(&answered).any(is_gone) {
+                let mut outcomes = changed.iter().chain(&answered).map(|reply| self.judge(reply));
+                let failed = outcomes.find(|outcome| !outcome.is_delivered());
+                return Ok(failed.unwrap_or(Outcome::Delivered));
+            }
+        }
+        let reply = link.call(request).await?;
+        let outcome = self.judge(&reply);
+        let remembers = (self.update_message || self.thread) && outcome.is_delivered();
+        Ok(match place_of(&reply).filter(|_| remembers) {
+            Some(place) => Outcome::DeliveredAt(place),
+            None => outcome,
+        })
+    }
+}
+
+/// Whether what was to be changed or answered is not there any more, or may not be changed.
+fn is_gone(reply: &Reply) -> bool {
+    const GONE: [&str; 6] = [
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "thread_not_found",
+        "channel_not_found",
+        "is_archived",
+    ];
+    let error = reply.json().and_then(|json| json.get("error").and_then(Json::as_str).map(str::to_owned));
+    error.is_some_and(|error| GONE.contains(&error.as_str()))
+}
+
 /// The request that changes a message instead of writing one.
-fn update(request: &Request, channel: &str, ts: &str) -> Request {
+fn changing(request: &Request, place: &Place<'_>) -> Request {
+    let change = |url: &str| url.replace("chat.postMessage", "chat.update");
     let mut request = request.clone();
     for part in &mut request.url {
-        if let Part::Secret(url, file) = part
-            && file.is_empty()
-        {
-            *url = crate::config::secret::Secret::new(url.expose().replace("chat.postMessage", "chat.update"));
+        match part {
+            Part::Plain(url) => *url = change(url),
+            Part::Secret(url, file) if file.is_empty() => *url = Secret::new(change(url.expose())),
+            Part::Secret(..) => {}
         }
     }
-    if let Body::Json(Json::Object(fields)) = &mut request.body {
-        fields.insert("channel".into(), json!(channel));
-        fields.insert("ts".into(), json!(ts));
+    with_fields(request, [("channel", place.channel), ("ts", place.ts)])
+}
+
+/// The request that answers to a message in its thread.
+fn answering(request: &Request, place: &Place<'_>) -> Request {
+    with_fields(request.clone(), [("channel", place.channel), ("thread_ts", place.ts)])
+}
+
+fn with_fields(mut request: Request, fields: [(&str, &str); 2]) -> Request {
+    if let Body::Json(Json::Object(body)) = &mut request.body {
+        body.extend(fields.map(|(name, value)| (name.to_owned(), json!(value))));
     }
     request
 }
 
-fn remember(link: &Link<'_>, reply: &Reply) {
-    let Some(json) = reply.json() else { return };
+fn place_of(reply: &Reply) -> Option<String> {
+    let json = reply.json()?;
     let text = |name: &str| json.get(name).and_then(Json::as_str);
-    if let (Some(channel), Some(ts)) = (text("channel"), text("ts")) {
-        link.memory.remember(link.group_key, format!("{channel} {ts}"));
-    }
+    Some(format!("{} {}", text("channel")?, text("ts")?))
 }

@@ -11,7 +11,8 @@ use lettre::transport::smtp::commands;
 use lettre::transport::smtp::extension::ClientId;
 use rustls_pki_types::ServerName;
 
-use super::http::{give_up, retry};
+use super::http::{Link, give_up, retry};
+use super::message::Mail;
 use super::smtp_stream::SmtpStream;
 use crate::config::alertmanager::receivers::EmailConfig;
 use crate::config::secret::inline_or_file;
@@ -24,17 +25,23 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 type SmtpError = lettre::transport::smtp::Error;
 
 /// Sends one mail.
-pub(super) async fn send(config: &EmailConfig, mail: &lettre::Message) -> Outcome {
-    match attempt(config, mail).await {
+pub(super) async fn send(config: &EmailConfig, mail: &Mail, wire: &[u8], link: &Link<'_>) -> Outcome {
+    match attempt(config, mail, wire, link).await {
         Ok(()) => Outcome::Delivered,
         Err(outcome) => outcome,
     }
 }
 
-async fn attempt(config: &EmailConfig, mail: &lettre::Message) -> Result<(), Outcome> {
+async fn attempt(config: &EmailConfig, mail: &Mail, wire: &[u8], link: &Link<'_>) -> Result<(), Outcome> {
     let hello = ClientId::Domain(if config.hello.is_empty() { "localhost".into() } else { config.hello.clone() });
     let mut connection = connect(config, &hello).await?;
-    let result = converse(config, mail, &mut connection).await;
+    let result = async {
+        if !config.auth_username.is_empty() {
+            authenticate(config, &mut connection).await?;
+        }
+        converse(mail, wire, link, &mut connection).await
+    };
+    let result = result.await;
     // The mail is accepted or refused by now; how the server takes its leave changes nothing.
     let _ = connection.quit().await;
     result
@@ -89,18 +96,50 @@ async fn secure(config: &EmailConfig, stream: &SmtpStream) -> Result<(), Outcome
 }
 
 async fn converse(
-    config: &EmailConfig,
-    mail: &lettre::Message,
+    mail: &Mail,
+    wire: &[u8],
+    link: &Link<'_>,
     connection: &mut AsyncSmtpConnection,
 ) -> Result<(), Outcome> {
-    if !config.auth_username.is_empty() {
-        authenticate(config, connection).await?;
+    let from = commands::Mail::new(Some(mail.sender.clone()), Vec::new());
+    connection.command(from).await.map_err(|e| refused("the sender", &e))?;
+    name_recipients(mail, link, connection).await?;
+    connection.command(commands::Data).await.map_err(|e| refused("the mail", &e))?;
+    connection.message(wire).await.map_err(|e| refused("the mail", &e)).map(drop)
+}
+
+/// Names everyone who is to get the mail. Who is refused keeps no other from getting it.
+async fn name_recipients(mail: &Mail, link: &Link<'_>, connection: &mut AsyncSmtpConnection) -> Result<(), Outcome> {
+    let (mut taken, mut worst) = (0, None);
+    for address in &mail.recipients {
+        let error = match connection.command(commands::Rcpt::new(address.clone(), Vec::new())).await {
+            Ok(_) => {
+                taken += 1;
+                continue;
+            }
+            Err(e) => e,
+        };
+        if !error.is_permanent() && !error.is_transient() {
+            return Err(passing("name the recipients", &error));
+        }
+        // Whom the server may take later is reason enough to try again when it takes nobody.
+        let outcome = refused(address.as_ref(), &error);
+        link.complain("to", outcome.error().unwrap_or("").to_owned());
+        if !matches!(worst, Some(Outcome::Retry { .. })) {
+            worst = Some(outcome);
+        }
     }
-    match connection.send(mail.envelope(), &mail.formatted()).await {
-        Ok(_) => Ok(()),
-        Err(e) if e.is_permanent() => Err(give_up(format!("the server refused the mail: {}", describe(&e)))),
-        Err(e) => Err(passing("send the mail", &e)),
+    match (taken, worst) {
+        (0, Some(outcome)) => Err(outcome),
+        (0, None) => Err(give_up("the mail has no recipients")),
+        _ => Ok(()),
     }
+}
+
+/// A refusal: for good, or for now.
+fn refused(what: &str, error: &SmtpError) -> Outcome {
+    let reason = format!("the server refused {what}: {}", describe(error));
+    if error.is_permanent() { give_up(reason) } else { retry(reason) }
 }
 
 /// A problem that may pass.
@@ -139,9 +178,11 @@ async fn authenticate(config: &EmailConfig, connection: &mut AsyncSmtpConnection
         .message()
         .filter_map(|line| line.to_ascii_uppercase().strip_prefix("AUTH").map(str::to_owned))
         .flat_map(|list| list.split([' ', '=']).map(str::to_owned).collect::<Vec<_>>())
+        .filter(|mechanism| !mechanism.is_empty())
         .collect();
     if offered.is_empty() {
-        return Err(retry("the server offers no authentication, and auth_username is set"));
+        // As in Alertmanager: a relay that wants to know nobody is told nothing.
+        return Ok(());
     }
     let read = |inline, file: &str| inline_or_file(inline, file).map_err(|e| retry(e.to_string()));
     let password = read(&config.auth_password, &config.auth_password_file)?;

@@ -3,17 +3,18 @@
 use futures::future::BoxFuture;
 
 use super::aws;
+use super::fit::Limit;
 use super::http::{Link, give_up, retry};
 use super::message::{Body, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering, hash};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::SnsConfig;
 use crate::notify::Outcome;
 
-/// Most characters of a subject.
-const LONGEST_SUBJECT: usize = 100;
-/// Most bytes of a message, and of a text message to a phone.
-const LARGEST: [usize; 2] = [256 * 1024, 1600];
+/// A subject has fewer than 100 characters.
+const SUBJECT: Limit = Limit::chars(99);
+const MESSAGE: Limit = Limit::bytes(256 * 1024);
+const MESSAGE_TO_PHONE: Limit = Limit::bytes(1600);
 
 impl SnsConfig {
     /// The region: configured, or that of the ARN, or of the environment.
@@ -27,7 +28,7 @@ impl SnsConfig {
     }
 
     fn endpoint(&self, with: &Rendering<'_>) -> Result<String, RenderError> {
-        let given = with.text(&self.api_url)?;
+        let given = with.address("api_url", &self.api_url)?;
         Ok(if given.is_empty() { format!("https://sns.{}.amazonaws.com/", self.region()) } else { given })
     }
 }
@@ -39,30 +40,38 @@ fn variable(name: &str) -> Option<String> {
 
 impl Kind for SnsConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let [most, most_to_phone] = LARGEST;
-        let message = with.text(&self.message)?;
-        let most = if self.phone_number.is_empty() { most } else { most_to_phone };
-        let cut = super::rendering::truncate_bytes(&message, most);
         let mut form = vec![("Action".to_owned(), "Publish".to_owned()), ("Version".into(), "2010-03-31".into())];
         let mut attributes = Vec::new();
         for (name, template) in &self.attributes {
-            attributes.push((with.text(name)?, with.text(template)?));
+            let field = format!("attributes.{name}");
+            attributes.push((with.text(&field, name), with.text(&field, template)));
         }
-        if cut.len() < message.len() {
+        // SNS takes none that is empty.
+        attributes.retain(|(name, value)| !name.is_empty() && !value.is_empty());
+        // A subject is one line.
+        let subject = with.title("subject", &self.subject, SUBJECT).replace(char::is_control, " ");
+        let limit = if self.phone_number.is_empty() { MESSAGE } else { MESSAGE_TO_PHONE };
+        let message = with.body("message", &self.message, limit);
+        if with.was_cut() {
             attributes.push(("truncated".into(), "true".into()));
         }
-        form.push(("Message".into(), cut));
-        let subject = truncate(&with.text(&self.subject)?, LONGEST_SUBJECT);
+        // Nor an empty message.
+        let is_empty = message.trim().is_empty();
+        form.push(("Message".into(), if is_empty { subject.clone() } else { message }));
         if !subject.is_empty() {
             form.push(("Subject".into(), subject));
         }
-        for (name, template) in
-            [("TopicArn", &self.topic_arn), ("TargetArn", &self.target_arn), ("PhoneNumber", &self.phone_number)]
-        {
-            let value = with.text(template)?;
+        for (name, field, template) in [
+            ("TopicArn", "topic_arn", &self.topic_arn),
+            ("TargetArn", "target_arn", &self.target_arn),
+            ("PhoneNumber", "phone_number", &self.phone_number),
+        ] {
+            let value = with.address(field, template)?;
             // Ordered topics tell groups apart, and drop what they got already.
             if name == "TopicArn" && value.ends_with(".fifo") {
-                form.push(("MessageDeduplicationId".into(), with.key_hash()));
+                // One notification is one message, however often it is tried; the next one of the group is another.
+                let unique = hash(&format!("{}/{}", with.notification.group_key, with.notification.id));
+                form.push(("MessageDeduplicationId".into(), unique));
                 form.push(("MessageGroupId".into(), with.key_hash()));
             }
             if !value.is_empty() {

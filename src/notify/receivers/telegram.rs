@@ -3,20 +3,34 @@
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::http::{Link, Reply, give_up, retry};
 use super::message::{Body, Fields, Message, Part, Request};
-use super::rendering::{RenderError, Rendering, truncate};
+use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::TelegramConfig;
 use crate::notify::Outcome;
 
-/// Most characters of a message.
-const LONGEST_MESSAGE: usize = 4096;
+/// As Telegram counts characters.
+const MESSAGE: Limit = Limit::utf16(4096);
+
+const DEFAULT_TITLE: &str = "{{ template \"__subject\" . }}";
 
 impl Kind for TelegramConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        // In HTML what alerts bring in must not be taken for markup.
-        let text = if self.parse_mode == "HTML" { with.html(&self.message)? } else { with.text(&self.message)? };
+        let markup = match self.parse_mode.as_str() {
+            // What alerts bring in is not taken for markup.
+            "HTML" => Markup::Html,
+            "MarkdownV2" => Markup::MarkdownV2,
+            "Markdown" => Markup::Markdown,
+            _ => Markup::Plain,
+        };
+        let text = with.body("message", &self.message, MESSAGE.of(markup));
+        let text = match text.trim().is_empty() {
+            // Telegram takes no empty messages.
+            true => with.title("message", DEFAULT_TITLE, MESSAGE.of(markup)),
+            false => text,
+        };
         let thread = if self.message_thread_id == 0 { String::new() } else { self.message_thread_id.to_string() };
         let chat = if self.chat_id == 0 { String::new() } else { self.chat_id.to_string() };
         let body = Fields::default()
@@ -25,7 +39,7 @@ impl Kind for TelegramConfig {
             .always("disable_web_page_preview", "true")
             .some("message_thread_id", thread)
             .some("parse_mode", self.parse_mode.as_str())
-            .always("text", truncate(&text, LONGEST_MESSAGE))
+            .always("text", text)
             .json();
         let base = self.api_url.as_ref().map_or("", |u| u.as_str()).trim_end_matches('/');
         let url = vec![
@@ -66,11 +80,33 @@ impl Kind for TelegramConfig {
                 }
             }
             match link.call(&request).await {
+                Ok(reply) if is_malformed(&reply) => match link.call(&without_markup(&request)).await {
+                    Ok(reply) => self.judge(&reply),
+                    Err(failed) => failed,
+                },
                 Ok(reply) => self.judge(&reply),
                 Err(failed) => failed,
             }
         })
     }
+}
+
+/// Whether Telegram could not read the message's markup: it would refuse it for ever.
+fn is_malformed(reply: &Reply) -> bool {
+    reply.status == 400 && reply.body.contains("can't parse entities")
+}
+
+/// The same as plain text: better read with its tags than not at all.
+fn without_markup(request: &Request) -> Request {
+    let mut request = request.clone();
+    if let Body::Json(Json::Object(fields)) = &mut request.body {
+        let text = match (fields.remove("parse_mode"), fields.get("text").and_then(Json::as_str)) {
+            (Some(mode), Some(text)) if mode == "HTML" => super::fit::text_of_html(text),
+            (_, text) => text.unwrap_or("").to_owned(),
+        };
+        fields.insert("text".into(), json!(MESSAGE.cut(&text)));
+    }
+    request
 }
 
 fn chat_id_of(file: &str) -> Result<String, String> {

@@ -27,7 +27,9 @@ impl Kind for WebhookConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         let url = match &self.url {
             Some(template) => {
-                let url = with.text(template.expose())?;
+                // The template's own text may be a secret, and its error quotes it.
+                let url = with.address("url", template.expose());
+                let url = url.map_err(|_| RenderError::new("the template of the webhook's url failed"))?;
                 // The text of the error must not carry the URL.
                 HttpUrl::parse(url.trim()).map_err(|_| RenderError::new("the webhook's URL is not valid"))?;
                 Part::Secret(Secret::new(url.trim()), String::new())
@@ -35,7 +37,7 @@ impl Kind for WebhookConfig {
             None => Part::secret(&Secret::default(), &self.url_file),
         };
         let body = match &self.payload {
-            Some(payload) => with.deep(payload)?,
+            Some(payload) => with.deep("payload", payload),
             None => body(with, "4", self.max_alerts),
         };
         Ok(Message::one(Request::post(vec![url], body)))

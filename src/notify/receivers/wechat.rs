@@ -3,6 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::http::{Link, Reply, give_up, retry};
 use super::message::{Body, Fields, Message, Part, Request};
 use super::rendering::{RenderError, Rendering};
@@ -11,6 +12,9 @@ use crate::config::alertmanager::receivers::WechatConfig;
 use crate::config::secret::{Secret, inline_or_file};
 use crate::notify::Outcome;
 use crate::template::escape;
+
+/// Of a text, and of Markdown.
+const CONTENT: Limit = Limit::bytes(2048);
 
 impl WechatConfig {
     fn base(&self) -> &str {
@@ -40,14 +44,20 @@ impl WechatConfig {
 
 impl Kind for WechatConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let content = with.text(&self.message)?;
-        let (text, markdown) = if self.message_type == "markdown" { ("", &*content) } else { (&*content, "") };
+        let user = with.text("to_user", &self.to_user);
+        let party = with.text("to_party", &self.to_party);
+        let tag = with.text("to_tag", &self.to_tag);
+        let agent = with.text("agent_id", &self.agent_id);
+        let is_markdown = self.message_type == "markdown";
+        let markup = if is_markdown { Markup::Markdown } else { Markup::Plain };
+        let content = with.body("message", &self.message, CONTENT.of(markup));
+        let (text, markdown) = if is_markdown { ("", &*content) } else { (&*content, "") };
         let body = Fields::default()
             .always("text", json!({"content": text}))
-            .some("touser", with.text(&self.to_user)?)
-            .some("toparty", with.text(&self.to_party)?)
-            .some("totag", with.text(&self.to_tag)?)
-            .some("agentid", with.text(&self.agent_id)?)
+            .some("touser", user)
+            .some("toparty", party)
+            .some("totag", tag)
+            .some("agentid", agent)
             .always("safe", "0")
             .always("msgtype", self.message_type.as_str())
             .always("markdown", json!({"content": markdown}))

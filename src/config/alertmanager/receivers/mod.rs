@@ -2,6 +2,7 @@
 
 mod chat;
 mod email;
+mod googlechat;
 mod incident;
 mod jira;
 mod mattermost;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 pub use self::chat::{DiscordConfig, PushoverConfig, WebexConfig};
 pub use self::email::{EmailConfig, EmailThreading};
+pub use self::googlechat::GoogleChatConfig;
 pub use self::incident::{IncidentioConfig, VictorOpsConfig};
 pub use self::jira::{JiraConfig, JiraField};
 pub use self::mattermost::{
@@ -131,6 +133,8 @@ receiver! {
     rocketchat_configs: RocketchatConfig,
     mattermost_configs: MattermostConfig,
     incidentio_configs: IncidentioConfig,
+    // Ours.
+    googlechat_configs: GoogleChatConfig,
 }
 
 impl Receiver {

@@ -67,6 +67,8 @@ section! {
         actions: Vec<SlackAction>,
         /// Change the first message of a group instead of writing another.
         update_message: bool,
+        /// Answer to the first message of a group in its thread instead of writing another beside it. Ours.
+        thread: bool,
         /// How long one request may take, 0 for no limit.
         timeout: GoDuration,
     }
@@ -140,6 +142,17 @@ impl SlackConfig {
         }
     }
 
+    /// Only what the API posted can be answered to: a webhook does not say where its message is.
+    fn check_thread(&self) -> Result<(), String> {
+        let posts = self.has_token() || self.api_url.as_ref().map(SecretUrl::expose) == Some(POST_MESSAGE);
+        match self.thread && !posts && self.api_url_file.is_empty() {
+            true => {
+                Err(format!("thread can only be used with bot tokens: set app_token, or api_url to {POST_MESSAGE}"))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn has_url(&self) -> bool {
         self.api_url.is_some() || !self.api_url_file.is_empty()
     }
@@ -164,7 +177,7 @@ impl SlackConfig {
             self.api_url_file.clone_from(&global.slack_api_url_file);
         }
         match self.has_url() || self.has_token() {
-            true => Ok(()),
+            true => self.check_thread(),
             false => Err("no Slack API URL nor App token set either inline or in a file".into()),
         }
     }

@@ -1,0 +1,473 @@
+//! Every page is delivered: templates that fail cost their field only, storms fit what services take, markup that is
+//! refused goes as plain text.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use watchbell::clock::VirtualClock;
+use watchbell::config::alertmanager::AlertmanagerConfig;
+use watchbell::model::Labels;
+use watchbell::notify::receivers::{Integrations, Message};
+use watchbell::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
+use watchbell::template::alertmanager::Templates;
+
+const NOW: i64 = 1_700_000_000_000;
+
+/// A request as the server saw it: its path and what it carried, with what a form says as an object.
+#[derive(Clone, Debug)]
+struct Seen {
+    path: String,
+    body: Json,
+}
+
+type Log = Arc<Mutex<Vec<Seen>>>;
+type Answer = fn(&Seen) -> Response;
+
+async fn server(answer: Answer) -> (String, Log) {
+    let log = Log::default();
+    let app = Router::new().fallback(take).with_state((log.clone(), answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, log)
+}
+
+async fn take(State((log, answer)): State<(Log, Answer)>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let form = headers.get("content-type").is_some_and(|t| t.as_bytes().starts_with(b"application/x-www-form"));
+    let body = match form {
+        true => Json::Object(url::form_urlencoded::parse(&body).map(|(n, v)| (n.into(), json!(v))).collect()),
+        false => serde_json::from_slice(&body).unwrap_or(Json::Null),
+    };
+    let seen = Seen { path: uri.to_string(), body };
+    let response = answer(&seen);
+    log.lock().push(seen);
+    response
+}
+
+fn json_answer(json: Json) -> Response {
+    ([("content-type", "application/json")], json.to_string()).into_response()
+}
+
+/// Says yes as each service says it.
+fn content(seen: &Seen) -> Response {
+    match seen.path.rsplit('/').next().unwrap_or("") {
+        path if path.starts_with("gettoken") => json_answer(json!({"errcode": 0, "access_token": "tok"})),
+        path if path.starts_with("send?") => json_answer(json!({"errcode": 0})),
+        "search" => json_answer(json!({"issues": []})),
+        _ => "ok".into_response(),
+    }
+}
+
+fn integrations(receiver: &str) -> Integrations {
+    let text = format!("route: {{receiver: team}}\nreceivers:\n- name: team\n{receiver}");
+    let config = AlertmanagerConfig::load_str("alertmanager.yml", &text).unwrap().config;
+    of(&config)
+}
+
+fn of(config: &AlertmanagerConfig) -> Integrations {
+    let clock = Arc::new(VirtualClock::at(NOW));
+    Integrations::new(config, Templates::default(), "http://watchbell.example", clock).unwrap()
+}
+
+fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
+    NotifiedAlert {
+        labels: Labels::from_pairs([("alertname", "Hot"), ("instance", instance), ("severity", "critical")]),
+        annotations: Labels::from_pairs([("summary", format!("{instance} is <hot> & \"burning\""))]),
+        starts_at: NOW - 60_000,
+        ends_at,
+        generator_url: "http://prom/graph?g0.expr=up&g0.tab=1".into(),
+    }
+}
+
+fn notification(kind: &str, alerts: Vec<NotifiedAlert>) -> Notification {
+    Notification {
+        id: 5,
+        integration: IntegrationId { receiver: "team".into(), kind: kind.into(), index: 0 },
+        group_key: "{}:{alertname=\"Hot\"}".into(),
+        group_labels: Labels::from_pairs([("alertname", "Hot")]),
+        alerts,
+        reason: Reason::FirstNotification,
+        decided_at: NOW,
+        instead_of: None,
+        place: None,
+    }
+}
+
+fn one(kind: &str) -> Notification {
+    notification(kind, vec![alert("a", None)])
+}
+
+/// Every kind: its configuration but for the field that says what it is about, that field, and where its text is in what
+/// the service gets.
+const KINDS: [(&str, &str, &str, &str); 17] = [
+    ("slack", "api_url: 'URL/hook', channel: c", "text", "/attachments/0/text"),
+    ("discord", "webhook_url: 'URL/d'", "message", "/embeds/0/description"),
+    ("telegram", "api_url: 'URL', bot_token: T, chat_id: 1", "message", "/text"),
+    ("pagerduty", "routing_key: K, url: 'URL/pd'", "description", "/payload/summary"),
+    ("opsgenie", "api_url: 'URL', api_key: K", "description", "/description"),
+    ("victorops", "api_url: 'URL/vo/', api_key: K, routing_key: r", "state_message", "/state_message"),
+    ("wechat", "api_url: 'URL/', api_secret: S, corp_id: c", "message", "/text/content"),
+    ("msteams", "webhook_url: 'URL/t'", "text", "/text"),
+    ("msteamsv2", "webhook_url: 'URL/t2'", "text", "/attachments/0/content/body/1/text"),
+    ("webex", "api_url: 'URL/w', room_id: r, http_config: {authorization: {credentials: T}}", "message", "/markdown"),
+    ("jira", "api_url: 'URL/rest', project: P, issue_type: Bug", "description", "/fields/description"),
+    ("rocketchat", "api_url: 'URL', token: T, token_id: I, channel: c", "text", "/attachments/0/text"),
+    ("mattermost", "webhook_url: 'URL/m'", "text", "/attachments/0/text"),
+    ("googlechat", "url: 'URL/g?key=K'", "message", "/text"),
+    (
+        "sns",
+        "api_url: 'URL/sns', topic_arn: 'arn:aws:sns:eu-1:1:t', sigv4: {access_key: A, secret_key: S}",
+        "message",
+        "/Message",
+    ),
+    ("pushover", "user_key: U, token: T", "message", "/message"),
+    ("email", "to: a@x.test, from: w@x.test, smarthost: 'localhost:25', html: ''", "text", "/text"),
+];
+
+fn receiver(url: &str, kind: &str, config: &str, field: &str, template: &str) -> String {
+    let config = config.replace("URL", url);
+    format!("  {kind}_configs: [{{send_resolved: true, {config}, {field}: '{template}'}}]")
+}
+
+/// What the service gets: from the server where the kind's address may be configured, else as it is rendered.
+async fn told(receiver: &str, log: &Log, notification: &Notification) -> Json {
+    let to = integrations(receiver);
+    let kind = &*notification.integration.kind;
+    if matches!(kind, "pushover" | "email") {
+        return to.render(notification).unwrap().payload();
+    }
+    assert_eq!(to.deliver(notification).await, Outcome::Delivered, "{kind}");
+    let last = log.lock().drain(..).next_back();
+    last.unwrap_or_else(|| panic!("{kind}: nothing was sent")).body
+}
+
+fn text_at(body: &Json, pointer: &str) -> String {
+    body.pointer(pointer).and_then(Json::as_str).unwrap_or_else(|| panic!("nothing at {pointer}: {body}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_template_that_fails_costs_its_field_only() {
+    let (url, log) = server(content).await;
+    let failing = "{{ (index .Alerts 1).Annotations.summary }}";
+    for (kind, config, field, pointer) in KINDS {
+        let receiver = receiver(&url, kind, config, field, failing);
+        let body = told(&receiver, &log, &one(kind)).await;
+        let text = text_at(&body, pointer);
+        let all = body.to_string();
+        assert!(text.contains("Hot") && text.contains("critical"), "{kind}: {text}");
+        assert!(all.contains(&format!("Template error in {field}: template: :1:4")), "{kind}: {all}");
+        let rendered = integrations(&receiver).prepare(&one(kind));
+        assert_eq!((rendered.problems.len(), rendered.problems[0].field.as_str()), (1, field), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_rendered_is_given_up_with_its_error() {
+    for (kind, config) in [
+        (
+            "webex",
+            "room_id: '{{ .Nope }}', api_url: 'http://127.0.0.1:1/', http_config: {authorization: {credentials: T}}",
+        ),
+        ("email", "to: '{{ .Nope }}', from: w@x.test, smarthost: 'localhost:1'"),
+        ("jira", "project: '{{ .Nope }}', issue_type: Bug, api_url: 'http://127.0.0.1:1/'"),
+    ] {
+        let to = integrations(&format!("  {kind}_configs: [{{{config}}}]"));
+        let Outcome::GiveUp { reason } = to.deliver(&one(kind)).await else { panic!("{kind}: not given up") };
+        assert!(reason.contains("can't evaluate field Nope in type template.Data"), "{kind}: {reason}");
+    }
+    // The text of a webhook's URL may be a secret.
+    let to = integrations("  webhook_configs: [{url: 'http://127.0.0.1:1/SECRET/{{ .Nope }}'}]");
+    let Outcome::GiveUp { reason } = to.deliver(&one("webhook")).await else { panic!("not given up") };
+    assert!(!reason.contains("SECRET"), "{reason}");
+}
+
+/// What each service takes at most, as it counts.
+fn fits(kind: &str, body: &Json, text: &str) -> bool {
+    let chars = text.chars().count();
+    let utf16: usize = text.chars().map(char::len_utf16).sum();
+    match kind {
+        "slack" => chars <= 40_000,
+        "discord" | "telegram" => utf16 <= 4096,
+        "pagerduty" => body.to_string().len() <= 512 * 1000,
+        "opsgenie" => chars <= 15_000,
+        "victorops" => chars <= 20_480,
+        "wechat" => text.len() <= 2048,
+        "msteams" | "msteamsv2" => body.to_string().len() <= 28 * 1024,
+        "webex" => text.len() <= 7439,
+        "jira" => chars <= 32_767,
+        "rocketchat" => chars <= 5000,
+        "mattermost" => chars <= 16_383,
+        "googlechat" => body.to_string().len() <= 32_000,
+        "sns" => text.len() <= 256 * 1024,
+        "pushover" => chars <= 1024,
+        "email" => text.len() <= 512 * 1024,
+        _ => false,
+    }
+}
+
+fn storm(kind: &str) -> Notification {
+    let ends = |i: usize| i.is_multiple_of(10).then_some(NOW);
+    notification(kind, (0..5000).map(|i| alert(&format!("host-{i:04}.example.org"), ends(i))).collect())
+}
+
+#[tokio::test]
+async fn a_storm_arrives_as_one_message_that_says_how_much_it_leaves_out() {
+    let (url, log) = server(content).await;
+    for (kind, config, field, pointer) in KINDS {
+        let each =
+            "{{ range .Alerts }}{{ .Status }} {{ .Labels.instance }}: {{ .Annotations.summary }}{{ \"\\n\" }}{{ end }}";
+        // YAML in single quotes knows no escapes, and the template's own text does.
+        let receiver = receiver(&url, kind, config, field, each);
+        let body = told(&receiver, &log, &storm(kind)).await;
+        let text = text_at(&body, pointer);
+        assert!(fits(kind, &body, &text), "{kind}: {} characters", text.chars().count());
+        if kind == "pagerduty" {
+            let firing = body.pointer("/payload/custom_details/firing").and_then(Json::as_array).unwrap();
+            assert!((100..4500).contains(&firing.len()), "{}", firing.len());
+            assert_eq!(body.pointer("/payload/custom_details/num_firing"), Some(&json!(4500)));
+            assert!(text_at(&body, "/payload/custom_details/more_alerts").starts_with("and "), "{kind}");
+            continue;
+        }
+        let tail = text.lines().next_back().unwrap();
+        let more = tail.split_once("… and ").unwrap_or_else(|| panic!("{kind}: {tail}")).1;
+        let (more, link) = more.split_once(" more: ").unwrap();
+        let more: usize = more.parse().unwrap();
+        let shown = text.lines().filter(|line| line.starts_with("firing ") || line.starts_with("resolved ")).count();
+        assert_eq!(shown + more, 5000, "{kind}: {tail}");
+        assert!(shown >= 8, "{kind}: {shown}");
+        assert!(shown > 4500 || !text.contains("resolved host"), "{kind}: those that fire come first");
+        assert!(link.contains("http://watchbell.example/#/alerts?receiver=team"), "{kind}: {link}");
+    }
+}
+
+#[tokio::test]
+async fn the_default_messages_of_a_storm_fit() {
+    let (url, log) = server(content).await;
+    for (kind, config, _, pointer) in KINDS {
+        let receiver = format!("  {kind}_configs: [{{send_resolved: true, {}}}]", config.replace("URL", &url));
+        let body = told(&receiver, &log, &storm(kind)).await;
+        let text = body.pointer(pointer).and_then(Json::as_str).unwrap_or("");
+        assert!(fits(kind, &body, text), "{kind}: {} characters", text.chars().count());
+    }
+    // HTML mail: a document that ends.
+    let receiver = "  email_configs: [{to: a@x.test, from: w@x.test, smarthost: 'localhost:25'}]";
+    let Message::Mail(mail) = integrations(receiver).render(&storm("email")).unwrap() else { panic!("no mail") };
+    assert!(mail.html.len() < 300_000 && mail.html.trim_end().ends_with("</html>"), "{}", mail.html.len());
+    let tail = mail.html.rsplit_once("… and ").unwrap().1;
+    assert!(tail.contains(" more: <a href=\"http://watchbell.example/#/alerts?receiver=team\">"), "{tail}");
+    assert!(mail.html.matches("<div").count() == mail.html.matches("</div>").count());
+}
+
+/// Whether what Telegram is told is well formed: tags it knows, closed in order, and no `<` or `&` beside.
+fn is_telegram_html(text: &str) -> bool {
+    let (mut open, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find(['<', '&']) {
+        rest = &rest[at..];
+        let Some(end) = rest.find([';', '>']) else { return false };
+        let piece = &rest[1..end];
+        rest = &rest[end + 1..];
+        match piece.strip_prefix('/') {
+            Some(name) => {
+                if open.pop() != Some(name) {
+                    return false;
+                }
+            }
+            None if piece.starts_with("a href=") => open.push("a"),
+            None if ["b", "i", "code", "pre"].contains(&piece) => open.push(piece),
+            None if ["lt", "gt", "amp", "#34", "#39", "#43", "quot"].contains(&piece) => {}
+            None => return false,
+        }
+    }
+    open.is_empty()
+}
+
+fn telegram(seen: &Seen) -> Response {
+    let text = seen.body["text"].as_str().unwrap_or("");
+    let error = match seen.body.get("parse_mode").and_then(Json::as_str) {
+        _ if text.chars().map(char::len_utf16).sum::<usize>() > 4096 => "message is too long",
+        Some("HTML") if !is_telegram_html(text) => "can't parse entities: Unsupported start tag",
+        Some("MarkdownV2") if text.contains('.') && !text.contains("\\.") => {
+            "can't parse entities: Character '.' is reserved"
+        }
+        _ => return json_answer(json!({"ok": true})),
+    };
+    let body = json!({"ok": false, "error_code": 400, "description": format!("Bad Request: {error}")});
+    (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body.to_string()).into_response()
+}
+
+#[tokio::test]
+async fn telegram_gets_markup_that_it_can_read() {
+    let (url, log) = server(telegram).await;
+    let config = |more: &str| format!("  telegram_configs: [{{api_url: '{url}', bot_token: T, chat_id: 1, {more}}}]");
+    // One alert alone is too long: what is open is closed.
+    let mut long = one("telegram");
+    long.alerts[0].annotations = Labels::from_pairs([("summary", "<&> ".repeat(3000))]);
+    let bold = config("message: '<b>{{ .CommonAnnotations.summary }}</b>'");
+    assert_eq!(integrations(&bold).deliver(&long).await, Outcome::Delivered);
+    let text = log.lock().pop().unwrap().body["text"].as_str().unwrap().to_owned();
+    assert!(text.ends_with("…</b>") && is_telegram_html(&text), "{}", &text[text.len() - 60..]);
+    // The template's own markup is wrong: said without it.
+    let wrong = config("message: '<p>{{ .CommonLabels.alertname }}<br>{{ .CommonAnnotations.summary }}'");
+    assert_eq!(integrations(&wrong).deliver(&one("telegram")).await, Outcome::Delivered);
+    let seen = log.lock().pop().unwrap().body;
+    assert_eq!((&seen["text"], seen.get("parse_mode")), (&json!("Hot\na is <hot> & \"burning\""), None));
+    let reserved = config("parse_mode: MarkdownV2, message: 'at {{ .CommonLabels.instance }}.'");
+    assert_eq!(integrations(&reserved).deliver(&one("telegram")).await, Outcome::Delivered);
+    assert_eq!(log.lock().pop().unwrap().body["text"], "at a.");
+    // Nothing to say is said.
+    let silent = config("message: '{{ .CommonAnnotations.nosuch }}'");
+    assert_eq!(integrations(&silent).deliver(&one("telegram")).await, Outcome::Delivered);
+    assert_eq!(log.lock().pop().unwrap().body["text"], "[FIRING:1] Hot (a critical)");
+}
+
+#[tokio::test]
+async fn what_alerts_bring_in_is_no_markup_in_slack() {
+    let (url, log) = server(content).await;
+    let config = format!(
+        "  slack_configs: [{{api_url: '{url}/hook', channel: c, title: '{{{{ .CommonAnnotations.summary }}}}', \
+         text: '<!here> <{{{{ (index .Alerts 0).GeneratorURL }}}}|graph> {{{{ .CommonLabels.instance }}}}'}}]"
+    );
+    let mut notification = one("slack");
+    notification.alerts[0].labels =
+        Labels::from_pairs([("alertname", "Hot"), ("instance", "<a> & b"), ("severity", "critical")]);
+    assert_eq!(integrations(&config).deliver(&notification).await, Outcome::Delivered);
+    let attachment = log.lock().pop().unwrap().body["attachments"][0].clone();
+    assert_eq!(attachment["title"], "a is &lt;hot&gt; &amp; \"burning\"");
+    assert_eq!(attachment["text"], "<!here> <http://prom/graph?g0.expr=up&g0.tab=1|graph> &lt;a&gt; &amp; b");
+}
+
+#[tokio::test]
+async fn words_that_services_refuse_become_words_they_know() {
+    let (url, log) = server(content).await;
+    let pagerduty =
+        format!("  pagerduty_configs: [{{routing_key: K, url: '{url}/pd', severity: '{{{{ .CommonLabels.team }}}}'}}]");
+    let body = told(&pagerduty, &log, &one("pagerduty")).await;
+    assert_eq!(body["payload"]["severity"], "error");
+    let opsgenie =
+        format!("  opsgenie_configs: [{{api_url: '{url}', api_key: K, priority: high, tags: '{}'}}]", "t,".repeat(40));
+    let body = told(&opsgenie, &log, &one("opsgenie")).await;
+    assert_eq!((body.get("priority"), body["tags"].as_array().unwrap().len()), (None, 20));
+    let pushover = "  pushover_configs: [{user_key: U, token: T, priority: high, retry: 1s, expire: 5h}]";
+    let body = integrations(pushover).render(&one("pushover")).unwrap().payload();
+    assert_eq!((&body["priority"], &body["retry"], &body["expire"]), (&json!("2"), &json!("30"), &json!("10800")));
+}
+
+#[tokio::test]
+async fn a_webhooks_own_payload_keeps_texts_as_they_are() {
+    let (url, log) = server(content).await;
+    let config = format!(
+        "  webhook_configs: [{{url: '{url}/w', payload: {{labels: '{{{{ toJson .CommonLabels }}}}', \
+         text: '{{{{ (index .Alerts 7).Status }}}}'}}}}]"
+    );
+    let mut notification = one("webhook");
+    notification.alerts[0].labels = Labels::from_pairs([("alertname", "Hot"), ("id", "v1:"), ("num", "123")]);
+    let to = integrations(&config);
+    assert_eq!(to.deliver(&notification).await, Outcome::Delivered);
+    let body = log.lock().pop().unwrap().body;
+    assert_eq!(body["labels"], json!({"alertname": "Hot", "id": "v1:", "num": "123"}));
+    assert_eq!(body["text"], "[FIRING:1] Hot (v1: 123)", "a text that fails is what the page is about");
+    assert_eq!(to.prepare(&notification).problems[0].field, "payload.text");
+}
+
+#[tokio::test]
+async fn google_chat_gets_a_text_and_a_thread() {
+    let (url, log) = server(content).await;
+    let config =
+        format!("  googlechat_configs: [{{url: '{url}/v1/spaces/A/messages?key=K&token=SECRET', threading: true}}]");
+    let to = integrations(&config);
+    assert_eq!(to.deliver(&one("googlechat")).await, Outcome::Delivered);
+    let seen = log.lock().pop().unwrap();
+    let text = text_at(&seen.body, "/text");
+    assert!(
+        text.starts_with("*[FIRING:1] Hot (a critical)*\n") && text.contains(" - summary = a is &lt;hot&gt; &amp;"),
+        "{text}"
+    );
+    assert!(seen.path.starts_with("/v1/spaces/A/messages?key=K&token=SECRET&threadKey="), "{}", seen.path);
+    assert!(seen.path.ends_with("&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"), "{}", seen.path);
+    assert!(!format!("{:?}", to.render(&one("googlechat"))).contains("SECRET"));
+}
+
+fn slack_api(seen: &Seen) -> Response {
+    match seen.path.as_str() {
+        "/chat.postMessage" => json_answer(json!({"ok": true, "channel": "C1", "ts": "12.5"})),
+        _ if seen.body["ts"] == "gone" => json_answer(json!({"ok": false, "error": "message_not_found"})),
+        _ => json_answer(json!({"ok": true, "channel": "C1", "ts": "12.5"})),
+    }
+}
+
+#[tokio::test]
+async fn slack_changes_or_answers_to_the_groups_message() {
+    let (url, log) = server(slack_api).await;
+    let text = format!(
+        "route: {{receiver: team}}\nreceivers:\n- name: team\n  slack_configs: [{{app_token: xoxb-1, app_url: '{url}/chat.postMessage', \
+         channel: '#ops', thread: true}}]"
+    );
+    let mut config = AlertmanagerConfig::load_str("alertmanager.yml", &text).unwrap().config;
+    let seen = |log: &Log| -> Vec<(String, Json, Json)> {
+        let brief = |s: Seen| {
+            (
+                s.path,
+                s.body["channel"].clone(),
+                s.body.get("thread_ts").or(s.body.get("ts")).cloned().unwrap_or_default(),
+            )
+        };
+        log.lock().drain(..).map(brief).collect()
+    };
+    let at = |place: Option<&str>| Notification { place: place.map(str::to_owned), ..one("slack") };
+    let (post, change) = ("/chat.postMessage".to_owned(), "/chat.update".to_owned());
+    let first = (post.clone(), json!("#ops"), Json::Null);
+    let answer = (post.clone(), json!("C1"), json!("9.1"));
+
+    let placed = Outcome::DeliveredAt("C1 12.5".into());
+    assert_eq!(of(&config).deliver(&at(None)).await, placed);
+    assert_eq!(seen(&log), std::slice::from_ref(&first));
+    assert_eq!(of(&config).deliver(&at(Some("C1 9.1"))).await, Outcome::Delivered);
+    assert_eq!(seen(&log), std::slice::from_ref(&answer));
+
+    config.receivers.0[0].slack_configs[0].update_message = true;
+    assert_eq!(of(&config).deliver(&at(Some("C1 9.1"))).await, Outcome::Delivered);
+    assert_eq!(seen(&log), [(change.clone(), json!("C1"), json!("9.1")), answer]);
+
+    // What is not there any more is written anew.
+    config.receivers.0[0].slack_configs[0].thread = false;
+    assert_eq!(of(&config).deliver(&at(Some("C1 gone"))).await, placed);
+    assert_eq!(seen(&log), [(change, json!("C1"), json!("gone")), first]);
+
+    let webhook = "route: {receiver: t}\nreceivers: [{name: t, slack_configs: [{api_url: 'http://h/', channel: c, thread: true}]}]";
+    let refused = AlertmanagerConfig::load_str("am.yml", webhook).unwrap_err();
+    assert!(refused[0].message.contains("thread can only be used with bot tokens"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn jira_looks_for_issues_as_alertmanager_does() {
+    let (url, log) = server(content).await;
+    let searched = async |more: &str, notification: Notification| {
+        let config = format!("  jira_configs: [{{api_url: '{url}/rest', project: P, issue_type: Bug, {more}}}]");
+        assert_eq!(integrations(&config).deliver(&notification).await, Outcome::Delivered);
+        let seen: Vec<Seen> = log.lock().drain(..).collect();
+        let jql = text_at(&seen[0].body, "/jql");
+        jql.split_once("project=").unwrap().0.to_owned()
+    };
+    let resolved = || notification("jira", vec![alert("a", Some(NOW))]);
+    let reopens = "reopen_transition: Reopen, reopen_duration: 1h";
+    let open = "statusCategory != Done and ";
+    for (more, notification, want) in [
+        ("", one("jira"), open.to_owned()),
+        ("reopen_transition: Reopen", one("jira"), open.to_owned()),
+        (reopens, one("jira"), "(resolutiondate is EMPTY OR resolutiondate >= -60m) and ".to_owned()),
+        (reopens, resolved(), open.to_owned()),
+        (
+            "wont_fix_resolution: \"Won't Do\"",
+            one("jira"),
+            format!("(resolution is EMPTY or resolution != \"Won't Do\") and {open}"),
+        ),
+    ] {
+        assert_eq!(searched(more, notification).await, want, "{more}");
+    }
+}
