@@ -113,3 +113,45 @@ fn long_lists_arrive_whole_and_tell_at_once_what_was_just_changed() {
     let metrics = server.get("/metrics").1;
     assert!(metrics.contains("watchbell_alerts{state=\"unprocessed\"} 700"), "{metrics}");
 }
+
+/// The paths with their methods and parameters, and the definitions with their fields, of a description of an API.
+fn described(text: &str) -> std::collections::BTreeSet<String> {
+    let document: Json = serde_yaml::from_str(text).unwrap();
+    let mut all = std::collections::BTreeSet::new();
+    let name = |parameter: &Json| {
+        let shared = parameter["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let parameter = shared.map_or(parameter, |shared| &document["parameters"][shared]);
+        format!("{} {} {}", parameter["in"], parameter["name"], parameter["type"])
+    };
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, said) in methods.as_object().unwrap() {
+            let parameters = if method == "parameters" { said } else { &said["parameters"] };
+            all.extend(parameters.as_array().into_iter().flatten().map(|p| format!("{path} {method} {}", name(p))));
+            all.extend(
+                said["responses"].as_object().into_iter().flatten().map(|(code, _)| format!("{path} {method} {code}")),
+            );
+        }
+    }
+    for (name, definition) in document["definitions"].as_object().unwrap() {
+        all.insert(name.clone());
+        let parts = definition["allOf"].as_array().cloned().unwrap_or_else(|| vec![definition.clone()]);
+        for part in &parts {
+            let fields = part["properties"].as_object().into_iter().flatten();
+            all.extend(fields.map(|(field, said)| format!("{name}.{field} {} {}", said["type"], said["$ref"])));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_api_is_described_as_alertmanagers() {
+    let Some(theirs) = crate::support::shared("configs/openapi/alertmanager-0.34.openapi.yaml") else { return };
+    let home = Home::new(&[("watchbell.yaml", CONFIG), ("am.yml", ROUTING)]);
+    let server = home.start();
+    let (status, ours) = server.get("/api/v2/openapi.yaml");
+    assert_eq!(status, 200);
+    let (theirs, ours) = (described(&std::fs::read_to_string(theirs).unwrap()), described(&ours));
+    assert!(theirs.len() > 100);
+    let missing: Vec<&String> = theirs.difference(&ours).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -9,14 +9,15 @@ use serde_json::Value as Json;
 use crate::support::http;
 use crate::support::peers::{self, wait_for};
 
-const CONFIG: &str = "route: {receiver: default, group_by: [alertname], group_wait: 0s, routes: [{receiver: x, matchers: [team=x]}]}\n\
+pub const CONFIG: &str = "route: {receiver: default, group_by: [alertname], group_wait: 0s, routes: [{receiver: x, matchers: [team=x]}]}\n\
     receivers: [{name: default, webhook_configs: [{url: 'http://ADDRESS/'}]}, {name: x}]\n";
 
 /// The program, and its lines on standard error as they come.
-struct Program {
+pub struct Program {
     child: Child,
     lines: mpsc::Receiver<String>,
-    home: tempfile::TempDir,
+    /// Where it runs.
+    pub home: tempfile::TempDir,
 }
 
 impl Drop for Program {
@@ -32,8 +33,13 @@ fn command(home: &std::path::Path, flags: &[&str]) -> Command {
     command
 }
 
-fn start(config: &str, flags: &[&str]) -> Program {
-    let home = tempfile::tempdir().unwrap();
+/// Starts it with a configuration.
+pub fn start(config: &str, flags: &[&str]) -> Program {
+    start_in(tempfile::tempdir().unwrap(), config, flags)
+}
+
+/// Starts it in a folder.
+pub fn start_in(home: tempfile::TempDir, config: &str, flags: &[&str]) -> Program {
     std::fs::write(home.path().join("alertmanager.yml"), config).unwrap();
     let mut child = command(home.path(), flags).spawn().unwrap();
     let (sender, lines) = mpsc::channel();
@@ -44,7 +50,7 @@ fn start(config: &str, flags: &[&str]) -> Program {
 
 impl Program {
     /// The next line that contains `text`.
-    fn line(&self, text: &str) -> String {
+    pub fn line(&self, text: &str) -> String {
         let patience = std::time::Duration::from_secs(60);
         loop {
             let line = self.lines.recv_timeout(patience).unwrap_or_else(|_| panic!("no line with {text:?}"));
@@ -54,7 +60,8 @@ impl Program {
         }
     }
 
-    fn port(&self) -> u16 {
+    /// The next port that it says it listens on.
+    pub fn port(&self) -> u16 {
         let line = self.line("msg=\"Listening on\" address=127.0.0.1:");
         line.rsplit(':').next().unwrap().parse().unwrap()
     }
@@ -134,9 +141,6 @@ fn what_is_not_there_is_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("alertmanager.yml"), CONFIG.replace("ADDRESS", "127.0.0.1:1")).unwrap();
     for (flag, said) in [
-        ("--web.config.file=web.yml", "--web.config.file is not supported"),
-        ("--web.systemd-socket", "--web.systemd-socket is not supported"),
-        ("--data.retention=1h", "--data.retention of anything but 120h is not supported"),
         ("--enable-feature=nosuch", "unknown option \"nosuch\" for --enable-feature; known: alert-names-in-metrics"),
         ("--config.file=nosuch.yml", "nosuch.yml"),
     ] {
@@ -214,4 +218,44 @@ fn amtool_works_in_every_subcommand_and_warns_of_nothing() {
     assert!(run(&["config", "routes", "show"], "").contains("receiver: x"));
     assert_eq!(run(&["config", "routes", "test", "team=x"], "").trim(), "x");
     assert!(run(&["cluster", "show"], "").contains("ready"));
+}
+
+#[test]
+fn a_page_of_another_place_may_make_silences() {
+    let program = start(&CONFIG.replace("ADDRESS", "127.0.0.1:1"), &["--web.listen-address=127.0.0.1:0"]);
+    let port = program.port();
+    wait_for("it to be ready", || peers::get(port, "/-/ready").filter(|(status, _)| *status == 200));
+    let asked = "OPTIONS /api/v2/silences HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://karma.test\r\n\
+        Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type\r\n\r\n";
+    let answer = peers::raw(port, asked).to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 20"), "{answer}");
+    for header in [
+        "access-control-allow-origin: *",
+        "access-control-allow-methods: post",
+        "access-control-allow-headers: authorization,content-type",
+    ] {
+        assert!(answer.contains(header), "{header}: {answer}");
+    }
+}
+
+#[test]
+fn alerts_of_one_name_are_bounded_where_it_is_asked_for() {
+    let flags = [
+        "--web.listen-address=127.0.0.1:0",
+        "--alerts.per-alertname-limit=2",
+        "--enable-feature=alert-names-in-metrics",
+    ];
+    let program = start(&CONFIG.replace("ADDRESS", "127.0.0.1:1"), &flags);
+    let port = program.port();
+    wait_for("it to be ready", || peers::get(port, "/-/ready").filter(|(status, _)| *status == 200));
+    for i in 0..4 {
+        let alert =
+            format!(r#"[{{"labels": {{"alertname": "A", "i": "{i}"}}}}, {{"labels": {{"alertname": "B{i}"}}}}]"#);
+        assert_eq!(peers::post(port, "/api/v2/alerts", "application/json", alert.as_bytes()).unwrap().0, 200);
+    }
+    assert_eq!(json(peers::get(port, "/api/v2/alerts?filter=alertname=A").unwrap()).as_array().unwrap().len(), 2);
+    assert_eq!(json(peers::get(port, "/api/v2/alerts").unwrap()).as_array().unwrap().len(), 6);
+    let (_, metrics) = peers::get(port, "/metrics").unwrap();
+    assert!(metrics.contains("alertmanager_alerts_limited_total{alertname=\"A\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("alertmanager_alerts_per_alert_limit 2\n"));
 }

@@ -10,7 +10,8 @@ use watchbell::engine::drive::{Hands, turn};
 use watchbell::engine::{Engine, Event, Options, OutgoingAlert, Setup, SilenceAnswer, SilenceChange};
 use watchbell::model::{Labels, Matcher};
 use watchbell::notify::dedup::{Mute, WhyNot};
-use watchbell::notify::{Notification, Outcome, Reason, retry};
+use watchbell::notify::retry::{self, FailedAttempt};
+use watchbell::notify::{Notification, Outcome, Reason};
 use watchbell::routing::config::{Fallback, GroupBy};
 use watchbell::routing::{IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig};
 use watchbell::state::{Batch, MemoryStore, StateError, StateStore};
@@ -334,16 +335,32 @@ fn the_end_of_a_page_is_told_though_a_later_message_left_it_out() {
 
 #[test]
 fn one_group_is_tried_again_with_its_own_pauses() {
+    for latency in [0, 500, 5_000] {
+        let mut office = Office::open(&["pager"], move |_| (latency, unavailable()));
+        office.post("g", "a", true);
+        office.play_until(290);
+        let id = office.engine.owed()[0].notification.id;
+        let mut at = 0;
+        for (attempt, (began, _)) in office.post.attempts.iter().enumerate() {
+            assert_eq!(*began, at, "attempt {attempt}");
+            let failed = FailedAttempt { began: at, ended: at + latency, number: attempt as u32 + 1 };
+            at = retry::again_at(failed, id, None);
+        }
+        assert!(office.post.attempts.len() > 8);
+    }
+}
+
+#[test]
+fn a_flush_tries_again_at_once_what_failed() {
     let mut office = Office::open(&["pager"], |_| (0, unavailable()));
     office.post("g", "a", true);
-    office.play_until(290);
-    let id = office.engine.owed()[0].notification.id;
-    let mut at = 0;
-    for (attempt, (began, _)) in office.post.attempts.iter().enumerate() {
-        assert_eq!(*began, at, "attempt {attempt}");
-        at += retry::backoff(attempt as u32 + 1, id, None);
+    office.play_until(1000);
+    for flush in [300 * S, 600 * S, 900 * S] {
+        // An integration that has failed just before is spared for some seconds.
+        assert!(office.post.attempts.iter().any(|(at, _)| (flush..flush + 10 * S).contains(at)), "at {flush} ms");
     }
-    assert!(office.post.attempts.len() > 8);
+    let (_, _, tally) = office.engine.tallies().iter().next().unwrap();
+    assert_eq!((tally.begun, tally.failed.values().sum::<u64>()), (4, 3), "each flush begins another notification");
 }
 
 #[test]

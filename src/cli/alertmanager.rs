@@ -5,17 +5,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::model::duration;
+use crate::config::alertmanager::matchers::{self, Syntax};
 use crate::net::descriptors;
-use crate::server::AlertmanagerLimits;
+use crate::server::MetricLabels;
 use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, owner};
 
 use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
-use super::run::{duration_arg, serve};
-
-/// Alertmanager's default of `--data.retention`, milliseconds.
-const RETENTION: i64 = 120 * 3_600_000;
+use super::routing_flags::RoutingFlags;
+use super::run::serve;
+use super::web_flags::WebFlags;
 
 /// Route, group, silence, inhibit and notify, as Alertmanager: its configuration, its API, its command line.
 ///
@@ -28,38 +27,19 @@ pub struct Alertmanager {
     /// Where state is kept.
     #[arg(long = "storage.path", value_name = "DIR", default_value = "data/")]
     storage: PathBuf,
-    /// How long expired silences and the notification log are kept. Another value than 120h is refused.
-    #[arg(long = "data.retention", value_name = "DURATION", default_value = "120h", value_parser = duration_arg)]
-    retention: i64,
-    /// The most silences that are kept, expired ones included; 0 for no limit.
-    #[arg(long = "silences.max-silences", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    max_silences: i64,
-    /// The most bytes of a silence; 0 for no limit.
-    #[arg(
-        long = "silences.max-silence-size-bytes",
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    max_silence_bytes: i64,
-    /// Log what is done to silences.
-    #[arg(long = "log.silences")]
-    log_silences: bool,
+    #[command(flatten)]
+    routing: RoutingFlags,
     /// Address to listen on; may be repeated.
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":9093")]
     listen_addresses: Vec<String>,
+    #[command(flatten)]
+    web: WebFlags,
     /// URL under which users reach the service, for links; a path in it stands before all paths.
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
     /// What stands before the paths of what is served [default: the path of the external URL].
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     route_prefix: Option<String>,
-    /// How many GET requests are answered at once; 0 for the number of cores, and at least 8.
-    #[arg(long = "web.get-concurrency", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    get_concurrency: i64,
-    /// How long an answer may take; 0 for no limit.
-    #[arg(long = "web.timeout", value_name = "DURATION", default_value = "0s", value_parser = duration_arg)]
-    timeout: i64,
     /// Comma-separated names of features to switch on; may be repeated.
     #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
     features: Vec<String>,
@@ -153,27 +133,15 @@ struct AcceptedFlags {
     // Go's runtime.
     #[arg(long = "auto-gomemlimit.ratio", hide = true)]
     gomemlimit_ratio: Option<String>,
-    #[arg(long = "alerts.per-alertname-limit", hide = true, allow_negative_numbers = true)]
-    per_alertname_limit: Option<i64>,
-    #[arg(long = "dispatch.start-delay", hide = true, value_parser = duration_arg)]
-    start_delay: Option<i64>,
-    #[arg(long = "web.config.file", hide = true)]
-    web_config: Option<String>,
-    #[arg(long = "web.systemd-socket", hide = true)]
-    systemd_socket: bool,
-    #[arg(long = "no-log.silences", hide = true)]
-    no_log_silences: bool,
-    #[arg(long = "no-web.systemd-socket", hide = true)]
-    no_systemd_socket: bool,
 }
 
 /// Alertmanager's features, and whether what each asks for is there.
 const FEATURES: [(&str, bool); 8] = [
-    ("alert-names-in-metrics", false),
+    ("alert-names-in-metrics", true),
     ("receiver-name-in-metrics", true),
-    ("group-key-in-metrics", false),
-    ("classic-mode", false),
-    ("utf8-strict-mode", false),
+    ("group-key-in-metrics", true),
+    ("classic-mode", true),
+    ("utf8-strict-mode", true),
     ("auto-gomemlimit", true),
     ("auto-gomaxprocs", true),
     ("event-recorder", false),
@@ -187,6 +155,11 @@ impl Alertmanager {
         tracing::debug!(descriptors = descriptors::limit(), "descriptors");
         if let Err(e) = self.refused() {
             return fail(&e);
+        }
+        match self.syntax() {
+            // Before anything is read.
+            Ok(syntax) => matchers::read_only(syntax),
+            Err(e) => return fail(&e),
         }
         if self.cluster.asks_for_more() {
             tracing::warn!(
@@ -207,17 +180,6 @@ impl Alertmanager {
 
     /// What is asked for and not there.
     fn refused(&self) -> Result<(), String> {
-        let AcceptedFlags { per_alertname_limit, start_delay, web_config, systemd_socket, .. } = &self.accepted;
-        let absent = [
-            ("--data.retention of anything but 120h", self.retention != RETENTION),
-            ("--alerts.per-alertname-limit", per_alertname_limit.is_some_and(|n| n > 0)),
-            ("--dispatch.start-delay", start_delay.is_some_and(|d| d > 0)),
-            ("--web.config.file", web_config.as_ref().is_some_and(|f| !f.is_empty())),
-            ("--web.systemd-socket", *systemd_socket),
-        ];
-        if let Some((flag, _)) = absent.iter().find(|(_, asked)| *asked) {
-            return Err(format!("{flag} is not supported"));
-        }
         for feature in self.features.iter().map(|f| f.trim()).filter(|f| !f.is_empty()) {
             match FEATURES.iter().find(|(name, _)| *name == feature) {
                 Some((_, true)) => {}
@@ -234,28 +196,43 @@ impl Alertmanager {
         Ok(())
     }
 
+    /// Which syntaxes of matchers are read.
+    fn syntax(&self) -> Result<Syntax, String> {
+        match (self.has_feature("classic-mode"), self.has_feature("utf8-strict-mode")) {
+            (true, true) => Err("cannot enable both classic-mode and utf8-strict-mode".into()),
+            (true, false) => Ok(Syntax::Classic),
+            (false, true) => Ok(Syntax::Utf8),
+            (false, false) => Ok(Syntax::Both),
+        }
+    }
+
+    fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature.trim() == name)
+    }
+
     fn options(&self) -> ServiceOptions {
-        let positive = |n: i64| usize::try_from(n).unwrap_or(0);
-        ServiceOptions {
+        let mut options = ServiceOptions {
             source: Source::Alertmanager(self.config.clone()),
             delivery: Delivery::Receivers,
             listen_addresses: self.listen_addresses.clone(),
+            systemd_socket: self.web.systemd_socket(),
+            web_config: self.web.config(),
             external_url: self.external_url.clone(),
             route_prefix: self.route_prefix.clone(),
             cluster_address: self.cluster.listen_address.clone(),
-            alertmanager: AlertmanagerLimits {
-                silences: positive(self.max_silences),
-                silence_bytes: positive(self.max_silence_bytes),
-                log_silences: self.log_silences && !self.accepted.no_log_silences,
-                gets: positive(self.get_concurrency),
-                timeout: self.timeout.max(0).unsigned_abs(),
+            metric_labels: MetricLabels {
+                alert_names: self.has_feature("alert-names-in-metrics"),
+                receiver_names: self.has_feature("receiver-name-in-metrics"),
+                group_keys: self.has_feature("group-key-in-metrics"),
             },
             // Alertmanager reloads whoever asks.
             lifecycle: true,
             data_dir: Some(self.storage.clone()),
             flags: self.flags(),
             ..ServiceOptions::default()
-        }
+        };
+        self.routing.apply(&mut options);
+        options
     }
 
     /// Flags and their values, for display; ascending by name.
@@ -264,20 +241,17 @@ impl Alertmanager {
         let mut flags = vec![
             flag("config.file", self.config.display().to_string()),
             flag("storage.path", self.storage.display().to_string()),
-            flag("data.retention", duration::format(self.retention)),
-            flag("silences.max-silences", self.max_silences.to_string()),
-            flag("silences.max-silence-size-bytes", self.max_silence_bytes.to_string()),
-            flag("log.silences", self.log_silences.to_string()),
             flag("web.listen-address", self.listen_addresses.join(",")),
+            flag("web.config.file", self.web.shown_config()),
+            flag("web.systemd-socket", self.web.systemd_socket().to_string()),
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.route-prefix", self.route_prefix.clone().unwrap_or_default()),
-            flag("web.get-concurrency", self.get_concurrency.to_string()),
-            flag("web.timeout", duration::format(self.timeout)),
             flag("cluster.listen-address", self.cluster.listen_address.clone()),
             flag("enable-feature", self.features.join(",")),
             flag("log.format", format!("{:?}", self.log_format).to_lowercase()),
             flag("log.level", format!("{:?}", self.log_level).to_lowercase()),
         ];
+        flags.extend(self.routing.shown());
         flags.sort();
         flags
     }

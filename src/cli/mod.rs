@@ -1,14 +1,17 @@
 //! The command line: one file a subcommand.
 
 pub mod alertmanager;
+mod arguments;
 pub mod check_config;
 pub mod check_rules;
+pub mod client;
 pub mod demo;
 mod exit;
 pub mod fmt;
 pub mod health;
 mod log;
 pub mod query;
+mod routing_flags;
 pub mod run;
 mod signals;
 mod terminal;
@@ -16,6 +19,7 @@ pub mod test_promql;
 pub mod test_rules;
 pub mod tsdb_verify;
 mod watch;
+mod web_flags;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -50,6 +54,21 @@ enum Command {
     #[command(subcommand)]
     Tsdb(TsdbCommand),
     Health(health::Health),
+    /// Look at alerts, and post them.
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// Make, change, end and look at silences.
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// Look at routes, and try them.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Try templates of notifications.
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// Look at the configuration in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -107,6 +126,37 @@ enum TsdbCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum AlertCommand {
+    Query(client::alert_query::AlertQuery),
+    Add(client::alert_add::AlertAdd),
+}
+
+#[derive(Debug, Subcommand)]
+enum SilenceCommand {
+    Add(client::silence_add::SilenceAdd),
+    Query(client::silence_query::SilenceQuery),
+    Expire(client::silence_expire::SilenceExpire),
+    Update(client::silence_update::SilenceUpdate),
+    Import(client::silence_import::SilenceImport),
+}
+
+#[derive(Debug, Subcommand)]
+enum RouteCommand {
+    Show(client::route_show::RouteShow),
+    Test(client::route_test::RouteTest),
+}
+
+#[derive(Debug, Subcommand)]
+enum TemplateCommand {
+    Render(client::template_render::TemplateRender),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Show(client::config_show::ConfigShow),
+}
+
+#[derive(Debug, Subcommand)]
 enum Test {
     Rules(test_rules::TestRules),
     /// Run Prometheus' PromQL test scripts.
@@ -130,6 +180,17 @@ pub fn main() -> ExitCode {
         Command::Fmt(fmt) => fmt.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),
+        Command::Alert(AlertCommand::Query(query)) => query.execute(),
+        Command::Alert(AlertCommand::Add(add)) => add.execute(),
+        Command::Silence(SilenceCommand::Add(add)) => add.execute(),
+        Command::Silence(SilenceCommand::Query(query)) => query.execute(),
+        Command::Silence(SilenceCommand::Expire(expire)) => expire.execute(),
+        Command::Silence(SilenceCommand::Update(update)) => update.execute(),
+        Command::Silence(SilenceCommand::Import(import)) => import.execute(),
+        Command::Route(RouteCommand::Show(show)) => show.execute(),
+        Command::Route(RouteCommand::Test(test)) => test.execute(),
+        Command::Template(TemplateCommand::Render(render)) => render.execute(),
+        Command::Config(ConfigCommand::Show(show)) => show.execute(),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where writing fails.
             let mut script = Vec::new();

@@ -12,9 +12,12 @@ use crate::server::{ConnectionLimits, QueryOptions};
 use crate::service::owner;
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
 
+use super::arguments::duration_arg;
 use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
+use super::routing_flags::RoutingFlags;
 use super::signals::{asked_to_end, hangups};
+use super::web_flags::WebFlags;
 
 /// Run the service.
 ///
@@ -31,6 +34,8 @@ pub struct Run {
     /// Address to listen on; may be repeated [default: the configuration's, else 127.0.0.1:9095].
     #[arg(long = "web.listen-address", value_name = "HOST:PORT")]
     listen_addresses: Vec<String>,
+    #[command(flatten)]
+    web: WebFlags,
     /// URL under which users reach the service, for links.
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
@@ -55,6 +60,8 @@ pub struct Run {
     /// How long samples are kept [default: the configuration's, else 15d].
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", value_parser = duration_arg)]
     retention: Option<i64>,
+    #[command(flatten)]
+    routing: RoutingFlags,
     #[command(flatten)]
     query: QueryFlags,
     #[command(flatten)]
@@ -157,6 +164,8 @@ impl Run {
             delivery,
             listen_addresses: self.listen_addresses.clone(),
             route_prefix: self.route_prefix.clone(),
+            systemd_socket: self.web.systemd_socket(),
+            web_config: self.web.config(),
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
             remote_write_receiver: self.remote_write_receiver,
@@ -180,6 +189,7 @@ impl Run {
             flags: self.flags(),
             ..ServiceOptions::default()
         };
+        self.routing.apply(&mut options);
         options.enable(self.features.iter().map(String::as_str))?;
         Ok(options)
     }
@@ -192,6 +202,8 @@ impl Run {
             flag("config.file", path(&self.config)),
             flag("web.listen-address", self.listen_addresses.join(",")),
             flag("web.route-prefix", self.route_prefix.clone().unwrap_or_default()),
+            flag("web.config.file", self.web.shown_config()),
+            flag("web.systemd-socket", self.web.systemd_socket().to_string()),
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
@@ -210,6 +222,7 @@ impl Run {
             flag("log.format", format!("{:?}", self.log_format).to_lowercase()),
             flag("log.level", format!("{:?}", self.log_level).to_lowercase()),
         ];
+        flags.extend(self.routing.shown());
         flags.sort();
         flags
     }
@@ -235,9 +248,4 @@ pub(super) fn serve(
         Err(e) => return fail(&e),
     };
     runtime.block_on(served).map_or_else(|e| fail(&e), |()| ExitCode::SUCCESS)
-}
-
-/// A duration in Prometheus' notation, milliseconds.
-pub(super) fn duration_arg(text: &str) -> Result<i64, String> {
-    duration::parse(text)
 }

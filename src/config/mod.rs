@@ -17,6 +17,7 @@ pub mod remote;
 pub mod scrape;
 pub mod secret;
 pub mod url;
+pub mod web;
 pub mod yaml;
 
 use std::collections::HashSet;

@@ -21,6 +21,7 @@ use super::failing::Failing;
 use super::outbox::{Outbox, OutboxEffects};
 use super::setup::{Options, Setup};
 use super::slot::{GroupView, Slot};
+use super::suppressed::Suppressed;
 
 /// Counts since the engine was made, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub struct Counters {
     pub alerts_received: u64,
     /// Posted alerts that were not valid.
     pub alerts_invalid: u64,
+    /// Alerts that groups did not tell of when they flushed, by what kept them from it.
+    pub suppressed: Suppressed,
+    /// Times the notification log was asked about a group.
+    pub log_queries: u64,
+    /// Times silences were asked about an alert that was flushed.
+    pub silence_queries: u64,
+    /// Times what is over was dropped.
+    pub maintenances: u64,
     /// Attempts to deliver.
     pub attempts: u64,
     /// Notifications delivered.
@@ -357,13 +366,16 @@ impl Engine {
         for alert in alerts {
             self.counters.alerts_received += 1;
             match alert.settle(now, resolve_timeout) {
-                Ok(alert) => self.router.receive(alert, now, &mut out.outbox.batch),
+                Ok(alert) => {
+                    self.router.receive(alert, now, &mut out.outbox.batch);
+                }
                 Err(_) => self.counters.alerts_invalid += 1,
             }
         }
     }
 
     fn keep_house(&mut self, now: i64, out: &mut TurnEffects) {
+        self.counters.maintenances += 1;
         let batch = &mut out.outbox.batch;
         self.router.collect_garbage(now, batch);
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();

@@ -14,12 +14,16 @@ impl Engine {
     /// A group's time has come.
     pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut TurnEffects) {
         if let Some(flush) = self.router.flush(group, now, &mut out.outbox.batch) {
+            self.counters.suppressed.count(&flush);
+            self.counters.silence_queries += flush.alerts.len() as u64;
             self.decide(&flush, true, now, out);
         }
     }
 
     fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut TurnEffects) {
         let config = self.router.config().clone();
+        let receiver = config.receivers.get(&flush.route.receiver);
+        self.counters.log_queries += receiver.map_or(0, |receiver| receiver.integrations.len() as u64);
         self.outbox.consider(flush, at_once, &config, now, &mut out.outbox);
         self.settle(flush.group, now, out);
     }

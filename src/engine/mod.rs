@@ -28,6 +28,7 @@ mod reload;
 mod setup;
 mod slot;
 mod startup;
+mod suppressed;
 pub mod view;
 mod waiting;
 
@@ -37,7 +38,8 @@ pub use data::{DataAtStart, MOST_ROUNDS};
 pub use event::{Effect, Event, SilenceAnswer, SilenceChange, Ticket};
 pub use external::OutgoingAlert;
 pub use keeper::StoreView;
-pub use outbox::OwedView;
+pub use outbox::{OwedView, Tallies, Tally};
 pub use setup::{Options, Outgoing, Relabel, Setup};
 pub use slot::GroupView;
+pub use suppressed::Suppressed;
 pub use view::{AlertGroupView, View};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::alerting::GroupSpec;
 use crate::alerting::schedule::Schedule;
 use crate::model::Labels;
+use crate::notify::log;
 use crate::routing::RoutingConfig;
 
 use super::data::DataAtStart;
@@ -21,6 +22,14 @@ pub struct Options {
     pub heartbeat: i64,
     /// How often expired silences and log entries are dropped, milliseconds.
     pub housekeeping: i64,
+    /// How long after the start nothing is flushed, milliseconds: `--dispatch.start-delay`.
+    pub start_delay: i64,
+    /// How long expired silences and the notification log are kept, milliseconds: `--data.retention`.
+    pub retention: i64,
+    /// How many posted alerts of one name are taken in; 0 for any number: `--alerts.per-alertname-limit`.
+    pub alerts_per_name: usize,
+    /// Whether a reload restarts the timers of groups although routing is what it was, as Alertmanager's reload does.
+    pub restart_groups: bool,
     /// How things stand with local data at the start; `None` where rules have nothing to wait for.
     pub data: Option<DataAtStart>,
 }
@@ -32,6 +41,10 @@ impl Default for Options {
             resend_delay: 60_000,
             heartbeat: i64::MAX,
             housekeeping: 15 * 60_000,
+            start_delay: 0,
+            retention: log::RETENTION,
+            alerts_per_name: 0,
+            restart_groups: false,
             data: None,
         }
     }

@@ -40,6 +40,12 @@ impl Engine {
             at_start: TurnEffects::default(),
             setup,
         };
+        if options.start_delay > 0 {
+            engine.router.hold_until(now.saturating_add(options.start_delay));
+        }
+        engine.router.silences.keep_for(options.retention);
+        engine.router.limit_names(options.alerts_per_name);
+        engine.outbox.log.keep_for(options.retention);
         let groups = engine.setup.groups.clone();
         let states = restored.take_over(&groups, &mut out.outbox.batch);
         for (spec, state) in groups.into_iter().zip(states) {

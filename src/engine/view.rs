@@ -1,7 +1,7 @@
 //! What the engine shows: after each turn a view is published, which shares with the engine what did not change.
 //! Whoever looks never waits for the engine, and holds it up never.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -11,13 +11,16 @@ use crate::notify::dedup::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 use crate::routing::alerts::AlertRow;
 use crate::routing::muters::{SilenceCounts, SilenceSet};
+use crate::routing::name_limit::NameLimitView;
 use crate::routing::pages::Pages;
 use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
-use crate::routing::{AlertStatus, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals};
+use crate::routing::{
+    AlertStatus, ReceiverSpec, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals,
+};
 
 use super::core::{Counters, Engine};
-use super::outbox::OwedView;
+use super::outbox::{OwedView, Tallies};
 use super::slot::GroupView;
 
 /// A group of alerts at a route.
@@ -42,6 +45,10 @@ pub struct View {
     resolve_timeout: i64,
     marks: Marks,
     counters: Counters,
+    tallies: Tallies,
+    groups: usize,
+    notification_log: usize,
+    name_limit: NameLimitView,
     waits_for_data_since: Option<i64>,
 }
 
@@ -91,6 +98,37 @@ impl View {
     /// Counts for metrics.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What became of notifications since the start.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// How many aggregation groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups
+    }
+
+    /// How many entries the notification log has.
+    pub fn notification_log_len(&self) -> usize {
+        self.notification_log
+    }
+
+    /// How many alerts of one name may be posted, and how many were refused.
+    pub fn name_limit(&self) -> &NameLimitView {
+        &self.name_limit
+    }
+
+    /// The receivers that a route names.
+    pub fn receivers_in_use(&self) -> impl Iterator<Item = &ReceiverSpec> {
+        let named: BTreeSet<&Arc<str>> = self.tree.routes().map(|route| &route.receiver).collect();
+        named.into_iter().filter_map(|name| self.config.receivers.get(name))
+    }
+
+    /// The routing configuration in force.
+    pub fn routing(&self) -> &Arc<RoutingConfig> {
+        &self.config
     }
 
     /// Why an alert is or is not told, time intervals aside.
@@ -165,6 +203,10 @@ impl Engine {
             resolve_timeout: self.router.resolve_timeout(),
             marks: self.router.marks(),
             counters: self.counters(),
+            tallies: self.outbox.tallies().clone(),
+            groups: self.router.group_count(),
+            notification_log: self.outbox.log.len(),
+            name_limit: self.router.name_limit().shown(),
             waits_for_data_since: self.wait.map(|wait| wait.since),
         }
     }
@@ -174,6 +216,11 @@ impl Engine {
         let mut groups: Vec<GroupView> = self.slots.values().map(GroupView::of).collect();
         groups.sort_by(|a, b| a.spec.key.cmp(&b.spec.key));
         groups
+    }
+
+    /// What became of notifications since the start.
+    pub fn tallies(&self) -> &Tallies {
+        self.outbox.tallies()
     }
 
     /// Routing, to look at.

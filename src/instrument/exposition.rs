@@ -44,6 +44,8 @@ pub enum Kind {
     Gauge,
     /// Buckets, sum and count.
     Histogram,
+    /// Sum and count; quantiles nobody has.
+    Summary,
 }
 
 /// An exposition in the making.
@@ -71,6 +73,7 @@ impl Exposition {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
+            Kind::Summary => "summary",
         };
         // OpenMetrics names a counter's family without the suffix of its samples.
         let head = match (self.format, kind) {
@@ -113,6 +116,12 @@ impl Family<'_> {
             self.bucket(labels, &bound, *cumulative);
         }
         self.bucket(labels, "+Inf", count);
+        self.suffixed("_sum", labels, sum);
+        self.suffixed("_count", labels, count as f64);
+    }
+
+    /// Writes a summary's samples.
+    pub fn summary(&mut self, labels: &[(&str, &str)], sum: f64, count: u64) {
         self.suffixed("_sum", labels, sum);
         self.suffixed("_count", labels, count as f64);
     }

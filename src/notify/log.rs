@@ -34,12 +34,25 @@ struct Kept {
 }
 
 /// The log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NotificationLog {
+    // The longest an entry is kept after it was written, milliseconds.
+    retention: i64,
     entries: BTreeMap<LogKey, Kept>,
 }
 
+impl Default for NotificationLog {
+    fn default() -> Self {
+        NotificationLog { retention: RETENTION, entries: BTreeMap::new() }
+    }
+}
+
 impl NotificationLog {
+    /// Keeps entries for so long after they were written, milliseconds.
+    pub fn keep_for(&mut self, retention: i64) {
+        self.retention = retention;
+    }
+
     /// Reads the log that was stored.
     pub fn load(snapshot: &Snapshot) -> Self {
         let rows = snapshot.read::<LogRecord>(Table::NotificationLog);
@@ -50,7 +63,7 @@ impl NotificationLog {
             let (key, kept) = record.restore(&known);
             entries.insert(key, kept);
         }
-        NotificationLog { entries }
+        NotificationLog { entries, ..NotificationLog::default() }
     }
 
     /// What an integration knows of a group.
@@ -71,7 +84,7 @@ impl NotificationLog {
         let mut entry = self.entries.remove(key).map(|kept| kept.entry).unwrap_or_default();
         let before = entry.clone();
         change(&mut entry);
-        let keep = RETENTION.min(repeat_interval.saturating_mul(2).max(1));
+        let keep = self.retention.min(repeat_interval.saturating_mul(2).max(1));
         let kept = Kept { expires_at: now.saturating_add(keep), entry };
         if kept.entry != before {
             batch.put(Table::NotificationLog, record_key(key), &LogRecord::of(key, &kept), durable);
@@ -91,6 +104,16 @@ impl NotificationLog {
                 batch.put(Table::NotificationLog, record_key(key), &LogRecord::of(key, kept), false);
             }
         }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All entries, with when they expire.

@@ -9,18 +9,67 @@ use super::notification::IntegrationId;
 const LABELS: &[&str] = &["integration", "receiver_name"];
 const LATENCIES: [f64; 7] = [0.1, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0];
 
-/// Attempts to notify.
+/// Alertmanager's labels, without the receiver's name and with it.
+const KIND: &[&str] = &["integration"];
+const LATENCIES_OF_REQUESTS: [f64; 5] = [1.0, 5.0, 10.0, 15.0, 20.0];
+
+/// The kinds of integrations that Alertmanager knows: each has its counters from the start.
+pub const INTEGRATIONS: [&str; 18] = [
+    "discord",
+    "email",
+    "incidentio",
+    "jira",
+    "mattermost",
+    "msteams",
+    "msteamsv2",
+    "opsgenie",
+    "pagerduty",
+    "pushover",
+    "rocketchat",
+    "slack",
+    "sns",
+    "telegram",
+    "victorops",
+    "webex",
+    "webhook",
+    "wechat",
+];
+
+/// Attempts to notify, under our own names and under Alertmanager's.
 #[derive(Debug)]
 pub struct AttemptMetrics {
     made: CounterVec,
     failed: CounterVec,
     latency: HistogramVec,
     problems: CounterVec,
+    receiver_names: bool,
+    requests: CounterVec,
+    failed_requests: CounterVec,
+    request_latency: HistogramVec,
 }
 
-impl Default for AttemptMetrics {
-    fn default() -> Self {
-        AttemptMetrics {
+impl AttemptMetrics {
+    /// `receiver_names`: whether Alertmanager's families are apart by receiver too.
+    pub fn new(receiver_names: bool) -> Self {
+        let labels = if receiver_names { LABELS } else { KIND };
+        let metrics = AttemptMetrics {
+            receiver_names,
+            requests: CounterVec::new(
+                "alertmanager_notification_requests_total",
+                "The total number of attempted notification requests.",
+                labels,
+            ),
+            failed_requests: CounterVec::new(
+                "alertmanager_notification_requests_failed_total",
+                "The total number of failed notification requests.",
+                labels,
+            ),
+            request_latency: HistogramVec::new(
+                "alertmanager_notification_latency_seconds",
+                "The latency of notifications in seconds.",
+                &LATENCIES_OF_REQUESTS,
+                labels,
+            ),
             made: CounterVec::new(
                 "watchbell_notifications_total",
                 "The total number of attempted notifications.",
@@ -42,16 +91,31 @@ impl Default for AttemptMetrics {
                 "Fields of notifications that are not what the configuration says: their templates failed, or an address was refused.",
                 LABELS,
             ),
+        };
+        if !receiver_names {
+            INTEGRATIONS.iter().for_each(|kind| metrics.begin_requests(&[kind]));
         }
+        metrics
     }
-}
 
-impl AttemptMetrics {
+    /// The values of Alertmanager's labels.
+    fn short<'a>(&self, both: &'a [&'a str; 2]) -> &'a [&'a str] {
+        both.get(..if self.receiver_names { 2 } else { 1 }).unwrap_or(both)
+    }
+
     /// Shows an integration's counters at 0, so that a first failure is an increase.
     pub fn begin(&self, kind: &str, receiver: &str) {
-        self.made.with(&[kind, receiver]);
-        self.failed.with(&[kind, receiver]);
-        self.problems.with(&[kind, receiver]);
+        let labels = [kind, receiver];
+        self.made.with(&labels);
+        self.failed.with(&labels);
+        self.problems.with(&labels);
+        self.begin_requests(self.short(&labels));
+    }
+
+    fn begin_requests(&self, labels: &[&str]) {
+        self.requests.with(labels);
+        self.failed_requests.with(labels);
+        self.request_latency.with(labels);
     }
 
     /// Counts an attempt.
@@ -59,8 +123,12 @@ impl AttemptMetrics {
         let labels = [&*integration.kind, &*integration.receiver];
         self.made.with(&labels).inc();
         self.latency.with(&labels).observe(took.as_secs_f64());
+        let short = self.short(&labels);
+        self.requests.with(short).inc();
+        self.request_latency.with(short).observe(took.as_secs_f64());
         if !delivered {
             self.failed.with(&labels).inc();
+            self.failed_requests.with(short).inc();
         }
     }
 
@@ -78,5 +146,8 @@ impl Collect for AttemptMetrics {
         self.failed.expose(out);
         self.latency.expose(out);
         self.problems.expose(out);
+        self.requests.expose(out);
+        self.failed_requests.expose(out);
+        self.request_latency.expose(out);
     }
 }

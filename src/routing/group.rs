@@ -78,6 +78,9 @@ pub(super) struct TimerRecord {
     labels: Labels,
 }
 
+/// Of a timer that begins anew.
+const ANEW: i64 = i64::MAX;
+
 /// The timers of groups that are to be made again, after a restart or a reload.
 #[derive(Debug, Default)]
 pub(super) struct Timers(FxHashMap<Vec<u8>, TimerRecord>);
@@ -87,13 +90,16 @@ impl Timers {
         Timers(snapshot.read(Table::AggregationGroup).into_iter().collect())
     }
 
-    pub(super) fn remember(&mut self, group: &AggregationGroup) {
-        self.0.insert(group.record_key(), group.timer());
+    /// A group is to be made again with a timer that begins anew.
+    pub(super) fn restart(&mut self, group: &AggregationGroup) {
+        let timer = TimerRecord { has_flushed: false, next_flush: ANEW, labels: group.labels.clone() };
+        self.0.insert(group.record_key(), timer);
     }
 
-    /// Gives a group that is made again the timer it had. A flush never moves further away by it.
+    /// Gives a group that is made again the timer it had, if it is to have it. A flush never moves further away by it.
     pub(super) fn resume(&mut self, group: &mut AggregationGroup, now: i64) -> bool {
-        let Some(timer) = self.0.remove(&group.record_key()) else { return false };
+        let known = self.0.remove(&group.record_key());
+        let Some(timer) = known.filter(|timer| timer.next_flush != ANEW) else { return false };
         group.has_flushed = timer.has_flushed;
         let longest = if timer.has_flushed { group.route.group_interval } else { group.route.group_wait };
         group.next_flush = timer.next_flush.min(now.saturating_add(longest));

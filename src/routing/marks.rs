@@ -24,6 +24,18 @@ const ACTIVE: u8 = 1;
 const SUPPRESSED: u8 = 2;
 const OVER: u8 = 3;
 
+impl Mark {
+    /// Alertmanager's word for it; none for what has resolved.
+    pub fn as_str(&self) -> Option<&'static str> {
+        match self.0.load(Ordering::Relaxed) {
+            UNPROCESSED => Some("unprocessed"),
+            ACTIVE => Some("active"),
+            SUPPRESSED => Some("suppressed"),
+            _ => None,
+        }
+    }
+}
+
 impl Marks {
     /// Counts a new alert.
     pub(super) fn begin(&mut self) -> Mark {

@@ -13,6 +13,7 @@ pub mod inhibit;
 pub mod marks;
 pub mod matching;
 pub mod muters;
+pub mod name_limit;
 pub mod pages;
 pub mod router;
 pub mod silence;

@@ -17,6 +17,7 @@ use super::group::{AggregationGroup, Flush, FlushedAlert, GroupId, Timers, order
 use super::inhibit::Inhibitor;
 pub use super::marks::Marks;
 use super::muters::SilenceMemo;
+use super::name_limit::NameLimit;
 use super::pages::Pages;
 use super::silences::Silences;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
@@ -42,8 +43,13 @@ pub struct Router {
     resumed: FxHashSet<GroupId>,
     // The groups that keep an alert only to tell its end.
     moved: FxHashMap<Labels, Vec<GroupId>>,
+    // Whether all alerts join groups anew.
+    is_rejoining: bool,
+    // Before this nothing is flushed.
+    held_until: i64,
     // Alerts whose sources have not spoken since the start, and until when that is waited for.
     awaited: FxHashMap<Labels, i64>,
+    limit: NameLimit,
     /// The silences.
     pub silences: Silences,
 }
@@ -73,6 +79,9 @@ impl Router {
             armed: Vec::new(),
             resumed: FxHashSet::default(),
             moved: FxHashMap::default(),
+            is_rejoining: false,
+            held_until: i64::MIN,
+            limit: NameLimit::default(),
             awaited: FxHashMap::default(),
             silences: Silences::default(),
         }
@@ -96,10 +105,29 @@ impl Router {
         router
     }
 
-    /// Puts another configuration in force. Groups at routes that stay keep their timers. [`Router::keep_for_ends`]
-    /// completes it.
-    pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, now: i64, batch: &mut Batch) {
-        if *self.config == *config {
+    /// At most so many posted alerts of one name are taken in; 0 for any number. Those that are known stay.
+    pub fn limit_names(&mut self, most: usize) {
+        self.limit = NameLimit::new(most);
+        for row in self.alerts.iter().filter(|row| row.alert.holders.is_empty()) {
+            self.limit.count(&row.alert.labels, row.alert.ends_at);
+        }
+    }
+
+    /// How many alerts of one name may be posted, and how many were refused.
+    pub fn name_limit(&self) -> &NameLimit {
+        &self.limit
+    }
+
+    /// Nothing is flushed before this time: sources may speak first.
+    pub fn hold_until(&mut self, until: i64) {
+        self.held_until = until;
+    }
+
+    /// Puts another configuration in force. As at Alertmanager's reload all groups are made anew and their timers start now:
+    /// a group with an alert that has fired for longer than new groups wait is flushed at once. The same configuration
+    /// again changes nothing unless it is to `restart`. [`Router::keep_for_ends`] completes it.
+    pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, restart: bool, now: i64, batch: &mut Batch) {
+        if !restart && *self.config == *config {
             return;
         }
         self.tree = Arc::new(RouteTree::new(&config.route));
@@ -110,7 +138,7 @@ impl Router {
         self.by_key.clear();
         self.moved.clear();
         for (_, group) in self.groups.drain() {
-            self.timers.remember(&group);
+            self.timers.restart(&group);
         }
         let alerts = self.alerts.drain();
         self.rejoin(alerts, now, batch);
@@ -118,9 +146,11 @@ impl Router {
 
     fn rejoin(&mut self, mut alerts: Vec<RoutedAlert>, now: i64, batch: &mut Batch) {
         alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
+        self.is_rejoining = true;
         for alert in alerts {
             self.take_in(alert, now, batch);
         }
+        self.is_rejoining = false;
     }
 
     /// The configuration in force.
@@ -177,8 +207,12 @@ impl Router {
         self.put(alert, Save::Durably, now, batch);
     }
 
-    /// Someone posted an alert.
-    pub fn receive(&mut self, mut alert: RoutedAlert, now: i64, batch: &mut Batch) {
+    /// Someone posted an alert. Whether it was taken in: there may be too many of its name.
+    pub fn receive(&mut self, mut alert: RoutedAlert, now: i64, batch: &mut Batch) -> bool {
+        let end_of = |labels: &Labels| self.alerts.get(labels).map(|a| a.ends_at.unwrap_or(i64::MAX));
+        if !self.limit.admits(&alert.labels, now, end_of) {
+            return false;
+        }
         self.heard(&alert.labels, now);
         let mut save = Save::Durably;
         if let Some(known) = self.alerts.get(&alert.labels) {
@@ -192,7 +226,9 @@ impl Router {
                 save = if worth { Save::Eventually } else { Save::No };
             }
         }
+        self.limit.count(&alert.labels, alert.ends_at);
         self.put(alert, save, now, batch);
+        true
     }
 
     fn put(&mut self, mut alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
@@ -229,6 +265,7 @@ impl Router {
             let end = row.alert.ends_at.unwrap_or(i64::MAX);
             self.inhibitor.moved(labels, &row.known.inhibition, Some(end), None);
             self.marks.end(&row.known.mark);
+            self.limit.forget(labels);
             RoutedAlert::delete(labels, batch);
         }
     }
@@ -278,6 +315,7 @@ impl Router {
     fn join(&mut self, alert: &RoutedAlert, known: &Known, now: i64, batch: &mut Batch) {
         for index in known.routes.iter().copied() {
             let Some(route) = self.tree.route(index).cloned() else { continue };
+            let groups_before = self.next_group;
             let id = self.group_for(index, &route, &alert.labels, now, batch);
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.members.insert(alert.labels.clone());
@@ -286,9 +324,14 @@ impl Router {
                 self.resume(id, now);
                 continue;
             }
-            // An alert that has fired for longer than a new group waits need not wait for company again.
-            let is_new = !group.has_flushed && !self.resumed.contains(&id);
-            if is_new && alert.starts_at.saturating_add(route.group_wait) < now && group.next_flush > now {
+            // An alert that has fired for longer than a new group waits need not wait for company again. One that comes
+            // later waits with those that wait already.
+            let is_new = id > groups_before || self.is_rejoining && !group.has_flushed;
+            if is_new
+                && !self.resumed.contains(&id)
+                && alert.starts_at.saturating_add(route.group_wait) < now
+                && group.next_flush > now
+            {
                 group.next_flush = now;
                 self.armed.push((now, id));
             }
@@ -356,6 +399,11 @@ impl Router {
         let group = self.groups.get(&id).filter(|g| g.next_flush <= now)?;
         let awaits = self.awaits(group, now);
         let group = self.groups.get_mut(&id)?;
+        if self.held_until > now {
+            group.next_flush = self.held_until;
+            self.armed.push((self.held_until, id));
+            return None;
+        }
         if let Some(until) = awaits {
             group.postponed.get_or_insert(group.next_flush);
             group.next_flush = until;
@@ -485,6 +533,11 @@ impl Router {
     /// One alert.
     pub fn alert(&self, labels: &Labels) -> Option<&RoutedAlert> {
         self.alerts.get(labels)
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     /// All groups, in no order.

@@ -91,8 +91,8 @@ impl Silence {
         all_match(&self.matchers, labels)
     }
 
-    pub(super) fn is_kept(&self, now: i64) -> bool {
-        self.ends_at.saturating_add(RETENTION) > now
+    pub(super) fn is_kept(&self, retention: i64, now: i64) -> bool {
+        self.ends_at.saturating_add(retention) > now
     }
 }
 

@@ -9,11 +9,13 @@ use crate::model::{Labels, MatchOp, Matcher};
 use crate::state::{Batch, Snapshot, Table};
 
 use super::muters::SilenceSet;
-use super::silence::{NewSilence, Silence, SilenceError, SilenceState, check};
+use super::silence::{NewSilence, RETENTION, Silence, SilenceError, SilenceState, check};
 
 /// All silences, by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Silences {
+    // How long those that are over are kept, milliseconds.
+    retention: i64,
     numbers: BTreeMap<String, u64>,
     set: SilenceSet,
     made: u64,
@@ -21,7 +23,19 @@ pub struct Silences {
     in_doubt: BTreeSet<String>,
 }
 
+impl Default for Silences {
+    fn default() -> Self {
+        let (numbers, set, in_doubt) = Default::default();
+        Silences { retention: RETENTION, numbers, set, made: 0, in_doubt }
+    }
+}
+
 impl Silences {
+    /// Keeps those that are over for so long, milliseconds.
+    pub fn keep_for(&mut self, retention: i64) {
+        self.retention = retention;
+    }
+
     /// Reads the silences that were stored.
     pub fn load(snapshot: &Snapshot) -> Self {
         let mut silences = Silences::default();
@@ -139,9 +153,9 @@ impl Silences {
 
     /// Drops what expired longer ago than the retention.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
-        let (set, in_doubt) = (&mut self.set, &mut self.in_doubt);
+        let (set, in_doubt, retention) = (&mut self.set, &mut self.in_doubt, self.retention);
         self.numbers.retain(|id, number| {
-            let keep = set.get(*number).is_some_and(|s| s.is_kept(now));
+            let keep = set.get(*number).is_some_and(|s| s.is_kept(retention, now));
             if !keep {
                 set.replace(*number, None);
                 in_doubt.remove(id);
@@ -254,7 +268,6 @@ impl SilenceRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::super::silence::RETENTION;
     use super::*;
     use crate::state::{MemoryStore, StateStore};
 

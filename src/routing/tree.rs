@@ -71,7 +71,18 @@ impl Route {
         Some(Route { key, receiver, mute_time_intervals, active_time_intervals, ..self.clone() })
     }
 
-    fn matches(&self, alert: &Labels) -> bool {
+    /// Whether siblings behind it are looked at when it matches.
+    pub fn continues(&self) -> bool {
+        self.continue_matching
+    }
+
+    /// The places of those below it.
+    pub fn children(&self) -> &[RouteIndex] {
+        &self.children
+    }
+
+    /// Whether an alert matches here, whatever stands above.
+    pub fn matches(&self, alert: &Labels) -> bool {
         self.matchers.iter().all(|m| m.matches(alert.value(&m.name)))
     }
 }

@@ -17,9 +17,11 @@ use crate::notify::status::Statuses;
 use crate::template::alertmanager::Templates;
 use crate::tsdb::Tsdb;
 
+use super::api_metrics::{ApiMetrics, MetricLabels};
 use super::error::ApiError;
 use super::queries::Queries;
 use super::requests::HttpMetrics;
+use super::web::WebAccess;
 use crate::instrument::Registry;
 
 /// A running service, as its handlers see it.
@@ -50,6 +52,10 @@ pub struct App {
     pub control: Control,
     /// Everything that is exposed.
     pub registry: Registry,
+    /// Who may connect, and how; anyone over plain HTTP where nothing is said.
+    pub web: Option<Arc<WebAccess>>,
+    /// What Alertmanager's API counts.
+    pub api_metrics: ApiMetrics,
     /// What handlers count.
     pub http: HttpMetrics,
 }
@@ -86,6 +92,8 @@ pub struct Service {
     pub cluster: Option<(String, String)>,
     /// Bounds of what Alertmanager's clients may ask.
     pub limits: AlertmanagerLimits,
+    /// Which labels Alertmanager's metrics have beyond their usual ones.
+    pub metric_labels: MetricLabels,
     /// Whether `/-/reload` and `/-/quit` may be used.
     pub lifecycle: bool,
     /// Whether remote writes are taken in.

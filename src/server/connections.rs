@@ -27,6 +27,7 @@ use crate::clock::Stopwatch;
 use crate::net::descriptors;
 
 use super::app::App;
+use super::web::WebAccess;
 
 /// Bounds of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,8 +204,12 @@ impl Open {
         // An answer leaves when it is written: Nagle's algorithm would hold its last packet back.
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(Connection::new(self.watch));
-        let task = serve_one(Watched { stream, at: connection.clone() }, self.router.clone(), self.ended.clone());
-        let handle = self.tasks.spawn(task);
+        let io = Watched { stream, at: connection.clone() };
+        let (router, ended) = (self.router.clone(), self.ended.clone());
+        let handle = match self.app.web.clone().filter(|web| web.is_tls()) {
+            Some(web) => self.tasks.spawn(serve_tls(io, web, router, ended)),
+            None => self.tasks.spawn(serve_one(io, connection.clone(), router, ended)),
+        };
         self.at.insert(handle.id(), (connection, handle));
         None
     }
@@ -255,8 +260,22 @@ async fn said(ended: &mut watch::Receiver<bool>) {
     let _ = ended.wait_for(|e| *e).await;
 }
 
-async fn serve_one(io: Watched, router: Router, mut ended: watch::Receiver<bool>) {
+async fn serve_tls(io: Watched, web: Arc<WebAccess>, router: Router, ended: watch::Receiver<bool>) {
     let at = io.at.clone();
+    // What is wrong with the file has been told; what goes wrong in a handshake is its client's affair.
+    let Ok(Ok(config)) = tokio::task::spawn_blocking(move || web.tls()).await else { return };
+    if let Ok(stream) = tokio_rustls::TlsAcceptor::from(config).accept(io).await {
+        at.enter(IDLE);
+        serve_one(stream, at, router, ended).await;
+    }
+}
+
+async fn serve_one(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    at: Arc<Connection>,
+    router: Router,
+    mut ended: watch::Receiver<bool>,
+) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         at.enter(if request.body().is_end_stream() { ANSWER } else { BODY });
         let (mut router, at) = (router.clone(), at.clone());

@@ -11,20 +11,29 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
-use super::{admin, alertmanager, api, pages, receivers, telemetry};
+use super::{admin, alertmanager, api, pages, receivers, telemetry, web};
 
 /// The largest request body, bytes. Remote writes have their own limit.
 pub const MAX_BODY: usize = 10 << 20;
 /// How long a client that is being answered has to take its answer when the service ends.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// All routes, below the prefix of the service's paths.
+/// All routes, below the prefix of the service's paths, for those who may come in.
 pub fn routes(app: Arc<App>) -> Router {
+    let access = app.web.clone();
+    let routes = prefixed(app);
+    match access {
+        Some(access) => routes.layer(axum::middleware::from_fn_with_state(access, web::guard)),
+        None => routes,
+    }
+}
+
+fn prefixed(app: Arc<App>) -> Router {
     let prefix = app.service.route_prefix.clone();
     let routes = unprefixed(app);
     if prefix.is_empty() {
@@ -55,7 +64,7 @@ fn remote_write(app: &App) -> Router<Arc<App>> {
 
 fn unprefixed(app: Arc<App>) -> Router {
     let first_page = format!("{}/alerts", app.service.route_prefix);
-    let gets = alertmanager::GetLimit::new(&app.service.limits);
+    let gets = alertmanager::GetLimit::new(&app.service.limits, app.api_metrics.gets_refused.clone());
     let apis = Router::new()
         .merge(api_v1(&app))
         .merge(receivers::routes())
@@ -81,10 +90,14 @@ fn unprefixed(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Any page may read the API, as with Prometheus; nothing in it depends on who asks.
+/// Any page may use the API, as with Prometheus and Alertmanager. Methods and headers are allowed by name: what says "any"
+/// does not mean `Authorization` to a browser.
 fn cors() -> CorsLayer {
-    let exposed = [header::DATE];
-    CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers(exposed)
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::DATE])
 }
 
 async fn not_found() -> Response {

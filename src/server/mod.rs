@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod alertmanager;
 pub mod api;
+pub mod api_metrics;
 pub mod app;
 pub mod asked;
 pub mod connections;
@@ -15,9 +16,12 @@ pub mod receivers;
 pub mod requests;
 pub mod telemetry;
 pub mod time;
+pub mod web;
 
+pub use api_metrics::{ApiMetrics, MetricLabels};
 pub use app::{AlertmanagerLimits, App, ConfigView, Control, ControlRequest, ReceiverView, Service};
 pub use connections::ConnectionLimits;
 pub use error::ApiError;
 pub use http::serve;
 pub use queries::{Queries, QueryOptions};
+pub use web::WebAccess;

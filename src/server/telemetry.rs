@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::clock::Stopwatch;
 
+use super::alertmanager;
 use super::app::{App, ConfigView};
 use super::queries::Queries;
 use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
@@ -15,9 +17,13 @@ use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
 /// Counts every request under its route's pattern, so that labels stay few.
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let handler = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let watch = Stopwatch::start();
+    let (watch, method) = (Stopwatch::start(), request.method().clone());
+    app.api_metrics.begin(method.as_str());
     let response = next.run(request).await;
-    app.http.count(response.status().as_str(), &handler, watch.elapsed());
+    let (status, took) = (response.status(), watch.elapsed());
+    app.http.count(status.as_str(), &handler, took);
+    let path = handler.strip_prefix(app.service.route_prefix.as_str()).unwrap_or(&handler);
+    app.api_metrics.end((status.as_str(), path, method.as_str()), took, response.body().size_hint().exact());
     response
 }
 
@@ -56,6 +62,7 @@ impl Collect for AppMetrics {
         out.figures(&CONFIG, &app.config.load());
         out.figures(&QUERIES, &app.queries);
         app.http.collect(out);
+        alertmanager::metrics::collect(&app, out);
         app.engine.collect(out);
         app.storage.collect(out);
         app.scrapes.collect(out);

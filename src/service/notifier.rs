@@ -17,7 +17,7 @@ use crate::notify::receivers::{Attempt, Integrations, SetupError};
 use crate::notify::status::Statuses;
 use crate::notify::{IntegrationId, Notification, Outcome};
 
-use super::options::Delivery;
+use super::options::{Delivery, ServiceOptions};
 use super::prepare::Prepared;
 
 /// Alerts of one request to an external Alertmanager, at most.
@@ -37,15 +37,15 @@ pub struct ConfiguredNotifier {
 }
 
 impl ConfiguredNotifier {
-    /// A notifier that has no receivers yet. `queue_capacity` bounds the queue in front of external Alertmanagers.
-    pub fn new(delivery: Delivery, external_url: &str, queue_capacity: usize, clock: Arc<dyn Clock>) -> Self {
+    /// A notifier that has no receivers yet.
+    pub fn new(options: &ServiceOptions, external_url: &str, clock: Arc<dyn Clock>) -> Self {
         ConfiguredNotifier {
-            delivery,
+            delivery: options.delivery,
             external_url: external_url.into(),
             clock,
             receivers: ArcSwapOption::default(),
-            forwarder: Forwarder::new(queue_capacity, BATCH),
-            attempts: Arc::default(),
+            forwarder: Forwarder::new(options.queue_capacity, BATCH),
+            attempts: Arc::new(AttemptMetrics::new(options.metric_labels.receiver_names)),
             statuses: Arc::default(),
         }
     }

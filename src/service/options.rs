@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::alerting::schedule::Schedule;
+use crate::engine::{DataAtStart, Options};
 use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::promql::Features;
-use crate::server::{AlertmanagerLimits, ConnectionLimits, QueryOptions};
+use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct ServiceOptions {
     pub source: Source,
     /// `--web.listen-address`; else, when there is none, the configuration's.
     pub listen_addresses: Vec<String>,
+    /// `--web.systemd-socket`: the sockets that systemd hands over are listened on instead.
+    pub systemd_socket: bool,
+    /// `--web.config.file`: TLS, users, headers.
+    pub web_config: Option<PathBuf>,
     /// `--web.external-url`; else the configuration's, else the listen address.
     pub external_url: Option<String>,
     /// `--web.route-prefix`; else the path of the external URL.
@@ -32,6 +38,14 @@ pub struct ServiceOptions {
     pub cluster_address: String,
     /// Bounds of what Alertmanager's clients may ask.
     pub alertmanager: AlertmanagerLimits,
+    /// Which labels Alertmanager's metrics have beyond their usual ones.
+    pub metric_labels: MetricLabels,
+    /// `--dispatch.start-delay`: how long after the start nothing is told, milliseconds.
+    pub start_delay: i64,
+    /// `--data.retention`: how long expired silences and the notification log are kept, milliseconds.
+    pub state_retention: i64,
+    /// `--alerts.per-alertname-limit`: how many posted alerts of one name are taken in; 0 for any number.
+    pub alerts_per_name: usize,
     /// `--web.enable-lifecycle`
     pub lifecycle: bool,
     /// `--web.enable-remote-write-receiver`
@@ -60,20 +74,27 @@ pub struct ServiceOptions {
 
 impl Default for ServiceOptions {
     fn default() -> Self {
+        let engine = crate::engine::Options::default();
         ServiceOptions {
             source: Source::BuiltIn,
             listen_addresses: Vec::new(),
+            systemd_socket: false,
+            web_config: None,
             external_url: None,
             route_prefix: None,
             cluster_address: "0.0.0.0:9094".into(),
             alertmanager: AlertmanagerLimits::default(),
+            metric_labels: MetricLabels::default(),
+            start_delay: 0,
+            state_retention: engine.retention,
+            alerts_per_name: 0,
             lifecycle: false,
             remote_write_receiver: false,
             connections: ConnectionLimits::default(),
             data_dir: None,
             retention: None,
             query: QueryOptions::default(),
-            resend_delay: 60_000,
+            resend_delay: engine.resend_delay,
             workers: 0,
             queue_capacity: 10_000,
             scrape_features: ScrapeFeatures::default(),
@@ -84,6 +105,21 @@ impl Default for ServiceOptions {
 }
 
 impl ServiceOptions {
+    /// How the engine is run.
+    pub fn engine(&self, schedule: Schedule, data: Option<DataAtStart>) -> Options {
+        Options {
+            schedule,
+            data,
+            resend_delay: self.resend_delay,
+            start_delay: self.start_delay,
+            retention: self.state_retention,
+            alerts_per_name: self.alerts_per_name,
+            // Where routing is all there is, a reload is Alertmanager's.
+            restart_groups: matches!(self.source, Source::Alertmanager(_)),
+            ..Options::default()
+        }
+    }
+
     /// Switches features on by their `--enable-feature` names.
     ///
     /// # Errors

@@ -15,7 +15,6 @@ use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
-use crate::engine::Options;
 use crate::engine::live::{Live, LiveError, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
@@ -29,7 +28,7 @@ use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
-use crate::server::{self, App, ConfigView, Control, ControlRequest, Queries};
+use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, WebAccess};
 use crate::state::{DiskStore, StateError, StateStore};
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
@@ -64,6 +63,9 @@ pub enum ServiceError {
     /// The state store cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The web configuration is not good.
+    #[error("web configuration: {0}")]
+    Web(String),
     /// The address cannot be listened on.
     #[error("listen on {address}: {source}")]
     Listen {
@@ -140,7 +142,11 @@ impl Service {
     /// # Errors
     /// What could not be started.
     pub async fn start(options: ServiceOptions, prepared: Prepared, parts: Parts) -> Result<Service, ServiceError> {
+        let web = options.web_config.as_deref().map(WebAccess::load).transpose();
+        let web = web.map_err(ServiceError::Web)?.map(Arc::new);
         let (listeners, address) = listen(&options, &prepared).await?;
+        let is_tls = web.as_ref().is_some_and(|web| web.is_tls());
+        tracing::info!("TLS is {}.", if is_tls { "enabled" } else { "disabled" });
         let external_url = external_url(&options, &prepared, address);
         let handle = tokio::runtime::Handle::current();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
@@ -148,8 +154,7 @@ impl Service {
         let context = rule_context(&options, &prepared, &parts.storage, &external_url)?;
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, parts.storage.clone(), Box::new(TemplateRenderer::default())));
-        let capacity = options.queue_capacity;
-        let notifier = Arc::new(ConfiguredNotifier::new(options.delivery, &external_url, capacity, clock.clone()));
+        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         notifier.forwarder.set_destinations(destinations(&prepared)?);
         let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
@@ -169,8 +174,7 @@ impl Service {
             Datasource::Remote(_) => Schedule::Spread { tick: 1 },
         };
         let data = first_data::at_start(&options, &prepared, &parts.storage, clock.now());
-        let engine_options = Options { schedule, resend_delay: options.resend_delay, data, ..Options::default() };
-        let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
+        let engine = Live::start(engine_parts, options.engine(schedule, data), prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();
         let app = Arc::new(App {
@@ -182,6 +186,8 @@ impl Service {
             storage: parts.storage,
             querier,
             registry: Registry::new(),
+            web,
+            api_metrics: ApiMetrics::default(),
             http: HttpMetrics::default(),
             clock,
             engine,
@@ -352,6 +358,9 @@ fn listen_on(address: &str) -> String {
 /// Opens the sockets; the first one's address is the service's.
 async fn listen(options: &ServiceOptions, prepared: &Prepared) -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
     let configured = &prepared.config.watchbell.listen_address;
+    if options.systemd_socket {
+        return inherited();
+    }
     let asked =
         if options.listen_addresses.is_empty() { std::slice::from_ref(configured) } else { &options.listen_addresses };
     let mut listeners = Vec::with_capacity(asked.len());
@@ -361,11 +370,32 @@ async fn listen(options: &ServiceOptions, prepared: &Prepared) -> Result<(Vec<Tc
     }
     let none = || std::io::Error::other("no address to listen on");
     let first = listeners.first().ok_or_else(none)?.local_addr()?;
-    for listener in &listeners {
-        // In Alertmanager's words: tools read the port from them.
+    announce(&listeners)?;
+    Ok((listeners, first))
+}
+
+/// The sockets that systemd has opened and hands over.
+fn inherited() -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
+    let mut handed_over = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..handed_over.len() {
+        if let Some(listener) = handed_over.take_tcp_listener(index)? {
+            listener.set_nonblocking(true)?;
+            listeners.push(TcpListener::from_std(listener)?);
+        }
+    }
+    let none = || std::io::Error::other("no socket activation file descriptors found");
+    let first = listeners.first().ok_or_else(none)?.local_addr()?;
+    announce(&listeners)?;
+    Ok((listeners, first))
+}
+
+/// Says where the service listens, in Alertmanager's words: tools read the port from them.
+fn announce(listeners: &[TcpListener]) -> Result<(), ServiceError> {
+    for listener in listeners {
         tracing::info!(address = %listener.local_addr()?, "Listening on");
     }
-    Ok((listeners, first))
+    Ok(())
 }
 
 /// What stands before the paths of what is served.
@@ -454,6 +484,7 @@ fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, n
         alertmanager_alone: matches!(options.source, Source::Alertmanager(_)),
         cluster: cluster(options, now),
         limits: options.alertmanager,
+        metric_labels: options.metric_labels,
         external_url: external_url.to_owned(),
         lifecycle: options.lifecycle,
         remote_write_receiver: options.remote_write_receiver,

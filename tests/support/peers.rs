@@ -218,6 +218,15 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     request(port, &format!("{method} {path} HTTP/1.1\r\n{fixed}{headers}\r\n"), body)
 }
 
+/// Whatever is sent: the whole answer as it came.
+pub fn raw(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;

@@ -3,14 +3,50 @@
 //! The classic syntax is tried first and wins where both read a text, as in Alertmanager's default mode; what only the
 //! UTF-8 syntax reads (quoted names, names of any letters) is read by that.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use crate::model::{MatchOp, Matcher};
+
+/// Which of the two syntaxes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Syntax {
+    /// The classic one, else the other.
+    Both,
+    /// `--enable-feature=classic-mode`
+    Classic,
+    /// `--enable-feature=utf8-strict-mode`
+    Utf8,
+}
+
+// As in Alertmanager a matter of the whole process: what a file and what a client says is read alike.
+static SYNTAX: AtomicU8 = AtomicU8::new(Syntax::Both as u8);
+
+/// From now on the process reads this syntax. To be said before anything is read.
+pub fn read_only(syntax: Syntax) {
+    SYNTAX.store(syntax as u8, Ordering::Relaxed);
+}
+
+/// Which syntaxes the process reads.
+pub fn syntax() -> Syntax {
+    let said = SYNTAX.load(Ordering::Relaxed);
+    [Syntax::Classic, Syntax::Utf8].into_iter().find(|s| *s as u8 == said).unwrap_or(Syntax::Both)
+}
 
 /// Reads a list of matchers: `a="b", c=~"d|e"`, with or without braces.
 ///
 /// # Errors
 /// What the classic syntax has against it.
 pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, String> {
-    classic(text).or_else(|reason| utf8(text).ok_or(reason))
+    parse_all(text, syntax())
+}
+
+fn parse_all(text: &str, syntax: Syntax) -> Result<Vec<Matcher>, String> {
+    match syntax {
+        Syntax::Both => classic(text).or_else(|reason| utf8(text).ok_or(reason)),
+        Syntax::Classic => classic(text),
+        Syntax::Utf8 => utf8(text).ok_or_else(|| format!("bad matcher format: {text}")),
+    }
 }
 
 /// Reads one matcher, as Alertmanager's API does in its `filter` parameters: a comma belongs to an unquoted value.
@@ -21,8 +57,16 @@ pub fn parse_matcher(text: &str) -> Result<Matcher, String> {
     if text.starts_with('{') || text.ends_with('}') {
         return Err(format!("unexpected open or close brace: {text}"));
     }
-    let one = utf8(text).filter(|all| all.len() == 1).and_then(|mut all| all.pop());
-    classic_matcher(text).or_else(|reason| one.ok_or(reason))
+    parse_one(text, syntax())
+}
+
+fn parse_one(text: &str, syntax: Syntax) -> Result<Matcher, String> {
+    let one = || utf8(text).filter(|all| all.len() == 1).and_then(|mut all| all.pop());
+    match syntax {
+        Syntax::Both => classic_matcher(text).or_else(|reason| one().ok_or(reason)),
+        Syntax::Classic => classic_matcher(text),
+        Syntax::Utf8 => one().ok_or_else(|| format!("bad matcher format: {text}")),
+    }
 }
 
 const OPERATORS: [(&str, MatchOp); 4] =
@@ -173,6 +217,21 @@ fn escape(chars: &mut std::str::Chars, out: &mut Vec<u8>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_may_read_one_syntax_alone() {
+        for (text, both, classic, utf8) in [
+            ("a=b", true, true, true),
+            ("a=b\\c", true, true, false),
+            ("🙂=b", true, false, true),
+            ("a=\"b", false, false, false),
+        ] {
+            for (syntax, want) in [(Syntax::Both, both), (Syntax::Classic, classic), (Syntax::Utf8, utf8)] {
+                assert_eq!(parse_all(text, syntax).is_ok(), want, "{text} {syntax:?}");
+                assert_eq!(parse_one(text, syntax).is_ok(), want, "{text} {syntax:?}");
+            }
+        }
+    }
 
     #[test]
     fn matchers_are_read_in_both_syntaxes() {

@@ -133,6 +133,11 @@ impl Gates {
         self.under_way.insert(turn.id, UnderWay { integration: integration.clone(), began: now });
     }
 
+    /// When an attempt under way began.
+    pub fn began(&self, id: u64) -> Option<i64> {
+        self.under_way.get(&id).map(|attempt| attempt.began)
+    }
+
     /// An attempt has ended. Returns the integration if all that waits for another attempt is to be told now.
     pub fn end(&mut self, id: u64, answer: Answer, now: i64) -> Option<IntegrationId> {
         let UnderWay { integration, began } = self.under_way.remove(&id)?;
@@ -208,7 +213,8 @@ impl Gate {
         if failing.rounds == 0 || began > failing.last {
             failing.rounds = failing.rounds.saturating_add(1);
             failing.last = now;
-            failing.again_at = failing.again_at.max(now.saturating_add(failing.pause()));
+            // A pause counts from the beginning of what failed.
+            failing.again_at = failing.again_at.max(began.saturating_add(failing.pause()));
         }
     }
 

@@ -8,6 +8,7 @@ mod fallback;
 mod gate;
 mod owed;
 mod record;
+mod tally;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::model::Labels;
 use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
 use crate::notify::log::{LogKey, NotificationLog};
-use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason, retry};
+use crate::notify::retry::{self, FailedAttempt};
+use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
 use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig, ToldOf};
 use crate::state::{Batch, Snapshot, Table};
 
@@ -26,6 +28,7 @@ use gate::{Answer, Gates};
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
+pub use tally::{Tallies, Tally};
 use trouble::{Failure, Troubles};
 
 const NEXT_ID: &str = "next_notification_id";
@@ -42,6 +45,7 @@ pub(super) struct Outbox {
     gates: Gates,
     decisions: FxHashMap<LogKey, Decision>,
     troubles: Troubles,
+    tallies: Tallies,
 }
 
 /// What came of looking at a group for one integration.
@@ -129,14 +133,31 @@ impl Outbox {
             }
             let Some(verdict) = self.verdict(&key, spec, flush, config, now) else { continue };
             let newly = self.settle_on(verdict, &key, spec, flush, now, out);
+            let again = if at_once { self.hasten(&key) } else { None };
             // What was decided just now need not be looked at again when its turn is now.
             if at_once
-                && let Some(id) = newly
+                && let Some(id) = newly.or(again)
                 && self.gates.next_of(&key.integration, now) == Some(id)
             {
                 self.begin(id, now, out);
             }
         }
+    }
+
+    /// A flush asks again for what failed, as Alertmanager's does, whose attempts end with the interval: it need not wait for
+    /// the end of its pause.
+    fn hasten(&mut self, key: &LogKey) -> Option<u64> {
+        let id = *self.by_key.get(key)?;
+        let owed = self.owed.get_mut(&id)?;
+        if !matches!(owed.stage, Stage::Waiting { asked: false, .. }) {
+            return None;
+        }
+        owed.stage = Stage::Ready;
+        if std::mem::take(&mut owed.counted) {
+            self.tallies.fail(&key.integration, owed.last_error.as_deref().unwrap_or_default());
+        }
+        self.gates.queue(&key.integration, owed.turn());
+        Some(id)
     }
 
     /// Makes a verdict true: what is owed from now on is what it says. Returns the id of what is newly owed.
@@ -208,6 +229,7 @@ impl Outbox {
             attempts: before.as_ref().map_or(0, |o| o.attempts),
             failing: before.as_ref().and_then(|o| o.failing),
             stage: Stage::Ready,
+            counted: false,
             last_error: before.and_then(|o| o.last_error),
         };
         out.batch.put(Table::Meta, NEXT_ID, &self.next_id, true);
@@ -229,6 +251,10 @@ impl Outbox {
         let owed = self.owed.remove(&id)?;
         self.gates.withdraw(&owed.notification.integration, owed.turn());
         self.by_key.remove(&owed.key());
+        // Delivered, it would not be owed.
+        if owed.counted && !matches!(owed.stage, Stage::UnderWay { .. }) {
+            self.tallies.fail(&owed.notification.integration, owed.last_error.as_deref().unwrap_or_default());
+        }
         batch.delete(Table::Owed, id.to_be_bytes(), true);
         Some(owed)
     }
@@ -305,6 +331,9 @@ impl Outbox {
         // The first message of a group has none before it.
         let before = self.log.get(&owed.key()).filter(|_| owed.notification.reason != Reason::FirstNotification);
         owed.notification.place = before.and_then(|entry| entry.place.clone());
+        if !std::mem::replace(&mut owed.counted, true) {
+            self.tallies.begin(&owed.notification.integration);
+        }
         self.gates.begin(&owed.notification.integration, owed.turn(), now);
         out.deliver.push(owed.notification.clone());
     }
@@ -318,16 +347,23 @@ impl Outbox {
         out: &mut OutboxEffects,
     ) -> Option<Concluded> {
         let answer = if matches!(outcome, Outcome::Retry { .. }) { Answer::None } else { Answer::Some };
+        let began = self.gates.began(id).unwrap_or(now);
         let is_back = self.gates.end(id, answer, now);
         let is_failure = !outcome.is_delivered();
-        let concluded = self.take_outcome(id, outcome, now, out).map(|c| Concluded { is_failure, ..c });
+        let concluded = self.take_outcome(id, outcome, (began, now), out).map(|c| Concluded { is_failure, ..c });
         if let Some(integration) = is_back {
             self.release(&integration);
         }
         concluded
     }
 
-    fn take_outcome(&mut self, id: u64, outcome: Outcome, now: i64, out: &mut OutboxEffects) -> Option<Concluded> {
+    fn take_outcome(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        (began, now): (i64, i64),
+        out: &mut OutboxEffects,
+    ) -> Option<Concluded> {
         let owed = self.owed.get_mut(&id)?;
         let Stage::UnderWay { reconsider } = owed.stage else { return None };
         let key = owed.key();
@@ -335,7 +371,8 @@ impl Outbox {
             Outcome::Retry { after, reason } => {
                 owed.attempts = owed.attempts.saturating_add(1);
                 owed.failing.get_or_insert(FailingSince { at: now, refused: false });
-                let due = now + retry::backoff(owed.attempts, id, after);
+                let failed = FailedAttempt { began, ended: now, number: owed.attempts };
+                let due = retry::again_at(failed, id, after);
                 owed.stage = Stage::Waiting { due, asked: after.is_some() };
                 doubt(&mut self.log, owed, now, &mut out.batch);
                 self.troubles.failed(&Failure { owed, error: &reason, next: Some(due) }, now);
@@ -346,6 +383,8 @@ impl Outbox {
             Outcome::GiveUp { reason } => {
                 owed.stage = Stage::Refused;
                 owed.failing.get_or_insert(FailingSince { at: now, refused: true }).refused = true;
+                owed.counted = false;
+                self.tallies.fail(&owed.notification.integration, &reason);
                 self.troubles.failed(&Failure { owed, error: &reason, next: None }, now);
                 owed.last_error = Some(reason);
                 out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
@@ -473,6 +512,11 @@ impl Outbox {
             due: o.due(),
             last_error: o.last_error.clone(),
         })
+    }
+
+    /// What became of notifications since the start.
+    pub(super) fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// How many notifications are owed.

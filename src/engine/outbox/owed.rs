@@ -17,6 +17,8 @@ pub(super) struct Owed {
     // Since when attempts fail, and whether one was refused for good; what is owed later to the same has it from here.
     pub failing: Option<FailingSince>,
     pub stage: Stage,
+    // Whether it was counted as a notification since the group's last flush, and has neither failed nor arrived.
+    pub counted: bool,
     pub last_error: Option<String>,
 }
 

@@ -75,6 +75,7 @@ impl OwedRecord {
             attempts: if self.refused { self.attempts } else { self.attempts.max(1) },
             failing: self.refused.then_some(FailingSince { at: self.decided_at, refused: true }),
             stage: if self.refused { Stage::Refused } else { Stage::Waiting { due: now, asked: false } },
+            counted: false,
             last_error: None,
         }
     }

@@ -40,6 +40,7 @@ impl Router {
             self.armed.push((group.next_flush, group.id));
         }
         self.armed.sort_unstable();
+        self.held_until = self.held_until.saturating_add(by);
         self.awaited.values_mut().for_each(|until| *until = until.saturating_add(by));
         let longest = now.saturating_add(self.resolve_timeout());
         self.change_alerts(batch, |alert| {

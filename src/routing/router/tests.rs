@@ -65,6 +65,15 @@ fn an_alert_older_than_the_wait_flushes_a_new_group_at_once() {
 }
 
 #[test]
+fn an_old_alert_that_joins_a_group_waits_with_those_that_wait() {
+    let (mut router, mut batch) = (Router::new(config()), Batch::default());
+    router.hold(1, alert(&[("i", "1")], 60_000), 60_000, &mut batch);
+    router.hold(1, alert(&[("i", "2")], 0), 61_000, &mut batch);
+    let armed: Vec<i64> = router.take_armed().iter().map(|(at, _)| *at).collect();
+    assert_eq!(armed, [90_000]);
+}
+
+#[test]
 fn a_resolved_alert_stays_until_its_receivers_know_and_then_its_group_goes() {
     let (mut router, mut batch) = (Router::new(config()), Batch::default());
     let (one, two) = (alert(&[("i", "1")], 0), alert(&[("i", "2")], 0));
@@ -132,7 +141,7 @@ fn after_a_restart_groups_keep_their_time() {
 }
 
 #[test]
-fn a_reload_keeps_the_groups_of_routes_that_stay() {
+fn a_reload_makes_the_groups_anew() {
     let (mut router, mut batch) = (Router::new(config()), Batch::default());
     router.hold(1, alert(&[], 0), 0, &mut batch);
     let id = router.take_armed()[0].1;
@@ -140,12 +149,33 @@ fn a_reload_keeps_the_groups_of_routes_that_stay() {
     router.take_armed();
     let mut other = (*config()).clone();
     other.route.routes.truncate(1);
-    router.reconfigure(Arc::new(other.clone()), 60_000, &mut batch);
-    assert_eq!(router.take_armed()[0].0, 330_000);
+    router.reconfigure(Arc::new(other.clone()), false, 60_000, &mut batch);
+    let (at, id) = router.take_armed().pop().unwrap();
+    assert_eq!(at, 60_000, "the alert has fired for longer than a new group waits");
+    router.flush(id, 60_000, &mut batch).unwrap();
+    assert_eq!(router.take_armed(), [(360_000, id)]);
+    router.reconfigure(Arc::new(other.clone()), false, 70_000, &mut batch);
+    assert_eq!(router.take_armed(), [], "nothing has changed");
+    router.reconfigure(Arc::new(other.clone()), true, 80_000, &mut batch);
+    assert_eq!(router.take_armed().pop().unwrap().0, 80_000, "unless it is asked for");
     other.route.group_by = Some(GroupBy::All);
-    router.reconfigure(Arc::new(other), 60_000, &mut batch);
-    let group = router.groups().next().unwrap();
-    assert_eq!((&*group.key, group.has_flushed), (r#"{}:{alertname="A"}"#, true), "the same group by another way");
+    router.reconfigure(Arc::new(other), false, 90_000, &mut batch);
+    router.keep_for_ends([], 90_000, &mut batch);
+    let store = MemoryStore::default();
+    store.apply(&batch).unwrap();
+    assert_eq!(store.load().unwrap().len(), 2, "an alert and a group; those before are forgotten");
+}
+
+#[test]
+fn nothing_is_flushed_while_it_is_held() {
+    let (mut router, mut batch) = (Router::new(config()), Batch::default());
+    router.hold_until(40_000);
+    router.hold(1, alert(&[], 0), 0, &mut batch);
+    let id = router.take_armed()[0].1;
+    assert!(router.flush(id, 30_000, &mut batch).is_none());
+    assert_eq!(router.take_armed(), [(40_000, id)]);
+    assert!(router.flush(id, 40_000, &mut batch).is_some());
+    assert_eq!(router.take_armed(), [(340_000, id)]);
 }
 
 #[test]

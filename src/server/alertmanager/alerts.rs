@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::config::alertmanager::matchers::{Syntax, syntax};
 use crate::engine::{AlertGroupView, View};
+use crate::model::labels::is_legacy_label_name;
 use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::alerts::AlertRow;
@@ -250,6 +252,19 @@ fn decode(posted: body::Posted) -> Result<Vec<ReceivedAlert>, Refusal> {
     first_defect.map_or(Ok(alerts), Err)
 }
 
+/// In classic mode names of labels are of ASCII letters, digits and underscores.
+fn check_names(alert: &ReceivedAlert) -> Result<(), String> {
+    if syntax() != Syntax::Classic {
+        return Ok(());
+    }
+    for (what, labels) in [("label set", &alert.labels), ("annotations", &alert.annotations)] {
+        if let Some((name, _)) = labels.iter().find(|(name, _)| !is_legacy_label_name(name)) {
+            return Err(format!("invalid {what}: invalid name {name:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// `POST /api/v2/alerts`: valid ones are taken in even when others are not.
 pub async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     let posted = body::read(&app.posts, &headers, body, "alerts").await?;
@@ -259,7 +274,9 @@ pub async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body
     let (mut good, mut defects) = (Vec::with_capacity(decoded.len()), Vec::new());
     for alert in decoded {
         // What is wrong with an alert is told here; the engine settles the good ones with its own timeout.
-        match alert.check(now, resolve_timeout) {
+        let checked = alert.check(now, resolve_timeout).and_then(|()| check_names(&alert));
+        app.api_metrics.posted(&alert, checked.is_ok(), now);
+        match checked {
             Ok(()) => good.push(alert),
             Err(defect) => defects.push(defect),
         }

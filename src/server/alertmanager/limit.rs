@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
+use crate::instrument::Counter;
 use crate::server::app::AlertmanagerLimits;
 
 /// GET requests that are answered at once, however few cores there are.
@@ -20,15 +21,16 @@ pub struct GetLimit {
     gets: Arc<Semaphore>,
     most: usize,
     timeout: Option<Duration>,
+    refused: Arc<Counter>,
 }
 
 impl GetLimit {
-    /// The limits of a service; as many GET requests as there are cores, and at least [`LEAST_GETS`], when nothing is said.
-    pub fn new(limits: &AlertmanagerLimits) -> Self {
+    /// The limits of a service, counting what is `refused`; as many GET requests as there are cores, and at least [`LEAST_GETS`], when nothing is said.
+    pub fn new(limits: &AlertmanagerLimits, refused: Arc<Counter>) -> Self {
         let cores = || std::thread::available_parallelism().map_or(LEAST_GETS, |n| n.get().max(LEAST_GETS));
         let most = if limits.gets == 0 { cores() } else { limits.gets };
         let timeout = (limits.timeout > 0).then(|| Duration::from_millis(limits.timeout));
-        GetLimit { gets: Arc::new(Semaphore::new(most)), most, timeout }
+        GetLimit { gets: Arc::new(Semaphore::new(most)), most, timeout, refused }
     }
 }
 
@@ -36,6 +38,7 @@ impl GetLimit {
 pub async fn limit(State(limit): State<GetLimit>, request: Request, next: Next) -> Response {
     let permit = (request.method() == Method::GET).then(|| limit.gets.clone().try_acquire_owned());
     if let Some(Err(_)) = permit {
+        limit.refused.inc();
         let text = format!("Limit of concurrent GET requests reached ({}), try again later.\n", limit.most);
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     async fn ask(limits: AlertmanagerLimits, held: bool, method: Method) -> StatusCode {
-        let state = GetLimit::new(&limits);
+        let state = GetLimit::new(&limits, Arc::default());
         let held = held.then(|| state.gets.clone().try_acquire_owned().unwrap());
         let never = || std::future::pending::<StatusCode>();
         let answered = get(|| async { StatusCode::OK }).post(|| async { StatusCode::OK });

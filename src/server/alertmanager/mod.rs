@@ -6,6 +6,8 @@ pub mod body;
 mod filter;
 mod limit;
 mod lists;
+mod metric_tables;
+pub mod metrics;
 mod route_labels;
 mod silences;
 mod status;
@@ -42,7 +44,17 @@ pub fn routes() -> Router<Arc<App>> {
     ];
     let routes = routes.into_iter().fold(Router::new(), |all, (path, methods)| both(all, path, methods));
     let routes = routes.route("/api/v2/", any(not_found)).route("/api/v2/{*rest}", any(not_found));
-    routes.layer(axum::middleware::from_fn(negotiate))
+    let routes = routes.layer(axum::middleware::from_fn(negotiate));
+    // What describes the API is no part of it.
+    routes.route("/api/v2/openapi.yaml", get(openapi))
+}
+
+/// The API's description.
+const OPENAPI: &str = include_str!("openapi.yaml");
+
+/// `GET /api/v2/openapi.yaml`
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/yaml; charset=utf-8")], OPENAPI)
 }
 
 /// Refuses who does not take JSON; answers are not kept by anyone on the way.

@@ -13,7 +13,7 @@ use super::answer::{Refusal, answer};
 use super::filter;
 
 /// The version of Alertmanager that clients are told: the newest amtool that distributions ship warns of every other.
-const COMPATIBLE_VERSION: &str = "0.33.1";
+pub(super) const COMPATIBLE_VERSION: &str = "0.33.1";
 
 /// `GET /api/v2/status`
 pub async fn status(State(app): State<Arc<App>>) -> Response {

@@ -1,0 +1,76 @@
+//! Asking Alertmanager's API.
+
+use reqwest::Method;
+use serde_json::Value as Json;
+
+use super::flags::Settings;
+use crate::net::{HttpClient, HttpSettings, read_body};
+
+/// The longest answer that is read, bytes.
+const LONGEST_ANSWER: u64 = 1 << 30;
+
+/// A server's API.
+pub(super) struct Api<'a> {
+    settings: &'a Settings,
+    client: HttpClient,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl<'a> Api<'a> {
+    /// A client of the server that the settings name.
+    ///
+    /// # Errors
+    /// It cannot be set up.
+    pub fn new(settings: &'a Settings) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let client = HttpClient::new(&HttpSettings::from(&settings.http)).map_err(|e| e.to_string())?;
+        Ok(Api { settings, client, runtime })
+    }
+
+    /// The JSON that a path answers with; null when it answers with nothing.
+    ///
+    /// # Errors
+    /// What the server has against it, or that it did not answer.
+    pub fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Json>,
+    ) -> Result<Json, String> {
+        let url = url::Url::parse_with_params(&format!("{}/api/v2{path}", self.settings.url), query);
+        let url = url.map_err(|e| format!("--alertmanager.url: {e}"))?;
+        let request = self.client.request(method, url.as_str()).map_err(|e| e.to_string())?;
+        let request = request.header("accept", "application/json").timeout(self.settings.timeout);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        self.runtime.block_on(async {
+            let response = self.client.send(request).await.map_err(|e| e.to_string())?;
+            let status = response.status();
+            let body = read_body(response, LONGEST_ANSWER).await.map_err(|e| e.to_string())?;
+            let json = serde_json::from_slice::<Json>(&body);
+            if status.is_success() {
+                return if body.is_empty() { Ok(Json::Null) } else { json.map_err(|e| format!("{path}: {e}")) };
+            }
+            let said = match json {
+                Ok(Json::String(text)) => text,
+                Ok(Json::Object(fields)) => fields.get("message").and_then(Json::as_str).unwrap_or("").to_owned(),
+                _ => String::from_utf8_lossy(&body).trim().to_owned(),
+            };
+            Err(format!("{path}: HTTP status {}: {said}", status.as_u16()))
+        })
+    }
+
+    /// A list that a path answers with.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub fn list(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Json>, String> {
+        match self.ask(Method::GET, path, query, None)? {
+            Json::Array(items) => Ok(items),
+            other => Err(format!("{path}: expected a list, found {other}")),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Commands that ask a running service, or an Alertmanager, under amtool's flags: one file a command.
+
+pub mod alert_add;
+pub mod alert_query;
+mod api;
+pub mod config_show;
+mod flags;
+mod matchers;
+pub mod route_show;
+pub mod route_test;
+mod routes;
+pub mod silence_add;
+pub mod silence_expire;
+pub mod silence_import;
+pub mod silence_query;
+pub mod silence_update;
+mod silences;
+mod table;
+pub mod template_render;
+mod times;
