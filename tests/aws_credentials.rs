@@ -5,6 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
 use crate::support::http::{Request, answer, serve};
 use crate::support::peers;
 
@@ -18,13 +21,40 @@ impl Drop for Program {
     }
 }
 
-/// STS and SNS in one: gives roles, takes messages, tells what it was asked.
+/// Whether a request is signed as AWS asks, by whoever says so; each access key's secret is known.
+fn is_signed(request: &Request) -> bool {
+    let authorization = request.header("authorization");
+    let part = |name: &str| authorization.split(name).nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("");
+    let (credential, names, signature) = (part("Credential="), part("SignedHeaders="), part("Signature="));
+    let (access_key, scope) = credential.split_once('/').unwrap_or_default();
+    let secret = match access_key.strip_prefix("AK-") {
+        Some("default" | "base" | "env") => "s".to_owned(),
+        role => format!("s/{}", role.unwrap_or("")),
+    };
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let digest = |text: &[u8]| hex(&Sha256::digest(text));
+    let mac = |key: &[u8], text: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let headers: String = names.split(';').map(|name| format!("{name}:{}\n", request.header(name))).collect();
+    let canonical = format!("POST\n/\n\n{headers}\n{names}\n{}", digest(&request.body));
+    let text = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", request.header("x-amz-date"), digest(canonical.as_bytes()));
+    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
+    hex(&mac(&key, &text)) == signature
+}
+
+/// STS and SNS in one: gives roles, takes messages, tells what it was asked. Only a web identity need not sign.
 fn aws() -> (String, Receiver<Request>) {
     let (sender, receiver) = channel();
     let sender = std::sync::Mutex::new(sender);
     let address = serve(false, move |request| {
         let form = form(&request);
         let role = form.get("RoleArn").cloned().unwrap_or_default();
+        if !form.contains_key("WebIdentityToken") && !is_signed(&request) {
+            return Some(answer(403, &[], "SignatureDoesNotMatch"));
+        }
         let _ = sender.lock().unwrap().send(request);
         let body = format!(
             "<R><Credentials><AccessKeyId>AK-{role}</AccessKeyId><SecretAccessKey>s/{role}</SecretAccessKey>\

@@ -70,4 +70,10 @@ fn what_a_service_could_not_build_is_a_defect_with_its_place() {
                   - name: a\n  webhook_configs: [{url: 'http://a/'}, {url: 'http://b/'}]\n";
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
     assert_eq!((code, shown.matches("am.yml:3:38: credentials_ref").count()), (1, 1), "{shown}");
+    let routes = "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url_file: none.url}]\n";
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
+    assert!(code == 1 && shown.contains("am.yml:4:32: unable to read file none.url: no such file"), "{shown}");
+    let refused = "route: {receiver: a}\nreceivers: [{name: a}]\ntracing:\n  endpoint: x:1\n";
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", refused)]);
+    assert!(code == 1 && shown.contains("am.yml:4:3: tracing is not supported"), "{shown}");
 }

@@ -120,6 +120,7 @@ async fn a_signed_assertion_stands_for_a_secret() {
     assert_eq!(get(&client, &format!("http://{target}/")).await, Ok(200));
     assert_eq!(seen.lock().unwrap()[0].header("authorization"), "Bearer t0");
     let form = form(&asked.lock().unwrap()[0]);
+    assert!(form.contains(&("scope".to_owned(), "a".to_owned())), "{form:?}");
     let assertion = &form.iter().find(|(n, _)| n == "assertion").unwrap().1;
     let parts: Vec<&str> = assertion.split('.').collect();
     let json = |part: &str| -> serde_json::Value {
@@ -309,6 +310,7 @@ fn what_keeps_a_client_from_being_built_is_told_with_its_place() {
         ("tls_config: {ca_ref: x}".into(), "c.yml:1:22: ca_ref: cannot use a secret"),
         ("proxy_url: 'ftp://me:hunter2@x'".into(), "c.yml:1:12: URL \"ftp://me:xxxxx@x\": expected a proxy's scheme"),
         ("tls_config:\n  min_version: TLS13\n  max_version: TLS12".into(), "c.yml:2:3: TLS: max_version"),
+        ("tls_config: {max_version: TLS11}".into(), "c.yml:1:13: TLS: max_version: nothing before TLS 1.2"),
         ("tls_config: {ca: 'none'}".into(), "c.yml:1:18: certificate in the configuration: no certificate"),
         ("tls_config: {server_name: 'a b'}".into(), "c.yml:1:13: TLS: \"a b\" is not a server's name"),
         ("bearer_token_file: none".into(), "c.yml:1:20: unable to read file none: no such file"),

@@ -43,7 +43,7 @@ pub fn check_tls(config: &TlsConfig) -> Result<(), Diagnostic> {
     }
     tls::client_config(&TlsSettings::from(config), false).map(drop).map_err(|e| {
         let key = match &e {
-            NetError::File { path, .. } => key_of_file(config, path).unwrap_or_default(),
+            NetError::File { what, path, .. } => key_of_file(config, what, path).unwrap_or_default(),
             _ => "",
         };
         config.place.error(key, e.to_string())
@@ -65,7 +65,7 @@ fn cause<'a>(config: &'a HttpClientConfig, error: &NetError) -> Option<(&'a Plac
             let mut sections = sections.chain(config.oauth2.iter().map(|o| &o.place)).chain(tls().map(|t| &t.place));
             sections.find(|place| place.has(key)).map(|place| (place, *key))
         }
-        NetError::File { path, .. } => tls().find_map(|tls| Some((&tls.place, key_of_file(tls, path)?))),
+        NetError::File { what, path, .. } => tls().find_map(|tls| Some((&tls.place, key_of_file(tls, what, path)?))),
         NetError::Tls(_) => tls().find(|tls| tls.place.is_known()).map(|tls| (&tls.place, "")),
         NetError::Url { url, .. } => {
             let is = |text: &str| !text.is_empty() && redact_url(text) == *url;
@@ -83,10 +83,15 @@ fn cause<'a>(config: &'a HttpClientConfig, error: &NetError) -> Option<(&'a Plac
 }
 
 /// Which key names a file, or holds in itself what could not be used.
-fn key_of_file(tls: &TlsConfig, path: &str) -> Option<&'static str> {
+fn key_of_file(tls: &TlsConfig, what: &str, path: &str) -> Option<&'static str> {
     let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file), ("key_file", &tls.key_file)];
     let named = files.into_iter().find(|(_, file)| *file == path).map(|(key, _)| key);
-    named.or_else(|| (tls.place.is_known() && path == tls::INLINE).then_some("ca"))
+    let inline = match what {
+        "private key" => "key",
+        _ if tls.ca.is_empty() => "cert",
+        _ => "ca",
+    };
+    named.or_else(|| (tls.place.has(inline) && path == tls::INLINE).then_some(inline))
 }
 
 /// The files of secrets that are read at each request.

@@ -119,7 +119,8 @@ impl TokenSource {
     async fn fetch(&self, secret: String, kept: &mut Kept) -> Result<Token, NetError> {
         if let Some(assertion) = &self.settings.assertion {
             let OAuth2Settings { client_id, scopes, token_url, .. } = &self.settings;
-            let form = assertion.form(&secret, client_id, scopes, token_url)?;
+            let mut form = assertion.form(&secret, client_id, scopes, token_url)?;
+            form.extend(self.form().into_iter().filter(|(name, _)| name != "grant_type"));
             return self.ask(form, None, secret).await?.map_err(refused);
         }
         if !kept.in_form {

@@ -18,6 +18,8 @@ use crate::config::http as config;
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
+    /// 1.0 and 1.1, which are not spoken here.
+    Older,
     /// 1.2
     V12,
     /// 1.3
@@ -45,10 +47,10 @@ pub struct TlsSettings {
 
 impl From<&config::TlsConfig> for TlsSettings {
     fn from(c: &config::TlsConfig) -> Self {
-        // Versions before 1.2 are as good as 1.2: rustls speaks nothing older.
         let version = |v: config::TlsVersion| match v {
+            config::TlsVersion::Tls10 | config::TlsVersion::Tls11 => TlsVersion::Older,
+            config::TlsVersion::Tls12 => TlsVersion::V12,
             config::TlsVersion::Tls13 => TlsVersion::V13,
-            _ => TlsVersion::V12,
         };
         TlsSettings {
             ca: Credential::given(&c.ca, &c.ca_file),
@@ -89,6 +91,9 @@ pub(super) fn client_config(tls: &TlsSettings, http2: bool) -> Result<ClientConf
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let lowest = tls.min_version.unwrap_or(TlsVersion::V12);
     let highest = tls.max_version.unwrap_or(TlsVersion::V13);
+    if highest == TlsVersion::Older {
+        return Err(NetError::Tls("max_version: nothing before TLS 1.2 is spoken".into()));
+    }
     if lowest > highest {
         return Err(NetError::Tls("max_version must not be below min_version".into()));
     }

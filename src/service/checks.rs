@@ -51,6 +51,10 @@ pub fn unbuildable_receivers(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
     defects.extend(built.err().unwrap_or_default().into_iter().map(|e| e.defect));
     for receiver in config.receivers.iter() {
         defects.extend(receiver.http_clients().into_iter().filter_map(|http| net::check_secret_files(http).err()));
+        defects.extend(receiver.files.0.iter().filter(|file| !Path::new(&file.path).is_file()).map(|file| {
+            let (name, at) = &file.at;
+            Diagnostic::new(name, *at, format!("unable to read file {}: no such file", file.path))
+        }));
         let tls = receiver.email_configs.iter().filter_map(|mail| mail.tls_config.as_ref());
         defects.extend(tls.filter_map(|tls| net::check_tls(tls).err()));
     }

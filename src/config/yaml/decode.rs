@@ -48,7 +48,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A place of the text as one of the file.
-    fn place(&self, at: Position) -> Position {
+    pub fn place(&self, at: Position) -> Position {
         match self.origin {
             Some((outer, node)) if at.line > 0 => outer.place(outer.locate(node, offset_of(self.source, at))),
             _ => at,

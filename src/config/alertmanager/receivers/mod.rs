@@ -18,6 +18,7 @@ mod wechat;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use self::chat::{DiscordConfig, PushoverConfig, WebexConfig};
 pub use self::email::{EmailConfig, EmailThreading};
@@ -40,6 +41,7 @@ use super::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::{Secret, join_dir};
 use crate::config::yaml::{Decoder, MapReader, Node};
+use crate::model::Position;
 use crate::section;
 
 /// What all integrations have in common.
@@ -83,17 +85,22 @@ macro_rules! receiver {
                     $field: Vec<$config>,
                 )*
             }
+            inline {
+                /// The files that its integrations name.
+                files: NamedFiles,
+            }
         }
 
         impl Receiver {
             /// Takes from the global section what integrations lack; reports what is missing there too.
             pub(super) fn fill(&mut self, global: &Global, node: &Node, d: &Decoder) {
-                $(fill_all(&mut self.$field, global, node.get(stringify!($field)), d);)*
+                $(self.files.0.extend(fill_all(&mut self.$field, global, node.get(stringify!($field)), d));)*
             }
 
             /// Makes the files it names relative to a configuration file's folder.
             pub(super) fn resolve_paths(&mut self, dir: &Path) {
                 $(self.$field.iter_mut().for_each(|c| resolve(c, dir));)*
+                self.files.0.iter_mut().for_each(|file| file.path = join_dir(dir, &file.path));
             }
 
             /// The settings of all integrations' HTTP clients.
@@ -145,8 +152,30 @@ impl Receiver {
     }
 }
 
-fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>, d: &Decoder) {
+/// A file that an integration names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedFile {
+    /// Its path.
+    pub path: String,
+    /// The configuration file, and where in it the file is named; the integration's place where its name stands elsewhere.
+    pub at: (Arc<str>, Position),
+}
+
+/// Files that the integrations of a receiver name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NamedFiles(pub Vec<NamedFile>);
+
+impl NamedFiles {
+    /// None yet: they are known when the global section's values are filled in.
+    pub fn read(_: &MapReader) -> Self {
+        NamedFiles::default()
+    }
+}
+
+/// Fills a list's integrations; gives the files they name.
+fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>, d: &Decoder) -> Vec<NamedFile> {
     let nodes = node.and_then(Node::items).unwrap_or_default().iter().filter(|n| n.entries().is_some());
+    let mut files = Vec::new();
     for (integration, node) in list.iter_mut().zip(nodes) {
         if let Err(missing) = integration.fill(global) {
             d.error(node.position, missing);
@@ -154,7 +183,13 @@ fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>
         if let Some(own) = integration.http_config() {
             own.get_or_insert_with(|| global.http_config.clone());
         }
+        for path in integration.paths().into_iter().filter(|path| !path.is_empty()) {
+            let named = node.entries().and_then(|all| all.iter().find(|(_, v)| v.text() == Some(path.as_str())));
+            let position = d.place(named.map_or(node.position, |(_, value)| value.position));
+            files.push(NamedFile { path: path.clone(), at: (d.file().clone(), position) });
+        }
     }
+    files
 }
 
 fn resolve<I: Integration>(integration: &mut I, dir: &Path) {
