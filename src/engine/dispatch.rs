@@ -9,6 +9,7 @@ use crate::state::Batch;
 
 use super::core::{Engine, TurnEffects};
 use super::deadlines::Deadline;
+use super::outbox::Concluded;
 
 impl Engine {
     /// A group's time has come.
@@ -18,6 +19,15 @@ impl Engine {
             self.counters.silence_queries += flush.alerts.len() as u64;
             self.decide(&flush, true, now, out);
         }
+    }
+
+    /// Alerts that are routed elsewhere since receivers were told of them stay where they were until their end is told.
+    pub(super) fn keep_for_ends(&mut self, now: i64, out: &mut TurnEffects) {
+        let config = self.router.config().clone();
+        for told in self.outbox.told(&config) {
+            self.router.keep_for_ends(&told, now, &mut out.outbox.batch);
+        }
+        self.router.forget_timers(&mut out.outbox.batch);
     }
 
     fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut TurnEffects) {
@@ -48,25 +58,24 @@ impl Engine {
             Outcome::GiveUp { .. } => self.counters.given_up += 1,
         }
         let Some(concluded) = self.outbox.conclude(id, outcome, now, &mut out.outbox) else { return };
-        for group in self.groups_told(&concluded.group_key, &concluded.receiver) {
-            if concluded.reconsider {
+        let Concluded { key, group_labels, reconsider, is_failure } = concluded;
+        // The configuration may have changed since the attempt began.
+        let config = self.router.config().clone();
+        if let Some(told) = self.outbox.told_of(&key, group_labels, &config) {
+            self.router.keep_for_ends(&told, now, &mut out.outbox.batch);
+        }
+        for group in self.router.groups_told(&key.group_key, &key.integration.receiver) {
+            if reconsider {
                 if let Some(flush) = self.router.look(group, now, &mut out.outbox.batch) {
                     self.decide(&flush, false, now, out);
                 }
                 continue;
             }
-            if concluded.is_failure {
+            if is_failure {
                 self.call_fallback(group, now, out);
             }
             self.settle(group, now, out);
         }
-    }
-
-    /// The groups of a key that tell a receiver, be it that it stands in.
-    fn groups_told(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
-        let mut groups = self.router.groups_of(key, receiver);
-        groups.extend(self.router.groups_with_fallback(key, receiver));
-        groups
     }
 
     /// A group's receiver has failed again: who stands in for it may have to be told.
@@ -102,7 +111,7 @@ impl Engine {
     /// What the groups of a key would say: one group, unless sibling routes have the same matchers and receiver.
     fn look_by_key(&mut self, key: &LogKey, now: i64, batch: &mut Batch) -> Option<Flush> {
         let receiver: &Arc<str> = &key.integration.receiver;
-        let groups = self.groups_told(&key.group_key, receiver);
+        let groups = self.router.groups_told(&key.group_key, receiver);
         groups.into_iter().find_map(|group| self.router.look(group, now, batch))
     }
 }

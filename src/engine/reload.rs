@@ -90,8 +90,8 @@ impl Engine {
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
         self.outbox.reconfigure(&routing, now, &mut out.outbox);
-        self.router.reconfigure(routing.clone(), self.options.restart_groups, now, &mut out.outbox.batch);
-        self.router.keep_for_ends(self.outbox.told(&routing), now, &mut out.outbox.batch);
+        self.router.reconfigure(routing, self.options.restart_groups, now, &mut out.outbox.batch);
+        self.keep_for_ends(now, out);
         self.reconcile(now, out);
     }
 

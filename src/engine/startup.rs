@@ -57,7 +57,7 @@ impl Engine {
         ids.into_iter().for_each(|id| engine.await_first_word(id));
         engine.settle_stored_future(&mut out);
         engine.outbox.reconfigure(&routing, now, &mut out.outbox);
-        engine.router.keep_for_ends(engine.outbox.told(&routing), now, &mut out.outbox.batch);
+        engine.keep_for_ends(now, &mut out);
         engine.reconcile(now, &mut out);
         engine.deadlines.add(now.saturating_add(options.housekeeping), Deadline::Housekeeping);
         engine.set_deadlines(&mut out.outbox);

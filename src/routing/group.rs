@@ -108,7 +108,10 @@ impl Timers {
 
     /// The labels of a group that was not made again.
     pub(super) fn labels(&self, key: &str, receiver: &str) -> Option<&Labels> {
-        self.0.get(&record_key(key, receiver)).map(|timer| &timer.labels)
+        let of_receiver = self.0.get(&record_key(key, receiver));
+        // Who stood in for the receiver was told in the same group.
+        let of_any = || self.0.iter().find(|(record, _)| record.starts_with(&record_key(key, ""))).map(|(_, t)| t);
+        of_receiver.or_else(of_any).map(|timer| &timer.labels)
     }
 
     /// Deletes the records of groups that were not made again.

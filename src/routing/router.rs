@@ -89,7 +89,8 @@ impl Router {
 
     /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
     /// until its group has told of it, so all of them join. A posted alert ends no sooner than its poster had time to
-    /// speak again. [`Router::keep_for_ends`] completes it.
+    /// speak again. [`Router::keep_for_ends`] and [`Router::forget_timers`] complete
+    /// it.
     pub fn restore(config: Arc<RoutingConfig>, state: &Snapshot, now: i64, batch: &mut Batch) -> Self {
         let mut router = Router::new(config);
         router.silences = Silences::load(state);
@@ -125,7 +126,8 @@ impl Router {
 
     /// Puts another configuration in force. As at Alertmanager's reload all groups are made anew and their timers start now:
     /// a group with an alert that has fired for longer than new groups wait is flushed at once. The same configuration
-    /// again changes nothing unless it is to `restart`. [`Router::keep_for_ends`] completes it.
+    /// again changes nothing unless it is to `restart`. [`Router::keep_for_ends`] and
+    /// [`Router::forget_timers`] complete it.
     pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, restart: bool, now: i64, batch: &mut Batch) {
         if !restart && *self.config == *config {
             return;
@@ -551,13 +553,20 @@ impl Router {
     }
 
     /// The groups of a key whose route has this receiver as its fallback.
-    pub fn groups_with_fallback(&self, key: &Arc<str>, fallback: &Arc<str>) -> Vec<GroupId> {
+    fn groups_with_fallback(&self, key: &Arc<str>, fallback: &Arc<str>) -> Vec<GroupId> {
         let stands_in = |route: &SharedRoute| route.fallback.as_ref() == Some(fallback);
         let mut receivers: Vec<&Arc<str>> = self.tree.routes().filter(|r| stands_in(r)).map(|r| &r.receiver).collect();
         receivers.sort_unstable();
         receivers.dedup();
         let groups = receivers.into_iter().flat_map(|receiver| self.groups_of(key, receiver));
         groups.filter(|id| self.groups.get(id).is_some_and(|group| stands_in(&group.route))).collect()
+    }
+
+    /// The groups of a key that tell a receiver, be it that it stands in.
+    pub fn groups_told(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
+        let mut groups = self.groups_of(key, receiver);
+        groups.extend(self.groups_with_fallback(key, receiver));
+        groups
     }
 
     /// The keys of all groups, with their receivers.

@@ -439,6 +439,11 @@ impl Checker {
             for receiver in moment.shape.receivers.iter().filter(|r| r.present) {
                 let is_its = receiver.name == moment.shape.receiver_of(team).name;
                 for id in receiver.ids() {
+                    let labels = &self.alerts[index].labels;
+                    if !is_its && !self.belief(&id, labels).is_some_and(|b| b.fires) {
+                        self.alerts[index].clear_to_end.remove(&id);
+                        continue;
+                    }
                     self.look_at(index, &id, (is_its, receiver.send_resolved), moment, &mut late);
                 }
             }

@@ -485,22 +485,36 @@ impl Remembered {
             .notification_log()
             .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
             .collect();
+        // One that is over, and kept for those who knew it before it moved, joins its groups again, and has nothing to tell.
+        let moved: BTreeSet<&Labels> = engine.router().groups().flat_map(|g| &g.moved).collect();
+        let is_over = |l: &Labels| engine.router().alert(l).is_some_and(|a| a.is_resolved(wall));
         let group = |g: &AggregationGroup| {
-            let alerts = (g.members.iter().cloned().collect(), g.moved.iter().cloned().collect());
-            (g.key.clone(), g.route.receiver.clone(), alerts.0, alerts.1)
+            let members: BTreeSet<Labels> =
+                g.members.iter().filter(|l| !(moved.contains(l) && is_over(l))).cloned().collect();
+            (g.key.clone(), g.route.receiver.clone(), members, g.moved.iter().cloned().collect::<BTreeSet<_>>())
         };
-        let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
+        let groups = engine.router().groups().map(group);
+        let mut groups: Vec<RememberedGroup> = groups.filter(|g| !(g.2.is_empty() && g.3.is_empty())).collect();
         groups.sort();
         Remembered { alerts, routed, silences, owed, told, groups }
     }
 
     /// Only what differs: it is long enough.
     fn difference(&self, next: &Self) -> String {
-        let lines = |r: &Self| format!("{r:#?}").lines().map(str::to_owned).collect::<Vec<_>>();
-        let (this, next) = (lines(self), lines(next));
-        let only = |of: &[String], than: &[String], mark: &str| {
-            of.iter().filter(|l| !than.contains(l)).map(|l| format!("{mark}{l}\n")).collect::<String>()
-        };
-        only(&this, &next, "-") + &only(&next, &this, "+")
+        fn only<T: std::fmt::Debug + PartialEq>(this: &[T], next: &[T]) -> String {
+            let lines = |of: &[T], than: &[T], mark: &str| {
+                of.iter().filter(|one| !than.contains(one)).map(|one| format!("{mark}{one:?}\n")).collect::<String>()
+            };
+            lines(this, next, "-") + &lines(next, this, "+")
+        }
+        [
+            only(&self.alerts, &next.alerts),
+            only(&self.routed, &next.routed),
+            only(&self.silences, &next.silences),
+            only(&self.owed, &next.owed),
+            only(&self.told, &next.told),
+            only(&self.groups, &next.groups),
+        ]
+        .concat()
     }
 }

@@ -62,8 +62,8 @@ enum Verdict {
 /// What an outcome means for the group it speaks of.
 #[derive(Debug)]
 pub(super) struct Concluded {
-    pub group_key: Arc<str>,
-    pub receiver: Arc<str>,
+    pub key: LogKey,
+    pub group_labels: Labels,
     pub reconsider: bool,
     pub is_failure: bool,
 }
@@ -366,7 +366,7 @@ impl Outbox {
     ) -> Option<Concluded> {
         let owed = self.owed.get_mut(&id)?;
         let Stage::UnderWay { reconsider } = owed.stage else { return None };
-        let key = owed.key();
+        let (key, group_labels) = (owed.key(), owed.notification.group_labels.clone());
         match outcome {
             Outcome::Retry { after, reason } => {
                 owed.attempts = owed.attempts.saturating_add(1);
@@ -405,7 +405,7 @@ impl Outbox {
             }
         }
         let is_failure = false;
-        Some(Concluded { group_key: key.group_key, receiver: key.integration.receiver, reconsider, is_failure })
+        Some(Concluded { key, group_labels, reconsider, is_failure })
     }
 
     /// An integration is back: what waits to be tried again need not wait longer.
@@ -481,15 +481,14 @@ impl Outbox {
         self.decisions.retain(|key, _| is_known(&key.integration));
     }
 
+    /// What an integration may believe to fire of a group, if it wants to hear of ends.
+    pub(super) fn told_of(&self, key: &LogKey, group_labels: Labels, config: &RoutingConfig) -> Option<ToldOf> {
+        told(key, Some(group_labels), self.log.get(key)?, config)
+    }
+
     /// What integrations that want to hear of ends may believe to fire.
     pub(super) fn told(&self, config: &RoutingConfig) -> Vec<ToldOf> {
-        let wants_ends = |key: &LogKey| spec_of(config, &key.integration).is_some_and(|spec| spec.send_resolved);
-        let one = |(key, entry, _): (&LogKey, &LogEntry, i64)| {
-            let alerts: Vec<Labels> = entry.firing.iter().chain(entry.in_doubt.iter()).cloned().collect();
-            let (group_key, receiver) = (key.group_key.clone(), key.integration.receiver.clone());
-            (!alerts.is_empty() && wants_ends(key)).then_some(ToldOf { group_key, receiver, alerts })
-        };
-        self.log.iter().filter_map(one).collect()
+        self.log.iter().filter_map(|(key, entry, _)| told(key, None, entry, config)).collect()
     }
 
     /// Forgets what is known of groups that are no more.
@@ -542,6 +541,14 @@ fn integrations_of<'c>(
         let integration = IntegrationId { receiver: receiver.clone(), kind: spec.kind.clone(), index: spec.index };
         (spec, LogKey { group_key: group_key.clone(), integration })
     })
+}
+
+/// What an integration may believe to fire, if it wants to hear of ends.
+fn told(key: &LogKey, group_labels: Option<Labels>, entry: &LogEntry, config: &RoutingConfig) -> Option<ToldOf> {
+    let alerts: Vec<Labels> = entry.firing.iter().chain(entry.in_doubt.iter()).cloned().collect();
+    let (group_key, receiver) = (key.group_key.clone(), key.integration.receiver.clone());
+    let wants_ends = !alerts.is_empty() && spec_of(config, &key.integration).is_some_and(|spec| spec.send_resolved);
+    wants_ends.then_some(ToldOf { group_key, group_labels, receiver, alerts })
 }
 
 /// Nobody knows whether the integration has heard what it was to be told.

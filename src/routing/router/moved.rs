@@ -18,6 +18,8 @@ const NOWHERE: RouteIndex = RouteIndex::MAX;
 pub struct ToldOf {
     /// The group's key.
     pub group_key: Arc<str>,
+    /// The labels its alerts share, where they are known.
+    pub group_labels: Option<Labels>,
     /// The receiver.
     pub receiver: Arc<str>,
     /// The alerts it may believe to fire.
@@ -25,37 +27,40 @@ pub struct ToldOf {
 }
 
 impl Router {
-    /// Has groups keep what `told` says receivers were told of and is no longer routed there. It is called once after a start
-    /// and after each change of the configuration; what is left of groups that were not made again is deleted then.
-    pub fn keep_for_ends(&mut self, told: impl IntoIterator<Item = ToldOf>, now: i64, batch: &mut Batch) {
-        for ToldOf { group_key, receiver, alerts } in told {
-            let groups = self.groups_of(&group_key, &receiver);
-            let stays = |labels: &Labels| {
-                let has = |id: &GroupId| self.groups.get(id).is_some_and(|group| group.members.contains(labels));
-                groups.iter().any(has)
-            };
-            let moved: Vec<Labels> = alerts.into_iter().filter(|l| self.alerts.contains(l) && !stays(l)).collect();
-            if moved.is_empty() || !self.config.receivers.contains_key(&receiver) {
-                continue;
-            }
-            let group = groups.first().copied().or_else(|| self.group_for_ends(&group_key, &receiver, now, batch));
-            let Some(id) = group else { continue };
-            for labels in moved {
-                let Some(group) = self.groups.get_mut(&id) else { continue };
-                if group.moved.insert(labels.clone()) {
-                    self.moved.entry(labels).or_default().push(id);
-                }
+    /// Has a group keep what its receiver was told of and is not routed there: found after a start, after a change of the
+    /// configuration, and when an attempt ends that began before it.
+    pub fn keep_for_ends(&mut self, told: &ToldOf, now: i64, batch: &mut Batch) {
+        let ToldOf { group_key, receiver, alerts, .. } = told;
+        let groups = self.groups_told(group_key, receiver);
+        let stays = |labels: &Labels| {
+            let has = |id: &GroupId| self.groups.get(id).is_some_and(|group| group.members.contains(labels));
+            groups.iter().any(has)
+        };
+        let moved: Vec<&Labels> = alerts.iter().filter(|l| self.alerts.contains(l) && !stays(l)).collect();
+        if moved.is_empty() || !self.config.receivers.contains_key(receiver) {
+            return;
+        }
+        let group = groups.first().copied().or_else(|| self.group_for_ends(told, now, batch));
+        let Some(group) = group.and_then(|id| self.groups.get_mut(&id)) else { return };
+        for labels in moved {
+            if group.moved.insert(labels.clone()) {
+                self.moved.entry(labels.clone()).or_default().push(group.id);
             }
         }
+    }
+
+    /// The groups that were there before a start or a change of the configuration have all been made again that are.
+    pub fn forget_timers(&mut self, batch: &mut Batch) {
         std::mem::take(&mut self.timers).discard(batch);
         self.resumed.clear();
     }
 
     /// The group of a key and a receiver that no alert is routed to: at its route, if that is there, else at none, with the
     /// root's timers.
-    fn group_for_ends(&mut self, key: &str, receiver: &Arc<str>, now: i64, batch: &mut Batch) -> Option<GroupId> {
-        let labels = self.timers.labels(key, receiver)?.clone();
-        let is_it = |route: &SharedRoute| route.receiver == *receiver && route.group_key(&labels) == key;
+    fn group_for_ends(&mut self, told: &ToldOf, now: i64, batch: &mut Batch) -> Option<GroupId> {
+        let ToldOf { group_key: key, group_labels, receiver, .. } = told;
+        let labels = group_labels.as_ref().or_else(|| self.timers.labels(key, receiver))?.clone();
+        let is_it = |route: &SharedRoute| route.receiver == *receiver && *route.group_key(&labels) == **key;
         let tree = self.tree.clone();
         if let Some((index, route)) = tree.routes().enumerate().find(|(_, route)| is_it(route)) {
             return Some(self.group_at(index, route, labels, now, batch));
