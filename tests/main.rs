@@ -25,6 +25,7 @@ mod fault_simulator;
 mod fmt;
 mod full_disk;
 mod fuzz_corpus;
+mod heartbeat;
 mod http_config;
 mod kill_restart;
 mod large_answers;

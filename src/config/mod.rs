@@ -8,6 +8,7 @@
 pub mod alerting;
 pub mod alertmanager;
 pub mod global;
+pub mod heartbeat;
 pub mod http;
 pub mod own;
 pub mod protocol;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::heartbeat::HeartbeatConfig;
 use super::http::HttpClientConfig;
 use super::secret::{Secret, join_dir};
 use super::url::HttpUrl;
@@ -23,6 +24,8 @@ section! {
         retention: Duration = Duration(15 * 86_400_000),
         /// Where HTTP is served. Only this machine by default: the API has no authorization of its own.
         listen_address: String = DEFAULT_LISTEN_ADDRESS.into(),
+        /// An outside watch that is called while everything works.
+        heartbeat: Option<HeartbeatConfig>,
         /// The URL by which links in notifications lead back; derived from the listen address when empty.
         external_url: String,
     }
@@ -148,6 +151,9 @@ impl WatchbellConfig {
         self.data_dir = join_dir(dir, &self.data_dir);
         if let Datasource::Remote(remote) = &mut self.datasource {
             remote.http.resolve_paths(dir);
+        }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.http.resolve_paths(dir);
         }
     }
 }

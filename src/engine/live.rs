@@ -170,6 +170,14 @@ impl Live {
         let _ = self.commands.send(Command::Event(Box::new(Event::DataCame(rounds)), None));
     }
 
+    /// Lets the engine take a turn; returns when it has.
+    ///
+    /// # Errors
+    /// It has stopped, or what followed could not be stored.
+    pub async fn turn(&self) -> Result<(), LiveError> {
+        self.happen(Event::Tick).await
+    }
+
     async fn happen(&self, event: Event) -> Result<(), LiveError> {
         let (done, performed) = oneshot::channel();
         self.commands.send(Command::Event(Box::new(event), Some(done))).map_err(|_| LiveError::Stopped)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::Labels;
+use crate::notify::IntegrationId;
 use crate::notify::dedup::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 use crate::routing::alerts::AlertRow;
@@ -231,6 +232,11 @@ impl Engine {
     /// What is decided and not yet delivered, oldest first.
     pub fn owed(&self) -> Vec<OwedView> {
         self.outbox.owed().collect()
+    }
+
+    /// The integration that is owed a notification for longest, and since when, milliseconds.
+    pub fn owed_longest(&self) -> Option<(IntegrationId, i64)> {
+        self.outbox.owed_longest()
     }
 
     /// The last decision about each group and integration, in no order: why it was told, or why not.

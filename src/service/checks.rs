@@ -30,7 +30,8 @@ pub fn read_templates(config: &AlertmanagerConfig, defects: &mut Vec<Diagnostic>
     templates
 }
 
-/// What cannot be built of a configuration: the clients of scrapes, remote writes, Alertmanagers and the datasource.
+/// What cannot be built of a configuration: the clients of scrapes, remote writes, Alertmanagers, the datasource and
+/// the heartbeat.
 pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let datasource = match &config.watchbell.datasource {
         Datasource::Local => None,
@@ -39,7 +40,8 @@ pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let scrapes = config.scrape_configs.iter().map(|c| &c.http);
     let writes = config.remote_write.iter().map(|c| &c.http);
     let alertmanagers = config.alerting.alertmanagers.iter().map(|c| &c.http);
-    let all = scrapes.chain(writes).chain(alertmanagers).chain(datasource);
+    let heartbeat = config.watchbell.heartbeat.iter().map(|c| &c.http);
+    let all = scrapes.chain(writes).chain(alertmanagers).chain(datasource).chain(heartbeat);
     all.filter_map(|http| net::check(http).err()).collect()
 }
 

@@ -7,6 +7,7 @@ mod alertmanagers;
 pub mod checks;
 mod clock_watch;
 mod first_data;
+mod heartbeat;
 mod notifier;
 mod options;
 pub mod owner;

@@ -35,6 +35,7 @@ use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 use super::alertmanagers;
 use super::clock_watch::{self, ClockSteps};
 use super::first_data;
+use super::heartbeat::Heartbeat;
 use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
 use super::owner;
@@ -130,6 +131,7 @@ pub struct Service {
     world: Arc<StorageWorld>,
     notifier: Arc<ConfiguredNotifier>,
     writers: Arc<RemoteWriters>,
+    heartbeat: Arc<Heartbeat>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -203,20 +205,27 @@ impl Service {
         let steps = Arc::new(ClockSteps::default());
         app.registry.register(steps.clone());
 
+        let heartbeat = Arc::new(Heartbeat::default());
+        heartbeat.apply(prepared.config.watchbell.heartbeat.as_ref()).map_err(|d| ServiceError::Config(vec![d]))?;
+        app.registry.register(heartbeat.clone());
+
         let (end, ended) = watch::channel(false);
         let forwarder = notifier.clone();
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(async move { forwarder.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
             tokio::spawn(clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone())),
         ];
+        let (beat, beaten, ends) = (heartbeat.clone(), app.clone(), ended.clone());
+        tasks.push(tokio::spawn(async move { beat.run(beaten, ends).await }));
         let ends = ended.clone();
         let serve = |listener| server::serve(listener, app.clone(), options.connections, until(ended.clone()));
         let servers: Vec<_> = listeners.into_iter().map(serve).collect();
         let server = tokio::spawn(async move {
             futures::future::join_all(servers).await;
         });
-        let mut service = Service { options, app, address, world, notifier, writers, requests, end, server, tasks };
+        let mut service =
+            Service { options, app, address, world, notifier, writers, heartbeat, requests, end, server, tasks };
         service.apply_ingest(&prepared);
         let watch = |data| tokio::spawn(first_data::watch(service.app.clone(), data, service.options.clone(), ends));
         service.tasks.extend(data.map(watch));
@@ -284,6 +293,9 @@ impl Service {
         let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = destinations(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
+        self.heartbeat
+            .apply(prepared.config.watchbell.heartbeat.as_ref())
+            .map_err(|d| ServiceError::Config(vec![d]))?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
         self.notifier.forwarder.set_destinations(destinations);

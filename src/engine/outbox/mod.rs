@@ -518,6 +518,12 @@ impl Outbox {
         &self.tallies
     }
 
+    /// The integration that is owed a notification for longest, and since when.
+    pub(super) fn owed_longest(&self) -> Option<(IntegrationId, i64)> {
+        let oldest = self.owed.values().map(|o| &o.notification).min_by_key(|n| n.decided_at)?;
+        Some((oldest.integration.clone(), oldest.decided_at))
+    }
+
     /// How many notifications are owed.
     pub(super) fn count_owed(&self) -> usize {
         self.owed.len()
