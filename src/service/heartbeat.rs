@@ -62,7 +62,8 @@ impl Heartbeat {
         let target = config.and_then(|c| Some((c, c.url.as_ref()?)));
         let target = target.map(|(c, url)| {
             let client = HttpClient::new(&HttpSettings::from(&c.http)).map_err(|e| net::describe(&c.http, &e))?;
-            let [interval, timeout] = [c.interval, c.timeout].map(|d| Duration::from_millis(u64::try_from(d.0).unwrap_or(0)));
+            let [interval, timeout] =
+                [c.interval, c.timeout].map(|d| Duration::from_millis(u64::try_from(d.0).unwrap_or(0)));
             Ok(Target { url: url.expose().to_owned(), interval, timeout, client })
         });
         self.target.store(target.transpose()?.map(Arc::new));

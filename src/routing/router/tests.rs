@@ -160,7 +160,7 @@ fn a_reload_makes_the_groups_anew() {
     assert_eq!(router.take_armed().pop().unwrap().0, 80_000, "unless it is asked for");
     other.route.group_by = Some(GroupBy::All);
     router.reconfigure(Arc::new(other), false, 90_000, &mut batch);
-    router.keep_for_ends([], 90_000, &mut batch);
+    router.forget_timers(&mut batch);
     let store = MemoryStore::default();
     store.apply(&batch).unwrap();
     assert_eq!(store.load().unwrap().len(), 2, "an alert and a group; those before are forgotten");
