@@ -46,6 +46,7 @@ pub struct AttemptMetrics {
     requests: CounterVec,
     failed_requests: CounterVec,
     request_latency: HistogramVec,
+    stand_ins: CounterVec,
 }
 
 impl AttemptMetrics {
@@ -91,6 +92,11 @@ impl AttemptMetrics {
                 "Fields of notifications that are not what the configuration says: their templates failed, or an address was refused.",
                 LABELS,
             ),
+            stand_ins: CounterVec::new(
+                "watchbell_notifications_by_fallback_total",
+                "Attempted notifications of receivers that stood in for another one.",
+                LABELS,
+            ),
         };
         if !receiver_names {
             INTEGRATIONS.iter().for_each(|kind| metrics.begin_requests(&[kind]));
@@ -109,7 +115,13 @@ impl AttemptMetrics {
         self.made.with(&labels);
         self.failed.with(&labels);
         self.problems.with(&labels);
+        self.stand_ins.with(&labels);
         self.begin_requests(self.short(&labels));
+    }
+
+    /// Counts an attempt in which an integration stands in for another receiver.
+    pub fn count_stand_in(&self, integration: &IntegrationId) {
+        self.stand_ins.with(&[&*integration.kind, &*integration.receiver]).inc();
     }
 
     fn begin_requests(&self, labels: &[&str]) {
@@ -149,5 +161,6 @@ impl Collect for AttemptMetrics {
         self.requests.expose(out);
         self.failed_requests.expose(out);
         self.request_latency.expose(out);
+        self.stand_ins.expose(out);
     }
 }

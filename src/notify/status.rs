@@ -2,10 +2,11 @@
 //! told in the log at a bounded rate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::notification::IntegrationId;
+use super::notification::{IntegrationId, Notification};
 use super::receivers::{Attempt, Problem};
 
 /// Between two lines about the same problems of one integration, milliseconds.
@@ -30,6 +31,10 @@ pub struct Status {
     pub problems: Vec<Problem>,
     /// When that was.
     pub problems_at: Option<i64>,
+    /// For which receiver it stood in at the last attempt.
+    pub instead_of: Option<Arc<str>>,
+    /// Attempts in which it stood in for another receiver, since the start.
+    pub stood_in: u64,
     said_at: Option<i64>,
 }
 
@@ -38,11 +43,20 @@ pub struct Status {
 pub struct Statuses(Mutex<BTreeMap<IntegrationId, Status>>);
 
 impl Statuses {
-    /// Takes in what became of an attempt that ended at `now`.
-    pub fn record(&self, integration: &IntegrationId, attempt: &Attempt, now: i64) {
+    /// Takes in what became of an attempt to deliver a notification that ended at `now`.
+    pub fn record(&self, notification: &Notification, attempt: &Attempt, now: i64) {
+        let integration = &notification.integration;
         let mut all = self.0.lock();
         let status = all.entry(integration.clone()).or_default();
         status.attempts += 1;
+        if let Some(receiver) = &notification.instead_of {
+            status.stood_in += 1;
+            // Once when it begins, and when it is another one.
+            if status.instead_of.as_ref() != Some(receiver) {
+                tracing::warn!(fallback = &*integration.receiver, receiver = &**receiver, "a receiver cannot be told; its fallback is");
+            }
+        }
+        status.instead_of.clone_from(&notification.instead_of);
         status.last_attempt_at = Some(now);
         status.last_error = attempt.outcome.error().map(str::to_owned);
         match attempt.outcome.is_delivered() {
@@ -83,7 +97,22 @@ impl Statuses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::Outcome;
+    use crate::model::Labels;
+    use crate::notify::{Outcome, Reason};
+
+    fn notification(integration: &IntegrationId, instead_of: Option<&str>) -> Notification {
+        Notification {
+            id: 0,
+            integration: integration.clone(),
+            group_key: "{}:{}".into(),
+            group_labels: Labels::empty(),
+            alerts: Vec::new(),
+            reason: Reason::FirstNotification,
+            decided_at: 0,
+            instead_of: instead_of.map(Arc::from),
+            place: None,
+        }
+    }
 
     #[test]
     fn the_last_attempt_counts_and_problems_go_when_they_are_gone() {
@@ -91,13 +120,15 @@ mod tests {
         let id = IntegrationId { receiver: "team".into(), kind: "slack".into(), index: 0 };
         let problem = Problem { field: "text".into(), error: "no".into() };
         let failed = Outcome::GiveUp { reason: "400".into() };
-        statuses.record(&id, &Attempt { outcome: failed, problems: vec![problem.clone()] }, 1000);
+        let sent = |instead_of| notification(&id, instead_of);
+        statuses.record(&sent(Some("pager")), &Attempt { outcome: failed, problems: vec![problem.clone()] }, 1000);
         let status = statuses.get(&id);
         assert_eq!((status.last_error.as_deref(), status.failures), (Some("400"), 1));
+        assert_eq!((status.instead_of.as_deref(), status.stood_in), (Some("pager"), 1));
         assert_eq!((status.problems, status.problems_at), (vec![problem], Some(1000)));
-        statuses.record(&id, &Attempt { outcome: Outcome::Delivered, problems: vec![] }, 2000);
+        statuses.record(&sent(None), &Attempt { outcome: Outcome::Delivered, problems: vec![] }, 2000);
         let status = statuses.get(&id);
-        assert_eq!((status.last_error, status.last_delivered_at), (None, Some(2000)));
+        assert_eq!((status.last_error, status.last_delivered_at, status.instead_of), (None, Some(2000), None));
         assert_eq!((status.problems.len(), status.problems_at), (0, Some(1000)));
         statuses.retain(|_| false);
         assert_eq!(statuses.get(&id), Status::default());

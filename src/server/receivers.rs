@@ -49,6 +49,8 @@ fn integration(j: &mut Json, id: &IntegrationId, status: &Status) {
         time(j.key("lastDelivered"), status.last_delivered_at);
         j.key("lastError").string(status.last_error.as_deref().unwrap_or(""));
         time(j.key("fieldErrorsAt"), status.problems_at);
+        j.key("insteadOf").string(status.instead_of.as_deref().unwrap_or(""));
+        j.key("attemptsInsteadOf").int(i64::try_from(status.stood_in).unwrap_or(i64::MAX));
         j.key("fieldErrors").array_of(status.problems.iter(), |j, problem| {
             j.object(|j| {
                 j.key("field").string(&problem.field);

@@ -86,7 +86,10 @@ impl Notifier for ConfiguredNotifier {
                 (Delivery::Receivers, Some(receivers)) => attempt(receivers, notification.clone()).await,
                 (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
-            statuses.record(&notification.integration, &attempt, clock.now());
+            statuses.record(&notification, &attempt, clock.now());
+            if notification.instead_of.is_some() {
+                attempts.count_stand_in(&notification.integration);
+            }
             attempts.count_problems(&notification.integration, attempt.problems.len());
             let outcome = attempt.outcome;
             attempts.count(&notification.integration, outcome.is_delivered(), watch.elapsed());

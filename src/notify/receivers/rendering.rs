@@ -78,9 +78,10 @@ impl<'a> Rendering<'a> {
         now: i64,
     ) -> Self {
         let mut data = data_of(notification, &notification.alerts, external_url);
-        // The route is that of the receiver it names, whoever stands in.
+        // The route is that of the receiver it names, whoever stands in; it is found by the name as it is written.
         let told = std::mem::take(&mut data.receiver);
-        data.receiver = notification.instead_of.as_deref().map_or_else(|| told.clone(), str::to_owned);
+        let name = notification.instead_of.as_ref().unwrap_or(&notification.integration.receiver);
+        data.receiver = name.to_string();
         let (route_labels, failed) = routes.render(&notification.group_key, &data, templates, now);
         (data.receiver, data.route_labels) = (told, route_labels);
         let failed = failed.into_iter().map(|(label, error)| Problem { field: format!("route label {label}"), error });
@@ -327,7 +328,7 @@ fn reread(text: String) -> Json {
 fn data_of(notification: &Notification, alerts: &[NotifiedAlert], external_url: &str) -> Data {
     let resolved = alerts.iter().all(NotifiedAlert::is_resolved);
     Data {
-        receiver: notification.integration.receiver.to_string(),
+        receiver: quote_meta(&notification.integration.receiver),
         status: status(resolved).into(),
         alerts: alerts.iter().map(alert_data).collect(),
         notification_reason: reason_text(notification.reason).into(),
@@ -337,6 +338,13 @@ fn data_of(notification: &Notification, alerts: &[NotifiedAlert], external_url: 
         route_labels: Labels::empty(),
         external_url: external_url.to_owned(),
     }
+}
+
+/// A receiver's name as Alertmanager's templates, links and webhooks have it: what is special in a regular expression is
+/// quoted.
+fn quote_meta(name: &str) -> String {
+    let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 fn status(resolved: bool) -> &'static str {
@@ -384,6 +392,12 @@ mod tests {
             hash("{}:{alertname=\"High <CPU> & \\\"more\\\"\"}"),
             "ce97082134292f0050ff2042fdbfaf4465a43a2a38d60cc9cf5366c3a263aace"
         );
+    }
+
+    #[test]
+    fn names_of_receivers_are_quoted_as_in_alertmanager() {
+        assert_eq!(quote_meta("team-x/pager_1"), "team-x/pager_1");
+        assert_eq!(quote_meta("a.b (c)"), r"a\.b \(c\)");
     }
 
     #[test]
