@@ -42,6 +42,28 @@ Checking 'am.yml'
 }
 
 #[test]
+fn templates_of_receivers_that_fail_are_warnings_with_their_places() {
+    let routes = "\
+route: {receiver: a}
+receivers:
+- name: a
+  slack_configs:
+  - api_url: http://slack.example/
+    channel: c
+    title: '{{ template \"nosuch\" . }}'
+    text: '{{ (index .Alerts 1).Annotations.summary }}'
+";
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
+    assert_eq!(code, 0, "{shown}");
+    for want in [
+        "  WARNING: am.yml:7:12: receiver \"a\": slack_configs[0].title fails for one alert that fires: template: :1:12:",
+        "  WARNING: am.yml:8:11: receiver \"a\": slack_configs[0].text fails for one alert that fires: template: :1:4:",
+    ] {
+        assert!(shown.contains(want), "{want} in {shown}");
+    }
+}
+
+#[test]
 fn defects_of_every_file_are_told() {
     let (code, shown) = check(&[
         ("w.yml", CONFIG),

@@ -53,7 +53,11 @@ impl Statuses {
             status.stood_in += 1;
             // Once when it begins, and when it is another one.
             if status.instead_of.as_ref() != Some(receiver) {
-                tracing::warn!(fallback = &*integration.receiver, receiver = &**receiver, "a receiver cannot be told; its fallback is");
+                tracing::warn!(
+                    fallback = &*integration.receiver,
+                    receiver = &**receiver,
+                    "a receiver cannot be told; its fallback is"
+                );
             }
         }
         status.instead_of.clone_from(&notification.instead_of);

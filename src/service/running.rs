@@ -46,6 +46,8 @@ use super::renderer::TemplateRenderer;
 const GRACE: Duration = Duration::from_secs(5);
 /// Damaged places that are logged when storage is opened.
 const MAX_DAMAGES_TOLD: usize = 20;
+/// Templates that fail on samples, of which the log tells when a configuration is read.
+const MAX_WARNINGS: usize = 20;
 /// How often the database is maintained.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
@@ -157,6 +159,7 @@ impl Service {
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, parts.storage.clone(), Box::new(TemplateRenderer::default())));
         let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
+        warn(&prepared, &options.source);
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         notifier.forwarder.set_destinations(destinations(&prepared)?);
         let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
@@ -272,7 +275,8 @@ impl Service {
     async fn reload(&self) -> Result<(), String> {
         let (source, features) = (self.options.source.clone(), self.options.query.features);
         let listen = self.address.to_string();
-        let read = tokio::task::spawn_blocking(move || Prepared::read(&source, features, Some(&listen))).await;
+        let read = move || Prepared::read(&source, features, Some(&listen)).inspect(|prepared| warn(prepared, &source));
+        let read = tokio::task::spawn_blocking(read).await;
         let prepared = match read {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(defects)) => return Err(self.refuse(&ServiceError::Config(defects))),
@@ -356,6 +360,13 @@ impl Service {
             tracing::error!(error = %e, "storage was not closed cleanly");
         }
         self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Tells what will cost something though the configuration can be used.
+fn warn(prepared: &Prepared, source: &Source) {
+    for warning in prepared.warnings(source).iter().take(MAX_WARNINGS) {
+        tracing::warn!(warning = %warning, "a template of a receiver fails on a sample");
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod http;
 #[allow(dead_code)]
 pub mod peers;
+pub mod receiver;
 pub mod service;
 
 use std::path::PathBuf;
