@@ -99,3 +99,24 @@ fn what_a_service_could_not_build_is_a_defect_with_its_place() {
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", refused)]);
     assert!(code == 1 && shown.contains("am.yml:4:3: tracing is not supported"), "{shown}");
 }
+
+#[test]
+fn the_check_of_run_builds_what_run_builds_and_run_says_where_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let routes = "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs:\n  - url: 'http://a/'\n    \
+                  http_config: {tls_config: {ca_file: none.pem}}\n";
+    std::fs::write(dir.path().join("am.yml"), routes).unwrap();
+    std::fs::write(dir.path().join("w.yml"), "watchbell: {alertmanager_config: am.yml}\n").unwrap();
+    let run = |flags: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        command.current_dir(dir.path()).args(["run", "--config.file=w.yml", "--web.listen-address=127.0.0.1:0"]);
+        let output = command.args(flags).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for flags in [&["--config.check"][..], &[]] {
+        let (good, told) = run(flags);
+        assert!(!good && told.contains("am.yml:6:41: ") && told.contains("unable to read file none.pem"), "{told}");
+    }
+    std::fs::copy(crate::support::http::tls_file("own.pem"), dir.path().join("none.pem")).unwrap();
+    assert!(run(&["--config.check"]).0);
+}

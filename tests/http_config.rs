@@ -320,6 +320,10 @@ fn what_keeps_a_client_from_being_built_is_told_with_its_place() {
             "c.yml:3:14: URL \"x\": relative URL without a base",
         ),
         (
+            "oauth2: {client_id: a, token_url: 'ftp://x'}".into(),
+            "c.yml:1:35: URL \"ftp://x\": unsupported scheme \"ftp\"",
+        ),
+        (
             "oauth2:\n  client_id: a\n  token_url: 'http://x'\n  tls_config: {key_file: b, cert_file: none.pem}".into(),
             "c.yml:4:40: unable to read file none.pem",
         ),

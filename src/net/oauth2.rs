@@ -83,8 +83,11 @@ impl TokenSource {
     /// # Errors
     /// A file that TLS needs cannot be read, or the URL is none.
     pub fn new(settings: &OAuth2Settings) -> Result<Self, NetError> {
-        url::Url::parse(&settings.token_url)
-            .map_err(|e| NetError::Url { url: redact_url(&settings.token_url), reason: e.to_string() })?;
+        let bad = |reason: String| NetError::Url { url: redact_url(&settings.token_url), reason };
+        let url = url::Url::parse(&settings.token_url).map_err(|e| bad(e.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad(format!("unsupported scheme {:?}", url.scheme())));
+        }
         if let Some(assertion) = &settings.assertion {
             assertion.check()?;
         }

@@ -90,3 +90,31 @@ fn interval(t: &TimeIntervalConfig) -> TimeInterval {
         location: t.location.map(|l| l.0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::config::GroupBy;
+
+    #[test]
+    fn several_sources_and_an_empty_grouping_arrive() {
+        let text = "
+route: {receiver: a, group_by: [x], routes: [{group_by: []}, {}]}
+receivers: [{name: a}]
+inhibit_rules:
+- {name: both, target_matchers: [t=1], sources: [{matchers: [a=1], equal: [z, y, z]}, {matchers: [b=1]}]}
+";
+        let config = RoutingConfig::of(&AlertmanagerConfig::load_str("am.yml", text).unwrap().config);
+        let grouping: Vec<_> = config.route.routes.iter().map(|r| r.group_by.clone()).collect();
+        assert_eq!(grouping, [Some(GroupBy::Labels(vec![])), None]);
+        let also = InhibitSource { matchers: vec![Matcher::equal("b", "1")], equal: vec![] };
+        let want = InhibitSpec {
+            name: "both".into(),
+            source: vec![Matcher::equal("a", "1")],
+            target: vec![Matcher::equal("t", "1")],
+            equal: vec!["y".into(), "z".into()],
+            also: vec![also],
+        };
+        assert_eq!(config.inhibit_rules, [want]);
+    }
+}

@@ -40,6 +40,8 @@ section! {
     pub struct EventRecorder as "event recorder" {
         /// Files.
         file_outputs: Vec<FileOutput>,
+        /// Standard output, since 0.34.
+        stdout_outputs: Vec<StdoutOutput>,
         /// Webhooks.
         webhook_outputs: Vec<WebhookOutput>,
         /// Kafka.
@@ -56,6 +58,14 @@ section! {
     pub struct FileOutput as "event recorder file output" with check {
         /// Where.
         path: String,
+    }
+}
+
+section! {
+    /// Standard output, that events would be written to.
+    pub struct StdoutOutput as "event recorder stdout output" {
+        /// What metrics call it.
+        name: String,
     }
 }
 
