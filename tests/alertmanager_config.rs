@@ -292,3 +292,42 @@ fn the_missions_secret_loads() {
     assert_eq!(names, ["default", "pagerduty-ml", "slack-ml-platform", "slack-ml-engineering"]);
     assert_eq!(config.receivers[1].pagerduty_configs[0].service_key.expose(), "<pagerduty-key>");
 }
+
+#[test]
+fn a_configuration_is_shown_with_its_defaults_and_may_be_read_again() {
+    let text = "route: {receiver: r, group_by: [a]}\nreceivers:\n- name: r\n  webhook_configs: [{url: 'http://u:secret@h/'}]\n\
+        \x20 slack_configs: [{api_url: 'https://h/secret', channel: c, send_resolved: true}]\n";
+    let shown = AlertmanagerConfig::load_str("am.yml", text).unwrap().masked;
+    for line in [
+        "  resolve_timeout: 5m\n",
+        "  smtp_require_tls: true\n",
+        "  pagerduty_url: https://events.pagerduty.com/v2/enqueue\n",
+        "    follow_redirects: true\n",
+        "    title: '{{ template \"slack.default.title\" . }}'\n",
+        "    send_resolved: true\n",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    assert!(!shown.contains("secret@") && !shown.contains("h/secret"), "{shown}");
+    let again = AlertmanagerConfig::load_str("am.yml", &shown).unwrap().masked;
+    assert_eq!(again, shown);
+}
+
+#[test]
+fn what_is_shown_of_the_fields_files_is_good_again() {
+    let Some(folder) = crate::support::shared("alertmanager-config") else { return };
+    let (mut seen, mut bad) = (0, Vec::new());
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        // Two URLs that must be one can no longer be told apart when they are masked.
+        if file.ends_with("conf.slack-default-app-token.yml") {
+            continue;
+        }
+        let Ok(loaded) = AlertmanagerConfig::load_file(&file) else { continue };
+        seen += 1;
+        if let Err(defects) = AlertmanagerConfig::load_str("again.yml", &loaded.masked) {
+            bad.push(format!("{}: {defects:?}\n{}", file.display(), loaded.masked));
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    assert!(seen > 5, "{seen}");
+}

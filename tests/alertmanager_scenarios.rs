@@ -13,8 +13,6 @@ use watchbell::clock::{Clock as _, Stopwatch, WallClock};
 use crate::support::http::{self, Answer};
 use crate::support::peers::{self, wait_for};
 
-/// How far apart two programs may say the same, milliseconds.
-const APART: u64 = 150;
 /// A machine that was busy may be asked again.
 const TRIES: usize = 3;
 
@@ -42,9 +40,11 @@ struct Scenario {
     end: u64,
     /// Receivers whose paths contain this refuse their first request so.
     refuses: Option<(&'static str, u16)>,
+    /// How far apart the two may say the same, milliseconds.
+    apart: u64,
 }
 
-const SCENARIO: Scenario = Scenario { name: "", config: "", flags: &[], steps: &[], end: 0, refuses: None };
+const SCENARIO: Scenario = Scenario { name: "", config: "", flags: &[], steps: &[], end: 0, refuses: None, apart: 150 };
 
 const ONE_GROUP: &str = "route: {receiver: a, group_by: [alertname], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}\n\
     receivers: [{name: a, webhook_configs: [{url: 'http://ADDRESS/a'}]}]\n";
@@ -171,6 +171,16 @@ const SCENARIOS: &[Scenario] = &[
             - {name: never, time_intervals: [{years: ['2000']}]}\n",
         steps: &[(0, Post("A/1", None, None)), (0, Post("B/1", None, None)), (0, Post("C/1", None, None))],
         end: 1800,
+        ..SCENARIO
+    },
+    Scenario {
+        name: "nothing is told before the start delay is over",
+        config: ONE_GROUP,
+        flags: &["--dispatch.start-delay=3s"],
+        // It counts from the start, of which one sees only when it is over.
+        apart: 1000,
+        steps: &[(0, Post("A/1", None, None)), (1500, Post("A/2", None, None)), (2300, Post("B/1", None, None))],
+        end: 4200,
         ..SCENARIO
     },
     Scenario {
@@ -368,7 +378,7 @@ fn play(scenario: &Scenario, which: Which<'_>) -> Vec<Heard> {
 
 /// What two programs do not agree on; nothing, if they do.
 fn disagreement(scenario: &Scenario, theirs: &[Heard], ours: &[Heard]) -> Option<String> {
-    let same = |(a, b): (&Heard, &Heard)| a.said() == b.said() && a.at.abs_diff(b.at) <= APART;
+    let same = |(a, b): (&Heard, &Heard)| a.said() == b.said() && a.at.abs_diff(b.at) <= scenario.apart;
     if theirs.len() == ours.len() && theirs.iter().zip(ours).all(same) {
         return None;
     }

@@ -40,6 +40,7 @@ mod promql_mutants;
 mod promql_robustness;
 mod promql_splices;
 mod query;
+mod receiver_test;
 mod receivers_contract;
 mod receivers_degrade;
 mod receivers_email;

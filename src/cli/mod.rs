@@ -63,6 +63,9 @@ enum Command {
     /// Look at routes, and try them.
     #[command(subcommand)]
     Route(RouteCommand),
+    /// Try receivers.
+    #[command(subcommand)]
+    Receiver(ReceiverCommand),
     /// Try templates of notifications.
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -147,6 +150,11 @@ enum RouteCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ReceiverCommand {
+    Test(client::receiver_test::ReceiverTest),
+}
+
+#[derive(Debug, Subcommand)]
 enum TemplateCommand {
     Render(client::template_render::TemplateRender),
 }
@@ -189,6 +197,7 @@ pub fn main() -> ExitCode {
         Command::Silence(SilenceCommand::Import(import)) => import.execute(),
         Command::Route(RouteCommand::Show(show)) => show.execute(),
         Command::Route(RouteCommand::Test(test)) => test.execute(),
+        Command::Receiver(ReceiverCommand::Test(test)) => test.execute(),
         Command::Template(TemplateCommand::Render(render)) => render.execute(),
         Command::Config(ConfigCommand::Show(show)) => show.execute(),
         Command::Completions { shell } => {

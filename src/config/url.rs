@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::redact::MASK;
 use super::secret::Secret;
-use super::yaml::{Decode, Decoder, Node};
+use super::yaml::{Decode, Decoder, Node, shown_text};
 
 /// An absolute `http` or `https` URL, as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,10 @@ impl Decode for HttpUrl {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
         let Some(text) = node.text() else { return d.mismatch(node, "a URL") };
         HttpUrl::parse(text).map_err(|e| d.error(node.position, untelling(text, e))).ok()
+    }
+
+    fn shown_default(&self) -> Option<Node> {
+        shown_text(&self.0)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod receivers;
 pub mod retry;
 pub mod route_labels;
 pub mod status;
+pub mod test_message;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};
 pub use outcome::Outcome;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::datasource::Querier;
@@ -12,8 +13,8 @@ use crate::ingest::admission::Admission;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
-use crate::notify::IntegrationId;
 use crate::notify::status::Statuses;
+use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 use crate::tsdb::Tsdb;
 
@@ -40,6 +41,8 @@ pub struct App {
     pub queries: Queries,
     /// Rules, alerts, routing.
     pub engine: Live,
+    /// Tells receivers of tests.
+    pub tester: Tester,
     /// How deliveries stand.
     pub deliveries: Arc<Statuses>,
     /// Scrape pools.
@@ -58,6 +61,24 @@ pub struct App {
     pub api_metrics: ApiMetrics,
     /// What handlers count.
     pub http: HttpMetrics,
+}
+
+/// One attempt to deliver a notification.
+pub type Deliver = Arc<dyn Fn(Notification) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// Delivers test messages, for one client at a time.
+pub struct Tester {
+    /// How one is delivered.
+    pub deliver: Deliver,
+    /// Whose turn it is.
+    pub turn: Semaphore,
+}
+
+impl Tester {
+    /// Delivers by `deliver`.
+    pub fn new(deliver: Deliver) -> Self {
+        Tester { deliver, turn: Semaphore::new(1) }
+    }
 }
 
 /// Bounds of what Alertmanager's clients may ask; 0 for none.

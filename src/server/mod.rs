@@ -19,7 +19,7 @@ pub mod time;
 pub mod web;
 
 pub use api_metrics::{ApiMetrics, MetricLabels};
-pub use app::{AlertmanagerLimits, App, ConfigView, Control, ControlRequest, ReceiverView, Service};
+pub use app::{AlertmanagerLimits, App, ConfigView, Control, ControlRequest, ReceiverView, Service, Tester};
 pub use connections::ConnectionLimits;
 pub use error::ApiError;
 pub use http::serve;

@@ -3,20 +3,46 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::app::App;
+use super::error::ApiError;
 use super::json::Json;
 use crate::model::time::rfc3339_millis;
-use crate::notify::IntegrationId;
 use crate::notify::status::Status;
+use crate::notify::{IntegrationId, test_message};
 
 /// Its routes.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/watchbell/v1/receivers", get(list))
+    Router::new().route("/watchbell/v1/receivers", get(list)).route("/watchbell/v1/receivers/{name}/test", post(test))
+}
+
+/// `POST /watchbell/v1/receivers/<name>/test`: tells every integration of a receiver a marked message, once, and says what
+/// became of it.
+async fn test(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let view = app.engine.view();
+    let found = view.routing().receivers.get_key_value(name.as_str());
+    let (receiver, spec) = found.ok_or_else(|| ApiError::NotFound(format!("there is no receiver {name:?}")))?;
+    let busy = |_| ApiError::Unavailable("another test is under way, try again later".into());
+    let _turn = app.tester.turn.try_acquire().map_err(busy)?;
+    let told = test_message::send(receiver, &spec.integrations, app.clock.now(), &*app.tester.deliver).await;
+    let mut json = Json::new();
+    json.object(|j| {
+        j.key("receiver").string(receiver);
+        j.key("delivered").bool(told.iter().all(|told| told.error.is_none()));
+        j.key("integrations").array_of(told.iter(), |j, told| {
+            j.object(|j| {
+                j.key("integration").string(&told.integration.kind);
+                j.key("index").int(i64::try_from(told.integration.index).unwrap_or(i64::MAX));
+                j.key("delivered").bool(told.error.is_none());
+                j.key("error").string(told.error.as_deref().unwrap_or(""));
+            });
+        });
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], json.finish() + "\n").into_response())
 }
 
 /// Every receiver with its integrations: attempts, the last error, and fields that are not what their templates say.

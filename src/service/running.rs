@@ -15,7 +15,7 @@ use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
-use crate::engine::live::{Live, LiveError, Parts as EngineParts};
+use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
@@ -28,7 +28,7 @@ use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
-use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, WebAccess};
+use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester, WebAccess};
 use crate::state::{DiskStore, StateError, StateStore};
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
@@ -197,6 +197,10 @@ impl Service {
             clock,
             engine,
             deliveries: notifier.statuses.clone(),
+            tester: Tester::new(Arc::new({
+                let notifier = notifier.clone();
+                move |notification| notifier.deliver(notification)
+            })),
             scrapes,
             control,
         });

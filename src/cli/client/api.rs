@@ -27,7 +27,7 @@ impl<'a> Api<'a> {
         Ok(Api { settings, client, runtime })
     }
 
-    /// The JSON that a path answers with; null when it answers with nothing.
+    /// The JSON that a path of Alertmanager's API answers with; null when it answers with nothing.
     ///
     /// # Errors
     /// What the server has against it, or that it did not answer.
@@ -38,7 +38,19 @@ impl<'a> Api<'a> {
         query: &[(&str, String)],
         body: Option<&Json>,
     ) -> Result<Json, String> {
-        let url = url::Url::parse_with_params(&format!("{}/api/v2{path}", self.settings.url), query);
+        self.call(method, &format!("/api/v2{path}"), query, body)
+    }
+
+    /// The same of a path of Watchbell's own API.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub fn own(&self, method: Method, path: &str) -> Result<Json, String> {
+        self.call(method, path, &[], None)
+    }
+
+    fn call(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Json>) -> Result<Json, String> {
+        let url = url::Url::parse_with_params(&format!("{}{path}", self.settings.url), query);
         let url = url.map_err(|e| format!("--alertmanager.url: {e}"))?;
         let request = self.client.request(method, url.as_str()).map_err(|e| e.to_string())?;
         let request = request.header("accept", "application/json").timeout(self.settings.timeout);
@@ -56,7 +68,10 @@ impl<'a> Api<'a> {
             }
             let said = match json {
                 Ok(Json::String(text)) => text,
-                Ok(Json::Object(fields)) => fields.get("message").and_then(Json::as_str).unwrap_or("").to_owned(),
+                Ok(Json::Object(fields)) => {
+                    let said = fields.get("message").or_else(|| fields.get("error"));
+                    said.and_then(Json::as_str).unwrap_or("").to_owned()
+                }
                 _ => String::from_utf8_lossy(&body).trim().to_owned(),
             };
             Err(format!("{path}: HTTP status {}: {said}", status.as_u16()))

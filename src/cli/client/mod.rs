@@ -6,6 +6,7 @@ mod api;
 pub mod config_show;
 mod flags;
 mod matchers;
+pub mod receiver_test;
 pub mod route_show;
 pub mod route_test;
 mod routes;

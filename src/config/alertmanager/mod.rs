@@ -51,7 +51,7 @@ section! {
 pub struct Loaded {
     /// The configuration.
     pub config: AlertmanagerConfig,
-    /// What it says: no comments, secrets masked.
+    /// What it says, and what it leaves out: no comments, secrets masked.
     pub masked: String,
 }
 
@@ -137,6 +137,6 @@ fn load(decoder: Decoder, root: Option<Node>, dir: &Path) -> Result<Loaded, Vec<
     if let Some(config) = &mut config {
         config.resolve_paths(dir);
     }
-    let masked = decoder.shown(&root);
+    let masked = decoder.shown_with_defaults(&root);
     decoder.finish(config).map(|config| Loaded { config, masked })
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::defaults::{Taken, complete};
 use super::locate::{locate, offset_of};
 use super::node::Node;
 use super::parse::{Documents, Limits, parse};
@@ -14,6 +15,12 @@ use crate::model::{Diagnostic, Position};
 pub trait Decode: Sized {
     /// Reads the value.
     fn decode(node: &Node, decoder: &Decoder) -> Option<Self>;
+
+    /// How the value is shown where it stands for what a configuration leaves out; nothing for what is empty, and for what
+    /// may not be shown.
+    fn shown_default(&self) -> Option<Node> {
+        None
+    }
 }
 
 /// The file being read and the defects found so far.
@@ -26,6 +33,7 @@ pub struct Decoder<'a> {
     ignore_unknown: bool,
     defects: RefCell<Vec<Diagnostic>>,
     secrets: RefCell<Vec<Range<usize>>>,
+    defaults: RefCell<Vec<Taken>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -39,6 +47,7 @@ impl<'a> Decoder<'a> {
             ignore_unknown: false,
             defects: RefCell::default(),
             secrets: RefCell::default(),
+            defaults: RefCell::default(),
         }
     }
 
@@ -110,6 +119,11 @@ impl<'a> Decoder<'a> {
     /// What a tree of the file says, for display: no comments, every secret decoded from it masked, URLs redacted.
     pub fn shown(&self, root: &Node) -> String {
         print(root, &self.secrets.borrow())
+    }
+
+    /// The same with the defaults of what the file leaves out, as Alertmanager shows its configuration.
+    pub fn shown_with_defaults(&self, root: &Node) -> String {
+        self.shown(&complete(root, &self.defaults.borrow()))
     }
 
     /// How many defects were reported so far.
@@ -192,6 +206,8 @@ impl<'n> MapReader<'n> {
     pub fn read<T: Decode>(&self, key: &'static str, slot: &mut T) {
         if let Some(value) = self.get(key) {
             *slot = value;
+        } else if let Some(shown) = slot.shown_default() {
+            self.decoder.defaults.borrow_mut().push(((self.node.start, self.node.end), key, shown));
         }
     }
 

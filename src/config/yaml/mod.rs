@@ -4,6 +4,7 @@
 //! wrong, each defect with its line and column. [`section!`](crate::section) declares a section as a table of its keys.
 
 mod decode;
+mod defaults;
 mod locate;
 mod node;
 mod parse;
@@ -15,6 +16,7 @@ mod tests;
 mod values;
 
 pub use decode::{Decode, Decoder, MapReader, nearest};
+pub use defaults::{shown, shown_section, shown_text};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
 pub use place::Place;

@@ -67,6 +67,13 @@ macro_rules! section {
                 m.finish();
                 Some(section)
             }
+
+            fn shown_default(&self) -> Option<$crate::config::yaml::Node> {
+                use $crate::config::yaml::Decode;
+                let keys = vec![$(($crate::section!(@key $field $($key)?), Decode::shown_default(&self.$field))),*];
+                // Sections in the same mapping have no defaults that anyone would look for.
+                $crate::config::yaml::shown_section(keys)
+            }
         }
     };
     (@default) => { Default::default() };

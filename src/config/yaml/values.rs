@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decode::{Decode, Decoder};
+use super::defaults::{shown, shown_text};
 use super::node::{Node, Scalar};
 use crate::model::duration;
 
@@ -44,6 +45,10 @@ impl Decode for Duration {
                 None
             }
         }
+    }
+
+    fn shown_default(&self) -> Option<Node> {
+        (self.0 != 0).then(|| shown(&self.to_string()))
     }
 }
 
@@ -126,6 +131,10 @@ impl Decode for String {
             None => d.mismatch(node, "a string"),
         }
     }
+
+    fn shown_default(&self) -> Option<Node> {
+        shown_text(self)
+    }
 }
 
 impl Decode for bool {
@@ -134,6 +143,10 @@ impl Decode for bool {
             Some(Scalar::Bool(b)) => Some(b),
             _ => d.mismatch(node, "true or false"),
         }
+    }
+
+    fn shown_default(&self) -> Option<Node> {
+        self.then(|| shown("true"))
     }
 }
 
@@ -165,6 +178,10 @@ macro_rules! integers {
                     None => d.mismatch(node, $expected),
                 }
             }
+
+            fn shown_default(&self) -> Option<Node> {
+                (*self != 0).then(|| shown(&self.to_string()))
+            }
         }
     )*};
 }
@@ -181,11 +198,19 @@ impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
         T::decode(node, d).map(Some)
     }
+
+    fn shown_default(&self) -> Option<Node> {
+        self.as_ref()?.shown_default()
+    }
 }
 
 impl<T: Decode> Decode for Box<T> {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
         T::decode(node, d).map(Box::new)
+    }
+
+    fn shown_default(&self) -> Option<Node> {
+        (**self).shown_default()
     }
 }
 
