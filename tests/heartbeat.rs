@@ -20,11 +20,12 @@ const RULES: &str = "groups:\n  - name: g\n    rules: [{record: one, expr: vecto
 fn an_outside_watch_is_called_while_everything_works_and_not_while_every_rule_fails() {
     let calls = Arc::new(AtomicU64::new(0));
     let seen = calls.clone();
-    let url = serve(false, move |request| {
+    let address = serve(false, move |request| {
         assert!(request.line.starts_with("GET /ping/token "), "{}", request.line);
         seen.fetch_add(1, Ordering::Relaxed);
         Some(answer(200, &[], "OK"))
     });
+    let url = format!("http://{address}");
     let home = Home::new(&[("watchbell.yaml", &config(&url, "local")), ("a.rules", RULES)]);
     let server = home.start();
     wait_for("two calls", || (calls.load(Ordering::Relaxed) >= 2).then_some(()));
