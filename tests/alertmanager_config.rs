@@ -250,6 +250,14 @@ fn objects_carry_a_configuration_as_the_operator_writes_them_and_among_others() 
 }
 
 #[test]
+fn a_fallback_is_a_receiver_that_is_there() {
+    let told = |route: &str| defects(&format!("route: {{receiver: a, {route}}}\nreceivers: [{{name: a}}]")).join("; ");
+    assert_eq!(told("fallback_receiver: b"), "am.yml:1:41: undefined receiver \"b\" used in route");
+    let both = "at most one of fallback_receiver & fallback_to_parent must be configured";
+    assert!(told("fallback_receiver: a, fallback_to_parent: true").ends_with(both));
+}
+
+#[test]
 fn an_empty_group_by_groups_by_nothing_and_is_not_inherited_over() {
     let config = config(
         "route: {receiver: a, group_by: [x], routes: [{group_by: []}, {group_by: null}]}\nreceivers: [{name: a}]",

@@ -45,6 +45,7 @@ mod receivers_contract;
 mod receivers_degrade;
 mod receivers_email;
 mod receivers_http;
+mod receivers_status;
 mod redirects;
 mod reload;
 mod remote_datasource;

@@ -223,6 +223,29 @@ mod tests {
         Matcher::equal(name, value)
     }
 
+    #[test]
+    fn a_fallback_is_inherited_and_may_be_the_receiver_above() {
+        let fallback = |name: &str| Some(Fallback::Receiver(name.into()));
+        let leaf =
+            |receiver: &str, fallback| RouteSpec { receiver: Some(receiver.into()), fallback, ..RouteSpec::default() };
+        let root = RouteSpec {
+            routes: vec![
+                leaf("a", None),
+                leaf("b", Some(Fallback::Parent)),
+                leaf("c", fallback("a")),
+                leaf("mail", None),
+            ],
+            ..leaf("root", fallback("mail"))
+        };
+        let tree = RouteTree::new(&root);
+        let fallbacks: Vec<Option<&str>> = tree.routes().map(|r| r.fallback.as_deref()).collect();
+        assert_eq!(
+            fallbacks,
+            [Some("mail"), Some("mail"), Some("root"), Some("a"), None],
+            "nobody stands in for himself"
+        );
+    }
+
     fn tree() -> RouteTree {
         let leaf = |receiver: &str, matchers: Vec<Matcher>| RouteSpec {
             matchers,

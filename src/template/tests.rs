@@ -270,6 +270,38 @@ fn limits_end_what_would_not_end() {
 }
 
 #[test]
+fn float_constants_of_integral_value_are_integers_where_integers_are_wanted() {
+    let (templates, data) = (Templates::default(), data());
+    for (text, want) in [
+        ("{{ ((index .Alerts 0).StartsAt.Add 28800e9).Format \"15:04\" }}", "11:04"),
+        ("{{ ((index .Alerts 0).StartsAt.AddDate 0.0 1e0 0).Format \"2006-01-02\" }}", "2024-02-02"),
+        ("{{ (index .Alerts 0).StartsAt.Add 1.5 }}", "expected integer; found 1.5"),
+    ] {
+        let got = templates.text(text, &data, &NoHost).unwrap_or_else(|e| e.to_string());
+        assert!(got.ends_with(want), "{text}: {got}");
+    }
+}
+
+#[test]
+fn the_functions_that_alertmanager_0_34_added() {
+    let (templates, data) = (Templates::default(), data());
+    for (text, want) in [
+        ("{{ (toDate \"2006-01-02\" \"2026-03-04\").Year }} {{ (toDate \"2006-01-02\" \"soon\").Year }}", "2026 1"),
+        ("{{ mustToDate \"2006-01-02\" \"2026-03-04\" | date \"Jan 2\" }}", "Mar 4"),
+        (
+            "{{ mustToDate \"2006-01-02\" \"soon\" }}",
+            "error calling mustToDate: parsing time \"soon\" as \"2006-01-02\": cannot parse \"soon\" as \"2006\"",
+        ),
+        ("{{ base64encode \"a?>~\" }} {{ base64decode \"YT8-fg==\" }}", "YT8-fg== a?>~"),
+        ("{{ base64decode \"%\" }}", "error calling base64decode: illegal base64 data at input byte 0"),
+        ("{{ toUpper \"straße\" }}", "STRAßE"),
+    ] {
+        let got = templates.text(text, &data, &NoHost).unwrap_or_else(|e| e.to_string());
+        assert!(got.ends_with(want), "{text}: {got}");
+    }
+}
+
+#[test]
 fn html_is_escaped_for_its_place() {
     let templates = Templates::default();
     let data = Value::map([
@@ -324,6 +356,7 @@ fn the_default_mail_is_escaped_and_lets_text_find_its_direction() {
     );
     assert!(!html.contains("ZgotmplZ"), "{html}");
     assert!(html.contains("[2] Firing") && html.contains("[1] Resolved"));
+    assert!(html.contains("<a href=\"http://am:9093/x\"") && html.contains("Sent by Alertmanager"), "{html}");
 }
 
 proptest::proptest! {

@@ -14,7 +14,8 @@ use crate::notify::Outcome;
 
 const TITLE: Limit = Limit::chars(1024).of(Markup::Mrkdwn);
 /// Slack cuts a message at 40,000 characters, wherever that is; the text gets most of them.
-const TEXT: Limit = Limit::chars(32_000).of(Markup::Mrkdwn);
+const TEXT: Limit = Limit::chars(24_000).of(Markup::Mrkdwn);
+const MESSAGE_TEXT: Limit = Limit::chars(8_000).of(Markup::Mrkdwn);
 const SHORT: Limit = Limit::chars(2_000).of(Markup::Mrkdwn);
 
 impl SlackConfig {
@@ -91,7 +92,7 @@ impl Kind for SlackConfig {
         let username = with.text("username", &self.username);
         let emoji = with.text("icon_emoji", &self.icon_emoji);
         let icon = with.text("icon_url", &self.icon_url);
-        let text = with.line("message_text", &self.message_text, SHORT);
+        let text = with.line("message_text", &self.message_text, MESSAGE_TEXT);
         let body = Fields::default()
             .some("channel", channel)
             .some("username", username)
