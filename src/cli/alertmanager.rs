@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::alertmanager::matchers::{self, Syntax};
+use crate::config::alertmanager::matchers;
 use crate::net::descriptors;
-use crate::server::MetricLabels;
 use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, owner};
 
 use super::exit::fail;
@@ -156,17 +155,17 @@ impl Alertmanager {
         if let Err(e) = self.refused() {
             return fail(&e);
         }
-        match self.syntax() {
-            // Before anything is read.
-            Ok(syntax) => matchers::read_only(syntax),
-            Err(e) => return fail(&e),
-        }
         if self.cluster.asks_for_more() {
             tracing::warn!(
                 "there is no cluster: flags that begin with --cluster. have no effect, this is the only member"
             );
         }
-        let options = self.options();
+        let options = match self.options() {
+            Ok(options) => options,
+            Err(e) => return fail(&e),
+        };
+        // Before anything is read.
+        matchers::read_only(options.matchers);
         let prepared = match Prepared::read(&options.source, options.query.features, None) {
             Ok(prepared) => prepared,
             Err(defects) => {
@@ -196,21 +195,7 @@ impl Alertmanager {
         Ok(())
     }
 
-    /// Which syntaxes of matchers are read.
-    fn syntax(&self) -> Result<Syntax, String> {
-        match (self.has_feature("classic-mode"), self.has_feature("utf8-strict-mode")) {
-            (true, true) => Err("cannot enable both classic-mode and utf8-strict-mode".into()),
-            (true, false) => Ok(Syntax::Classic),
-            (false, true) => Ok(Syntax::Utf8),
-            (false, false) => Ok(Syntax::Both),
-        }
-    }
-
-    fn has_feature(&self, name: &str) -> bool {
-        self.features.iter().any(|feature| feature.trim() == name)
-    }
-
-    fn options(&self) -> ServiceOptions {
+    fn options(&self) -> Result<ServiceOptions, String> {
         let mut options = ServiceOptions {
             source: Source::Alertmanager(self.config.clone()),
             delivery: Delivery::Receivers,
@@ -220,11 +205,6 @@ impl Alertmanager {
             external_url: self.external_url.clone(),
             route_prefix: self.route_prefix.clone(),
             cluster_address: self.cluster.listen_address.clone(),
-            metric_labels: MetricLabels {
-                alert_names: self.has_feature("alert-names-in-metrics"),
-                receiver_names: self.has_feature("receiver-name-in-metrics"),
-                group_keys: self.has_feature("group-key-in-metrics"),
-            },
             // Alertmanager reloads whoever asks.
             lifecycle: true,
             data_dir: Some(self.storage.clone()),
@@ -232,7 +212,8 @@ impl Alertmanager {
             ..ServiceOptions::default()
         };
         self.routing.apply(&mut options);
-        options
+        options.enable(self.features.iter().map(String::as_str))?;
+        Ok(options)
     }
 
     /// Flags and their values, for display; ascending by name.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::config::alertmanager::matchers;
 use crate::model::duration;
 use crate::net::descriptors;
 use crate::server::{ConnectionLimits, QueryOptions};
@@ -123,6 +124,8 @@ impl Run {
             Ok(options) => options,
             Err(e) => return fail(&e),
         };
+        // Before anything is read.
+        matchers::read_only(options.matchers);
         let prepared = Prepared::read(
             &options.source,
             options.query.features,

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::alerting::schedule::Schedule;
+use crate::config::alertmanager::matchers::Syntax;
 use crate::engine::{DataAtStart, Options};
 use crate::ingest::scrape::settings::ScrapeFeatures;
-use crate::promql::Features;
 use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions};
 
 /// Where the configuration comes from.
@@ -38,6 +38,8 @@ pub struct ServiceOptions {
     pub cluster_address: String,
     /// Bounds of what Alertmanager's clients may ask.
     pub alertmanager: AlertmanagerLimits,
+    /// Which syntaxes of matchers are read.
+    pub matchers: Syntax,
     /// Which labels Alertmanager's metrics have beyond their usual ones.
     pub metric_labels: MetricLabels,
     /// `--dispatch.start-delay`: how long after the start nothing is told, milliseconds.
@@ -84,6 +86,7 @@ impl Default for ServiceOptions {
             route_prefix: None,
             cluster_address: "0.0.0.0:9094".into(),
             alertmanager: AlertmanagerLimits::default(),
+            matchers: Syntax::Both,
             metric_labels: MetricLabels::default(),
             start_delay: 0,
             state_retention: engine.retention,
@@ -120,10 +123,10 @@ impl ServiceOptions {
         }
     }
 
-    /// Switches features on by their `--enable-feature` names.
+    /// Switches features on by their `--enable-feature` names: Prometheus', and Alertmanager's.
     ///
     /// # Errors
-    /// The first name nobody knows.
+    /// The first name nobody knows, or two that contradict each other.
     pub fn enable<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
         for name in names.into_iter().map(str::trim).filter(|n| !n.is_empty()) {
             let scraping = match name {
@@ -139,11 +142,31 @@ impl ServiceOptions {
                 "native-histograms" | "auto-gomaxprocs" | "auto-gomemlimit" | "memory-snapshot-on-shutdown" => true,
                 _ => false,
             };
-            let known: &mut Features = &mut self.query.features;
-            if !known.enable(name) && !scraping {
+            if !scraping && !self.enable_of_alertmanager(name)? && !self.query.features.enable(name) {
                 return Err(format!("unknown option {name:?} for --enable-feature"));
             }
         }
+        Ok(())
+    }
+
+    /// Whether it is a feature of Alertmanager's.
+    fn enable_of_alertmanager(&mut self, name: &str) -> Result<bool, String> {
+        match name {
+            "alert-names-in-metrics" => self.metric_labels.alert_names = true,
+            "receiver-name-in-metrics" => self.metric_labels.receiver_names = true,
+            "group-key-in-metrics" => self.metric_labels.group_keys = true,
+            "classic-mode" => self.read_only(Syntax::Classic)?,
+            "utf8-strict-mode" => self.read_only(Syntax::Utf8)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn read_only(&mut self, syntax: Syntax) -> Result<(), String> {
+        if self.matchers != Syntax::Both && self.matchers != syntax {
+            return Err("cannot enable both classic-mode and utf8-strict-mode".into());
+        }
+        self.matchers = syntax;
         Ok(())
     }
 }
@@ -155,4 +178,19 @@ pub enum Delivery {
     Receivers,
     /// Printed on standard output.
     Print,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_of_both_programs_are_known() {
+        let mut options = ServiceOptions::default();
+        options.enable(["receiver-name-in-metrics", "native-histograms", "classic-mode", ""]).unwrap();
+        assert_eq!((options.metric_labels.receiver_names, options.matchers), (true, Syntax::Classic));
+        let both = options.enable(["utf8-strict-mode"]).unwrap_err();
+        assert_eq!(both, "cannot enable both classic-mode and utf8-strict-mode");
+        assert!(options.enable(["nosuch"]).is_err());
+    }
 }
