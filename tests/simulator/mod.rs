@@ -11,6 +11,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{Alert, AlertState, Evaluation};
 use watchbell::engine::drive::{Hands, turn};
@@ -485,14 +486,10 @@ impl Remembered {
             .notification_log()
             .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
             .collect();
-        // One that is over, and kept for those who knew it before it moved, joins its groups again, and has nothing to tell.
-        let moved: BTreeSet<&Labels> = engine.router().groups().flat_map(|g| &g.moved).collect();
-        let is_over = |l: &Labels| engine.router().alert(l).is_some_and(|a| a.is_resolved(wall));
-        let group = |g: &AggregationGroup| {
-            let members: BTreeSet<Labels> =
-                g.members.iter().filter(|l| !(moved.contains(l) && is_over(l))).cloned().collect();
-            (g.key.clone(), g.route.receiver.clone(), members, g.moved.iter().cloned().collect::<BTreeSet<_>>())
-        };
+        // What is over joins all its groups again, and leaves them when they flush next: it is compared above.
+        let is_up = |l: &&Labels| engine.router().alert(l).is_some_and(|a| !a.is_resolved(wall));
+        let of = |alerts: &FxHashSet<Labels>| alerts.iter().filter(is_up).cloned().collect::<BTreeSet<_>>();
+        let group = |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), of(&g.members), of(&g.moved));
         let groups = engine.router().groups().map(group);
         let mut groups: Vec<RememberedGroup> = groups.filter(|g| !(g.2.is_empty() && g.3.is_empty())).collect();
         groups.sort();
