@@ -10,6 +10,7 @@ mod owed;
 mod record;
 mod tally;
 mod trouble;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::Labels;
-use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, Mute, Terms, WhyNot, needs_update};
+use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, WhyNot};
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::retry::{self, FailedAttempt};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
-use crate::routing::{Flush, FlushedAlert, IntegrationSpec, RoutingConfig, ToldOf};
+use crate::routing::{Flush, IntegrationSpec, RoutingConfig, ToldOf};
 use crate::state::{Batch, Snapshot, Table};
 
 use gate::{Answer, Gates};
@@ -30,10 +31,9 @@ use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
 pub use tally::{Tallies, Tally};
 use trouble::{Failure, Troubles};
+use verdict::{Verdict, decide, decision};
 
 const NEXT_ID: &str = "next_notification_id";
-/// Most mutes kept with a decision.
-const MOST_MUTES: usize = 32;
 
 /// Notifications decided and not yet delivered, and the log of those that were.
 #[derive(Debug, Default)]
@@ -46,17 +46,6 @@ pub(super) struct Outbox {
     decisions: FxHashMap<LogKey, Decision>,
     troubles: Troubles,
     tallies: Tallies,
-}
-
-/// What came of looking at a group for one integration.
-enum Verdict {
-    Tell {
-        reason: Reason,
-        alerts: Vec<NotifiedAlert>,
-    },
-    /// The integration does not want to hear it; the log learns of it.
-    Note(AlertsToTell),
-    Nothing(WhyNot),
 }
 
 /// What an outcome means for the group it speaks of.
@@ -570,63 +559,6 @@ fn spec_of<'a>(config: &'a RoutingConfig, id: &IntegrationId) -> Option<&'a Inte
     specs.iter().find(|s| s.kind == id.kind && s.index == id.index)
 }
 
-fn decide(entry: Option<&LogEntry>, spec: &IntegrationSpec, flush: &Flush, now: i64) -> Verdict {
-    if !flush.muting_intervals.is_empty() {
-        // Quiet hours stay quiet; a resolve that is owed waits for their end.
-        return Verdict::Nothing(WhyNot::RouteMuted);
-    }
-    let visible = visible(flush, entry);
-    if visible.is_empty() {
-        return Verdict::Nothing(WhyNot::AllMuted);
-    }
-    let set = |resolved| visible.iter().filter(|a| a.resolved == resolved).map(|a| a.alert.labels.clone()).collect();
-    let alerts = AlertsToTell { firing: set(false), resolved: set(true) };
-    let terms = Terms { send_resolved: spec.send_resolved, repeat_interval: flush.route.repeat_interval };
-    match needs_update(entry, &alerts, terms, now) {
-        Err(why) => Verdict::Nothing(why),
-        Ok(_) if !spec.send_resolved && alerts.firing.is_empty() => Verdict::Note(alerts),
-        Ok(reason) => {
-            let wanted = visible.into_iter().filter(|a| spec.send_resolved || !a.resolved);
-            Verdict::Tell { reason, alerts: wanted.map(notified).collect() }
-        }
-    }
-}
-
-/// The alerts of a flush that an integration may hear of: all but the muted ones. That an alert has resolved is not
-/// muted for one who may believe it fires.
-fn visible<'a>(flush: &'a Flush, entry: Option<&LogEntry>) -> Vec<&'a FlushedAlert> {
-    let ends = |a: &FlushedAlert| a.resolved && entry.is_some_and(|e| e.may_believe_firing(&a.alert.labels));
-    flush.alerts.iter().filter(|a| !a.status.is_muted() || ends(a)).collect()
-}
-
 fn tells_of(owed: &Owed, alerts: &[NotifiedAlert]) -> bool {
     AlertsToTell::of(&owed.notification.alerts) == AlertsToTell::of(alerts)
-}
-
-fn notified(a: &FlushedAlert) -> NotifiedAlert {
-    NotifiedAlert {
-        labels: a.alert.labels.clone(),
-        annotations: a.alert.annotations.clone(),
-        starts_at: a.alert.starts_at,
-        ends_at: a.alert.ends_at.filter(|_| a.resolved),
-        generator_url: a.alert.generator_url.to_string(),
-    }
-}
-
-fn decision(verdict: Result<Reason, WhyNot>, flush: &Flush, now: i64) -> Decision {
-    let intervals = flush.muting_intervals.iter().cloned().map(Mute::TimeInterval);
-    let of_alert = |a: &FlushedAlert| {
-        let silences = a.status.silenced_by.iter().cloned().map(Mute::Silence);
-        silences.chain(a.status.inhibited_by.iter().cloned().map(Mute::Inhibition)).collect::<Vec<_>>()
-    };
-    let mut mutes: Vec<Mute> = intervals.collect();
-    for mute in flush.alerts.iter().flat_map(of_alert) {
-        if mutes.len() >= MOST_MUTES {
-            break;
-        }
-        if !mutes.contains(&mute) {
-            mutes.push(mute);
-        }
-    }
-    Decision { at: now, verdict, mutes }
 }
