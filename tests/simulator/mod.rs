@@ -255,7 +255,8 @@ impl Simulation {
         if self.hands.checker.amnesia {
             return Ok(());
         }
-        let (this, restarted) = (Remembered::of(&self.engine, wall), Remembered::of(&next, wall));
+        let is_up = |l: &Labels| self.engine.router().alert(l).is_some_and(|a| !a.is_resolved(wall));
+        let (this, restarted) = (Remembered::of(&self.engine, wall, is_up), Remembered::of(&next, wall, is_up));
         if this != restarted {
             return Err(format!("a restart would change state:\n{}", this.difference(&restarted)));
         }
@@ -466,7 +467,9 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn of(engine: &Engine, wall: i64) -> Self {
+    /// `is_up`: which alerts fire in the process before the restart. What is over joins all its groups again, and leaves them
+    /// when they flush next.
+    fn of(engine: &Engine, wall: i64, is_up: impl Fn(&Labels) -> bool) -> Self {
         let one = |a: &Alert| (a.labels.clone(), a.state, a.active_at, a.fired_at, a.resolved_at);
         let groups = engine.rule_groups();
         let mut alerts: Vec<_> =
@@ -486,9 +489,7 @@ impl Remembered {
             .notification_log()
             .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
             .collect();
-        // What is over joins all its groups again, and leaves them when they flush next: it is compared above.
-        let is_up = |l: &&Labels| engine.router().alert(l).is_some_and(|a| !a.is_resolved(wall));
-        let of = |alerts: &FxHashSet<Labels>| alerts.iter().filter(is_up).cloned().collect::<BTreeSet<_>>();
+        let of = |alerts: &FxHashSet<Labels>| alerts.iter().filter(|l| is_up(l)).cloned().collect::<BTreeSet<_>>();
         let group = |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), of(&g.members), of(&g.moved));
         let groups = engine.router().groups().map(group);
         let mut groups: Vec<RememberedGroup> = groups.filter(|g| !(g.2.is_empty() && g.3.is_empty())).collect();
