@@ -23,7 +23,7 @@ section! {
 
 impl HeartbeatConfig {
     fn check(&mut self, m: &MapReader) {
-        if self.url.is_none() {
+        if !m.is_set("url") {
             m.error("url", "heartbeat needs a url");
         }
         for (key, duration) in [("interval", self.interval), ("timeout", self.timeout)] {
