@@ -31,6 +31,8 @@ pub struct Known {
     is_over: bool,
     /// The clock leapt since its poster last began: its end, a time of the wall clock, may be far ahead.
     leapt: bool,
+    /// Until when an end that was said before the clock was set back may lie ahead: a later post does not bring it nearer.
+    late_until: i64,
     /// When it was over for the last time.
     over_at: Option<i64>,
     /// Since when it is over, while `keep_firing_for` may hold it.
@@ -94,6 +96,9 @@ pub struct Moment<'a> {
 pub struct Checker {
     pub alerts: Vec<Known>,
     beliefs: BTreeMap<(IntegrationId, Labels), Belief>,
+    /// Ends that were told while the disk took nothing, before the process died: the next one believes that what it knows
+    /// to have been told still stands.
+    forgotten: BTreeSet<(IntegrationId, Labels)>,
     conversations: BTreeMap<(IntegrationId, Arc<str>), Conversation>,
     /// Messages under way or answered, by id.
     sent: BTreeMap<u64, (IntegrationId, Arc<str>)>,
@@ -125,6 +130,7 @@ impl Checker {
             instance,
             is_over: true,
             leapt: false,
+            late_until: 0,
             over_at: None,
             held_since: None,
             up_since: 0,
@@ -149,6 +155,7 @@ impl Checker {
         Checker {
             alerts,
             beliefs: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             conversations: BTreeMap::new(),
             sent: BTreeMap::new(),
             silences: Vec::new(),
@@ -219,9 +226,9 @@ impl Checker {
     }
 
     /// A poster speaks for its alert again.
-    pub fn posted(&mut self, poster: usize) {
+    pub fn posted(&mut self, poster: usize, now: i64) {
         let posted = self.alerts.iter_mut().filter(|a| a.origin == Origin::Poster(poster));
-        posted.for_each(|a| (a.is_over, a.leapt) = (false, false));
+        posted.for_each(|a| (a.is_over, a.leapt) = (false, a.late_until > now));
     }
 
     /// Something happened after which every wait begins anew.
@@ -237,7 +244,10 @@ impl Checker {
         self.leapt_at = now;
         self.leap_at_risk += by.max(0);
         let posted = self.alerts.iter_mut().filter(|a| matches!(a.origin, Origin::Poster(_)));
-        posted.for_each(|a| (a.leapt, a.over_at) = (true, Some(now)));
+        posted.for_each(|a| {
+            (a.leapt, a.over_at) = (true, Some(now));
+            a.late_until = a.late_until.max(now) + (-by).max(0) + RESOLVE_TIMEOUT;
+        });
         self.alerts.iter_mut().for_each(|a| a.held_since = None);
         self.conversations.values_mut().for_each(|c| c.leapt += HEARTBEAT + 5 * S);
         self.disturbed();
@@ -258,6 +268,8 @@ impl Checker {
         self.conversations.values_mut().for_each(|c| c.leapt += leapt);
         // What was told while the disk took nothing died with the process: nobody can know that an end is owed.
         // Alertmanager, whose log is written every quarter of an hour, forgets more.
+        let lost = self.beliefs.iter().filter(|(_, belief)| !belief.kept && !belief.fires);
+        self.forgotten.extend(lost.map(|(of, _)| of.clone()));
         self.beliefs.retain(|_, belief| belief.kept);
     }
 
@@ -292,6 +304,7 @@ impl Checker {
                 let fires = !alert.is_resolved();
                 let belief = self.beliefs.entry((n.integration.clone(), alert.labels.clone()));
                 let belief = belief.or_insert(Belief { fires: !fires, since: moment.now, kept: stored });
+                self.forgotten.remove(&(n.integration.clone(), alert.labels.clone()));
                 if belief.fires != fires {
                     *belief = Belief { fires, since: moment.now, kept: stored };
                 }
@@ -476,7 +489,8 @@ impl Checker {
         let to_end = waited(&mut alert.clear_to_end, end);
         let alert = &self.alerts[index];
         let fires = self.belief(id, &alert.labels).is_some_and(|b| b.fires);
-        if to_fire > self.bound(alert, moment.shape, true) && !fires {
+        let is_forgotten = self.forgotten.contains(&(id.clone(), alert.labels.clone()));
+        if to_fire > self.bound(alert, moment.shape, true) && !fires && !is_forgotten {
             late.push(format!("{} fires, and {id:?} was not told in {} s", alert.labels, to_fire / S));
         }
         if to_end > self.bound(alert, moment.shape, false) && fires && wants_ends {

@@ -156,7 +156,7 @@ impl Simulation {
         poster.up = up;
         poster.next = now;
         if up {
-            self.hands.checker.posted(index);
+            self.hands.checker.posted(index, now);
         } else {
             self.hands.checker.ended(|o| o == Origin::Poster(index), now);
         }
@@ -256,7 +256,9 @@ impl Simulation {
             return Ok(());
         }
         let is_up = |l: &Labels| self.engine.router().alert(l).is_some_and(|a| !a.is_resolved(wall));
-        let (this, restarted) = (Remembered::of(&self.engine, wall, is_up), Remembered::of(&next, wall, is_up));
+        let (this, mut restarted) = (Remembered::of(&self.engine, wall, is_up), Remembered::of(&next, wall, is_up));
+        // What an attempt under way may have told, the next process keeps for its end too.
+        restarted.moved.retain(|moved| this.moved.contains(moved));
         if this != restarted {
             return Err(format!("a restart would change state:\n{}", this.difference(&restarted)));
         }
@@ -452,8 +454,11 @@ impl Hands for Listener {
 /// An alert of a rule: its labels, state, and when it became active, fired and resolved.
 type RememberedAlert = (Labels, AlertState, i64, Option<i64>, Option<i64>);
 
-/// An aggregation group: its key and receiver, its alerts, and those that moved away from it.
-type RememberedGroup = (Arc<str>, Arc<str>, BTreeSet<Labels>, BTreeSet<Labels>);
+/// An aggregation group: its key and receiver, and its alerts.
+type RememberedGroup = (Arc<str>, Arc<str>, BTreeSet<Labels>);
+
+/// An alert that moved away from a group: the group's key and receiver, and the alert.
+type RememberedMove = (Arc<str>, Arc<str>, Labels);
 
 /// What must be the same after a restart.
 #[derive(PartialEq, Debug)]
@@ -464,6 +469,7 @@ struct Remembered {
     owed: Vec<(IntegrationId, Arc<str>, usize)>,
     told: Vec<(IntegrationId, Arc<str>, i64)>,
     groups: Vec<RememberedGroup>,
+    moved: Vec<RememberedMove>,
 }
 
 impl Remembered {
@@ -490,11 +496,17 @@ impl Remembered {
             .filter_map(|(k, t)| Some((k.integration.clone(), k.group_key.clone(), t.at?)))
             .collect();
         let of = |alerts: &FxHashSet<Labels>| alerts.iter().filter(|l| is_up(l)).cloned().collect::<BTreeSet<_>>();
-        let group = |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), of(&g.members), of(&g.moved));
-        let groups = engine.router().groups().map(group);
-        let mut groups: Vec<RememberedGroup> = groups.filter(|g| !(g.2.is_empty() && g.3.is_empty())).collect();
+        let group = |g: &AggregationGroup| (g.key.clone(), g.route.receiver.clone(), of(&g.members));
+        let mut groups: Vec<RememberedGroup> = engine.router().groups().map(group).collect();
+        groups.retain(|(_, _, members)| !members.is_empty());
         groups.sort();
-        Remembered { alerts, routed, silences, owed, told, groups }
+        let moves = |g: &AggregationGroup| {
+            let (key, receiver) = (g.key.clone(), g.route.receiver.clone());
+            of(&g.moved).into_iter().map(move |labels| (key.clone(), receiver.clone(), labels)).collect::<Vec<_>>()
+        };
+        let mut moved: Vec<RememberedMove> = engine.router().groups().flat_map(moves).collect();
+        moved.sort();
+        Remembered { alerts, routed, silences, owed, told, groups, moved }
     }
 
     /// Only what differs: it is long enough.
@@ -512,6 +524,7 @@ impl Remembered {
             only(&self.owed, &next.owed),
             only(&self.told, &next.told),
             only(&self.groups, &next.groups),
+            only(&self.moved, &next.moved),
         ]
         .concat()
     }
