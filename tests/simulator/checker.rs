@@ -31,8 +31,6 @@ pub struct Known {
     is_over: bool,
     /// The clock leapt since its poster last began: its end, a time of the wall clock, may be far ahead.
     leapt: bool,
-    /// Until when an end that was said before the clock was set back may lie ahead: a later post does not bring it nearer.
-    late_until: i64,
     /// When it was over for the last time.
     over_at: Option<i64>,
     /// Since when it is over, while `keep_firing_for` may hold it.
@@ -96,8 +94,8 @@ pub struct Moment<'a> {
 pub struct Checker {
     pub alerts: Vec<Known>,
     beliefs: BTreeMap<(IntegrationId, Labels), Belief>,
-    /// Ends that were told while the disk took nothing, before the process died: the next one believes that what it knows
-    /// to have been told still stands.
+    /// What was told while the disk took nothing, before the process died: the next one believes that what it knows to have
+    /// been told before still stands.
     forgotten: BTreeSet<(IntegrationId, Labels)>,
     conversations: BTreeMap<(IntegrationId, Arc<str>), Conversation>,
     /// Messages under way or answered, by id.
@@ -130,7 +128,6 @@ impl Checker {
             instance,
             is_over: true,
             leapt: false,
-            late_until: 0,
             over_at: None,
             held_since: None,
             up_since: 0,
@@ -226,9 +223,9 @@ impl Checker {
     }
 
     /// A poster speaks for its alert again.
-    pub fn posted(&mut self, poster: usize, now: i64) {
+    pub fn posted(&mut self, poster: usize) {
         let posted = self.alerts.iter_mut().filter(|a| a.origin == Origin::Poster(poster));
-        posted.for_each(|a| (a.is_over, a.leapt) = (false, a.late_until > now));
+        posted.for_each(|a| (a.is_over, a.leapt) = (false, false));
     }
 
     /// Something happened after which every wait begins anew.
@@ -244,10 +241,7 @@ impl Checker {
         self.leapt_at = now;
         self.leap_at_risk += by.max(0);
         let posted = self.alerts.iter_mut().filter(|a| matches!(a.origin, Origin::Poster(_)));
-        posted.for_each(|a| {
-            (a.leapt, a.over_at) = (true, Some(now));
-            a.late_until = a.late_until.max(now) + (-by).max(0) + RESOLVE_TIMEOUT;
-        });
+        posted.for_each(|a| (a.leapt, a.over_at) = (true, Some(now)));
         self.alerts.iter_mut().for_each(|a| a.held_since = None);
         self.conversations.values_mut().for_each(|c| c.leapt += HEARTBEAT + 5 * S);
         self.disturbed();
@@ -268,7 +262,7 @@ impl Checker {
         self.conversations.values_mut().for_each(|c| c.leapt += leapt);
         // What was told while the disk took nothing died with the process: nobody can know that an end is owed.
         // Alertmanager, whose log is written every quarter of an hour, forgets more.
-        let lost = self.beliefs.iter().filter(|(_, belief)| !belief.kept && !belief.fires);
+        let lost = self.beliefs.iter().filter(|(_, belief)| !belief.kept);
         self.forgotten.extend(lost.map(|(of, _)| of.clone()));
         self.beliefs.retain(|_, belief| belief.kept);
     }

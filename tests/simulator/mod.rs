@@ -156,7 +156,7 @@ impl Simulation {
         poster.up = up;
         poster.next = now;
         if up {
-            self.hands.checker.posted(index, now);
+            self.hands.checker.posted(index);
         } else {
             self.hands.checker.ended(|o| o == Origin::Poster(index), now);
         }

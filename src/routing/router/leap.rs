@@ -45,9 +45,10 @@ impl Router {
         let longest = now.saturating_add(self.resolve_timeout());
         self.change_alerts(batch, |alert| {
             // Whether it has ended is asked of times by one clock: first.
+            let was_timeout = alert.timeout;
             let stepped = alert.step_back(now);
             // A timeout that a clock ahead has set, and nobody asked for.
-            let beyond = alert.timeout && alert.ends_at.is_some_and(|end| end > longest);
+            let beyond = was_timeout && alert.ends_at.is_some_and(|end| end > longest);
             if beyond {
                 (alert.starts_at, alert.ends_at) = (alert.starts_at.min(now), Some(longest));
             }
@@ -79,6 +80,8 @@ impl RoutedAlert {
             self.ends_at = self.ends_at.map(|end| end.min(now));
             self.starts_at = self.starts_at.min(now);
         }
+        // Whoever posts it again says by this clock when it ends: that counts, though it be sooner.
+        self.timeout |= !ended && self.ends_at.is_some();
         self.updated_at = self.updated_at.min(now);
         true
     }

@@ -191,6 +191,19 @@ fn a_timeout_that_a_clock_ahead_set_ends_nothing_when_it_is_back() {
 }
 
 #[test]
+fn an_end_that_a_clock_ahead_promised_gives_way_to_the_next_post() {
+    let (mut router, mut batch) = (Router::new(config()), Batch::default());
+    let ahead = 7_200_000;
+    let post = |at: i64| RoutedAlert { ends_at: Some(at + 60_000), updated_at: at, ..alert(&[], at) };
+    router.receive(post(ahead), ahead, &mut batch);
+    router.step_back(-ahead, 1000, &mut batch);
+    let end = |router: &Router| router.alerts().next().unwrap().ends_at;
+    assert_eq!(end(&router), Some(ahead + 60_000), "until someone speaks again it stands");
+    router.receive(RoutedAlert { starts_at: 0, ..post(2000) }, 2000, &mut batch);
+    assert_eq!(end(&router), Some(62_000));
+}
+
+#[test]
 fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
     for (starts_at, ends_at) in
         [(i64::MAX, None), (i64::MIN, Some(i64::MAX)), (i64::MAX, Some(i64::MAX)), (i64::MIN, None)]
