@@ -265,8 +265,9 @@ impl Engine {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.in_flight = false;
         let mut leapt = Vec::new();
-        for (by, at) in std::mem::take(&mut slot.leaps) {
-            leapt.extend(evaluated.leap(by, at));
+        let leaps = std::mem::take(&mut slot.leaps);
+        for (by, at) in &leaps {
+            leapt.extend(evaluated.leap(*by, *at));
         }
         let Evaluated { at, state, transitions, samples, refused, failures, idle_until, .. } = evaluated;
         slot.evaluations += slot.spec.rules.len() as u64;
@@ -289,7 +290,9 @@ impl Engine {
         }
         self.tell(id, &spec, &state, now);
         restore::save(&mut out.outbox.batch, &places, &transitions, at, previous);
-        restore::save_evaluated(&mut out.outbox.batch, &spec.key, &state, at);
+        // What was leapt over has been counted as not watched: a restart does not count it again.
+        let watched_until = leaps.last().map_or(at, |(_, leapt_to)| at.max(*leapt_to));
+        restore::save_evaluated(&mut out.outbox.batch, &spec.key, &state, watched_until);
         for (index, transition) in &transitions {
             self.route(&spec, &places, *index, transition, now, &mut out.outbox.batch);
         }
