@@ -233,6 +233,8 @@ impl Simulation {
         self.stats.turns += 1;
         let permille = if self.calm { 0 } else { self.mix.crash };
         self.hands.begin_turn(&events, permille, &self.shape);
+        // A start alone looks at no deadline.
+        let is_start = events.is_empty();
         let turned = turn(&mut self.engine, self.hands.wall(), events, &mut self.hands);
         self.stats.messages += std::mem::take(&mut self.hands.messages);
         if self.hands.dies() {
@@ -241,7 +243,7 @@ impl Simulation {
         for (_, answer) in turned.answers {
             self.hands.answered(answer, turned.stored.is_ok());
         }
-        if turned.stored.is_ok() && self.hands.disk.is_flushed() && self.dice.chance(100) {
+        if turned.stored.is_ok() && self.hands.disk.is_flushed() && self.dice.chance(100) && !is_start {
             self.restart_would_change_nothing()?;
         }
         self.verdict()
