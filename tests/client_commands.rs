@@ -22,6 +22,9 @@ fn run(program: &Path, home: &Path, arguments: &[&str], stdin: &str) -> (i32, St
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
+const ADD_FOO: [&str; 7] =
+    ["alert", "add", "foo", "team=x", "node=b c", "--annotation=summary=the sum", "--start=2026-01-02T03:04:05Z"];
+
 /// A service with a file of routes, and a way to ask it by our command; `amtool` too where it is.
 struct Desk {
     program: crate::alertmanager_program::Program,
@@ -55,15 +58,7 @@ impl Desk {
 #[test]
 fn alerts_and_silences_are_made_changed_ended_and_written_out() {
     let desk = Desk::open();
-    desk.good(&[
-        "alert",
-        "add",
-        "foo",
-        "team=x",
-        "node=b c",
-        "--annotation=summary=the sum",
-        "--start=2026-01-02T03:04:05Z",
-    ]);
+    desk.good(&ADD_FOO);
     desk.good(&["alert", "add", "alertname=bar", "--generator-url=http://g/", "--end=2126-01-02T03:04:05Z"]);
     let simple = desk.good(&["alert", "query"]);
     assert!(simple.contains("foo        2026-01-02 03:04:05 UTC  the sum  active  \n"), "{simple}");
@@ -107,15 +102,7 @@ fn alerts_and_silences_are_made_changed_ended_and_written_out() {
 fn what_is_written_is_what_amtool_writes() {
     let Some(amtool) = peers::find("amtool") else { return };
     let desk = Desk::open();
-    desk.good(&[
-        "alert",
-        "add",
-        "foo",
-        "team=x",
-        "node=b c",
-        "--annotation=summary=the sum",
-        "--start=2026-01-02T03:04:05Z",
-    ]);
+    desk.good(&ADD_FOO);
     desk.good(&["alert", "add", "alertname=حرارة", "--generator-url=http://g/", "--end=2126-01-02T03:04:05Z"]);
     desk.good(&["silence", "add", "q", "env!=prod", "-c", "c m", "-a", "me", "-d", "2h"]);
     std::fs::write(desk.home().join("t.tmpl"), r#"{{ define "t" }}{{ .CommonLabels.commonlabelkey1 }} {{ range .Alerts }}{{ .Labels }} {{ .Annotations.aaa }} {{ .Status }};{{ end }}{{ end }}"#).unwrap();

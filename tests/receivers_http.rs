@@ -10,14 +10,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use watchbell::clock::VirtualClock;
-use watchbell::config::alertmanager::AlertmanagerConfig;
 use watchbell::model::Labels;
-use watchbell::notify::receivers::Integrations;
-use watchbell::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
-use watchbell::template::alertmanager::Templates;
+use watchbell::notify::{Notification, NotifiedAlert, Outcome};
 
-const NOW: i64 = 1_700_000_000_000;
+use crate::support::receiver::{NOW, integrations, notification};
 
 /// A request as the server saw it.
 #[derive(Clone, Debug)]
@@ -75,13 +71,6 @@ async fn answer(State(log): State<Log>, uri: Uri, headers: HeaderMap, body: Byte
     }
 }
 
-fn integrations(receiver: &str) -> Integrations {
-    let text = format!("route: {{receiver: team}}\nreceivers:\n- name: team\n{receiver}");
-    let config = AlertmanagerConfig::load_str("alertmanager.yml", &text).unwrap().config;
-    let clock = Arc::new(VirtualClock::at(NOW));
-    Integrations::new(&config, Templates::default(), "http://watchbell.example/", clock).unwrap()
-}
-
 fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
     NotifiedAlert {
         labels: Labels::from_pairs([("alertname", "Hot"), ("instance", instance), ("severity", "critical")]),
@@ -92,26 +81,12 @@ fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
     }
 }
 
-fn notification(kind: &str, index: usize, alerts: Vec<NotifiedAlert>) -> Notification {
-    Notification {
-        id: 5,
-        integration: IntegrationId { receiver: "team".into(), kind: kind.into(), index },
-        group_key: "{}:{alertname=\"Hot\"}".into(),
-        group_labels: Labels::from_pairs([("alertname", "Hot")]),
-        alerts,
-        reason: Reason::FirstNotification,
-        decided_at: NOW,
-        instead_of: None,
-        place: None,
-    }
-}
-
 fn firing(kind: &str) -> Notification {
-    notification(kind, 0, vec![alert("a", None), alert("b", Some(NOW))])
+    notification(kind, vec![alert("a", None), alert("b", Some(NOW))])
 }
 
 fn resolved(kind: &str) -> Notification {
-    notification(kind, 0, vec![alert("a", Some(NOW))])
+    notification(kind, vec![alert("a", Some(NOW))])
 }
 
 /// Delivers once and gives what arrived.

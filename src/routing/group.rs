@@ -78,28 +78,29 @@ pub(super) struct TimerRecord {
     labels: Labels,
 }
 
-/// Of a timer that begins anew.
-const ANEW: i64 = i64::MAX;
-
 /// The timers of groups that are to be made again, after a restart or a reload.
 #[derive(Debug, Default)]
-pub(super) struct Timers(FxHashMap<Vec<u8>, TimerRecord>);
+pub(super) struct Timers {
+    records: FxHashMap<Vec<u8>, TimerRecord>,
+    /// Groups are made again with timers that begin anew.
+    begin_anew: bool,
+}
 
 impl Timers {
     pub(super) fn load(snapshot: &Snapshot) -> Self {
-        Timers(snapshot.read(Table::AggregationGroup).into_iter().collect())
+        Timers { records: snapshot.read(Table::AggregationGroup).into_iter().collect(), begin_anew: false }
     }
 
-    /// A group is to be made again with a timer that begins anew.
-    pub(super) fn restart(&mut self, group: &AggregationGroup) {
-        let timer = TimerRecord { has_flushed: false, next_flush: ANEW, labels: group.labels.clone() };
-        self.0.insert(group.record_key(), timer);
+    /// These groups are to be made again, with timers that begin anew.
+    pub(super) fn restart(groups: impl Iterator<Item = AggregationGroup>) -> Self {
+        let records = groups.map(|group| (group.record_key(), group.timer())).collect();
+        Timers { records, begin_anew: true }
     }
 
     /// Gives a group that is made again the timer it had, if it is to have it. A flush never moves further away by it.
     pub(super) fn resume(&mut self, group: &mut AggregationGroup, now: i64) -> bool {
-        let known = self.0.remove(&group.record_key());
-        let Some(timer) = known.filter(|timer| timer.next_flush != ANEW) else { return false };
+        let known = self.records.remove(&group.record_key());
+        let Some(timer) = known.filter(|_| !self.begin_anew) else { return false };
         group.has_flushed = timer.has_flushed;
         let longest = if timer.has_flushed { group.route.group_interval } else { group.route.group_wait };
         group.next_flush = timer.next_flush.min(now.saturating_add(longest));
@@ -108,15 +109,16 @@ impl Timers {
 
     /// The labels of a group that was not made again.
     pub(super) fn labels(&self, key: &str, receiver: &str) -> Option<&Labels> {
-        let of_receiver = self.0.get(&record_key(key, receiver));
+        let of_receiver = self.records.get(&record_key(key, receiver));
         // Who stood in for the receiver was told in the same group.
-        let of_any = || self.0.iter().find(|(record, _)| record.starts_with(&record_key(key, ""))).map(|(_, t)| t);
+        let of_any =
+            || self.records.iter().find(|(record, _)| record.starts_with(&record_key(key, ""))).map(|(_, t)| t);
         of_receiver.or_else(of_any).map(|timer| &timer.labels)
     }
 
     /// Deletes the records of groups that were not made again.
     pub(super) fn discard(self, batch: &mut Batch) {
-        for (key, _) in self.0 {
+        for (key, _) in self.records {
             batch.delete(Table::AggregationGroup, key, false);
         }
     }

@@ -90,8 +90,7 @@ impl Router {
 
     /// A router that goes on where a stored one ended. Groups are made again from the alerts; a resolved alert is kept
     /// until its group has told of it, so all of them join. A posted alert ends no sooner than its poster had time to
-    /// speak again. [`Router::keep_for_ends`] and [`Router::forget_timers`] complete
-    /// it.
+    /// speak again. [`Router::keep_for_ends`] and [`Router::forget_timers`] complete it.
     pub fn restore(config: Arc<RoutingConfig>, state: &Snapshot, now: i64, batch: &mut Batch) -> Self {
         let mut router = Router::new(config);
         router.silences = Silences::load(state);
@@ -127,8 +126,7 @@ impl Router {
 
     /// Puts another configuration in force. As at Alertmanager's reload all groups are made anew and their timers start now:
     /// a group with an alert that has fired for longer than new groups wait is flushed at once. The same configuration
-    /// again changes nothing unless it is to `restart`. [`Router::keep_for_ends`] and
-    /// [`Router::forget_timers`] complete it.
+    /// again changes nothing unless it is to `restart`. [`Router::keep_for_ends`] and [`Router::forget_timers`] complete it.
     pub fn reconfigure(&mut self, config: Arc<RoutingConfig>, restart: bool, now: i64, batch: &mut Batch) {
         if !restart && *self.config == *config {
             return;
@@ -140,9 +138,7 @@ impl Router {
         self.by_labels.clear();
         self.by_key.clear();
         self.moved.clear();
-        for (_, group) in self.groups.drain() {
-            self.timers.restart(&group);
-        }
+        self.timers = Timers::restart(self.groups.drain().map(|(_, group)| group));
         let alerts = self.alerts.drain();
         self.rejoin(alerts, now, batch);
     }

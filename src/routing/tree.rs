@@ -62,13 +62,14 @@ impl Route {
         out
     }
 
-    /// The route of a group of this receiver whose route is gone, with this one's timers.
+    /// The route of a group of this receiver whose route is gone, with this one's timers. Nobody stands in for it, and no
+    /// time interval mutes it.
     pub(super) fn in_place_of(&self, group_key: &str, group_labels: &Labels, receiver: Arc<str>) -> Option<Route> {
         let mut suffix = String::new();
         push_group_labels(&mut suffix, group_labels);
         let key = group_key.strip_suffix(&suffix)?.into();
         let (mute_time_intervals, active_time_intervals) = (Vec::new(), Vec::new());
-        Some(Route { key, receiver, mute_time_intervals, active_time_intervals, ..self.clone() })
+        Some(Route { key, receiver, fallback: None, mute_time_intervals, active_time_intervals, ..self.clone() })
     }
 
     /// Whether siblings behind it are looked at when it matches.

@@ -9,12 +9,11 @@ use tokio::sync::watch;
 
 use crate::alerting::Health;
 use crate::config::heartbeat::HeartbeatConfig;
-use crate::config::redact;
-use crate::engine::live::Live;
-use crate::engine::view::View;
+use crate::engine::{Engine, View};
 use crate::instrument::{Collect, CounterVec, Exposition};
 use crate::model::Diagnostic;
 use crate::net::{self, HttpClient, HttpSettings};
+use crate::notify::IntegrationId;
 use crate::server::App;
 
 /// A notification that is owed for longer than this is not being delivered, milliseconds.
@@ -90,7 +89,7 @@ impl Heartbeat {
                 () = due => {}
             }
             let Some(target) = target else { continue };
-            let (result, why) = match trouble(&app.engine, &app).await {
+            let (result, why) = match trouble(&app).await {
                 Some(why) => ("withheld", Some(why)),
                 None => match call(&target).await {
                     Ok(()) => ("sent", None),
@@ -121,25 +120,23 @@ async fn call(target: &Target) -> Result<(), String> {
     let answer = target.client.send(request.timeout(target.timeout)).await.map_err(|e| e.to_string())?;
     match answer.status() {
         status if status.is_success() => Ok(()),
-        status => Err(format!("{} answered {status}", redact::redact_text(&net::redact_url(&target.url)))),
+        // Its URL is a secret.
+        status => Err(format!("the watch answered {status}")),
     }
 }
 
 /// What does not work, if anything.
-async fn trouble(engine: &Live, app: &App) -> Option<String> {
+async fn trouble(app: &App) -> Option<String> {
+    let engine = &app.engine;
     match tokio::time::timeout(ANSWER, engine.turn()).await {
         Err(_) => return Some("the engine does not answer".into()),
         Ok(Err(e)) => return Some(e.to_string()),
         Ok(Ok(())) => {}
     }
+    let now = app.clock.now();
     let storage = || app.storage.trouble().map(|t| t.to_string());
-    let evaluation = || of_evaluation(&engine.view(), app.clock.now());
-    let delivery = || {
-        let (integration, since) = engine.with(|engine| engine.owed_longest())?;
-        let owed = app.clock.now().saturating_sub(since);
-        let id = format!("{}/{}[{}]", integration.receiver, integration.kind, integration.index);
-        (owed > OWED_TOO_LONG).then(|| format!("{id} did not take a notification for five minutes"))
-    };
+    let evaluation = || of_evaluation(&engine.view(), now);
+    let delivery = || of_delivery(engine.with(Engine::owed_longest), now);
     engine.store().trouble().or_else(storage).or_else(evaluation).or_else(delivery)
 }
 
@@ -149,9 +146,8 @@ fn of_evaluation(view: &View, now: i64) -> Option<String> {
         return None;
     }
     let groups = view.rule_groups();
-    let late = |at: i64, interval: i64| now.saturating_sub(at) > MISSED * interval + 60_000;
-    let overdue = groups.iter().find(|g| late(g.next_at.saturating_sub(g.spec.interval), g.spec.interval));
-    if let Some(group) = overdue {
+    let is_overdue = |next_at: i64, interval: i64| now.saturating_sub(next_at) > (MISSED - 1) * interval + 60_000;
+    if let Some(group) = groups.iter().find(|g| is_overdue(g.next_at, g.spec.interval)) {
         return Some(format!("rule group {} is not evaluated", group.spec.key.to_label()));
     }
     let mut rules = groups.iter().flat_map(|g| &g.state.rules).filter(|r| r.evaluated_at.is_some()).peekable();
@@ -160,10 +156,53 @@ fn of_evaluation(view: &View, now: i64) -> Option<String> {
     all_fail.then(|| "every rule fails".into())
 }
 
+/// Whether what is owed for longest is owed for too long.
+fn of_delivery(owed: Option<(IntegrationId, i64)>, now: i64) -> Option<String> {
+    let (integration, _) = owed.filter(|(_, since)| now.saturating_sub(*since) > OWED_TOO_LONG)?;
+    let IntegrationId { receiver, kind, index } = integration;
+    Some(format!("{receiver}/{kind}[{index}] did not take a notification for five minutes"))
+}
+
 impl Collect for Heartbeat {
     fn collect(&self, out: &mut Exposition) {
         if self.target.load().is_some() {
             self.calls.expose(out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerting::{GroupKey, GroupSpec};
+    use crate::engine::{Options, Setup};
+    use crate::rules::PartialResponse;
+
+    #[test]
+    fn a_group_that_is_late_by_three_intervals_and_a_minute_is_not_evaluated() {
+        let group = GroupSpec {
+            key: GroupKey { file: "f.yml".into(), name: "g".into() },
+            interval: 15_000,
+            query_offset: 0,
+            limit: 0,
+            partial_response: PartialResponse::Abort,
+            rules: Vec::new(),
+        };
+        let setup = Setup { groups: vec![group.into()], ..Setup::default() };
+        let mut engine = Engine::start(Options::default(), setup, &Default::default(), 0);
+        let view = engine.view();
+        let last = view.rule_groups()[0].next_at - 15_000;
+        assert_eq!(of_evaluation(&view, last + 3 * 15_000 + 60_000), None);
+        let why = of_evaluation(&view, last + 3 * 15_000 + 60_001);
+        assert_eq!(why.as_deref(), Some("rule group f.yml;g is not evaluated"));
+    }
+
+    #[test]
+    fn what_is_owed_for_more_than_five_minutes_is_not_being_delivered() {
+        let owed = Some((IntegrationId { receiver: "team".into(), kind: "slack".into(), index: 0 }, 1000));
+        assert_eq!(of_delivery(None, 1_000_000), None);
+        assert_eq!(of_delivery(owed.clone(), 301_000), None);
+        let why = of_delivery(owed, 301_001);
+        assert_eq!(why.as_deref(), Some("team/slack[0] did not take a notification for five minutes"));
     }
 }

@@ -15,6 +15,7 @@ pub mod packs;
 mod prepare;
 pub mod renderer;
 mod running;
+mod shown;
 
 pub use notifier::ConfiguredNotifier;
 pub use options::{Delivery, ServiceOptions, Source};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -15,14 +16,14 @@ use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
+use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
-use crate::instrument::{Process, Registry};
-use crate::model::{Diagnostic, Labels};
+use crate::instrument::{Collect, Process, Registry};
+use crate::model::Diagnostic;
 use crate::net;
-use crate::notify::IntegrationId;
 use crate::notify::alertmanagers::Destination;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
@@ -41,6 +42,7 @@ use super::options::{ServiceOptions, Source};
 use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
+use super::shown;
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -152,43 +154,39 @@ impl Service {
         let is_tls = web.as_ref().is_some_and(|web| web.is_tls());
         tracing::info!("TLS is {}.", if is_tls { "enabled" } else { "disabled" });
         let external_url = external_url(&options, &prepared, address);
-        let handle = tokio::runtime::Handle::current();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
-
-        let context = rule_context(&options, &prepared, &parts.storage, &external_url)?;
-        let querier = ArcSwap::from_pointee(context.querier.clone());
-        let world = Arc::new(StorageWorld::new(context, parts.storage.clone(), Box::new(TemplateRenderer::default())));
-        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
         warn(&prepared, &options.source);
+
+        let Parts { storage, store } = parts;
+        let context = rule_context(&options, &prepared, &storage, &external_url)?;
+        let querier = ArcSwap::from_pointee(context.querier.clone());
+        let world = Arc::new(StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default())));
+        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         notifier.forwarder.set_destinations(destinations(&prepared)?);
-        let writers = Arc::new(RemoteWriters::new(parts.storage.clone(), clock.clone(), handle.clone()));
-        let scrapes = Arc::new(ScrapeManager::new(Arc::new(parts.storage.clone()), clock.clone(), handle.clone()));
-
+        let heartbeat = Arc::new(Heartbeat::default());
+        beat_as_configured(&heartbeat, &prepared)?;
+        let data = first_data::at_start(&options, &prepared, &storage, clock.now());
         let engine_parts = EngineParts {
             world: world.clone(),
-            store: parts.store,
+            store,
             notifier: notifier.clone(),
-            runtime: handle,
+            runtime: Handle::current(),
             workers: workers(&options),
             clock: clock.clone(),
         };
-        let schedule = match prepared.config.watchbell.datasource {
-            Datasource::Local => Schedule::default(),
-            // Nothing is shared, and a remote server is asked evenly.
-            Datasource::Remote(_) => Schedule::Spread { tick: 1 },
-        };
-        let data = first_data::at_start(&options, &prepared, &parts.storage, clock.now());
-        let engine = Live::start(engine_parts, options.engine(schedule, data), prepared.setup(&external_url))?;
+        let engine_options = options.engine(schedule(&prepared), data);
+        let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();
         let app = Arc::new(App {
-            service: describe(&options, &prepared, &external_url, clock.now()),
-            config: ArcSwap::from_pointee(view(&prepared, clock.now())),
+            service: shown::describe(&options, retention(&options, &prepared), &external_url, clock.now()),
+            config: ArcSwap::from_pointee(shown::view(&prepared, clock.now())),
             queries: Queries::new(options.query.clone()),
             posts: server::alertmanager::body::admission(),
-            receiver: Receiver::new(parts.storage.clone(), ReceiveLimits::default(), clock.clone()),
-            storage: parts.storage,
+            receiver: Receiver::new(storage.clone(), ReceiveLimits::default(), clock.clone()),
+            scrapes: Arc::new(ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current())),
+            storage,
             querier,
             registry: Registry::new(),
             web,
@@ -197,47 +195,44 @@ impl Service {
             clock,
             engine,
             deliveries: notifier.statuses.clone(),
-            tester: Tester::new(Arc::new({
-                let notifier = notifier.clone();
-                move |notification| notifier.deliver(notification)
-            })),
-            scrapes,
+            tester: tester(&notifier),
             control,
         });
-        app.registry.register(Arc::new(Process { started_at: app.service.started_at }));
-        app.registry.register(Arc::new(AppMetrics(Arc::downgrade(&app))));
-        app.registry.register(notifier.clone());
-        app.registry.register(writers.clone());
-
+        let writers = Arc::new(RemoteWriters::new(app.storage.clone(), app.clock.clone(), Handle::current()));
         let steps = Arc::new(ClockSteps::default());
-        app.registry.register(steps.clone());
-
-        let heartbeat = Arc::new(Heartbeat::default());
-        heartbeat.apply(prepared.config.watchbell.heartbeat.as_ref()).map_err(|d| ServiceError::Config(vec![d]))?;
-        app.registry.register(heartbeat.clone());
-
-        let (end, ended) = watch::channel(false);
-        let forwarder = notifier.clone();
-        let mut tasks = vec![
-            tokio::spawn(async move { forwarder.forwarder.run().await }),
-            tokio::spawn(maintain(app.clone(), ended.clone())),
-            tokio::spawn(clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone())),
+        let counting: [Arc<dyn Collect>; 6] = [
+            Arc::new(Process { started_at: app.service.started_at }),
+            Arc::new(AppMetrics(Arc::downgrade(&app))),
+            notifier.clone(),
+            writers.clone(),
+            steps.clone(),
+            heartbeat.clone(),
         ];
-        let (beat, beaten, ends) = (heartbeat.clone(), app.clone(), ended.clone());
-        tasks.push(tokio::spawn(async move { beat.run(beaten, ends).await }));
-        let ends = ended.clone();
-        let serve = |listener| server::serve(listener, app.clone(), options.connections, until(ended.clone()));
-        let servers: Vec<_> = listeners.into_iter().map(serve).collect();
-        let server = tokio::spawn(async move {
-            futures::future::join_all(servers).await;
-        });
+        counting.into_iter().for_each(|counts| app.registry.register(counts));
+        let (end, ended) = watch::channel(false);
+        let server = serve(listeners, &app, &options, &ended);
+        let tasks = Vec::new();
         let mut service =
             Service { options, app, address, world, notifier, writers, heartbeat, requests, end, server, tasks };
         service.apply_ingest(&prepared);
-        let watch = |data| tokio::spawn(first_data::watch(service.app.clone(), data, service.options.clone(), ends));
-        service.tasks.extend(data.map(watch));
+        service.begin_tasks(data, steps, &ended);
         tracing::info!(address = %service.address, "server is ready to receive web requests");
         Ok(service)
+    }
+
+    /// Starts what goes on beside requests until the service ends.
+    fn begin_tasks(&mut self, data: Option<DataAtStart>, steps: Arc<ClockSteps>, ended: &watch::Receiver<bool>) {
+        let (app, notifier, heartbeat) = (self.app.clone(), self.notifier.clone(), self.heartbeat.clone());
+        let clock_watch = clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone());
+        let (beaten, ends) = (app.clone(), ended.clone());
+        self.tasks = vec![
+            tokio::spawn(async move { notifier.forwarder.run().await }),
+            tokio::spawn(maintain(app.clone(), ended.clone())),
+            tokio::spawn(clock_watch),
+            tokio::spawn(async move { heartbeat.run(beaten, ends).await }),
+        ];
+        let watch = |data| tokio::spawn(first_data::watch(app, data, self.options.clone(), ended.clone()));
+        self.tasks.extend(data.map(watch));
     }
 
     /// Where the service listens.
@@ -301,9 +296,7 @@ impl Service {
         let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
         let destinations = destinations(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
-        self.heartbeat
-            .apply(prepared.config.watchbell.heartbeat.as_ref())
-            .map_err(|d| ServiceError::Config(vec![d]))?;
+        beat_as_configured(&self.heartbeat, &prepared)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
         self.notifier.forwarder.set_destinations(destinations);
@@ -316,7 +309,7 @@ impl Service {
             // It is in force, and what follows from it is stored as soon as the store takes it; the store's failure is told.
             Ok(()) | Err(LiveError::NotStored(_)) => {}
         }
-        self.app.config.store(Arc::new(view(&prepared, self.app.clock.now())));
+        self.app.config.store(Arc::new(shown::view(&prepared, self.app.clock.now())));
         Ok(())
     }
 
@@ -425,32 +418,43 @@ fn announce(listeners: &[TcpListener]) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// What stands before the paths of what is served.
-fn route_prefix(options: &ServiceOptions, external_url: &str) -> String {
-    let of_url = || url::Url::parse(external_url).map_or_else(|_| String::new(), |url| url.path().to_owned());
-    let prefix = options.route_prefix.clone().unwrap_or_else(of_url);
-    match prefix.trim_matches('/') {
-        "" => String::new(),
-        path => format!("/{path}"),
-    }
-}
-
-/// The cluster's one member, named anew at each start.
-fn cluster(options: &ServiceOptions, now: i64) -> Option<(String, String)> {
-    use std::hash::{BuildHasher as _, RandomState};
-    if options.cluster_address.is_empty() {
-        return None;
-    }
-    let chance = RandomState::new().hash_one(now);
-    let address = options.cluster_address.replacen("0.0.0.0", "127.0.0.1", 1);
-    Some((format!("{:010X}{chance:016X}", now.max(0)), address))
-}
-
 fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: SocketAddr) -> String {
     let configured = Some(&prepared.config.watchbell.external_url).filter(|url| !url.is_empty());
     let url = options.external_url.as_ref().or(configured).cloned();
     let url = url.unwrap_or_else(|| format!("http://{}", listen.to_string().replacen("0.0.0.0", "localhost", 1)));
     redact::without_user(url.trim_end_matches('/'))
+}
+
+fn beat_as_configured(heartbeat: &Heartbeat, prepared: &Prepared) -> Result<(), ServiceError> {
+    heartbeat.apply(prepared.config.watchbell.heartbeat.as_ref()).map_err(|d| ServiceError::Config(vec![d]))
+}
+
+fn schedule(prepared: &Prepared) -> Schedule {
+    match prepared.config.watchbell.datasource {
+        Datasource::Local => Schedule::default(),
+        // Nothing is shared, and a remote server is asked evenly.
+        Datasource::Remote(_) => Schedule::Spread { tick: 1 },
+    }
+}
+
+/// Tries receivers by the way that notifications take.
+fn tester(notifier: &Arc<ConfiguredNotifier>) -> Tester {
+    let notifier = notifier.clone();
+    Tester::new(Arc::new(move |notification| notifier.deliver(notification)))
+}
+
+/// Answers requests at every address until the service ends.
+fn serve(
+    listeners: Vec<TcpListener>,
+    app: &Arc<App>,
+    options: &ServiceOptions,
+    ended: &watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let serve = |listener| server::serve(listener, app.clone(), options.connections, until(ended.clone()));
+    let servers: Vec<_> = listeners.into_iter().map(serve).collect();
+    tokio::spawn(async move {
+        futures::future::join_all(servers).await;
+    })
 }
 
 fn workers(options: &ServiceOptions) -> usize {
@@ -472,7 +476,7 @@ fn rule_context(
             (Arc::new(LocalQuerier::new(Arc::new(storage.clone()))), Some(Arc::new(Common::of(plans))))
         }
         Datasource::Remote(remote) => {
-            let runtime = tokio::runtime::Handle::current();
+            let runtime = Handle::current();
             let querier = RemoteQuerier::new(RemoteSettings::from(&**remote), runtime);
             let querier = querier.map_err(|e| ServiceError::Config(vec![net::describe(&remote.http, &e)]))?;
             (Arc::new(querier), None)
@@ -499,26 +503,6 @@ fn destinations(prepared: &Prepared) -> Result<Vec<Destination>, ServiceError> {
     alertmanagers::destinations(&prepared.config.alerting.alertmanagers).map_err(|d| ServiceError::Config(vec![d]))
 }
 
-fn describe(options: &ServiceOptions, prepared: &Prepared, external_url: &str, now: i64) -> server::Service {
-    server::Service {
-        started_at: now,
-        flags: options
-            .flags
-            .iter()
-            .map(|(name, value)| (name.clone(), redact::redact_text(value).into_owned()))
-            .collect(),
-        route_prefix: route_prefix(options, external_url),
-        alertmanager_alone: matches!(options.source, Source::Alertmanager(_)),
-        cluster: cluster(options, now),
-        limits: options.alertmanager,
-        metric_labels: options.metric_labels,
-        external_url: external_url.to_owned(),
-        lifecycle: options.lifecycle,
-        remote_write_receiver: options.remote_write_receiver,
-        retention: retention(options, prepared),
-    }
-}
-
 /// How long samples are kept, milliseconds.
 pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> i64 {
     options.retention.unwrap_or(prepared.config.watchbell.retention.millis())
@@ -527,32 +511,6 @@ pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> i64 {
 /// The data directory.
 pub fn data_dir(options: &ServiceOptions, prepared: &Prepared) -> PathBuf {
     options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&prepared.config.watchbell.data_dir))
-}
-
-fn view(prepared: &Prepared, now: i64) -> ConfigView {
-    let routing = prepared.alertmanager.as_ref();
-    let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers).unwrap_or_default();
-    ConfigView {
-        yaml: prepared.masked.clone(),
-        alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
-        receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
-        alertmanagers: destinations.into_iter().map(|d| net::redact_url(&d.url)).collect(),
-        templates: prepared.templates.clone(),
-        loaded_at: now,
-        reload_succeeded: true,
-    }
-}
-
-fn receiver_view(receiver: &crate::config::alertmanager::Receiver) -> server::ReceiverView {
-    let mut labels = receiver.labels.clone();
-    labels.entry("name".into()).or_insert_with(|| receiver.name.clone());
-    let integration = |(kind, index, _): (&str, usize, bool)| IntegrationId {
-        receiver: receiver.name.as_str().into(),
-        kind: kind.into(),
-        index,
-    };
-    let integrations = receiver.integrations().into_iter().map(integration).collect();
-    server::ReceiverView { name: receiver.name.clone(), labels: Labels::from_pairs(labels), integrations }
 }
 
 async fn until(mut ended: watch::Receiver<bool>) {
