@@ -163,7 +163,7 @@ impl Limit {
                 None => {}
             }
             let needed: usize = stack.iter().map(|name| name.len() + 3).sum();
-            if used + self.measure(piece) + needed > self.most {
+            if used + self.measure(piece) + needed > self.most || stack.len() > DEEPEST {
                 break;
             }
             used += self.measure(piece);
@@ -180,20 +180,39 @@ impl Limit {
     }
 }
 
+/// The longest tag or comment, and the longest entity, in bytes: what goes on for longer is text.
+const LONGEST_TAG: usize = 8192;
+const LONGEST_ENTITY: usize = 12;
+/// How deep tags may nest in a text that is cut: it ends where they nest deeper.
+const DEEPEST: usize = 256;
+
 /// A text in HTML as tags, entities and characters: what may not be torn.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+    // What was searched for the end of a tag in vain is not searched again.
+    let (mut at, mut searched) = (0, 0);
     std::iter::from_fn(move || {
+        let rest = text.get(at..)?;
         let c = rest.chars().next()?;
+        let within = |from: usize, most: usize| text.get(from..text.floor_char_boundary(at + most)).unwrap_or("");
         let end = match c {
-            '<' if rest.starts_with("<!--") => rest.find("-->").map(|at| at + 3),
-            '<' => rest.find('>').map(|at| at + 1),
-            '&' => rest.find(';').filter(|at| *at < 12).map(|at| at + 1),
+            '<' => {
+                let from = searched.max(at);
+                let found = within(from, LONGEST_TAG).find('>');
+                if found.is_none() {
+                    searched = from.max(text.floor_char_boundary(at + LONGEST_TAG));
+                }
+                match found {
+                    Some(_) if rest.starts_with("<!--") => within(at, LONGEST_TAG).find("-->").map(|end| at + end + 3),
+                    found => found.map(|end| from + end + 1),
+                }
+            }
+            '&' => within(at, LONGEST_ENTITY).find(';').map(|end| at + end + 1),
             _ => None,
         };
-        let (piece, after) = rest.split_at(end.unwrap_or(c.len_utf8()));
-        rest = after;
-        Some(piece)
+        let end = end.unwrap_or(at + c.len_utf8());
+        let piece = text.get(at..end);
+        at = end;
+        piece
     })
 }
 
@@ -352,6 +371,21 @@ mod tests {
             assert_eq!(got, want, "{text} {most}");
             assert!(limit(most).holds(&got));
         }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_tag_or_an_entity_is_text() {
+        let endless = format!("<{}>", "a".repeat(LONGEST_TAG));
+        assert_eq!(pieces(&endless).next(), Some("<"));
+        assert_eq!(pieces(&endless[1..]).count(), endless.len() - 1);
+        assert_eq!(pieces("&lt;&amp;&nothing at all;").take(3).collect::<Vec<_>>(), ["&lt;", "&amp;", "&"]);
+        assert_eq!(pieces("<é>").count(), 1);
+        // A million of either is read in one go.
+        let hostile = "<&".repeat(500_000);
+        assert_eq!(text_of_html(&hostile), hostile);
+        assert!(Limit::bytes(262_144).of(Markup::Mail).cut(&hostile).len() <= 262_144);
+        let deep = Limit::bytes(262_144).of(Markup::Mail).cut(&"<b>".repeat(500_000));
+        assert_eq!(deep, format!("{}…{}", "<b>".repeat(DEEPEST), "</b>".repeat(DEEPEST)));
     }
 
     #[test]
