@@ -11,7 +11,7 @@ use watchbell::notify::{IntegrationId, Notification};
 
 use super::HEARTBEAT;
 use super::hands::HANG;
-use super::scenario::{INSTANCES, M, PosterShape, S, Scenario, Shape, alert_labels};
+use super::scenario::{INSTANCES, M, PosterShape, ReceiverShape, S, Scenario, Shape, alert_labels};
 
 /// Where an alert comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,25 @@ pub struct Moment<'a> {
     pub is_up: &'a dyn Fn(Origin) -> bool,
     pub source_is_well: &'a dyn Fn(Origin) -> bool,
     pub receiver_is_well: &'a dyn Fn(&IntegrationId) -> bool,
+}
+
+/// An integration that hears, and whether it answers.
+struct Listener<'a> {
+    shape: &'a ReceiverShape,
+    id: IntegrationId,
+    is_well: bool,
+}
+
+impl<'a> Listener<'a> {
+    fn of(shape: &'a ReceiverShape, id: IntegrationId, moment: &Moment<'_>) -> Self {
+        Self { shape, is_well: (moment.receiver_is_well)(&id), id }
+    }
+}
+
+/// Whether an alert's page may be told now, and its end.
+struct Way {
+    to_fire: bool,
+    to_end: bool,
 }
 
 pub struct Checker {
@@ -440,18 +459,19 @@ impl Checker {
     pub fn look(&mut self, moment: &Moment<'_>) {
         self.note_ends_that_nobody_wants(moment);
         let mut late = Vec::new();
+        let there = moment.shape.receivers.iter().filter(|r| r.present);
+        let listeners: Vec<_> = there.flat_map(|r| r.ids().map(move |id| Listener::of(r, id, moment))).collect();
         for index in 0..self.alerts.len() {
-            // Whoever was told is owed the end, wherever the alert is routed by now.
-            let team = self.alerts[index].team;
-            for receiver in moment.shape.receivers.iter().filter(|r| r.present) {
-                let is_its = receiver.name == moment.shape.receiver_of(team).name;
-                for id in receiver.ids() {
-                    let labels = &self.alerts[index].labels;
-                    if !is_its && !self.belief(&id, labels).is_some_and(|b| b.fires) {
-                        self.alerts[index].clear_to_end.remove(&id);
-                        continue;
-                    }
-                    self.look_at(index, &id, (is_its, receiver.send_resolved), moment, &mut late);
+            let way = self.way(index, moment);
+            let its = moment.shape.receiver_of(self.alerts[index].team).name.as_str();
+            for listener in &listeners {
+                let is_its = listener.shape.name == its;
+                let fires = self.belief(&listener.id, &self.alerts[index].labels).is_some_and(|b| b.fires);
+                // Whoever was told is owed the end, wherever the alert is routed by now.
+                if is_its || fires {
+                    self.look_at(index, listener, &way, (is_its, fires), moment, &mut late);
+                } else {
+                    self.alerts[index].clear_to_end.remove(&listener.id);
                 }
             }
             let alert = &mut self.alerts[index];
@@ -465,13 +485,13 @@ impl Checker {
     fn look_at(
         &mut self,
         index: usize,
-        id: &IntegrationId,
-        (is_its, wants_ends): (bool, bool),
+        listener: &Listener<'_>,
+        way: &Way,
+        (is_its, fires): (bool, bool),
         moment: &Moment<'_>,
         late: &mut Vec<String>,
     ) {
-        let (fire, end) = self.clear(index, id, moment);
-        let alert = &mut self.alerts[index];
+        let (id, alert) = (&listener.id, &mut self.alerts[index]);
         let waited = |since: &mut BTreeMap<IntegrationId, i64>, is_clear: bool| {
             if !is_clear {
                 since.remove(id);
@@ -479,35 +499,35 @@ impl Checker {
             }
             moment.now - *since.entry(id.clone()).or_insert(moment.now)
         };
-        let to_fire = waited(&mut alert.clear_to_fire, fire && is_its);
-        let to_end = waited(&mut alert.clear_to_end, end);
+        let to_fire = waited(&mut alert.clear_to_fire, way.to_fire && listener.is_well && is_its);
+        let to_end = waited(&mut alert.clear_to_end, way.to_end && listener.is_well);
         let alert = &self.alerts[index];
-        let fires = self.belief(id, &alert.labels).is_some_and(|b| b.fires);
-        let is_forgotten = self.forgotten.contains(&(id.clone(), alert.labels.clone()));
-        if to_fire > self.bound(alert, moment.shape, true) && !fires && !is_forgotten {
+        let is_forgotten = || self.forgotten.contains(&(id.clone(), alert.labels.clone()));
+        if to_fire > self.bound(alert, moment.shape, true) && !fires && !is_forgotten() {
             late.push(format!("{} fires, and {id:?} was not told in {} s", alert.labels, to_fire / S));
         }
-        if to_end > self.bound(alert, moment.shape, false) && fires && wants_ends {
+        if to_end > self.bound(alert, moment.shape, false) && fires && listener.shape.send_resolved {
             late.push(format!("{} is over, and {id:?} was not told in {} s", alert.labels, to_end / S));
         }
     }
 
-    /// Whether nothing keeps the page of an alert, or its resolve, from being told.
-    fn clear(&self, index: usize, id: &IntegrationId, moment: &Moment<'_>) -> (bool, bool) {
+    /// Whether nothing keeps the page of an alert, or its resolve, from being told to a receiver that is well.
+    fn way(&self, index: usize, moment: &Moment<'_>) -> Way {
         let alert = &self.alerts[index];
         let up = (moment.is_up)(alert.origin);
-        let reachable = (moment.receiver_is_well)(id)
-            && (moment.source_is_well)(alert.origin)
-            && !moment.shape.is_mute(alert.team, moment.wall);
-        let silenced = self.is_silenced(alert, moment);
-        let inhibited = moment.shape.inhibits && alert.severity == "warning" && {
-            let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
-            sources.any(|s| {
+        let open = (moment.source_is_well)(alert.origin) && !moment.shape.is_mute(alert.team, moment.wall);
+        let hidden = || self.is_silenced(alert, moment) || self.is_inhibited(alert, moment);
+        Way { to_fire: up && open && !hidden(), to_end: !up && open && !alert.leapt }
+    }
+
+    fn is_inhibited(&self, alert: &Known, moment: &Moment<'_>) -> bool {
+        let mut sources = self.alerts.iter().filter(|s| s.severity == "critical" && s.instance == alert.instance);
+        moment.shape.inhibits
+            && alert.severity == "warning"
+            && sources.any(|s| {
                 let ended = |since: &i64| moment.now - since > self.bound(s, moment.shape, false);
                 !s.clear_to_end.values().any(ended)
             })
-        };
-        (up && reachable && !silenced && !inhibited, !up && reachable && !alert.leapt)
     }
 
     /// How long a page or a resolve may take when nothing is in its way.
