@@ -128,10 +128,6 @@ fn every_defect_is_told_where_it_stands() {
             "4:21: expected a string or a list of strings, found a mapping",
         ),
         ("watchbell:\n  external_url: x", "2:17: unsupported scheme \"\" for URL"),
-        (
-            "storage:\n  tsdb: {out_of_order_time_window: 5m}",
-            "2:36: out_of_order_time_window is not supported, expected 0s",
-        ),
         ("global: {", "2:1: yaml: while parsing a flow node: did not find expected node content"),
         (
             "global:\n\tscrape_interval: 5s",

@@ -49,6 +49,9 @@ pub struct Run {
     /// Take in remote writes at /api/v1/write.
     #[arg(long = "web.enable-remote-write-receiver")]
     remote_write_receiver: bool,
+    /// Take OpenTelemetry's metrics at /api/v1/otlp/v1/metrics
+    #[arg(long = "web.enable-otlp-receiver")]
+    otlp_receiver: bool,
     /// How many connections of clients may be open.
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = ConnectionLimits::default().most)]
     max_connections: usize,
@@ -172,6 +175,7 @@ impl Run {
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
             remote_write_receiver: self.remote_write_receiver,
+            otlp_receiver: self.otlp_receiver,
             connections: ConnectionLimits {
                 most: self.max_connections,
                 read_timeout: Duration::from_millis(self.read_timeout.unsigned_abs()),
@@ -210,6 +214,7 @@ impl Run {
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
+            flag("web.enable-otlp-receiver", self.otlp_receiver.to_string()),
             flag("web.max-connections", self.max_connections.to_string()),
             flag("web.read-timeout", duration::format(self.read_timeout)),
             flag("storage.tsdb.path", path(&self.data_dir)),

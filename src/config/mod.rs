@@ -60,7 +60,7 @@ section! {
         storage: StorageConfig,
         /// Accepted and without effect.
         tracing: Option<TracingConfig>,
-        /// Accepted and without effect: Watchbell does not take OTLP.
+        /// How OpenTelemetry's metrics are stored.
         otlp: Option<OtlpConfig>,
         /// Our own section.
         watchbell: WatchbellConfig,

@@ -133,15 +133,15 @@ section! {
     pub struct StorageConfig as "storage config" {
         /// Of the time series database.
         tsdb: TsdbConfig,
-        /// Of exemplars, which Watchbell does not keep.
+        /// Of exemplars.
         exemplars: ExemplarsConfig,
     }
 }
 
 section! {
     /// Settings of the time series database.
-    pub struct TsdbConfig as "storage.tsdb" with check {
-        /// How late a sample may be. Only 0 is supported.
+    pub struct TsdbConfig as "storage.tsdb" {
+        /// How much older than the newest of all a sample may be that is older than the newest of its series.
         out_of_order_time_window: Duration,
         /// How long samples are kept; `watchbell.retention` when absent.
         retention: Option<TsdbRetention>,
@@ -157,18 +157,10 @@ section! {
 }
 
 section! {
-    /// Accepted and without effect: exemplars are not kept.
+    /// How many exemplars are kept.
     pub struct ExemplarsConfig as "storage.exemplars" {
-        /// Most exemplars kept.
+        /// Most exemplars kept, the newest of all series; 0 or less: none.
         max_exemplars: i64 = 100_000,
-    }
-}
-
-impl TsdbConfig {
-    fn check(&mut self, m: &MapReader) {
-        if self.out_of_order_time_window.0 != 0 {
-            m.error("out_of_order_time_window", "out_of_order_time_window is not supported, expected 0s");
-        }
     }
 }
 
@@ -209,25 +201,56 @@ impl TracingConfig {
 }
 
 section! {
-    /// Accepted and without effect: Watchbell does not take OTLP.
-    pub struct OtlpConfig as "otlp config" {
-        /// Attributes that would become labels.
+    /// How OpenTelemetry's metrics are stored.
+    pub struct OtlpConfig as "otlp config" with check {
+        /// Attributes of resources that become labels.
         promote_resource_attributes: Vec<String>,
-        /// All of them would.
+        /// All of them do.
         promote_all_resource_attributes: bool,
-        /// Attributes that would not.
+        /// Attributes that do not.
         ignore_resource_attributes: Vec<String>,
-        /// How names would be written.
-        translation_strategy: String,
-        /// Identifying attributes would stay.
+        /// How names are written.
+        translation_strategy: String = "UnderscoreEscapingWithSuffixes".into(),
+        /// `target_info` keeps the attributes that `job` and `instance` are made of.
         keep_identifying_resource_attributes: bool,
-        /// Classic histograms would become native ones.
+        /// Histograms with bounds become native ones with custom buckets.
         convert_histograms_to_nhcb: bool,
-        /// The scope's metadata would become labels.
+        /// The scope becomes labels.
         promote_scope_metadata: bool,
-        /// Label names would get an underscore in front.
-        label_name_underscore_sanitization: bool,
-        /// Underscores in a row would be kept.
-        label_name_preserve_multiple_underscores: bool,
+        /// Label names that begin with an underscore get `key` in front.
+        label_name_underscore_sanitization: bool = true,
+        /// Underscores in a row are kept.
+        label_name_preserve_multiple_underscores: bool = true,
+    }
+}
+
+/// Prometheus' names of strategies.
+const STRATEGIES: [&str; 4] = [
+    "UnderscoreEscapingWithSuffixes",
+    "UnderscoreEscapingWithoutSuffixes",
+    "NoUTF8EscapingWithSuffixes",
+    "NoTranslation",
+];
+
+impl OtlpConfig {
+    fn check(&mut self, m: &MapReader) {
+        let strategy = &self.translation_strategy;
+        if !STRATEGIES.contains(&strategy.as_str()) {
+            let text = format!(
+                "unsupported OTLP translation strategy {strategy:?}, expected one of {}",
+                STRATEGIES.join(", ")
+            );
+            m.error("translation_strategy", text);
+        }
+        let all = self.promote_all_resource_attributes;
+        if all && !self.promote_resource_attributes.is_empty() {
+            let text = "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously";
+            m.error("promote_resource_attributes", text);
+        }
+        if !all && !self.ignore_resource_attributes.is_empty() {
+            let text =
+                "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true";
+            m.error("ignore_resource_attributes", text);
+        }
     }
 }

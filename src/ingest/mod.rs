@@ -4,6 +4,7 @@ pub mod admission;
 pub mod discovery;
 pub mod exposition;
 pub mod histogram_wire;
+pub mod otlp;
 pub mod relabel;
 pub mod remote_write;
 pub mod scrape;

@@ -1,7 +1,7 @@
 //! Where samples go once they are decoded: the TSDB, and the queues of remote write beside it.
 
 use crate::model::{Labels, Value};
-use crate::tsdb::{AppendError, Appender, Metadata, SeriesRef, Tsdb};
+use crate::tsdb::{AppendError, Appender, Exemplar, ExemplarError, Metadata, SeriesRef, Tsdb};
 
 /// A sample on its way into the store.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct StoreCounts {
     pub duplicate: usize,
     /// Rows outside the time the store accepts.
     pub out_of_bounds: usize,
+    /// Exemplars older than the newest of their series.
+    pub exemplars_out_of_order: usize,
     /// The store's error, when it could not write, or not all.
     pub failure: Option<String>,
 }
@@ -48,6 +50,9 @@ impl StoreCounts {
 pub trait SampleStore: Send + Sync {
     /// Stores rows in one transaction. Rows that are refused are counted and do not hinder the others.
     fn store(&self, rows: &mut [SampleRow]) -> StoreCounts;
+
+    /// Stores exemplars of series that were stored; what could not be is noted in `counts`.
+    fn store_exemplars(&self, exemplars: Vec<(SeriesRef, Exemplar)>, counts: &mut StoreCounts);
 
     /// Keeps what is said about a metric.
     fn describe(&self, metric: &str, metadata: &Metadata);
@@ -71,6 +76,20 @@ impl SampleStore for Tsdb {
             Err(e) => counts.failure = Some(e.to_string()),
         }
         counts
+    }
+
+    fn store_exemplars(&self, exemplars: Vec<(SeriesRef, Exemplar)>, counts: &mut StoreCounts) {
+        let mut appender = self.appender();
+        for (series, exemplar) in exemplars {
+            match appender.append_exemplar(series, exemplar) {
+                Ok(()) => {}
+                Err(ExemplarError::OutOfOrder) => counts.exemplars_out_of_order += 1,
+                Err(e) => tracing::debug!(error = %e, "an exemplar was not taken"),
+            }
+        }
+        if let Err(e) = appender.commit() {
+            counts.failure.get_or_insert(e.to_string());
+        }
     }
 
     fn describe(&self, metric: &str, metadata: &Metadata) {

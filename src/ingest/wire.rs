@@ -94,6 +94,31 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A `fixed64`.
+    #[inline]
+    pub fn fixed64(&self) -> Result<u64, WireError> {
+        match self.value {
+            WireValue::Fixed64(n) => Ok(n),
+            _ => Err(WireError::WireType(self.number)),
+        }
+    }
+
+    /// Appends the elements of a repeated `fixed64` field, packed or single.
+    pub fn fixed64s(&self, out: &mut Vec<u64>) -> Result<(), WireError> {
+        match self.value {
+            WireValue::Fixed64(n) => out.push(n),
+            WireValue::Bytes(b) => {
+                let (words, rest) = b.as_chunks::<8>();
+                if !rest.is_empty() {
+                    return Err(WireError::Truncated);
+                }
+                out.extend(words.iter().map(|w| u64::from_le_bytes(*w)));
+            }
+            _ => return Err(WireError::WireType(self.number)),
+        }
+        Ok(())
+    }
+
     /// Appends the elements of a repeated varint field, packed or single.
     pub fn varints<T>(&self, out: &mut Vec<T>, convert: impl Fn(u64) -> T) -> Result<(), WireError> {
         match self.value {

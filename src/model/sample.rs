@@ -23,6 +23,15 @@ impl Value {
         }
     }
 
+    /// Whether two values are the same, floats bit by bit.
+    pub fn is_identical(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            (Value::Histogram(a), Value::Histogram(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Whether the value is a staleness marker (for a histogram: its sum is).
     pub fn is_stale(&self) -> bool {
         match self {
@@ -70,6 +79,28 @@ impl SampleBuf {
         self.hist_st.truncate(histograms);
     }
 
+    /// Whether what was appended at `at` begins no later than what is before it, from `begin` on, ends. Both are numbers of
+    /// floats and of histograms.
+    pub fn goes_back(&self, begin: (usize, usize), at: (usize, usize)) -> bool {
+        let time = |i: usize| self.hists.get(i).map(|(t, _)| *t);
+        let back = |begin: usize, at: usize, time: &dyn Fn(usize) -> Option<i64>| {
+            begin < at && time(at).zip(time(at - 1)).is_some_and(|(next, last)| next <= last)
+        };
+        back(begin.0, at.0, &|i| self.ts.get(i).copied()) || back(begin.1, at.1, &time)
+    }
+
+    /// Puts what was appended from `begin` on, a number of floats and one of histograms, in the order of time. Of samples of
+    /// one kind at one time the first stays.
+    pub fn settle(&mut self, (floats, histograms): (usize, usize)) {
+        let order = order_of(self.ts.get(floats..).unwrap_or(&[]).iter().copied());
+        rearrange(&mut self.ts, floats, &order);
+        rearrange(&mut self.vs, floats, &order);
+        rearrange(&mut self.float_st, floats, &order);
+        let order = order_of(self.hists.get(histograms..).unwrap_or(&[]).iter().map(|(t, _)| *t));
+        rearrange(&mut self.hists, histograms, &order);
+        rearrange(&mut self.hist_st, histograms, &order);
+    }
+
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.ts.is_empty() && self.hists.is_empty()
@@ -90,5 +121,41 @@ impl SampleBuf {
     /// Appends a histogram sample. Times ascend.
     pub fn push_histogram(&mut self, t: i64, h: Arc<FloatHistogram>) {
         self.hists.push((t, h));
+    }
+}
+
+/// Where the samples with these times go: ascending, each time once.
+fn order_of(times: impl Iterator<Item = i64>) -> Vec<usize> {
+    let times: Vec<i64> = times.collect();
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by_key(|i| times.get(*i));
+    order.dedup_by_key(|i| times.get(*i));
+    order
+}
+
+/// Replaces a column from `begin` on by its elements in an order; a column that is not filled stays so.
+fn rearrange<T: Clone>(column: &mut Vec<T>, begin: usize, order: &[usize]) {
+    let Some(from) = column.get(begin..).filter(|from| !from.is_empty()) else { return };
+    let arranged: Vec<T> = order.iter().filter_map(|i| from.get(*i).cloned()).collect();
+    column.truncate(begin);
+    column.extend(arranged);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_several_say_is_put_in_order_of_time_and_the_first_to_say_it_counts() {
+        let mut buf = SampleBuf::default();
+        for (t, v) in [(9, 0.9), (1, 1.0), (5, 5.0), (3, 3.0), (5, 5.5), (4, 4.0)] {
+            buf.push(t, v);
+            buf.float_st.push(10 * t);
+        }
+        assert!(buf.goes_back((1, 0), (3, 0)) && !buf.goes_back((1, 0), (2, 0)) && !buf.goes_back((1, 0), (1, 0)));
+        buf.settle((1, 0));
+        assert_eq!(buf.ts, [9, 1, 3, 4, 5]);
+        assert_eq!(buf.vs, [0.9, 1.0, 3.0, 4.0, 5.0]);
+        assert_eq!(buf.float_st, [90, 10, 30, 40, 50]);
     }
 }

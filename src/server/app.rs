@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::datasource::Querier;
 use crate::engine::live::Live;
 use crate::ingest::admission::Admission;
+use crate::ingest::otlp::OtlpSettings;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
@@ -35,6 +36,8 @@ pub struct App {
     pub querier: ArcSwap<Arc<dyn Querier>>,
     /// Takes remote write.
     pub receiver: Receiver,
+    /// How OpenTelemetry's metrics are stored.
+    pub otlp: ArcSwap<OtlpSettings>,
     /// How much memory the bodies that are posted to Alertmanager's API may hold.
     pub posts: Admission,
     /// Queries of clients.
@@ -119,6 +122,8 @@ pub struct Service {
     pub lifecycle: bool,
     /// Whether remote writes are taken in.
     pub remote_write_receiver: bool,
+    /// Whether OTLP is taken.
+    pub otlp_receiver: bool,
     /// How long samples are kept, milliseconds.
     pub retention: i64,
 }

@@ -52,6 +52,8 @@ pub struct ServiceOptions {
     pub lifecycle: bool,
     /// `--web.enable-remote-write-receiver`
     pub remote_write_receiver: bool,
+    /// `--web.enable-otlp-receiver`
+    pub otlp_receiver: bool,
     /// `--web.max-connections`, `--web.read-timeout`
     pub connections: ConnectionLimits,
     /// `--storage.tsdb.path`; else the configuration's.
@@ -93,6 +95,7 @@ impl Default for ServiceOptions {
             alerts_per_name: 0,
             lifecycle: false,
             remote_write_receiver: false,
+            otlp_receiver: false,
             connections: ConnectionLimits::default(),
             data_dir: None,
             retention: None,

@@ -18,6 +18,7 @@ use crate::config::{Datasource, redact};
 use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
 use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
+use crate::ingest::otlp::OtlpSettings;
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
@@ -176,6 +177,9 @@ impl Service {
             clock: clock.clone(),
         };
         let engine_options = options.engine(schedule(&prepared), data);
+        // Before anything is stored: who sends samples on follows what is stored from then on.
+        let writers = Arc::new(RemoteWriters::new(storage.clone(), clock.clone(), Handle::current()));
+        apply_storage(&storage, &writers, &prepared);
         let engine = Live::start(engine_parts, engine_options, prepared.setup(&external_url))?;
 
         let (control, requests) = Control::channel();
@@ -184,6 +188,7 @@ impl Service {
             config: ArcSwap::from_pointee(shown::view(&prepared, clock.now())),
             queries: Queries::new(options.query.clone()),
             posts: server::alertmanager::body::admission(),
+            otlp: ArcSwap::from_pointee(otlp_settings(&prepared)),
             receiver: Receiver::new(storage.clone(), ReceiveLimits::default(), clock.clone()),
             scrapes: Arc::new(ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current())),
             storage,
@@ -198,7 +203,6 @@ impl Service {
             tester: tester(&notifier),
             control,
         });
-        let writers = Arc::new(RemoteWriters::new(app.storage.clone(), app.clock.clone(), Handle::current()));
         let steps = Arc::new(ClockSteps::default());
         let counting: [Arc<dyn Collect>; 6] = [
             Arc::new(Process { started_at: app.service.started_at }),
@@ -301,6 +305,8 @@ impl Service {
         self.world.set_context(context);
         self.notifier.forwarder.set_destinations(destinations);
         self.notifier.put_in_force(receivers);
+        apply_storage(&self.app.storage, &self.writers, &prepared);
+        self.app.otlp.store(Arc::new(otlp_settings(&prepared)));
         self.apply_ingest(&prepared);
         match self.app.engine.reload(prepared.setup(external_url)).await {
             Err(LiveError::Stopped) => {
@@ -327,17 +333,12 @@ impl Service {
         error.to_string()
     }
 
-    /// Scrape pools and remote write, as a configuration states them.
+    /// Scrape pools and queries, as a configuration states them.
     fn apply_ingest(&self, prepared: &Prepared) {
         let config = &prepared.config;
         let jobs = config.scrape_configs.iter();
         let scrapes = jobs.map(|c| ScrapeSettings::from_config(c, self.options.scrape_features)).collect();
         self.app.scrapes.apply(scrapes);
-        let labels = prepared.external_labels();
-        let remotes = config.remote_write.iter().map(|c| RemoteWriteSettings::from_config(c, labels.clone())).collect();
-        for error in self.writers.apply(remotes) {
-            tracing::error!(error = %error, "a remote write endpoint cannot be started");
-        }
         self.app.queries.set_default_step(config.global.evaluation_interval.millis());
     }
 
@@ -358,6 +359,22 @@ impl Service {
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// What storage takes and where it is sent on to, as a configuration states it.
+fn apply_storage(storage: &Tsdb, writers: &RemoteWriters, prepared: &Prepared) {
+    let config = &prepared.config;
+    storage.set_out_of_order_window(config.storage.tsdb.out_of_order_time_window.millis());
+    storage.set_max_exemplars(usize::try_from(config.storage.exemplars.max_exemplars).unwrap_or(0));
+    let labels = prepared.external_labels();
+    let remotes = config.remote_write.iter().map(|c| RemoteWriteSettings::from_config(c, labels.clone())).collect();
+    for error in writers.apply(remotes) {
+        tracing::error!(error = %error, "a remote write endpoint cannot be started");
+    }
+}
+
+fn otlp_settings(prepared: &Prepared) -> OtlpSettings {
+    prepared.config.otlp.as_ref().map_or_else(OtlpSettings::default, OtlpSettings::from_config)
 }
 
 /// Tells what will cost something though the configuration can be used.

@@ -27,6 +27,7 @@ pub(super) fn describe(options: &ServiceOptions, retention: i64, external_url: &
         external_url: external_url.to_owned(),
         lifecycle: options.lifecycle,
         remote_write_receiver: options.remote_write_receiver,
+        otlp_receiver: options.otlp_receiver,
         retention,
     }
 }

@@ -17,6 +17,7 @@ use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, list};
 use super::histogram_encode;
 use super::housekeeping::Housekeeping;
+use super::late::LateSample;
 use super::series::{MemSeries, State};
 use super::tail::Tail;
 
@@ -64,6 +65,7 @@ impl Tsdb {
         housekeeping.flushed = None;
         inner.counters.set_aside.add(done.samples);
         inner.set_min_valid(now);
+        inner.find_newest();
         // The log still holds them: a checkpoint takes its place before anything else is appended.
         if let (Some(disk), Some(wal)) = (&inner.disk, &mut writer.wal) {
             let (segment, sequence) = (wal.rotate()?, wal.sequence);
@@ -246,7 +248,12 @@ impl MemSeries {
             if state.flushed_until > now {
                 state.flushed_until = flushed.map_or(i64::MIN, |t| t.saturating_add(1));
             }
-            self.set_newest(state.chunks.last().map(|c| c.maxt).or(flushed).unwrap_or(i64::MIN));
+            let newest = state.chunks.last().map(|c| c.maxt).or(flushed).unwrap_or(i64::MIN);
+            self.set_newest(newest);
+            // What was late beside the future is in order without it.
+            for LateSample { t, st, value } in state.take_late_after(newest) {
+                self.push(state, t, value, st, encoder);
+            }
         });
     }
 }

@@ -4,13 +4,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::Labels;
+use crate::model::{Labels, SampleBuf};
 
 use super::block::{Block, LabelCursor, unreadable};
 use super::block_format::{BlockName, Entry, Footer, MAGIC};
 use super::block_labels::LabelPacker;
+use super::chunk::{self, ChunkEncoder};
 use super::files::write_atomically;
 use super::label_index::LabelIndexBuilder;
+use super::late::{chunks_of, samples_of};
 use super::{SeriesRef, TsdbError, sums};
 
 /// The region of one series, made while a block is written.
@@ -144,6 +146,23 @@ fn failed(name: BlockName, source: io::Error) -> TsdbError {
     TsdbError::Io { what: format!("cannot write block {} to {}", name.start, name.end), source }
 }
 
+/// Adds chunks with samples among those that are there. What does not decode is left out: its checksum was right, so that
+/// it never did.
+fn mix(region: &mut Region, bytes: &[u8], encoder: &mut ChunkEncoder) {
+    let mut buf = SampleBuf::default();
+    for bytes in [region.bytes.as_slice(), bytes] {
+        let before = (buf.ts.len(), buf.hists.len());
+        if chunk::read_all(bytes, i64::MIN, i64::MAX, true, &mut buf).is_none() {
+            buf.truncate(before.0, before.1);
+        }
+        buf.float_st.resize(buf.ts.len(), 0);
+        buf.hist_st.resize(buf.hists.len(), 0);
+    }
+    region.clear();
+    let chunks = chunks_of(samples_of(buf).into_iter(), encoder);
+    chunks.iter().for_each(|c| region.push(&c.bytes, c.count(), c.mint, c.maxt));
+}
+
 /// Merges blocks, given in the order of the set, into one. Damaged chunks are left out; `labels_of` knows the labels of
 /// series where a block's own are damaged. With the number of chunks that were left out.
 pub(super) fn merge_blocks(
@@ -155,6 +174,7 @@ pub(super) fn merge_blocks(
     let mut left_out = 0;
     let mut labels: Vec<LabelCursor<'_>> = blocks.iter().map(|b| LabelCursor::new(b)).collect();
     let mut at = vec![0usize; blocks.len()];
+    let mut encoder = ChunkEncoder::default();
     let parts = blocks.iter().map(|b| b.footer.parts.max(1)).fold(0, u32::saturating_add);
     let ranks = || blocks.iter().map(|b| b.rank());
     let merged = Merged { parts, replaces: (ranks().min().unwrap_or(0), ranks().max().unwrap_or(0)) };
@@ -168,8 +188,10 @@ pub(super) fn merge_blocks(
                 }
                 if let Some((e, bytes, damage)) = block.region_at(*i) {
                     left_out += damage.map_or(0, |d| u64::from(d.damaged));
-                    if !bytes.is_empty() {
+                    if !bytes.is_empty() && (region.bytes.is_empty() || e.mint > region.maxt) {
                         region.push(&bytes, e.samples, e.mint, e.maxt);
+                    } else if !bytes.is_empty() {
+                        mix(region, &bytes, &mut encoder);
                     }
                 }
                 found = found.or_else(|| labels.get(*i));

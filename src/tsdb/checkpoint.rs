@@ -4,6 +4,7 @@
 //! head     next id u64, number of the next block u64
 //! series   id u64, flushed_until i64, newest i64, varint size, packed labels, open u8 (the last chunk is the open tail),
 //!          chunks one behind the other
+//! late     id u64, chunks of late samples; behind the series, where it has some
 //! ```
 //!
 //! The log goes on while a checkpoint is written: what is in both is recognized by its time. What blocks with numbers before
@@ -13,11 +14,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::model::SampleBuf;
+
 use super::SeriesRef;
 use super::TsdbError;
 use super::bits::{Reader, put_uvarint};
 use super::chunk::{Chunk, ChunkEncoder, ChunkView};
 use super::files::{numbered_path, write_atomically};
+use super::late::{LateSample, chunks_of, samples_of};
 use super::log::{MAGIC, Record};
 use super::series::MemSeries;
 use super::tail::Tail;
@@ -25,6 +29,7 @@ use super::tail::Tail;
 /// Kinds of records.
 const HEAD: u8 = 18;
 const SERIES: u8 = 19;
+const LATE: u8 = 20;
 const SHORT_HEAD: u8 = 16;
 const SHORT_SERIES: u8 = 17;
 
@@ -41,6 +46,7 @@ pub(super) struct Head {
 pub(super) enum Saved<'a> {
     Head(Head),
     Series(SavedSeries<'a>),
+    Late(SeriesRef, Vec<LateSample>),
 }
 
 /// Reads a record; `None` when it does not read as what it says it is.
@@ -50,6 +56,7 @@ pub(super) fn read<'a>(record: &Record<'a>) -> Option<Saved<'a>> {
         HEAD => Saved::Head(Head { next_id: r.u64()?, next_block: r.u64()? }),
         SHORT_HEAD => Saved::Head(Head { next_id: r.u32()?.into(), next_block: 0 }),
         SERIES => Saved::Series(read_series(SeriesRef(r.u64()?), r)?),
+        LATE => Saved::Late(SeriesRef(r.u64()?), read_late(r)?),
         SHORT_SERIES => Saved::Series(read_series(SeriesRef(r.u32()?.into()), r)?),
         _ => return None,
     })
@@ -75,6 +82,11 @@ pub(super) fn write<'a>(
             let samples = put_series(series, &mut encoder, &mut payload);
             frame.clear();
             Record { kind: SERIES, sequence, samples, payload: &payload }.put(&mut frame);
+            payload.clear();
+            let samples = put_late(series, &mut encoder, &mut payload);
+            if samples > 0 {
+                Record { kind: LATE, sequence, samples, payload: &payload }.put(&mut frame);
+            }
             out.write_all(&frame)?;
         }
         Ok(())
@@ -98,6 +110,23 @@ fn put_series(series: &MemSeries, encoder: &mut ChunkEncoder, out: &mut Vec<u8>)
         }
         samples
     })
+}
+
+/// Appends the late samples of a series; how many there are.
+fn put_late(series: &MemSeries, encoder: &mut ChunkEncoder, out: &mut Vec<u8>) -> u32 {
+    let late = series.with(|state| state.late().to_vec());
+    out.extend_from_slice(&series.id.0.to_le_bytes());
+    let chunks = chunks_of(late.into_iter(), encoder);
+    chunks.iter().for_each(|c| out.extend_from_slice(&c.bytes));
+    chunks.iter().map(Chunk::count).sum()
+}
+
+fn read_late(mut r: Reader<'_>) -> Option<Vec<LateSample>> {
+    let mut buf = SampleBuf::default();
+    while !r.is_empty() {
+        ChunkView::parse(&mut r)?.read(i64::MIN, i64::MAX, true, &mut buf)?;
+    }
+    Some(samples_of(buf))
 }
 
 /// A series as a checkpoint holds it.

@@ -18,6 +18,8 @@ struct Run {
     db: Option<Tsdb>,
     want: BTreeMap<usize, Vec<(i64, f64)>>,
     now: i64,
+    /// The out-of-order window.
+    window: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0usize..6, 1i64..20 * MINUTE, any::<f64>())
             .prop_map(|(series, after, value)| Step::Append { series, after, value }),
-        2 => (0usize..6, 0i64..HOUR).prop_map(|(series, before)| Step::Late { series, before }),
+        4 => (0usize..6, 0i64..HOUR).prop_map(|(series, before)| Step::Late { series, before }),
+        2 => (0usize..6, 0i64..40 * HOUR).prop_map(|(series, before)| Step::Late { series, before }),
         3 => (1i64..240).prop_map(|minutes| Step::Pass { minutes }),
         4 => Just(Step::Leave),
         2 => Just(Step::Maintain),
@@ -59,12 +62,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A value that is not this one.
+fn another(v: f64) -> f64 {
+    f64::from_bits(v.to_bits() ^ 1)
+}
+
 impl Run {
     fn new(first_id: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path()).0;
         db.inner().index.write().reserve_ids(first_id);
-        Run { dir, db: Some(db), want: BTreeMap::new(), now: 400 * DAY + 5 * MINUTE }
+        Run { dir, db: Some(db), want: BTreeMap::new(), now: 400 * DAY + 5 * MINUTE, window: 0 }
+    }
+
+    fn with_window(mut self, window: i64) -> Self {
+        self.window = window;
+        self.db().set_out_of_order_window(window);
+        self
     }
 
     fn db(&self) -> &Tsdb {
@@ -79,7 +93,29 @@ impl Run {
         self.db = None;
         let (db, recovery) = open(self.dir.path());
         assert!(recovery.is_clean(), "{recovery:?}");
+        db.set_out_of_order_window(self.window);
         self.db = Some(db);
+    }
+
+    /// A sample that is older than the newest of its series.
+    fn take_late(&mut self, series: usize, t: i64, v: f64) {
+        let newest = self.want.values().filter_map(|s| s.last()).map(|(t, _)| *t).max().unwrap();
+        let samples = self.want.entry(series).or_default();
+        let at = samples.partition_point(|(there, _)| *there < t);
+        let there = samples.get(at).filter(|(there, _)| *there == t).map(|(_, v)| v.to_bits());
+        let wanted = match there {
+            _ if self.window == 0 => Err(AppendError::OutOfOrder),
+            _ if t < newest - self.window => Err(AppendError::TooOld),
+            Some(there) if there == v.to_bits() => Ok(0),
+            Some(_) => Err(AppendError::Duplicate),
+            None => Ok(1),
+        };
+        let mut a = self.db.as_ref().unwrap().appender();
+        assert_eq!(a.append(&labels(series), t, v).map(drop), wanted.map(drop), "{series} {t} {newest}");
+        assert_eq!(a.commit().unwrap().appended, wanted.unwrap_or(0));
+        if wanted == Ok(1) {
+            samples.insert(at, (t, v));
+        }
     }
 
     fn take(&mut self, step: &Step) {
@@ -92,9 +128,11 @@ impl Run {
             }
             Step::Late { series, before } => {
                 let Some((t, v)) = self.newest(series) else { return };
+                if before > 0 {
+                    self.take_late(series, t - before, another(v));
+                }
                 let mut a = self.db().appender();
-                let wanted = if before > 0 { Err(AppendError::OutOfOrder) } else { Err(AppendError::Duplicate) };
-                assert_eq!(a.append(&labels(series), t - before, v + 1.5).map(drop), wanted, "{before} {t} {v}");
+                assert_eq!(a.append(&labels(series), t, another(v)).map(drop), Err(AppendError::Duplicate));
                 // The same again is no error, and adds nothing.
                 assert!(a.append(&labels(series), t, v).is_ok());
                 assert_eq!(a.commit().unwrap().appended, 0);
@@ -171,9 +209,10 @@ proptest! {
     fn any_coming_and_going_equals_its_model(
         steps in prop::collection::vec(step(), 1..80),
         first_id in prop::sample::select(vec![0, (1u64 << 32) - 3, 1 << 50]),
+        window in prop::sample::select(vec![0, 0, 3 * HOUR, 30 * HOUR]),
         asked in prop::collection::vec((0i64..40 * HOUR, 0i64..5 * HOUR), 80),
     ) {
-        let mut run = Run::new(first_id);
+        let mut run = Run::new(first_id).with_window(window);
         let begin = run.now;
         for (step, (from, len)) in steps.iter().zip(asked) {
             run.take(step);

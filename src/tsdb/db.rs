@@ -13,10 +13,12 @@ use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 use super::block::BlockSet;
 use super::chunk::{ChunkEncoder, MAX_COUNT, window_end};
 use super::error::{AppendError, MAX_TIME};
+use super::exemplars::{Exemplar, ExemplarFigures, Exemplars};
 use super::files::{Files, numbered};
 use super::health::Health;
 use super::housekeeping::Housekeeping;
 use super::index::Index;
+use super::late::LateSample;
 use super::manifest::Manifest;
 use super::metadata::{Metadata, MetadataStore};
 use super::places::{LogEnd, Places, read_places};
@@ -68,6 +70,11 @@ pub(super) struct Inner {
     min_valid: AtomicI64,
     /// The clock is not trusted: the bound does not rise.
     retention_held: AtomicBool,
+    /// Late samples are taken up to so many milliseconds before the newest; 0: none are.
+    pub(super) out_of_order_window: AtomicI64,
+    /// Time of the newest sample of all.
+    pub(super) newest: AtomicI64,
+    pub(super) exemplars: Exemplars,
 }
 
 /// What a database with files has besides.
@@ -113,6 +120,22 @@ impl Writer {
         wal.log_sample(series.id, t, value, st);
     }
 
+    /// The same of a late sample.
+    pub(super) fn log_late(&mut self, series: &MemSeries, state: &mut State, late: &LateSample) {
+        let Some(wal) = &mut self.wal else { return };
+        if !state.logged {
+            state.logged = true;
+            wal.log_series(series.id, series.labels.as_bytes());
+        }
+        wal.log_late(series.id, late);
+    }
+
+    pub(super) fn log_exemplar(&mut self, id: SeriesRef, exemplar: &Exemplar) {
+        if let Some(wal) = &mut self.wal {
+            wal.log_exemplar(id, exemplar);
+        }
+    }
+
     /// Writes the log's batch.
     fn flush_log(&mut self) -> Result<(), TsdbError> {
         self.wal.as_mut().map_or(Ok(()), Wal::write)
@@ -135,6 +158,9 @@ impl Inner {
             options,
             min_valid: AtomicI64::new(i64::MIN),
             retention_held: AtomicBool::new(false),
+            out_of_order_window: AtomicI64::new(0),
+            newest: AtomicI64::new(i64::MIN),
+            exemplars: Exemplars::default(),
         }
     }
 
@@ -157,6 +183,13 @@ impl Inner {
             disk.unlogged.store(true, Ordering::SeqCst);
         }
         written
+    }
+
+    /// Finds the time of the newest sample anew.
+    pub(super) fn find_newest(&self) {
+        let head = self.index.read().iter().map(|s| s.newest()).max();
+        let newest = self.blocks.load().iter().map(|b| b.footer.maxt).chain(head).max();
+        self.newest.store(newest.unwrap_or(i64::MIN), Ordering::Relaxed);
     }
 
     /// Moves the retention's bound to where it is at `now`: it counts from the newest sample that is not in the future.
@@ -185,6 +218,8 @@ impl Tsdb {
         let (restored, wal) = Restore::run(&files, blocks.clone())?;
         let next_block = blocks.load().iter().map(|b| b.name.number + 1).max().unwrap_or(0);
         let mut inner = Inner::new(options, blocks, restored.index);
+        inner.find_newest();
+        inner.exemplars = restored.exemplars;
         let (log_end, places) = (wal.end(), read_places(&files)?);
         inner.writer.get_mut().wal = Some(wal);
         inner.housekeeping.get_mut().next_block = next_block;
@@ -261,6 +296,21 @@ impl Tsdb {
     /// Whether retention stands still, because the clock may be ahead of the time: nothing is deleted by it meanwhile.
     pub fn hold_retention(&self, hold: bool) {
         self.0.retention_held.store(hold, Ordering::Relaxed);
+    }
+
+    /// Keeps at most `max` exemplars, the newest of all series; 0: none.
+    pub fn set_max_exemplars(&self, max: usize) {
+        self.0.exemplars.resize(max);
+    }
+
+    /// The exemplars in `[mint, maxt]` of series that satisfy every matcher of any of the sets, by series.
+    pub fn exemplars(&self, sets: &[Vec<Matcher>], mint: i64, maxt: i64) -> Vec<(Labels, Vec<Exemplar>)> {
+        self.0.exemplars.select(sets, mint, maxt)
+    }
+
+    /// What is counted of exemplars.
+    pub fn exemplar_figures(&self) -> ExemplarFigures {
+        self.0.exemplars.figures()
     }
 
     /// Records what is known of a metric.
@@ -347,6 +397,7 @@ impl Tsdb {
             checkpoints: c.checkpoints.get(),
             blocks_deleted: c.blocks_deleted.get(),
             samples_set_aside: c.set_aside.get(),
+            late_appended: c.late.get(),
             ..TsdbStats::default()
         };
         for block in self.0.blocks.load().iter() {

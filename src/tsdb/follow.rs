@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use crate::model::{Labels, Value};
 
 use super::db::{Inner, Tsdb};
+use super::exemplars::Exemplar;
 use super::files::{because, list, numbered, numbered_path};
 use super::log::{self, Record};
 pub use super::places::LogPosition;
@@ -61,6 +62,9 @@ pub struct LogFollower {
     /// Labels of series that the log introduced and the index no longer has.
     gone: FxHashMap<SeriesRef, Labels>,
     lost: u64,
+    wants_exemplars: bool,
+    /// Those of the record that was read last.
+    exemplars: Vec<(Labels, Exemplar)>,
 }
 
 impl Tsdb {
@@ -96,6 +100,8 @@ impl Tsdb {
             sequence: None,
             gone: FxHashMap::default(),
             lost: 0,
+            wants_exemplars: false,
+            exemplars: Vec::new(),
         }))
     }
 
@@ -176,11 +182,23 @@ impl LogFollower {
         self.end.wait_beyond(self.position, patience);
     }
 
-    /// Reads the next record that holds samples; `None` at the log's end.
+    /// Reads exemplars too: [`LogFollower::take_exemplars`] gives those of the record that was read last.
+    pub fn with_exemplars(mut self) -> Self {
+        self.wants_exemplars = true;
+        self
+    }
+
+    /// The exemplars of the record that was read last, with their series.
+    pub fn take_exemplars(&mut self) -> Vec<(Labels, Exemplar)> {
+        std::mem::take(&mut self.exemplars)
+    }
+
+    /// Reads the next record that holds samples, or exemplars where those are read; `None` at the log's end.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn read(&mut self) -> Result<Option<Vec<FollowedSample>>, TsdbError> {
+        self.exemplars.clear();
         let mut bytes = Vec::new();
         loop {
             let end = self.end.get();
@@ -197,7 +215,7 @@ impl LogFollower {
             };
             self.position = LogPosition(self.position.0 + bytes.len() as u64);
             let samples = self.take(&record);
-            if !samples.is_empty() {
+            if !samples.is_empty() || !self.exemplars.is_empty() {
                 return Ok(Some(samples));
             }
         }
@@ -249,13 +267,31 @@ impl LogFollower {
                 self.remember(record.payload);
                 Vec::new()
             }
-            wal::SAMPLES => {
+            wal::SAMPLES | wal::LATE => {
                 let samples = self.samples(record.payload);
                 self.lost += count.saturating_sub(samples.len() as u64);
                 samples
             }
+            wal::EXEMPLARS if self.wants_exemplars => {
+                let read = wal::read_exemplars(record.payload).flatten();
+                self.exemplars = read.filter_map(|(id, exemplar)| Some((self.labels_of(id)?, exemplar))).collect();
+                Vec::new()
+            }
             _ => Vec::new(),
         }
+    }
+
+    /// The labels of a series that the log speaks of.
+    fn labels_of(&mut self, id: SeriesRef) -> Option<Labels> {
+        let inner = self.db.inner();
+        let in_head = || inner.index.read().get(id).map(|s| s.labels.clone());
+        self.gone.get(&id).cloned().or_else(in_head).or_else(|| {
+            // It has left the head since: blocks know it.
+            let labels = inner.blocks.labels_of(id)?;
+            make_room(&mut self.gone);
+            self.gone.insert(id, labels.clone());
+            Some(labels)
+        })
     }
 
     /// Remembers the labels of series that the index does not have, or no longer has.
@@ -273,21 +309,11 @@ impl LogFollower {
     }
 
     fn samples(&mut self, payload: &[u8]) -> Vec<FollowedSample> {
-        let inner = self.db.inner();
-        let gone = &mut self.gone;
-        let mut known = |id: SeriesRef| {
-            let in_head = || inner.index.read().get(id).map(|s| s.labels.clone());
-            gone.get(&id).cloned().or_else(in_head).or_else(|| {
-                // It has left the head since: blocks know it.
-                let labels = inner.blocks.labels_of(id)?;
-                make_room(gone);
-                gone.insert(id, labels.clone());
-                Some(labels)
-            })
+        let read = wal::read_samples(payload).flatten();
+        let one = |s: wal::LoggedSample| {
+            Some(FollowedSample { labels: self.labels_of(s.id)?, t: s.t, st: s.st, value: s.value })
         };
-        let one =
-            |s: wal::LoggedSample| Some(FollowedSample { labels: known(s.id)?, t: s.t, st: s.st, value: s.value });
-        wal::read_samples(payload).flatten().filter_map(one).collect()
+        read.filter_map(one).collect()
     }
 }
 

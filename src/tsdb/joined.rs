@@ -16,7 +16,7 @@ use super::db::Inner;
 use super::index::Index;
 use super::matching;
 use super::query::{Series, SharedSeries, StorageError};
-use super::series::{MemSeries, is_same};
+use super::series::MemSeries;
 use super::{AppendError, SeriesRef};
 
 /// Series that have left the head which one selection may hold, a few hundred bytes each.
@@ -55,28 +55,42 @@ impl Series for JoinedSeries {
     }
 
     fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
+        let (mut is_mixed, begin) = (false, (out.ts.len(), out.hists.len()));
+        let mut part = |out: &mut SampleBuf, read: &mut dyn FnMut(&mut SampleBuf) -> Result<(), StorageError>| {
+            let at = (out.ts.len(), out.hists.len());
+            read(out)?;
+            if start_timestamps {
+                out.float_st.resize(out.ts.len(), 0);
+                out.hist_st.resize(out.hists.len(), 0);
+            }
+            is_mixed |= out.goes_back(begin, at);
+            Ok::<(), StorageError>(())
+        };
         for (block, at, entry) in self.parts(mint, maxt) {
-            block.read_entry(at, &entry, (mint, maxt), start_timestamps, out);
+            part(out, &mut |out| {
+                block.read_entry(at, &entry, (mint, maxt), start_timestamps, out);
+                Ok(())
+            })?;
         }
-        if start_timestamps {
-            out.float_st.resize(out.ts.len(), 0);
-            out.hist_st.resize(out.hists.len(), 0);
+        if let Some(head) = &self.head {
+            part(out, &mut |out| head.read(mint, maxt, start_timestamps, out))?;
         }
-        self.head.as_ref().map_or(Ok(()), |head| head.read(mint, maxt, start_timestamps, out))
+        // Late samples are in blocks of their own, or in the head.
+        if is_mixed {
+            out.settle(begin);
+        }
+        Ok(())
     }
 
     fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
-        if let Some(head) = &self.head
-            && let Some(found) = head.latest(mint, maxt)?
-        {
-            return Ok(Some(found));
-        }
+        let mut newest = self.head.as_ref().map_or(Ok(None), |head| head.latest(mint, maxt))?;
         for (block, at, entry) in self.parts(mint, maxt).rev() {
-            if let Some(found) = block.latest_of_entry(at, &entry, (mint, maxt))? {
-                return Ok(Some(found));
+            let from = newest.as_ref().map_or(mint, |(t, _)| t.saturating_add(1));
+            if from <= maxt.min(entry.maxt) {
+                newest = block.latest_of_entry(at, &entry, (from, maxt))?.or(newest);
             }
         }
-        Ok(None)
+        Ok(newest)
     }
 }
 
@@ -146,7 +160,7 @@ impl Inner {
         let snapshot = self.snapshot(&index, matchers, mint, maxt);
         let ids = (0..snapshot.head.len()).filter_map(|i| snapshot.head.id(i));
         let head = ids.filter_map(|id| index.get(SeriesRef(id)));
-        head.filter(|s| s.newest() >= mint).for_each(|s| f(&s.labels));
+        head.filter(|s| s.newest() >= mint || s.newest() == i64::MIN).for_each(|s| f(&s.labels));
         drop(index);
         for_each_left(&snapshot, matchers, mint, maxt, |_, _, _, labels| f(&labels))
     }
@@ -202,7 +216,7 @@ impl Inner {
         }
         let at = at as usize;
         let there = block.entry(at).and_then(|e| block.latest_of_entry(at, &e, (t, t)).ok().flatten());
-        if there.is_some_and(|(_, there)| is_same(&there, value)) { Ok(false) } else { Err(AppendError::Duplicate) }
+        if there.is_some_and(|(_, there)| there.is_identical(value)) { Ok(false) } else { Err(AppendError::Duplicate) }
     }
 }
 

@@ -47,12 +47,13 @@ impl Tsdb {
         steps.take(disk.files.create_directories());
         steps.take(inner.delete_old_blocks(disk));
         let flushed = steps.take(inner.flush(disk, &mut housekeeping, now)).unwrap_or(true);
+        let late = steps.take(inner.flush_late(disk, &mut housekeeping, now)).unwrap_or(true);
         let left = steps.take(inner.let_series_leave(disk, &mut housekeeping, now)).unwrap_or(true);
         steps.take(inner.merge(disk, &mut housekeeping, now));
         inner.blocks.load().iter().for_each(|b| b.let_go());
         let wal_bytes = steps.take(disk.wal_bytes()).unwrap_or(0);
         let most = if left { MAX_WAL_BYTES_LEFT } else { MAX_WAL_BYTES };
-        if flushed || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > most {
+        if flushed || late || disk.unlogged.load(Ordering::Relaxed) || wal_bytes > most {
             steps.take(inner.checkpoint(disk, &housekeeping));
         } else {
             steps.take(inner.sync_log(disk));
@@ -259,6 +260,7 @@ impl Inner {
             series.write(|state| {
                 let old = state.chunks.partition_point(|c| c.maxt < cutoff);
                 state.chunks.drain(..old);
+                state.drop_late_before(cutoff);
             });
         }
     }

@@ -11,6 +11,7 @@
 //! lie; a selection that reaches back joins what it finds there with the head, by labels. Ids are never given out twice: a
 //! series that comes back has another one, and neither log nor blocks mistake it.
 //!
+//! - `late`, `late_head`: samples that are older than the newest of their series, where they are taken.
 //! - [`Appender`] judges samples when they are added and stores the batch when it is committed.
 //! - `tail`, `chunk`, `floats`, `pfor`, `xor`, `histogram_chunk`: samples, open and compressed.
 //! - `matching`, `postings`: from matchers to series, over `index` (the head's) or `label_index` (a block's); `selection`
@@ -41,6 +42,7 @@ mod db;
 #[cfg(test)]
 mod disk_tests;
 mod error;
+pub mod exemplars;
 mod files;
 mod floats;
 pub mod follow;
@@ -51,6 +53,10 @@ mod housekeeping;
 mod index;
 mod joined;
 mod label_index;
+mod late;
+mod late_head;
+#[cfg(test)]
+mod late_tests;
 mod leave;
 mod log;
 mod maintain;
@@ -79,6 +85,7 @@ pub use ahead::SetAside;
 pub use appender::{Appender, Committed};
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use error::AppendError;
+pub use exemplars::{Exemplar, ExemplarError};
 pub use metadata::{Metadata, MetricType};
 pub use query::{Queryable, Selection, Series, SharedSeries, StorageError};
 pub use recovery::{Damage, Recovery};

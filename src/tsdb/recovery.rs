@@ -18,8 +18,10 @@ use crate::model::Labels;
 use super::block::{Block, BlockSet, LabelCursor};
 use super::checkpoint::{Head, Saved, SavedSeries};
 use super::chunk::ChunkEncoder;
+use super::exemplars::Exemplars;
 use super::files::{Files, because, list, numbered};
 use super::index::Index;
+use super::late::LateSample;
 use super::log::{MAGIC, Record, Records, Torn};
 use super::manifest::Manifest;
 use super::series::MemSeries;
@@ -92,6 +94,7 @@ pub(super) struct Restore {
     head: Head,
     /// Samples logged so far.
     sequence: u64,
+    pub(super) exemplars: Exemplars,
 }
 
 impl Restore {
@@ -106,6 +109,7 @@ impl Restore {
             unknown: FxHashSet::default(),
             head: Head::default(),
             sequence: 0,
+            exemplars: Exemplars::default(),
         };
         let manifest = restore.read_manifest(files);
         let first = restore.read_checkpoint(files, &manifest)?;
@@ -153,6 +157,9 @@ impl Restore {
                     Some(())
                 }
                 Some(Saved::Series(saved)) => self.saved_series(saved, record.samples),
+                Some(Saved::Late(id, late)) => self.index.get(id).cloned().map(|series| {
+                    late.into_iter().for_each(|sample| self.put_late(&series, sample));
+                }),
                 None => None,
             };
             if read.is_none() {
@@ -369,6 +376,24 @@ impl Restore {
                 }
                 lost += u64::from(record.samples).saturating_sub(read);
             }
+            wal::LATE => {
+                let mut read = 0;
+                for LoggedSample { id, t, st, value } in wal::read_samples(record.payload).flatten() {
+                    read += 1;
+                    match self.logged(id) {
+                        Some(series) => self.put_late(&series, LateSample { t, st, value }),
+                        None => lost += 1,
+                    }
+                }
+                lost += u64::from(record.samples).saturating_sub(read);
+            }
+            wal::EXEMPLARS => {
+                for (id, exemplar) in wal::read_exemplars(record.payload).flatten() {
+                    if let Some(series) = self.index.get(id) {
+                        self.exemplars.add(&series.labels, &exemplar);
+                    }
+                }
+            }
             _ => lost = u64::from(record.samples),
         }
         if lost > 0 {
@@ -403,11 +428,7 @@ impl Restore {
     #[inline]
     fn logged_sample(&mut self, sample: LoggedSample) -> bool {
         let LoggedSample { id, t, st, value } = sample;
-        self.given_out(id.0.saturating_add(1));
-        if self.index.get(id).is_none() && self.find_in_blocks(id).is_none() {
-            return false;
-        }
-        let Some(series) = self.index.get(id) else { return false };
+        let Some(series) = self.logged(id) else { return false };
         if t > series.newest() {
             series.write(|state| {
                 state.logged = true;
@@ -416,6 +437,26 @@ impl Restore {
             self.recovery.samples += 1;
         }
         true
+    }
+
+    /// The series that the log speaks of.
+    #[inline]
+    fn logged(&mut self, id: SeriesRef) -> Option<Arc<MemSeries>> {
+        self.given_out(id.0.saturating_add(1));
+        if self.index.get(id).is_none() {
+            self.find_in_blocks(id)?;
+        }
+        self.index.get(id).cloned()
+    }
+
+    /// Puts a late sample back, unless a block has it.
+    fn put_late(&mut self, series: &MemSeries, sample: LateSample) {
+        let put = series.write(|state| {
+            state.logged = true;
+            let is_new = series.admits_late(state, sample.t, &sample.value) == Ok(true);
+            is_new && state.push_late(sample).is_ok()
+        });
+        self.recovery.samples += u64::from(put);
     }
 
     fn torn(&mut self, path: &Path, torn: &Torn) {

@@ -11,6 +11,7 @@ use super::bits::Reader;
 use super::block::BlockSet;
 use super::block_writer::Region;
 use super::chunk::{self, Chunk, ChunkEncoder, ChunkView};
+use super::late::Late;
 use super::query::{Series, StorageError};
 use super::stats::TsdbStats;
 use super::tail::Tail;
@@ -38,6 +39,10 @@ pub(super) struct State {
     pub(super) chunks: Vec<Chunk>,
     /// Samples before this are in blocks on disk, later ones are here.
     pub(super) flushed_until: i64,
+    /// Late samples that are in no block yet.
+    pub(super) late: Option<Box<Late>>,
+    /// How often late samples went to blocks, for readers who look into files without the lock.
+    pub(super) late_flushes: u32,
     /// Whether the log knows the series.
     pub(super) logged: bool,
 }
@@ -140,33 +145,58 @@ impl MemSeries {
             Some(None) => self.latest_flushed(t, t, state.flushed_until).ok().flatten(),
             found => found.flatten(),
         };
-        newest.is_some_and(|(_, newest)| is_same(&newest, value))
+        newest.is_some_and(|(_, newest)| newest.is_identical(value))
     }
 
-    /// Appends the samples that were flushed before `until`.
-    fn read_flushed(&self, mint: i64, maxt: i64, until: i64, st: bool, out: &mut SampleBuf) {
-        let maxt = maxt.min(until.saturating_sub(1));
-        if mint <= maxt {
-            self.blocks.load().iter().for_each(|b| b.read(self.id, mint, maxt, st, out));
-        }
-    }
-
-    fn latest_flushed(&self, mint: i64, maxt: i64, until: i64) -> Result<Option<(i64, Value)>, StorageError> {
+    /// Appends the samples that were flushed before `until`; whether late ones are among them: then the buffer is to be
+    /// put in order.
+    fn read_flushed(&self, mint: i64, maxt: i64, until: i64, st: bool, out: &mut SampleBuf) -> bool {
         let maxt = maxt.min(until.saturating_sub(1));
         if mint > maxt {
-            return Ok(None);
+            return false;
         }
-        for b in self.blocks.load().iter().rev() {
-            if let Some(found) = b.latest(self.id, mint, maxt)? {
-                return Ok(Some(found));
+        let (mut mixed, begin) = (false, (out.ts.len(), out.hists.len()));
+        for block in self.blocks.load().iter() {
+            let at = (out.ts.len(), out.hists.len());
+            block.read(self.id, mint, maxt, st, out);
+            mixed |= out.goes_back(begin, at);
+        }
+        mixed
+    }
+
+    /// The newest sample in blocks; those of late samples may come behind others that go further.
+    fn latest_flushed(&self, mint: i64, maxt: i64, until: i64) -> Result<Option<(i64, Value)>, StorageError> {
+        let maxt = maxt.min(until.saturating_sub(1));
+        let mut newest: Option<(i64, Value)> = None;
+        for block in self.blocks.load().iter().rev() {
+            let from = newest.as_ref().map_or(mint, |(t, _)| t.saturating_add(1));
+            if from > maxt {
+                break;
             }
+            newest = block.latest(self.id, from, maxt)?.or(newest);
         }
-        Ok(None)
+        Ok(newest)
+    }
+
+    /// The newest sample in the interval that did not come late, by a state that is locked.
+    pub(super) fn latest_in_order(
+        &self,
+        state: &State,
+        mint: i64,
+        maxt: i64,
+    ) -> Result<Option<(i64, Value)>, StorageError> {
+        if let Some(found) = state.tail.latest(mint, maxt) {
+            return Ok(Some(found));
+        }
+        if let Some(found) = state.latest_sealed(mint, maxt).ok_or_else(|| self.damaged())? {
+            return Ok(Some(found));
+        }
+        self.latest_flushed(mint, maxt, state.flushed_until)
     }
 
     /// Time of the newest sample in blocks up to `maxt`.
     pub(super) fn newest_flushed(&self, maxt: i64) -> Option<i64> {
-        self.blocks.load().iter().rev().find_map(|b| b.newest(self.id, maxt))
+        self.blocks.load().iter().filter_map(|b| b.newest(self.id, maxt)).max()
     }
 
     fn damaged(&self) -> StorageError {
@@ -174,19 +204,15 @@ impl MemSeries {
     }
 }
 
-/// Whether two samples have the same value, bit by bit.
-pub(super) fn is_same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
-        (Value::Histogram(a), Value::Histogram(b)) => a == b,
-        _ => false,
-    }
-}
-
 impl State {
+    /// What changes when samples go to blocks.
+    fn seen(&self) -> (i64, u32) {
+        (self.flushed_until, self.late_flushes)
+    }
+
     /// Whether all there was is in blocks.
     pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.tail.len() == 0
+        self.chunks.is_empty() && self.tail.len() == 0 && self.late.is_none()
     }
 
     /// Seals the tail when all of it is before `cutoff`.
@@ -234,7 +260,7 @@ impl State {
             stats.head_chunk_bytes += c.bytes.len() as u64;
             stats.head_chunk_samples += u64::from(c.count());
         }
-        stats.head_samples += self.tail.len() as u64;
+        stats.head_samples += (self.tail.len() + self.late().len()) as u64;
         let first = self.chunks.first().map(|c| c.mint).or_else(|| self.tail.bounds().map(|(first, _)| first));
         stats.head_mint = match (stats.head_mint, first) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -267,52 +293,70 @@ impl Series for MemSeries {
     }
 
     fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
-        let (floats, histograms) = (out.ts.len(), out.hists.len());
-        loop {
+        let begin = (out.ts.len(), out.hists.len());
+        let is_mixed = loop {
             // Files are read without the lock, which a writer may be waiting for. When chunks were flushed meanwhile
             // they are in neither half: start over.
             let state = self.state.read();
-            let until = state.flushed_until;
-            if mint >= until {
+            let seen = state.seen();
+            if mint >= state.flushed_until {
                 // Nothing of it is in files: the usual case of a rule.
                 state.read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
-                break;
+                break state.read_late(mint, maxt, start_timestamps, out);
             }
             drop(state);
-            self.read_flushed(mint, maxt, until, start_timestamps, out);
+            let is_mixed = self.read_flushed(mint, maxt, seen.0, start_timestamps, out);
             let state = self.state.read();
-            if state.flushed_until == until {
+            if state.seen() == seen {
+                let at = (out.ts.len(), out.hists.len());
                 state.read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
-                break;
+                let is_mixed = is_mixed || out.goes_back(begin, at);
+                break state.read_late(mint, maxt, start_timestamps, out) || is_mixed;
             }
-            out.truncate(floats, histograms);
-        }
+            out.truncate(begin.0, begin.1);
+        };
         if start_timestamps {
             out.float_st.resize(out.ts.len(), 0);
             out.hist_st.resize(out.hists.len(), 0);
+        }
+        if is_mixed {
+            out.settle(begin);
         }
         Ok(())
     }
 
     fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
-        if self.newest() < mint {
+        // One that came back and had late samples alone has no newest.
+        if (i64::MIN + 1..mint).contains(&self.newest()) {
             return Ok(None);
         }
         loop {
-            let until = {
+            let (seen, found) = {
                 let state = self.state.read();
-                if let Some(found) = state.tail.latest(mint, maxt) {
-                    return Ok(Some(found));
-                }
-                if let Some(found) = state.latest_sealed(mint, maxt).ok_or_else(|| self.damaged())? {
-                    return Ok(Some(found));
-                }
-                state.flushed_until
+                let in_order = match state.tail.latest(mint, maxt) {
+                    None => state.latest_sealed(mint, maxt).ok_or_else(|| self.damaged())?,
+                    found => found,
+                };
+                (state.seen(), newer(in_order, state.latest_late(mint, maxt)))
             };
-            let found = self.latest_flushed(mint, maxt, until)?;
-            if self.state.read().flushed_until == until {
+            if found.as_ref().is_some_and(|(t, _)| *t >= seen.0) {
                 return Ok(found);
+            }
+            let from = found.as_ref().map_or(mint, |(t, _)| t.saturating_add(1));
+            let flushed = self.latest_flushed(from, maxt, seen.0)?;
+            if self.state.read().seen() == seen {
+                return Ok(flushed.or(found));
             }
         }
     }
+}
+
+/// The newer of two samples; of two at one time the first.
+pub(super) fn newer(a: Option<(i64, Value)>, b: Option<(i64, Value)>) -> Option<(i64, Value)> {
+    match (&a, &b) {
+        (Some((a, _)), Some((b, _))) if a < b => {}
+        (Some(_), _) => return a,
+        (None, _) => {}
+    }
+    b
 }

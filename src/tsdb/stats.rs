@@ -19,6 +19,7 @@ pub(super) struct Counters {
     pub(super) checkpoints: Counter,
     pub(super) blocks_deleted: Counter,
     pub(super) set_aside: Counter,
+    pub(super) late: Counter,
     rejected: [Counter; Rejected::REASONS],
 }
 
@@ -143,6 +144,9 @@ pub struct TsdbStats {
     pub blocks_deleted: u64,
     /// Samples set aside since the start, because they lay in the future.
     pub samples_set_aside: u64,
+    /// Samples appended since the start that were older than the newest of their series; they are among the floats and
+    /// histograms too.
+    pub late_appended: u64,
 }
 
 impl TsdbStats {

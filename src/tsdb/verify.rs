@@ -197,17 +197,19 @@ fn count(record: &Record<'_>, file: &mut VerifiedFile) {
             file.series += good.len() as u64;
             file.series_lost += bad.len() as u64;
         }
-        wal::SAMPLES => {
+        wal::SAMPLES | wal::LATE => {
             let good = wal::read_samples(record.payload).flatten().count() as u64;
             file.samples += good;
             file.samples_lost += all.saturating_sub(good);
         }
+        wal::EXEMPLARS => {}
         _ => match checkpoint::read(record) {
             Some(checkpoint::Saved::Head(_)) => {}
             Some(checkpoint::Saved::Series(_)) => {
                 file.series += 1;
                 file.samples += all;
             }
+            Some(checkpoint::Saved::Late(..)) => file.samples += all,
             None => {
                 file.series_lost += 1;
                 file.samples_lost += all;

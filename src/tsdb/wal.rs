@@ -1,9 +1,11 @@
-//! The write-ahead log: each commit is one write of at most two records, the series it introduces and its samples.
+//! The write-ahead log: each commit is one write of at most four records, the series it introduces, its samples, those
+//! that came late, and its exemplars.
 //!
 //! ```text
 //! series   (varint id, varint size, packed labels)*
 //! samples  (varint zigzag(id - previous id) * 2 + rare, zigzag varint t - previous t, then
 //!           a float: f64; rare: u8 flags, start timestamp (zigzag varint) if 1, histogram if 2, else f64)*
+//! exemplars (varint id, zigzag varint t, f64, u8 whether the time is its own, varint size, packed labels)*
 //! ```
 
 use std::fs::File;
@@ -11,11 +13,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::Value;
+use crate::model::{Labels, Value};
 
 use super::bits::{Reader, put_ivarint, put_uvarint, zigzag};
+use super::exemplars::Exemplar;
 use super::files::{because, numbered, numbered_path};
 use super::histogram_chunk::{put_histogram, read_histogram};
+use super::late::LateSample;
 use super::log::{MAGIC, Record};
 use super::places::LogEnd;
 use super::{SeriesRef, TsdbError};
@@ -23,6 +27,9 @@ use super::{SeriesRef, TsdbError};
 /// Kinds of records.
 pub(super) const SERIES: u8 = 1;
 pub(super) const SAMPLES: u8 = 2;
+/// Samples that are older than others of their series; otherwise as [`SAMPLES`].
+pub(super) const LATE: u8 = 3;
+pub(super) const EXEMPLARS: u8 = 4;
 
 const HAS_ST: u8 = 1;
 const HAS_HISTOGRAM: u8 = 2;
@@ -30,69 +37,27 @@ const HAS_HISTOGRAM: u8 = 2;
 /// Segments are closed at this size.
 const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// The log of a database, open for writing.
-#[derive(Debug)]
-pub(super) struct Wal {
-    dir: PathBuf,
-    segment: u64,
-    file: File,
-    /// What the file's name led to when it was made.
-    inode: u64,
-    /// Bytes of the open segment that hold whole records.
-    written: u64,
-    /// Samples logged, ever.
-    pub(super) sequence: u64,
-    series: Vec<u8>,
-    samples: Vec<u8>,
+/// Samples to be written as one record.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
     count: u32,
     previous: (u64, i64),
-    frame: Vec<u8>,
-    /// Tells followers.
-    end: Arc<LogEnd>,
 }
 
-impl Wal {
-    /// Starts segment number `segment`.
-    pub(super) fn create(dir: PathBuf, segment: u64, sequence: u64) -> Result<Self, TsdbError> {
-        let (file, inode) = start_segment(&dir, segment)?;
-        let end = Arc::new(LogEnd::default());
-        end.set(segment, MAGIC.len() as u64);
-        Ok(Wal {
-            dir,
-            segment,
-            file,
-            inode,
-            written: MAGIC.len() as u64,
-            sequence,
-            series: Vec::new(),
-            samples: Vec::new(),
-            count: 0,
-            previous: (0, 0),
-            frame: Vec::new(),
-            end,
-        })
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        (self.count, self.previous) = (0, (0, 0));
     }
 
-    /// Where the log ends, as it goes on.
-    pub(super) fn end(&self) -> Arc<LogEnd> {
-        self.end.clone()
-    }
-
-    /// Adds a series to the batch.
-    pub(super) fn log_series(&mut self, id: SeriesRef, labels: &[u8]) {
-        put_uvarint(&mut self.series, id.0);
-        put_uvarint(&mut self.series, labels.len() as u64);
-        self.series.extend_from_slice(labels);
-    }
-
-    /// Adds a sample to the batch.
     #[inline]
-    pub(super) fn log_sample(&mut self, id: SeriesRef, t: i64, value: &Value, st: i64) {
+    fn add(&mut self, id: SeriesRef, t: i64, value: &Value, st: i64) {
         let (previous_id, previous_t) = self.previous;
         self.previous = (id.0, t);
         self.count += 1;
         let head = zigzag(id.0.wrapping_sub(previous_id) as i64) << 1;
-        let out = &mut self.samples;
+        let out = &mut self.bytes;
         if let Value::Float(v) = value
             && st == 0
         {
@@ -113,20 +78,103 @@ impl Wal {
             Value::Histogram(h) => put_histogram(h, out),
         }
     }
+}
+
+/// The log of a database, open for writing.
+#[derive(Debug)]
+pub(super) struct Wal {
+    dir: PathBuf,
+    segment: u64,
+    file: File,
+    /// What the file's name led to when it was made.
+    inode: u64,
+    /// Bytes of the open segment that hold whole records.
+    written: u64,
+    /// Samples logged, ever.
+    pub(super) sequence: u64,
+    series: Vec<u8>,
+    samples: Batch,
+    late: Batch,
+    exemplars: Vec<u8>,
+    frame: Vec<u8>,
+    /// Tells followers.
+    end: Arc<LogEnd>,
+}
+
+impl Wal {
+    /// Starts segment number `segment`.
+    pub(super) fn create(dir: PathBuf, segment: u64, sequence: u64) -> Result<Self, TsdbError> {
+        let (file, inode) = start_segment(&dir, segment)?;
+        let end = Arc::new(LogEnd::default());
+        end.set(segment, MAGIC.len() as u64);
+        Ok(Wal {
+            dir,
+            segment,
+            file,
+            inode,
+            written: MAGIC.len() as u64,
+            sequence,
+            series: Vec::new(),
+            samples: Batch::default(),
+            late: Batch::default(),
+            exemplars: Vec::new(),
+            frame: Vec::new(),
+            end,
+        })
+    }
+
+    /// Where the log ends, as it goes on.
+    pub(super) fn end(&self) -> Arc<LogEnd> {
+        self.end.clone()
+    }
+
+    /// Adds a series to the batch.
+    pub(super) fn log_series(&mut self, id: SeriesRef, labels: &[u8]) {
+        put_uvarint(&mut self.series, id.0);
+        put_uvarint(&mut self.series, labels.len() as u64);
+        self.series.extend_from_slice(labels);
+    }
+
+    /// Adds a sample to the batch.
+    #[inline]
+    pub(super) fn log_sample(&mut self, id: SeriesRef, t: i64, value: &Value, st: i64) {
+        self.samples.add(id, t, value, st);
+    }
+
+    /// Adds a late sample to the batch.
+    pub(super) fn log_late(&mut self, id: SeriesRef, late: &LateSample) {
+        self.late.add(id, late.t, &late.value, late.st);
+    }
+
+    /// Adds an exemplar to the batch.
+    pub(super) fn log_exemplar(&mut self, id: SeriesRef, exemplar: &Exemplar) {
+        let out = &mut self.exemplars;
+        put_uvarint(out, id.0);
+        put_ivarint(out, exemplar.t);
+        out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
+        out.push(u8::from(exemplar.has_time));
+        put_uvarint(out, exemplar.labels.as_bytes().len() as u64);
+        out.extend_from_slice(exemplar.labels.as_bytes());
+    }
 
     /// Writes the batch. When that fails its samples are dropped from the log; its series stay for the next batch.
     pub(super) fn write(&mut self) -> Result<(), TsdbError> {
         self.frame.clear();
-        let sequence = self.sequence;
+        let mut sequence = self.sequence;
         if !self.series.is_empty() {
             Record { kind: SERIES, sequence, samples: 0, payload: &self.series }.put(&mut self.frame);
         }
-        if self.count > 0 {
-            Record { kind: SAMPLES, sequence, samples: self.count, payload: &self.samples }.put(&mut self.frame);
+        for (kind, batch) in [(SAMPLES, &mut self.samples), (LATE, &mut self.late)] {
+            if batch.count > 0 {
+                Record { kind, sequence, samples: batch.count, payload: &batch.bytes }.put(&mut self.frame);
+                sequence += u64::from(batch.count);
+            }
+            batch.clear();
         }
-        self.samples.clear();
-        self.previous = (0, 0);
-        let count = std::mem::take(&mut self.count);
+        if !self.exemplars.is_empty() {
+            Record { kind: EXEMPLARS, sequence, samples: 0, payload: &self.exemplars }.put(&mut self.frame);
+            self.exemplars.clear();
+        }
         if self.frame.is_empty() {
             return Ok(());
         }
@@ -140,11 +188,11 @@ impl Wal {
             return Err(because("cannot write to", &self.path())(e));
         }
         self.written += self.frame.len() as u64;
-        self.sequence += u64::from(count);
+        self.sequence = sequence;
         self.series.clear();
         if self.frame.capacity() > 8 << 20 {
             self.frame = Vec::new();
-            self.samples = Vec::new();
+            (self.samples, self.late) = (Batch::default(), Batch::default());
         }
         self.end.set(self.segment, self.written);
         if self.written >= SEGMENT_BYTES {
@@ -244,6 +292,27 @@ pub(super) fn read_series(payload: &[u8]) -> impl Iterator<Item = Option<(Series
         }
         Some(one)
     })
+}
+
+/// Reads the exemplars of a record, with the ids of their series; `None` ends one that does not read as what it is.
+pub(super) fn read_exemplars(payload: &[u8]) -> impl Iterator<Item = Option<(SeriesRef, Exemplar)>> {
+    let mut r = Reader::new(payload);
+    std::iter::from_fn(move || {
+        if r.is_empty() {
+            return None;
+        }
+        let one = read_exemplar(&mut r);
+        if one.is_none() {
+            r = Reader::new(&[]);
+        }
+        Some(one)
+    })
+}
+
+fn read_exemplar(r: &mut Reader<'_>) -> Option<(SeriesRef, Exemplar)> {
+    let (id, t, value, has_time) = (SeriesRef(r.uvarint()?), r.ivarint()?, r.f64()?, r.u8()? != 0);
+    let size = r.size()?;
+    Some((id, Exemplar { labels: Labels::from_bytes(r.take(size)?)?, value, t, has_time }))
 }
 
 /// One sample of a record.

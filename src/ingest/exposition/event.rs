@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{FloatHistogram, Position};
+use crate::model::{FloatHistogram, Labels, Position};
 use crate::tsdb::MetricType;
 
 /// The type that a TYPE line names in OpenMetrics' words.
@@ -70,6 +70,17 @@ pub struct ParsedSample<'a> {
     pub key: &'a [u8],
     /// The value.
     pub value: ParsedValue,
+    /// The timestamp, if the target gave one, in milliseconds.
+    pub timestamp: Option<i64>,
+}
+
+/// An exemplar of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedExemplar {
+    /// Its labels.
+    pub labels: Labels,
+    /// The value.
+    pub value: f64,
     /// The timestamp, if the target gave one, in milliseconds.
     pub timestamp: Option<i64>,
 }

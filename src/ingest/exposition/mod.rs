@@ -19,7 +19,7 @@ mod text;
 use crate::model::Labels;
 use crate::tsdb::MetricType;
 
-pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue};
+pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
 pub use number::format_openmetrics_float;
 pub use part::{Carried, Part};
 
@@ -114,6 +114,15 @@ impl<'a> Parser<'a> {
             Parser::Text(_) => None,
             Parser::OpenMetrics(p) => p.start_timestamp(labels),
             Parser::Protobuf(p) => p.start_timestamp(),
+        }
+    }
+
+    /// The exemplars of the sample at which the parser stands; the second time there are none.
+    pub fn take_exemplars(&mut self) -> Vec<ParsedExemplar> {
+        match self {
+            Parser::Text(_) => Vec::new(),
+            Parser::OpenMetrics(p) => p.take_exemplar().into_iter().collect(),
+            Parser::Protobuf(p) => p.take_exemplars(),
         }
     }
 

@@ -3,7 +3,9 @@
 use rustc_hash::FxHashMap;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
+use super::event::{
+    Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue, parse_kind,
+};
 use super::number;
 use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
@@ -19,6 +21,8 @@ pub struct OpenMetricsParser<'a> {
     kind: MetricType,
     unit: String,
     series: (usize, usize),
+    /// Of the current sample.
+    exemplar: Option<ParsedExemplar>,
     /// Created timestamps of the current family by the labels of its metrics; filled when first asked for.
     created: Option<FxHashMap<Labels, i64>>,
     /// `# EOF` was read.
@@ -50,6 +54,7 @@ impl<'a> OpenMetricsParser<'a> {
             kind: carried.kind,
             unit: carried.unit,
             series: (0, 0),
+            exemplar: None,
             created: carried.created,
             ended: carried.ended,
             last: part.last,
@@ -64,6 +69,10 @@ impl<'a> OpenMetricsParser<'a> {
 
     pub(super) fn kind(&self) -> MetricType {
         self.kind
+    }
+
+    pub(super) fn take_exemplar(&mut self) -> Option<ParsedExemplar> {
+        self.exemplar.take()
     }
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
@@ -170,9 +179,7 @@ impl<'a> OpenMetricsParser<'a> {
                 .ok_or_else(|| self.c.error_at(self.c.at - text.len(), "a timestamp in seconds"))?;
             timestamp = Some(millis);
         }
-        if self.c.rest().starts_with(b" # ") {
-            self.exemplar()?;
-        }
+        self.exemplar = if self.c.rest().starts_with(b" # ") { Some(self.exemplar()?) } else { None };
         if !self.c.eat(b"\n") {
             return Err(self.c.error("the end of the line"));
         }
@@ -190,8 +197,7 @@ impl<'a> OpenMetricsParser<'a> {
         }
     }
 
-    /// Reads and checks an exemplar, which is not stored.
-    fn exemplar(&mut self) -> Result<(), ParseError> {
+    fn exemplar(&mut self) -> Result<ParsedExemplar, ParseError> {
         self.c.at += b" # ".len();
         if self.c.peek() != Some(b'{') {
             return Err(self.c.error("the labels of an exemplar"));
@@ -199,18 +205,18 @@ impl<'a> OpenMetricsParser<'a> {
         let start = self.c.at;
         take_series_text(&mut self.c, false)?;
         let cx = SeriesContext { kind: MetricType::Unknown, unit: "", options: ParseOptions::default(), blanks: false };
-        series::labels(&self.c, start, self.c.at, &cx)?;
-        let value = self.word("the value of an exemplar")?;
-        if number::parse_value(value).is_none() {
-            return Err(self.c.error_at(self.c.at - value.len(), "the value of an exemplar"));
-        }
+        let labels = series::labels(&self.c, start, self.c.at, &cx)?;
+        let text = self.word("the value of an exemplar")?;
+        let value = number::parse_value(text)
+            .ok_or_else(|| self.c.error_at(self.c.at - text.len(), "the value of an exemplar"))?;
+        let mut timestamp = None;
         if self.c.peek() == Some(b' ') {
-            let time = self.word("the timestamp of an exemplar")?;
-            if number::parse_seconds(time).is_none() {
-                return Err(self.c.error_at(self.c.at - time.len(), "the timestamp of an exemplar"));
-            }
+            let text = self.word("the timestamp of an exemplar")?;
+            let millis = number::parse_seconds(text)
+                .ok_or_else(|| self.c.error_at(self.c.at - text.len(), "the timestamp of an exemplar"))?;
+            timestamp = Some(millis);
         }
-        Ok(())
+        Ok(ParsedExemplar { labels, value, timestamp })
     }
 
     /// Whether a series is the created timestamp of the current family, not a series of its own.
@@ -242,6 +248,7 @@ impl<'a> OpenMetricsParser<'a> {
             kind: self.kind,
             unit: self.unit.clone(),
             series: self.series,
+            exemplar: None,
             created: None,
             ended: false,
             last: true,

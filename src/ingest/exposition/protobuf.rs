@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
 use super::number::format_openmetrics_float;
 use super::part::Part;
 use crate::ingest::histogram_wire::HistogramFields;
@@ -47,6 +47,14 @@ struct Row {
     extra: Option<(&'static str, f64)>,
     value: ParsedValue,
     start: Option<i64>,
+    exemplars: Vec<ParsedExemplar>,
+}
+
+/// A classic bucket.
+struct Bucket {
+    bound: f64,
+    cumulative: f64,
+    exemplar: Option<ParsedExemplar>,
 }
 
 impl<'a> ProtobufParser<'a> {
@@ -111,6 +119,11 @@ impl<'a> ProtobufParser<'a> {
     pub(super) fn start_timestamp(&self) -> Option<i64> {
         let row = self.rows.get(self.next_row.checked_sub(1)?)?;
         if self.options.start_timestamps { row.start } else { None }
+    }
+
+    pub(super) fn take_exemplars(&mut self) -> Vec<ParsedExemplar> {
+        let row = self.next_row.checked_sub(1).and_then(|at| self.rows.get_mut(at));
+        row.map_or_else(Vec::new, |row| std::mem::take(&mut row.exemplars))
     }
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
@@ -197,16 +210,18 @@ impl<'a> ProtobufParser<'a> {
     }
 
     fn simple(&mut self, body: &[u8]) -> Result<(), WireError> {
-        let (mut value, mut start) = (0.0, None);
+        let (mut value, mut start, mut found) = (0.0, None, None);
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
                 1 => value = field.f64()?,
+                2 if self.kind == MetricType::Counter => found = exemplar(field.bytes()?)?,
                 3 => start = Some(timestamp(field.bytes()?)?),
                 _ => {}
             }
         }
         self.push("", None, float(value), start);
+        self.give(found);
         Ok(())
     }
 
@@ -232,6 +247,7 @@ impl<'a> ProtobufParser<'a> {
 
     fn histogram(&mut self, body: &[u8]) -> Result<(), WireError> {
         let (mut native, mut buckets, mut start) = (HistogramFields::default(), Vec::new(), None);
+        let mut exemplars = Vec::new();
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
@@ -250,6 +266,7 @@ impl<'a> ProtobufParser<'a> {
                 13 => native.positive_deltas(field)?,
                 14 => field.doubles(&mut native.positive_counts)?,
                 15 => start = Some(timestamp(field.bytes()?)?),
+                16 => push_piece(&mut exemplars, exemplar(field.bytes()?)?)?,
                 _ => {}
             }
         }
@@ -263,26 +280,30 @@ impl<'a> ProtobufParser<'a> {
         if is_native {
             let h = native.into_histogram(hint)?;
             self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.give_histogram(exemplars, &buckets);
         } else if self.options.classic_to_custom_buckets
             && let Some(mut h) = custom_buckets(count, sum, &buckets)
         {
             h.counter_reset_hint = hint;
             converted = true;
             self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.give_histogram(exemplars, &buckets);
         }
         if !converted || self.options.always_classic_histograms {
             self.push("_count", None, float(count), start);
             self.push("_sum", None, float(sum), start);
-            self.classic_buckets(count, &buckets, start);
+            self.classic_buckets(count, buckets, start);
         }
         Ok(())
     }
 
-    fn classic_buckets(&mut self, count: f64, buckets: &[(f64, f64)], start: Option<i64>) {
-        for (bound, cumulative) in buckets {
-            self.push("_bucket", Some((BUCKET_LABEL, *bound)), float(*cumulative), start);
+    fn classic_buckets(&mut self, count: f64, buckets: Vec<Bucket>, start: Option<i64>) {
+        let is_whole = buckets.last().is_some_and(|b| b.bound == f64::INFINITY);
+        for Bucket { bound, cumulative, exemplar } in buckets {
+            self.push("_bucket", Some((BUCKET_LABEL, bound)), float(cumulative), start);
+            self.give(exemplar);
         }
-        if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
+        if !is_whole {
             self.push("_bucket", Some((BUCKET_LABEL, f64::INFINITY)), float(count), start);
         }
     }
@@ -294,7 +315,24 @@ impl<'a> ProtobufParser<'a> {
         value: ParsedValue,
         start: Option<i64>,
     ) {
-        self.rows.push(Row { suffix, extra, value, start });
+        self.rows.push(Row { suffix, extra, value, start, exemplars: Vec::new() });
+    }
+
+    /// Gives exemplars to the row that was pushed last.
+    fn give(&mut self, exemplars: impl IntoIterator<Item = ParsedExemplar>) {
+        if let Some(row) = self.rows.last_mut() {
+            row.exemplars.extend(exemplars);
+        }
+    }
+
+    /// The same for a native histogram: its own, which have times, or those of its buckets.
+    fn give_histogram(&mut self, own: Vec<Option<ParsedExemplar>>, buckets: &[Bucket]) {
+        let mut found: Vec<ParsedExemplar> = own.into_iter().flatten().filter(|e| e.timestamp.is_some()).collect();
+        if found.is_empty() {
+            found = buckets.iter().filter_map(|b| b.exemplar.clone()).collect();
+        }
+        found.sort_by(|a, b| a.timestamp.cmp(&b.timestamp).then_with(|| a.value.total_cmp(&b.value)));
+        self.give(found);
     }
 }
 
@@ -315,9 +353,9 @@ fn push_piece<T>(pieces: &mut Vec<T>, piece: T) -> Result<(), WireError> {
     Ok(())
 }
 
-fn custom_buckets(count: f64, sum: f64, buckets: &[(f64, f64)]) -> Option<FloatHistogram> {
+fn custom_buckets(count: f64, sum: f64, buckets: &[Bucket]) -> Option<FloatHistogram> {
     let mut classic = ClassicHistogram::default();
-    buckets.iter().for_each(|(bound, cumulative)| classic.set_bucket(*bound, *cumulative));
+    buckets.iter().for_each(|b| classic.set_bucket(b.bound, b.cumulative));
     classic.set_count(count);
     classic.set_sum(sum);
     classic.convert().ok()
@@ -403,19 +441,39 @@ fn pair_of_doubles(message: &[u8]) -> Result<(f64, f64), WireError> {
     Ok(pair)
 }
 
-/// Upper bound and cumulative count of a classic bucket.
-fn bucket(message: &[u8]) -> Result<(f64, f64), WireError> {
-    let (mut bound, mut count) = (0.0, 0.0);
+fn bucket(message: &[u8]) -> Result<Bucket, WireError> {
+    let mut bucket = Bucket { bound: 0.0, cumulative: 0.0, exemplar: None };
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => count = field.u64()? as f64,
-            2 => bound = field.f64()?,
-            4 => count = field.f64()?,
+            1 => bucket.cumulative = field.u64()? as f64,
+            2 => bucket.bound = field.f64()?,
+            3 => bucket.exemplar = exemplar(field.bytes()?)?,
+            4 => bucket.cumulative = field.f64()?,
             _ => {}
         }
     }
-    Ok((bound, count))
+    Ok(bucket)
+}
+
+/// An exemplar; `None` when it is none because it has a label twice.
+fn exemplar(message: &[u8]) -> Result<Option<ParsedExemplar>, WireError> {
+    let (mut pairs, mut value, mut time) = (Vec::new(), 0.0, None);
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => push_piece(&mut pairs, label_pair(field.bytes()?)?)?,
+            2 => value = field.f64()?,
+            3 => time = Some(timestamp(field.bytes()?)?),
+            _ => {}
+        }
+    }
+    pairs.sort_unstable();
+    if pairs.array_windows::<2>().any(|[a, b]| a.0 == b.0) {
+        return Ok(None);
+    }
+    let labels = Labels::from_sorted(pairs.into_iter().filter(|(_, v)| !v.is_empty()));
+    Ok(Some(ParsedExemplar { labels, value, timestamp: time }))
 }
 
 /// A `google.protobuf.Timestamp` in milliseconds.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::Protocol;
 use super::memo::SeriesMemo;
 use super::request::{ReceiveLimits, WriteError, Written};
-use super::row::{Row, SymbolError, Symbols};
+use super::row::{ExemplarRow, Row, SymbolError, Symbols};
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::{Labels, METRIC_NAME, Value};
-use crate::tsdb::{AppendError, Appender, Metadata, MetricType, SeriesRef, Tsdb};
+use crate::tsdb::{AppendError, Appender, Exemplar, ExemplarError, Metadata, MetricType, SeriesRef, Tsdb};
 
 /// What a decoded byte may take on its way: itself, and its part of the samples that wait for the commit.
 pub(super) const HELD_PER_BYTE: usize = 3;
@@ -27,7 +27,7 @@ pub(super) struct Ingestion<'t> {
     memo: Option<&'t mut SeriesMemo>,
     /// Samples later than this are refused.
     bound: i64,
-    /// Whether a sample from the future refuses the whole request.
+    /// Whether one sample that is refused refuses the whole request, as in 1.0.
     all_or_nothing: bool,
     /// The labels of the current series in the form the store looks them up by.
     packed: Vec<u8>,
@@ -38,6 +38,14 @@ pub(super) struct Ingestion<'t> {
     /// The first thing that is wrong, and how many samples it and others like it concern.
     first_error: Option<String>,
     refused: u64,
+}
+
+/// Why a series is not stored.
+enum RowDefect {
+    /// Its labels are none.
+    Labels(String),
+    /// It is over a limit, or the store does not take it.
+    Refused(String),
 }
 
 /// The metadata fields of either protocol, as they come.
@@ -73,11 +81,21 @@ impl<'t> Ingestion<'t> {
             Protocol::V1 => self.v1(message),
             Protocol::V2 => self.v2(message),
         }?;
+        if self.all_or_nothing && self.first_error.is_some() {
+            self.appender.rollback();
+            self.written = Written::default();
+            return self.answer();
+        }
         let done = self.appender.commit().map_err(|e| WriteError::new(500, e.to_string()))?;
         if done.rejected > 0 {
-            self.refuse(done.rejected, || "out of order sample within the request".into());
+            let text = || "out of order sample within the request, of which the others are stored".into();
+            self.refuse(done.rejected, text);
             self.written.samples = self.written.samples.saturating_sub(done.rejected);
         }
+        self.answer()
+    }
+
+    fn answer(self) -> Result<Written, WriteError> {
         let Some(mut text) = self.first_error else { return Ok(self.written) };
         if self.refused > 1 {
             text = format!("{text} (and {} more)", self.refused - 1);
@@ -125,12 +143,6 @@ impl<'t> Ingestion<'t> {
                     continue;
                 }
             }
-            if row.samples.is_empty() && row.histograms.is_empty() {
-                let text =
-                    || format!("TimeSeries must contain at least one sample or histogram for series {}", shown(&row));
-                self.refuse(1, text);
-                continue;
-            }
             self.row(&mut row)?;
         }
         Ok(())
@@ -149,6 +161,15 @@ impl<'t> Ingestion<'t> {
         if self.series > self.limits.series {
             return Err(WriteError::new(413, format!("more than {} series in a request", self.limits.series)));
         }
+        let is_empty = row.samples.is_empty() && row.histograms.is_empty() && row.exemplars.is_empty();
+        if is_empty {
+            // Nothing to store; its labels are judged all the same.
+            row.read_labels().map_err(damaged)?;
+            if let Err(defect) = self.checked_labels(row) {
+                self.refuse_row(row, defect);
+            }
+            return Ok(());
+        }
         let Some(mut series) = self.series_of(row)? else { return Ok(()) };
         for i in 0..row.samples.len() {
             let Some(s) = row.samples.get(i).copied() else { break };
@@ -163,7 +184,25 @@ impl<'t> Ingestion<'t> {
             let stored = self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(s.h)))?;
             self.written.histograms += u64::from(stored);
         }
+        for exemplar in std::mem::take(&mut row.exemplars) {
+            self.exemplar(row, series, &exemplar);
+        }
         Ok(())
+    }
+
+    /// Adds an exemplar. One that is out of order refuses the part of a 2.0 request; others that are not taken are told in the
+    /// log alone, as Prometheus has it.
+    fn exemplar(&mut self, row: &Row<'_>, series: SeriesRef, exemplar: &ExemplarRow<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let labels = Labels::from_pairs(exemplar.labels.iter().map(|(n, v)| (text(n), text(v))));
+        let stored = Exemplar { labels, value: exemplar.value, t: exemplar.t, has_time: exemplar.t != 0 };
+        match self.appender.append_exemplar(series, stored) {
+            Ok(()) => self.written.exemplars += 1,
+            Err(e @ ExemplarError::OutOfOrder) if !self.all_or_nothing => {
+                self.refuse(1, || format!("{e} for series {}", shown(row)));
+            }
+            Err(e) => tracing::debug!(error = %e, "an exemplar of a remote write was not taken"),
+        }
     }
 
     /// The series of a row, `None` when the row is refused.
@@ -183,10 +222,23 @@ impl<'t> Ingestion<'t> {
                 self.learn(row, series);
                 Ok(Some(series))
             }
-            Err(text) => {
-                self.refuse((row.samples.len() + row.histograms.len()) as u64, || text);
+            Err(defect) => {
+                self.refuse_row(row, defect);
                 Ok(None)
             }
+        }
+    }
+
+    #[cold]
+    fn refuse_row(&mut self, row: &Row<'_>, defect: RowDefect) {
+        let samples = (row.samples.len() + row.histograms.len()).max(1) as u64;
+        match defect {
+            RowDefect::Labels(text) if self.all_or_nothing => {
+                // As in Prometheus: such a series is passed over.
+                tracing::debug!(reason = text, "a series of a remote write was passed over");
+                self.written.passed_over += samples;
+            }
+            RowDefect::Labels(text) | RowDefect::Refused(text) => self.refuse(samples, || text),
         }
     }
 
@@ -235,7 +287,8 @@ impl<'t> Ingestion<'t> {
     ) -> Result<bool, WriteError> {
         row.read_labels().map_err(damaged)?;
         let made = self.checked_labels(row).and_then(|labels| {
-            self.appender.append_with_st(&labels, st, t, value).map_err(|reason| reason.to_string())
+            let appended = self.appender.append_with_st(&labels, st, t, value);
+            appended.map_err(|reason| RowDefect::Refused(reason.to_string()))
         });
         match made {
             Ok(new) => {
@@ -243,7 +296,7 @@ impl<'t> Ingestion<'t> {
                 self.learn(row, new);
                 Ok(true)
             }
-            Err(text) => self.reject(&text, row),
+            Err(RowDefect::Labels(text) | RowDefect::Refused(text)) => self.reject(&text, row),
         }
     }
 
@@ -256,7 +309,7 @@ impl<'t> Ingestion<'t> {
     }
 
     /// The series of a row; labels are made only when it is new.
-    fn find(&mut self, row: &Row<'_>) -> Result<SeriesRef, String> {
+    fn find(&mut self, row: &Row<'_>) -> Result<SeriesRef, RowDefect> {
         if pack(row, &mut self.packed)
             && let Some(series) = self.appender.find_packed(&self.packed)
         {
@@ -266,14 +319,16 @@ impl<'t> Ingestion<'t> {
         if let Some(m) = row.metadata {
             self.describe(&MetadataFields { kind: m.kind, family: labels.metric_name(), help: m.help, unit: m.unit });
         }
-        self.appender.series(&labels).map_err(|e| format!("{e} for series {labels}"))
+        self.appender.series(&labels).map_err(|e| RowDefect::Refused(format!("{e} for series {labels}")))
     }
 
     /// The labels of a row, checked and sorted.
-    fn checked_labels(&self, row: &Row<'_>) -> Result<Labels, String> {
-        let invalid = |why: &str| format!("invalid metric name or label names: {why} in {}", shown(row));
+    fn checked_labels(&self, row: &Row<'_>) -> Result<Labels, RowDefect> {
+        let invalid =
+            |why: &str| RowDefect::Labels(format!("invalid metric name or label names: {why} in {}", shown(row)));
         if row.labels.len() > self.limits.labels {
-            return Err(format!("{} labels are over the limit of {}", row.labels.len(), self.limits.labels));
+            let text = format!("{} labels are over the limit of {}", row.labels.len(), self.limits.labels);
+            return Err(RowDefect::Refused(text));
         }
         let mut pairs = Vec::with_capacity(row.labels.len());
         for (name, value) in &row.labels {
@@ -283,13 +338,13 @@ impl<'t> Ingestion<'t> {
                 return Err(invalid("an empty label name"));
             }
             if name.len() > self.limits.label_name || value.len() > self.limits.label_value {
-                return Err(invalid("a label longer than the limits"));
+                return Err(RowDefect::Refused(format!("a label longer than the limits in {}", shown(row))));
             }
             pairs.push((name, value));
         }
         pairs.sort_unstable();
         if let Some([(name, _), _]) = pairs.array_windows::<2>().find(|[a, b]| a.0 == b.0) {
-            return Err(format!("label name {name:?} is not unique: invalid sample"));
+            return Err(RowDefect::Labels(format!("label name {name:?} is not unique: invalid sample")));
         }
         let labels = Labels::from_sorted(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
         if !labels.has(METRIC_NAME) {

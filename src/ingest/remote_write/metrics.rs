@@ -16,8 +16,15 @@ const ADMISSION: [Figure<Admission>; 2] = [
     ),
 ];
 
+const PASSED_OVER: Figure<Receiver> = counter(
+    "watchbell_api_remote_write_invalid_labels_samples_total",
+    "The total number of received remote write samples that were passed over due to invalid labels.",
+    |r| r.passed_over.get() as f64,
+);
+
 impl Collect for Receiver {
     fn collect(&self, out: &mut Exposition) {
         out.figures(&ADMISSION, &self.admission);
+        out.figures(&[PASSED_OVER], self);
     }
 }

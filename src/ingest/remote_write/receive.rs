@@ -1,6 +1,7 @@
 //! Receiving: from the body of `POST /api/v1/write` to stored samples.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -8,8 +9,9 @@ use super::Protocol;
 use super::ingestion::{HELD_PER_BYTE, Ingestion};
 use super::memo::SeriesMemo;
 use super::request::{ReceiveLimits, WriteError, WriteHeaders, Written};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::ingest::admission::{Admission, Admitted};
+use crate::instrument::Counter;
 use crate::tsdb::Tsdb;
 
 /// Buffers kept between requests, and the bytes each may have: enough that a steady stream of requests allocates nothing.
@@ -17,6 +19,8 @@ const KEPT_BUFFERS: usize = 4;
 const KEPT_BYTES: usize = 16 << 20;
 /// Samples farther ahead than this are refused, as Prometheus does: one of them would shut its series until then.
 const MAX_AHEAD_MS: i64 = 10 * 60_000;
+/// The same trouble is logged no more often.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Receives requests for one database.
 pub struct Receiver {
@@ -26,13 +30,16 @@ pub struct Receiver {
     memo: Mutex<SeriesMemo>,
     buffers: Mutex<Vec<Vec<u8>>>,
     pub(super) admission: Admission,
+    pub(super) passed_over: Counter,
+    told_last: Mutex<Option<Stopwatch>>,
 }
 
 impl Receiver {
     /// A receiver that stores into `tsdb`.
     pub fn new(tsdb: Tsdb, limits: ReceiveLimits, clock: Arc<dyn Clock>) -> Self {
         let admission = Admission::new(limits.in_flight);
-        Receiver { tsdb, limits, clock, memo: Mutex::default(), buffers: Mutex::default(), admission }
+        let (memo, buffers, passed_over) = (Mutex::default(), Mutex::default(), Counter::default());
+        Receiver { tsdb, limits, clock, memo, buffers, admission, passed_over, told_last: Mutex::default() }
     }
 
     /// Its limits.
@@ -87,11 +94,28 @@ impl Receiver {
             let bound = self.clock.now().saturating_add(MAX_AHEAD_MS);
             Ingestion::new(&self.tsdb, &self.limits, memo.as_deref_mut(), bound).run(protocol, message)
         });
+        if let Ok(Written { passed_over: samples @ 1.., .. }) = result {
+            self.pass_over(samples);
+        }
         let mut buffers = self.buffers.lock();
         if buffers.len() < KEPT_BUFFERS && buffer.capacity() <= KEPT_BYTES {
             buffers.push(buffer);
         }
         result
+    }
+
+    /// Notes samples that were passed over, which is logged once a minute at most.
+    fn pass_over(&self, samples: u64) {
+        self.passed_over.add(samples);
+        let mut told = self.told_last.lock();
+        if told.is_none_or(|last| last.elapsed() >= TELL_AGAIN) {
+            *told = Some(Stopwatch::start());
+            let all = self.passed_over.get();
+            tracing::warn!(
+                all,
+                "samples of remote writes were passed over: their series have invalid labels or no name"
+            );
+        }
     }
 
     /// Reserves bytes for a request.

@@ -2,12 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{SystemClock, VirtualClock};
-use crate::ingest::remote_write::{encode, encode_v1};
+use crate::ingest::remote_write::encode;
+use crate::ingest::remote_write::encode::{Request, encode_request};
 use crate::ingest::store::SampleRow;
 use crate::ingest::wire::WireWriter;
 use crate::model::histogram::Span;
 use crate::model::{FloatHistogram, Labels, Matcher, SampleBuf, Value};
-use crate::tsdb::{MetricType, Queryable};
+use crate::tsdb::{Exemplar, MetricType, Queryable};
 
 fn row(labels: &[(&str, &str)], t: i64, value: impl Into<Value>) -> SampleRow {
     SampleRow { labels: Labels::from_pairs(labels.iter().copied()), series: None, t, st: 0, value: value.into() }
@@ -137,8 +138,52 @@ fn what_cannot_be_stored_is_named_and_the_rest_is_stored() {
     assert_eq!(error.message, r#"duplicate sample for timestamp for series {__name__="m"}"#);
     let error = write(&tsdb, Protocol::V1, &[row(&m, 12, 2.0), row(&m, 11, 2.0)]).unwrap_err();
     assert_eq!((error.status, error.written.samples), (400, 1));
-    let error = write(&tsdb, Protocol::V1, &[row(&[("x", "y")], 1, 1.0)]).unwrap_err();
+    let error = write(&tsdb, Protocol::V2, &[row(&[("x", "y")], 1, 1.0)]).unwrap_err();
     assert!(error.message.contains("no metric name"), "{error}");
+}
+
+#[test]
+fn one_sample_that_is_refused_refuses_all_of_a_request_of_the_first_protocol() {
+    let tsdb = Tsdb::in_memory();
+    let (m, other) = ([("__name__", "m")], [("__name__", "n")]);
+    write(&tsdb, Protocol::V1, &[row(&m, 10, 1.0)]).unwrap();
+    let error = write(&tsdb, Protocol::V1, &[row(&other, 1, 1.0), row(&m, 5, 1.0)]).unwrap_err();
+    assert_eq!((error.status, error.written), (400, Written::default()));
+    assert_eq!(stored(&tsdb, "n"), [r#"{__name__="n"}:"#], "no sample");
+    // A series without a name is passed over, and the others are stored, as in Prometheus.
+    let written = write(&tsdb, Protocol::V1, &[row(&[("x", "y")], 1, 1.0), row(&other, 1, 1.0)]).unwrap();
+    assert_eq!((written.samples, written.passed_over), (1, 1));
+    assert_eq!(stored(&tsdb, "n"), [r#"{__name__="n"}: 1=1"#]);
+}
+
+#[test]
+fn exemplars_are_stored_with_the_series_that_have_them() {
+    let tsdb = Tsdb::in_memory();
+    let m = [("__name__", "m")];
+    let labels = Labels::from_pairs(m);
+    let exemplar = |id: &str, t| {
+        let value = 1.0;
+        (labels.clone(), Exemplar { labels: Labels::from_pairs([("id", id)]), value, t, has_time: true })
+    };
+    for (protocol, t) in [(Protocol::V1, 10), (Protocol::V2, 20)] {
+        let send = |rows: &[SampleRow], exemplars: &[(Labels, Exemplar)]| {
+            let request = Request { rows, exemplars, metadata: None };
+            let receiver = Receiver::new(tsdb.clone(), ReceiveLimits::default(), Arc::new(SystemClock));
+            receiver.receive(headers(protocol), &encode_request(protocol, &request))
+        };
+        let written = send(&[row(&m, t, 1.0)], &[exemplar("a", t), exemplar("b", t + 1)]).unwrap();
+        assert_eq!((written.samples, written.exemplars), (1, 2));
+        // Alone, and the newest again, which is no error.
+        assert_eq!(send(&[], &[exemplar("c", t + 2), exemplar("c", t + 2)]).unwrap().exemplars, 2);
+        // An older one refuses the part of a 2.0 request; labels that are too long are told in the log.
+        let late = send(&[row(&m, t + 1, 1.0)], &[exemplar("d", t)]);
+        assert_eq!(late.as_ref().err().map(|e| e.status), (protocol == Protocol::V2).then_some(400), "{late:?}");
+        assert_eq!(send(&[], &[exemplar(&"x".repeat(200), t + 3)]).unwrap().exemplars, 0);
+    }
+    let found = tsdb.exemplars(&[vec![Matcher::equal("__name__", "m")]], 0, 100);
+    let ids = found.iter().flat_map(|(_, all)| all).map(|e| (e.labels.value("id").to_owned(), e.t));
+    let want = [("a", 10), ("b", 11), ("c", 12), ("a", 20), ("b", 21), ("c", 22)];
+    assert_eq!(ids.collect::<Vec<_>>(), want.map(|(id, t)| (id.to_owned(), t)));
 }
 
 #[test]
@@ -191,15 +236,21 @@ fn odd_label_sets_are_brought_in_order_or_refused() {
     let tsdb = Tsdb::in_memory();
     write_raw(&tsdb, &raw_series(&[(b"z", b"1"), (b"empty", b""), (b"__name__", b"m")])).unwrap();
     assert_eq!(stored(&tsdb, "m"), [r#"{__name__="m", z="1"}: 1=1"#]);
-    for (labels, want) in [
-        (&[(&b"__name__"[..], &b"m"[..]), (b"a", b"1"), (b"a", b"2")][..], "label name \"a\" is not unique"),
-        (&[(b"__name__", b"m"), (b"a", b"\xff")], "not UTF-8"),
-        (&[(b"__name__", b"m"), (b"", b"1")], "empty label name"),
-        (&[(b"__name__", b"m"), (b"a", &[b'x'; 70_000])], "longer than the limits"),
+    // In 1.0 what is no label set is passed over; one over our limits is refused.
+    let too_long = "longer than the limits";
+    for (labels, refusal) in [
+        (&[(&b"__name__"[..], &b"m"[..]), (b"a", b"1"), (b"a", b"2")][..], None),
+        (&[(b"__name__", b"m"), (b"a", b"\xff")], None),
+        (&[(b"__name__", b"m"), (b"", b"1")], None),
+        (&[(b"__name__", b"m"), (b"a", &[b'x'; 70_000])], Some(too_long)),
     ] {
-        let error = write_raw(&tsdb, &raw_series(labels)).unwrap_err();
-        assert!(error.status == 400 && error.message.contains(want), "{want}: {}", error.message.len());
+        let answer = write_raw(&tsdb, &raw_series(labels));
+        let passed_over = answer.as_ref().ok().map(|written| written.passed_over);
+        assert_eq!(passed_over, refusal.is_none().then_some(1));
+        let refused = answer.err().filter(|e| e.status == 400 && refusal.is_some_and(|r| e.message.contains(r)));
+        assert_eq!(refused.is_some(), refusal.is_some());
     }
+    assert_eq!(stored(&tsdb, "m").len(), 1);
 }
 
 #[test]
@@ -276,10 +327,11 @@ proptest! {
 
     #[test]
     fn a_damaged_request_ends_in_an_answer(at in 0usize..200, byte: u8) {
-        let mut message = encode_v1(&[
+        let rows = [
             row(&[("__name__", "m"), ("a", "b")], 1, 1.0),
             row(&[("__name__", "h")], 1, Value::Histogram(Arc::new(native()))),
-        ]);
+        ];
+        let mut message = snap::raw::Decoder::new().decompress_vec(&encode(Protocol::V1, &rows)).unwrap();
         if let Some(b) = message.get_mut(at) {
             *b = byte;
         }

@@ -49,18 +49,24 @@ pub struct Written {
     pub samples: u64,
     /// Native histograms.
     pub histograms: u64,
-    /// Exemplars: none, they are not kept.
+    /// Exemplars.
     pub exemplars: u64,
+    /// Samples of a 1.0 request that were passed over because their series have no name, or labels that are none.
+    pub passed_over: u64,
 }
+
+/// Headers by which an answer to a 2.0 request says how many samples, histograms and exemplars were written.
+pub const WRITTEN_HEADERS: [&str; 3] = [
+    "X-Prometheus-Remote-Write-Samples-Written",
+    "X-Prometheus-Remote-Write-Histograms-Written",
+    "X-Prometheus-Remote-Write-Exemplars-Written",
+];
 
 impl Written {
     /// The headers of an answer to a 2.0 request.
     pub fn headers(&self) -> [(&'static str, u64); 3] {
-        [
-            ("X-Prometheus-Remote-Write-Samples-Written", self.samples),
-            ("X-Prometheus-Remote-Write-Histograms-Written", self.histograms),
-            ("X-Prometheus-Remote-Write-Exemplars-Written", self.exemplars),
-        ]
+        let [samples, histograms, exemplars] = WRITTEN_HEADERS;
+        [(samples, self.samples), (histograms, self.histograms), (exemplars, self.exemplars)]
     }
 }
 
@@ -77,7 +83,7 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
+    pub(in crate::ingest) fn new(status: u16, message: impl Into<String>) -> Self {
         WriteError { status, message: message.into(), written: Written::default() }
     }
 }

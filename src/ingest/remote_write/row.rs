@@ -27,6 +27,17 @@ pub struct HistogramSample {
     pub h: FloatHistogram,
 }
 
+/// An exemplar of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExemplarRow<'a> {
+    /// Names and values of its labels, as they came.
+    pub labels: Vec<(&'a [u8], &'a [u8])>,
+    /// The value.
+    pub value: f64,
+    /// Milliseconds; 0 when it has none.
+    pub t: i64,
+}
+
 /// The tag of a label: field 1, length-delimited.
 const LABEL_TAG: u8 = 1 << 3 | 2;
 
@@ -41,6 +52,8 @@ pub struct Row<'a> {
     pub samples: Vec<FloatSample>,
     /// The histogram samples.
     pub histograms: Vec<HistogramSample>,
+    /// The exemplars.
+    pub exemplars: Vec<ExemplarRow<'a>>,
     /// What a 2.0 request says about the metric.
     pub metadata: Option<RowMetadata<'a>>,
     refs: Vec<u64>,
@@ -63,6 +76,7 @@ impl<'a> Row<'a> {
         self.labels.clear();
         self.samples.clear();
         self.histograms.clear();
+        self.exemplars.clear();
         self.metadata = None;
         self.refs.clear();
     }
@@ -83,6 +97,7 @@ impl<'a> Row<'a> {
                     self.labels.push(label_v1(field.bytes()?)?);
                 }
                 2 => self.samples.push(sample(field.bytes()?, 0)?),
+                3 => self.exemplars.push(exemplar_v1(field.bytes()?)?),
                 4 => self.histograms.push(histogram(field.bytes()?, 0)?),
                 _ => {}
             }
@@ -113,19 +128,13 @@ impl<'a> Row<'a> {
                 1 => field.varints(&mut self.refs, |n| n)?,
                 2 => self.samples.push(sample(field.bytes()?, 0)?),
                 3 => self.histograms.push(histogram(field.bytes()?, 0)?),
+                4 => self.exemplars.push(exemplar_v2(field.bytes()?, symbols)?),
                 5 => metadata = Some(field.bytes()?),
                 6 => created = field.i64()?,
                 _ => {}
             }
         }
-        let (pairs, rest) = self.refs.as_chunks::<2>();
-        if !rest.is_empty() {
-            return Err(SymbolError::OddRefs(self.refs.len()));
-        }
-        for pair in pairs {
-            let [name, value] = pair.map(|r| symbols.get(r));
-            self.labels.push((name?, value?));
-        }
+        symbols.resolve(&self.refs, &mut self.labels)?;
         self.metadata = metadata.map(|m| metadata_v2(m, symbols)).transpose()?;
         if created != 0 {
             self.samples.iter_mut().filter(|s| s.st == 0).for_each(|s| s.st = created);
@@ -168,6 +177,19 @@ impl<'a> Symbols<'a> {
             None | Some([]) => Ok(()),
             Some(_) => Err(SymbolError::NoEmptyFirst),
         }
+    }
+
+    /// Adds the names and values that references stand for.
+    fn resolve(&self, refs: &[u64], labels: &mut Vec<(&'a [u8], &'a [u8])>) -> Result<(), SymbolError> {
+        let (pairs, rest) = refs.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(SymbolError::OddRefs(refs.len()));
+        }
+        for pair in pairs {
+            let [name, value] = pair.map(|r| self.get(r));
+            labels.push((name?, value?));
+        }
+        Ok(())
     }
 
     fn get(&self, reference: u64) -> Result<&'a [u8], SymbolError> {
@@ -218,6 +240,35 @@ fn sample(message: &[u8], st: i64) -> Result<FloatSample, WireError> {
         }
     }
     Ok(s)
+}
+
+fn exemplar_v1(message: &[u8]) -> Result<ExemplarRow<'_>, WireError> {
+    let mut e = ExemplarRow::default();
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => e.labels.push(label_v1(field.bytes()?)?),
+            2 => e.value = field.f64()?,
+            3 => e.t = field.i64()?,
+            _ => {}
+        }
+    }
+    Ok(e)
+}
+
+fn exemplar_v2<'a>(message: &[u8], symbols: &Symbols<'a>) -> Result<ExemplarRow<'a>, SymbolError> {
+    let (mut e, mut refs) = (ExemplarRow::default(), Vec::new());
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next_field()? {
+        match field.number {
+            1 => field.varints(&mut refs, |n| n)?,
+            2 => e.value = field.f64()?,
+            3 => e.t = field.i64()?,
+            _ => {}
+        }
+    }
+    symbols.resolve(&refs, &mut e.labels)?;
+    Ok(e)
 }
 
 /// A histogram of either protocol: the field numbers are the same, 2.0 adds the start timestamp.

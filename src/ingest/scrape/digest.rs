@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::cache::{Entry, SeriesCache};
 use super::classic::{ClassicPart, EntryId, Gathering, classify};
 use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
-use crate::ingest::exposition::{Carried, Event, Format, ParseError, ParseOptions, ParsedValue, Parser, Part};
+use crate::ingest::exposition::{
+    Carried, Event, Format, ParseError, ParseOptions, ParsedExemplar, ParsedValue, Parser, Part,
+};
 use crate::ingest::relabel;
 use crate::ingest::store::SampleRow;
 use crate::model::histogram::HistogramDefect;
 use crate::model::{FloatHistogram, Labels, METRIC_NAME, Value};
-use crate::tsdb::MetricType;
+use crate::tsdb::{Exemplar, MetricType};
 
 /// The coarsest exponential schema.
 const LOWEST_SCHEMA: i32 = -4;
@@ -62,6 +64,8 @@ pub struct Staged {
 pub struct Digest {
     /// The samples to be stored.
     pub samples: Vec<Staged>,
+    /// Exemplars to be stored, each with its series.
+    pub exemplars: Vec<(EntryId, Exemplar)>,
     /// Samples in the body.
     pub scraped: usize,
     /// Samples left after metric relabelling.
@@ -199,6 +203,9 @@ impl Run<'_> {
                 0
             };
             self.sample(id, value, timestamp, st)?;
+            for exemplar in parser.take_exemplars() {
+                self.exemplar(id, exemplar);
+            }
         }
         self.body.previous = previous;
         Ok(parser.end())
@@ -299,6 +306,16 @@ impl Run<'_> {
         let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.body.at);
         self.body.found.samples.push(Staged { entry: id, t, st, value });
         Ok(())
+    }
+
+    fn exemplar(&mut self, id: EntryId, exemplar: ParsedExemplar) {
+        let Some(entry) = self.cache.get(id) else { return };
+        // Of a classic series that is not stored, the native histogram that it becomes has it.
+        let id = entry.classic.filter(|_| entry.labels.is_none()).map_or(id, |part| part.histogram);
+        let ParsedExemplar { labels, value, timestamp } = exemplar;
+        self.body.learnt += size_of::<(EntryId, Exemplar)>() + labels.as_bytes().len();
+        let (t, has_time) = (timestamp.unwrap_or(self.body.at), timestamp.is_some());
+        self.body.found.exemplars.push((id, Exemplar { labels, value, t, has_time }));
     }
 
     /// The labels a series is stored under, `None` when relabelling drops it.

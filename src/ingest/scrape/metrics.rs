@@ -8,6 +8,8 @@ use crate::instrument::{Collect, Counter, Exposition, Figure, counter};
 pub struct ScrapeCounters {
     /// Samples older than the newest of their series.
     pub out_of_order: Counter,
+    /// Exemplars older than the newest of their series.
+    pub exemplars_out_of_order: Counter,
     /// Samples at the time of another with another value.
     pub duplicate: Counter,
     /// Samples at times that are not accepted.
@@ -20,7 +22,7 @@ pub struct ScrapeCounters {
     pub file_sd_errors: Counter,
 }
 
-const COUNTERS: [Figure<ScrapeCounters>; 6] = [
+const COUNTERS: [Figure<ScrapeCounters>; 7] = [
     counter(
         "watchbell_target_scrapes_sample_out_of_order_total",
         "Total number of samples rejected due to not being in the expected order.",
@@ -35,6 +37,11 @@ const COUNTERS: [Figure<ScrapeCounters>; 6] = [
         "watchbell_target_scrapes_sample_out_of_bounds_total",
         "Total number of samples rejected due to timestamp falling outside of the time bounds.",
         |c| c.out_of_bounds.get() as f64,
+    ),
+    counter(
+        "watchbell_target_scrapes_exemplar_out_of_order_total",
+        "Total number of exemplar rejected due to not being out of the expected order.",
+        |c| c.exemplars_out_of_order.get() as f64,
     ),
     counter("watchbell_target_scrape_pools_failed_total", "Total number of scrape pool creations that failed.", |c| {
         c.pools_failed.get() as f64
@@ -59,6 +66,7 @@ impl ScrapeCounters {
     /// Counts what storage said of a scrape.
     pub(super) fn count(&self, counts: &StoreCounts) {
         self.out_of_order.add(counts.out_of_order as u64);
+        self.exemplars_out_of_order.add(counts.exemplars_out_of_order as u64);
         self.duplicate.add(counts.duplicate as u64);
         self.out_of_bounds.add(counts.out_of_bounds as u64);
         if let Some(failure) = &counts.failure {

@@ -258,6 +258,12 @@ impl TargetRun {
                 entry.series = row.series;
             }
         }
+        let series = |id| self.cache.get(id).and_then(|e| e.series);
+        let exemplars: Vec<_> =
+            found.exemplars.into_iter().filter_map(|(id, exemplar)| Some((series(id)?, exemplar))).collect();
+        if !exemplars.is_empty() {
+            self.store.store_exemplars(exemplars, &mut counts);
+        }
         for ((_, series), row) in self.report.iter_mut().zip(rows.iter().skip(entries.len())) {
             *series = row.series;
         }

@@ -2,6 +2,7 @@
 
 pub mod encode;
 pub mod envelope;
+mod otlp;
 mod params;
 mod query;
 mod rules;
@@ -48,5 +49,8 @@ pub fn routes() -> Router<Arc<App>> {
 
 /// `/api/v1/write`, apart because its body is large, and compressed in a way of its own.
 pub fn write_route() -> Router<Arc<App>> {
-    Router::new().route("/api/v1/write", post(write::write)).layer(DefaultBodyLimit::max(write::max_body()))
+    Router::new()
+        .route("/api/v1/write", post(write::write))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
+        .layer(DefaultBodyLimit::max(write::max_body()))
 }

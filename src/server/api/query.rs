@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 
 use crate::datasource::QueryError;
+use crate::model::{Labels, Matcher};
 use crate::promql::steps::StepGrid;
 use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue};
 use crate::server::app::App;
@@ -17,6 +18,7 @@ use crate::server::error::ApiError;
 use crate::server::json::Json;
 use crate::server::queries::Work;
 use crate::server::time::{MAX_TIME, MIN_TIME};
+use crate::tsdb::Exemplar;
 
 use super::Params;
 use super::encode::Answer;
@@ -84,14 +86,32 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
     Ok(send(answer).await)
 }
 
-/// `GET|POST /api/v1/query_exemplars`: no exemplars are stored.
+/// `GET|POST /api/v1/query_exemplars`: the exemplars of the series that a query reads.
 pub async fn exemplars(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
     let (start, end) = (params.time("start")?.unwrap_or(MIN_TIME), params.time("end")?.unwrap_or(MAX_TIME));
     if end < start {
         return Err(ApiError::BadData("end timestamp must not be before start timestamp".into()));
     }
-    compiled(&app, &params)?;
-    Ok(respond(success(&Notes::none(), |j| j.array(|_| {}))))
+    let selectors = compiled(&app, &params)?.plan.selectors();
+    let sets: Vec<Vec<Matcher>> = selectors.into_iter().map(|s| s.matchers).collect();
+    // A look through all of them, a hundred thousand by default.
+    let storage = app.storage.clone();
+    let found = tokio::task::spawn_blocking(move || storage.exemplars(&sets, start, end)).await;
+    let found = found.map_err(|e| ApiError::Internal(e.to_string()))?;
+    let one = |j: &mut Json, e: Exemplar| {
+        j.object(|j| {
+            j.key("labels").labels(&e.labels);
+            j.key("value").quoted_float(e.value);
+            j.key("timestamp").timestamp(e.t);
+        });
+    };
+    let series = |j: &mut Json, (of, exemplars): (Labels, Vec<Exemplar>)| {
+        j.object(|j| {
+            j.key("seriesLabels").labels(&of);
+            j.key("exemplars").array_of(exemplars, one);
+        });
+    };
+    Ok(respond(success(&Notes::none(), |j| j.array_of(found, series))))
 }
 
 /// `GET|POST /api/v1/format_query`

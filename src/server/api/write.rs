@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 
 use crate::ingest::admission::Admitted;
-use crate::ingest::remote_write::{ReceiveLimits, WriteError, WriteHeaders, Written, accepted_protocol};
+use crate::ingest::remote_write::{Protocol, ReceiveLimits, WriteError, WriteHeaders, Written, accepted_protocol};
 use crate::server::app::App;
 
 /// The largest body, bytes.
@@ -21,7 +21,7 @@ pub fn max_body() -> usize {
 /// Seconds after which a sender that found no room may try again.
 const RETRY_AFTER: &str = "1";
 /// How long a body may take to come: until then it holds memory that others wait for.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `POST /api/v1/write`
 pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
@@ -32,14 +32,15 @@ pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
     let (content_type, content_encoding) = (text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING));
     // What is refused by its headers is not read.
-    if let Err(e) = accepted_protocol(&content_type) {
-        return refused(&e);
-    }
+    let protocol = match accepted_protocol(&content_type) {
+        Ok(protocol) => protocol,
+        Err(e) => return refused(&e, Protocol::V1),
+    };
     let mut admitted = app.receiver.admit();
     let read = tokio::time::timeout(READ_TIMEOUT, read(&app, body, &mut admitted)).await;
     let body = match read {
         Ok(Ok(body)) => body,
-        Ok(Err(e)) => return refused(&e),
+        Ok(Err(e)) => return refused(&e, protocol),
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response(),
     };
     let worker = app.clone();
@@ -48,14 +49,14 @@ pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
         worker.receiver.receive_admitted(headers, &body, &mut admitted)
     });
     match received.await {
-        Ok(Ok(written)) => counted(StatusCode::NO_CONTENT, &written, String::new()),
-        Ok(Err(e)) => refused(&e),
+        Ok(Ok(written)) => counted(StatusCode::NO_CONTENT, &written, protocol, String::new()),
+        Ok(Err(e)) => refused(&e, protocol),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the write panicked; this is a defect\n").into_response(),
     }
 }
 
 /// Reads a body, piece by piece as room is found for it.
-async fn read(app: &App, body: Body, admitted: &mut Admitted) -> Result<Vec<u8>, WriteError> {
+pub(super) async fn read(app: &App, body: Body, admitted: &mut Admitted) -> Result<Vec<u8>, WriteError> {
     let refusal = |status, message: String| WriteError { status, message, written: Written::default() };
     let (mut whole, limit) = (Vec::new(), app.receiver.limits().body);
     let mut pieces = body.into_data_stream();
@@ -70,18 +71,20 @@ async fn read(app: &App, body: Body, admitted: &mut Admitted) -> Result<Vec<u8>,
     Ok(whole)
 }
 
-fn refused(e: &WriteError) -> Response {
+pub(super) fn refused(e: &WriteError, protocol: Protocol) -> Response {
     let status = StatusCode::from_u16(e.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = counted(status, &e.written, format!("{e}\n"));
+    let mut response = counted(status, &e.written, protocol, format!("{e}\n"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     }
     response
 }
 
-fn counted(status: StatusCode, written: &Written, text: String) -> Response {
+/// An answer; one to a 2.0 request says what was written.
+fn counted(status: StatusCode, written: &Written, protocol: Protocol, text: String) -> Response {
     let mut response = (status, text).into_response();
-    for (name, count) in written.headers() {
+    let headers = (protocol == Protocol::V2).then(|| written.headers());
+    for (name, count) in headers.into_iter().flatten() {
         if let Ok(name) = HeaderName::try_from(name) {
             response.headers_mut().insert(name, count.into());
         }

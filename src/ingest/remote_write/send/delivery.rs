@@ -10,6 +10,8 @@ pub enum Verdict {
         /// From `Retry-After`.
         after: Option<i64>,
     },
+    /// Try again at once, in the older version of the protocol.
+    Encode,
     /// The endpoint will never take these samples.
     Drop,
 }

@@ -2,190 +2,143 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
-use super::metrics::SendCounters;
-use super::queue::{Queue, Queued};
+use super::progress::Progress;
+use super::queue::{Item, Queue, Queued};
+use super::shard::{Endpoint, Shard};
+use super::shards::{EVERY_SECONDS, Rates};
 use crate::clock::Stopwatch;
 use crate::ingest::store::SampleRow;
-use crate::tsdb::follow::{Confirmation, LogFollower, LogPosition};
+use crate::model::Labels;
+use crate::tsdb::Exemplar;
+use crate::tsdb::follow::{FollowedSample, LogFollower, LogPosition};
 
 /// How long a wait lasts before it is looked around: whether to end, whether to say something.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
 /// Full queues this long mean that the endpoint does not keep up.
 const BEHIND_AFTER: Duration = Duration::from_secs(30);
 
-/// The same trouble is logged no more often.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
-
-/// What the feeder and the shards of one endpoint share.
-pub(super) struct Progress {
-    pub name: String,
-    pub url: String,
-    pub queues: Vec<Arc<Queue>>,
-    pub counters: Arc<SendCounters>,
-    /// Everything before it is in the queues, or has arrived.
-    fed: Mutex<LogPosition>,
-    confirmation: Confirmation,
-    /// End once the log is read.
-    pub ending: AtomicBool,
-    /// End now.
-    pub given_up: AtomicBool,
-    behind: Mutex<Behind>,
-    /// When a refusal was logged last, and samples refused since.
-    refused: Mutex<(Option<Stopwatch>, usize)>,
+/// Reads the log into the queues of as many shards as are needed.
+pub(super) struct Feeder {
+    endpoint: Arc<Endpoint>,
+    progress: Arc<Progress>,
+    handle: Handle,
+    shards: Vec<JoinHandle<()>>,
+    rates: Rates,
+    looked: Stopwatch,
 }
 
-/// Whether samples arrive late, or not at all.
-#[derive(Default)]
-struct Behind {
-    since: Option<Stopwatch>,
-    /// The log says so.
-    told: bool,
-    told_last: Option<Stopwatch>,
-}
-
-impl Progress {
-    pub fn new(
-        (name, url): (String, String),
-        queues: Vec<Arc<Queue>>,
-        counters: Arc<SendCounters>,
-        follower: &LogFollower,
-    ) -> Self {
-        Progress {
-            name,
-            url,
-            queues,
-            counters,
-            fed: Mutex::new(follower.position()),
-            confirmation: follower.confirmation(),
-            ending: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
-            behind: Mutex::default(),
-            refused: Mutex::default(),
-        }
+impl Feeder {
+    /// A feeder with the fewest shards.
+    pub fn start(endpoint: Arc<Endpoint>, progress: Arc<Progress>, handle: Handle) -> Self {
+        let fewest = endpoint.settings.queue.min_shards.max(1);
+        let (rates, looked) = (Rates::default(), Stopwatch::start());
+        let mut feeder = Feeder { endpoint, progress, handle, shards: Vec::new(), rates, looked };
+        feeder.start_shards(fewest);
+        feeder
     }
 
-    /// Bytes of the log from the oldest sample on that has not arrived.
-    pub fn behind_bytes(&self) -> u64 {
-        self.confirmation.behind()
+    fn start_shards(&mut self, shards: usize) {
+        let q = &self.endpoint.settings.queue;
+        let queues: Arc<[_]> = (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
+        *self.progress.queues.write() = queues.clone();
+        self.progress.counters.shards.set(shards as f64);
+        let run = |queue: &Arc<Queue>| {
+            let shard = Shard::new(self.endpoint.clone(), queue.clone(), self.progress.clone());
+            self.handle.spawn(shard.run())
+        };
+        self.shards = queues.iter().map(run).collect();
     }
 
-    /// Writes down how far samples have arrived.
-    pub fn confirm(&self) {
-        // What is fed meanwhile comes after.
-        let fed = *self.fed.lock();
-        let oldest = self.queues.iter().filter_map(|q| q.oldest()).min();
-        if let Err(e) = self.confirmation.confirm(oldest.map_or(fed, |oldest| oldest.min(fed))) {
-            self.fall_behind(&e.to_string());
+    /// Runs until it is told to end, and all is sent or given up.
+    pub fn run(mut self, mut follower: LogFollower) {
+        let (mut lost, progress) = (0, self.progress.clone());
+        let ended = || progress.given_up.load(Ordering::Relaxed);
+        while !ended() {
+            let position = follower.position();
+            match follower.read() {
+                Ok(Some(samples)) => self.take(samples, follower.take_exemplars(), position),
+                Ok(None) if progress.ending.load(Ordering::Relaxed) => break,
+                Ok(None) => follower.wait(LOOK_AROUND),
+                Err(e) => {
+                    progress.fall_behind(&e.to_string());
+                    follower.wait(LOOK_AROUND);
+                    std::thread::sleep(LOOK_AROUND);
+                }
+            }
+            if !ended() {
+                *progress.fed.lock() = follower.position();
+            }
+            let more = follower.lost() - lost;
+            if more > 0 {
+                lost = follower.lost();
+                progress.counters.dropped.add(more);
+                let (remote, samples) = (&progress.name, more);
+                tracing::error!(remote, samples, "samples of the log were lost before they could be sent");
+            }
+            if progress.queues().iter().all(|q| q.oldest().is_none()) {
+                progress.confirm();
+            }
+            self.look_at_shards();
         }
+        self.end_shards();
     }
 
-    /// Notes that samples do not arrive as they come, which is logged when it begins; not each time where it comes and goes.
-    pub fn fall_behind(&self, reason: &str) {
-        let mut behind = self.behind.lock();
-        if behind.since.is_none() {
-            behind.since = Some(Stopwatch::start());
-            self.counters.behind.set(1.0);
-        }
-        if !behind.told && behind.told_last.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
-            (behind.told, behind.told_last) = (true, Some(Stopwatch::start()));
-            tracing::warn!(
-                remote = self.name,
-                url = self.url,
-                reason,
-                "remote write is behind; samples are kept in the log"
-            );
-        }
+    fn take(&self, samples: Vec<FollowedSample>, exemplars: Vec<(Labels, Exemplar)>, position: LogPosition) {
+        let counters = &self.progress.counters;
+        counters.came.add(samples.len() as u64);
+        let newest = samples.iter().map(|s| s.t).max();
+        newest.iter().for_each(|newest| counters.highest.raise(*newest as f64 / 1_000.0));
+        let row = |FollowedSample { labels, t, st, value }: FollowedSample| {
+            Item::Sample(SampleRow { labels, series: None, t, st, value })
+        };
+        let exemplars = exemplars.into_iter().map(|(labels, exemplar)| Item::Exemplar(labels, exemplar));
+        distribute(samples.into_iter().map(row).chain(exemplars), position, &self.progress);
     }
 
-    /// Notes that the endpoint will never take some samples: logged once a minute at most, with what was not logged since.
-    pub fn refused(&self, reason: &str, samples: usize) {
-        let mut refused = self.refused.lock();
-        refused.1 += samples;
-        if refused.0.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
-            let samples = std::mem::take(&mut refused.1);
-            refused.0 = Some(Stopwatch::start());
-            tracing::error!(remote = self.name, url = self.url, reason, samples, "remote write refused samples");
-        }
-    }
-
-    /// Notes that a batch has arrived and little waits; logged when that was not so.
-    pub fn caught_up(&self) {
-        if self.queues.iter().any(|q| q.is_full()) {
+    /// Changes the number of shards when another one is needed. What is queued is sent first, so that the samples of a series
+    /// stay in order.
+    fn look_at_shards(&mut self) {
+        if self.looked.elapsed().as_secs_f64() < EVERY_SECONDS {
             return;
         }
-        let mut behind = self.behind.lock();
-        let Some(since) = behind.since.take() else { return };
-        self.counters.behind.set(0.0);
-        if std::mem::take(&mut behind.told) {
-            let seconds = since.elapsed().as_secs();
-            tracing::info!(remote = self.name, url = self.url, seconds, "remote write goes on");
+        self.looked = Stopwatch::start();
+        let (now, settings) = (self.shards.len(), &self.endpoint.settings.queue);
+        let wanted = self.rates.look(&self.progress.counters, settings, now);
+        if wanted != now {
+            self.end_shards();
+            let (remote, url) = (&self.progress.name, &self.progress.url);
+            tracing::info!(remote, url, from = now, to = wanted, "remote write changes its shards");
+            self.start_shards(wanted);
         }
+    }
+
+    /// Ends the shards once they have sent what is in their queues, or have been given up.
+    fn end_shards(&mut self) {
+        self.progress.queues().iter().for_each(|q| q.close());
+        let ended = futures::future::join_all(std::mem::take(&mut self.shards));
+        self.handle.block_on(ended);
     }
 }
 
-/// Reads the log into the queues, until it is told to end.
-pub(super) fn feed(mut follower: LogFollower, progress: &Progress) {
-    let (mut lost, ended) = (0, || progress.given_up.load(Ordering::Relaxed));
-    while !ended() {
-        let position = follower.position();
-        match follower.read() {
-            Ok(Some(samples)) => {
-                let row = |s: crate::tsdb::follow::FollowedSample| SampleRow {
-                    labels: s.labels,
-                    series: None,
-                    t: s.t,
-                    st: s.st,
-                    value: s.value,
-                };
-                let newest = samples.iter().map(|s| s.t).max().unwrap_or(0);
-                progress.counters.highest.raise(newest as f64 / 1_000.0);
-                distribute(samples.into_iter().map(row), position, progress);
-            }
-            Ok(None) if progress.ending.load(Ordering::Relaxed) => break,
-            Ok(None) => follower.wait(LOOK_AROUND),
-            Err(e) => {
-                progress.fall_behind(&e.to_string());
-                follower.wait(LOOK_AROUND);
-                std::thread::sleep(LOOK_AROUND);
-            }
-        }
-        if !ended() {
-            *progress.fed.lock() = follower.position();
-        }
-        let more = follower.lost() - lost;
-        if more > 0 {
-            lost = follower.lost();
-            progress.counters.dropped.add(more);
-            tracing::error!(
-                remote = progress.name,
-                samples = more,
-                "samples of the log were lost before they could be sent"
-            );
-        }
-        if progress.queues.iter().all(|q| q.oldest().is_none()) {
-            progress.confirm();
-        }
-    }
-    progress.queues.iter().for_each(|q| q.close());
-}
-
-/// Puts rows into the queues: those of a series always into the same one, which keeps their order.
-fn distribute(rows: impl Iterator<Item = SampleRow>, position: LogPosition, progress: &Progress) {
-    let shards = progress.queues.len().max(1);
+/// Puts items into the queues: those of a series always into the same one, which keeps their order.
+fn distribute(items: impl Iterator<Item = Item>, position: LogPosition, progress: &Progress) {
+    let queues = progress.queues();
+    let shards = queues.len().max(1);
     let mut parts: Vec<VecDeque<Queued>> = vec![VecDeque::new(); shards];
-    for row in rows {
-        let shard = if shards == 1 { 0 } else { (row.labels.hash64() % shards as u64) as usize };
+    for item in items {
+        let shard = if shards == 1 { 0 } else { (item.labels().hash64() % shards as u64) as usize };
         if let Some(part) = parts.get_mut(shard) {
-            part.push_back(Queued { row, position });
+            part.push_back(Queued { item, position });
         }
     }
     let waiting = Stopwatch::start();
-    for (queue, part) in progress.queues.iter().zip(&mut parts) {
+    for (queue, part) in queues.iter().zip(&mut parts) {
         while !part.is_empty() && !progress.given_up.load(Ordering::Relaxed) {
             queue.fill(part, LOOK_AROUND);
             if !part.is_empty() && waiting.elapsed() > BEHIND_AFTER {

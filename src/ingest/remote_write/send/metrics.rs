@@ -17,6 +17,18 @@ pub struct SendCounters {
     pub dropped: Counter,
     /// Bytes sent, compressed.
     pub bytes: Counter,
+    /// Exemplars sent.
+    pub exemplars: Counter,
+    /// Entries of metadata sent.
+    pub metadata: Counter,
+    /// Entries of metadata that were not taken.
+    pub metadata_failed: Counter,
+    /// Samples read from the log.
+    pub came: Counter,
+    /// Microseconds spent sending, by all shards together.
+    pub send_micros: Counter,
+    /// Shards there should be.
+    pub shards_desired: Gauge,
     /// Samples in the queues.
     pub pending: Gauge,
     /// Shards.
@@ -32,13 +44,31 @@ pub struct SendCounters {
 }
 
 /// What is shown of an endpoint.
-pub(super) const ENDPOINT: [Figure<SendCounters>; 12] = [
+pub(super) const ENDPOINT: [Figure<SendCounters>; 16] = [
     counter("watchbell_remote_storage_samples_total", "Total number of samples sent to remote storage.", |c| {
         c.samples.get() as f64
     }),
     counter("watchbell_remote_storage_histograms_total", "Total number of histograms sent to remote storage.", |c| {
         c.histograms.get() as f64
     }),
+    counter("watchbell_remote_storage_exemplars_total", "Total number of exemplars sent to remote storage.", |c| {
+        c.exemplars.get() as f64
+    }),
+    counter(
+        "watchbell_remote_storage_metadata_total",
+        "Total number of metadata entries sent to remote storage.",
+        |c| c.metadata.get() as f64,
+    ),
+    counter(
+        "watchbell_remote_storage_metadata_failed_total",
+        "Total number of metadata entries which failed on send to remote storage, non-recoverable errors.",
+        |c| c.metadata_failed.get() as f64,
+    ),
+    gauge(
+        "watchbell_remote_storage_shards_desired",
+        "The number of shards that the queues shard calculation wants to run based on the rate of samples in vs. samples out.",
+        |c| c.shards_desired.get(),
+    ),
     counter(
         "watchbell_remote_storage_samples_failed_total",
         "Total number of samples which failed on send to remote storage, non-recoverable errors.",

@@ -3,8 +3,12 @@
 
 mod delivery;
 mod feed;
+mod metadata;
 mod metrics;
+mod progress;
 mod queue;
+mod shard;
+mod shards;
 mod writer;
 
 use crate::config::RelabelConfig;
@@ -56,6 +60,23 @@ impl Default for QueueSettings {
     }
 }
 
+/// Prometheus' `metadata_config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataSettings {
+    /// Whether it is sent.
+    pub send: bool,
+    /// How often, milliseconds. Requests of 2.0 have it with each series.
+    pub interval: i64,
+    /// Entries in a request.
+    pub most: usize,
+}
+
+impl Default for MetadataSettings {
+    fn default() -> Self {
+        MetadataSettings { send: true, interval: 60_000, most: 2_000 }
+    }
+}
+
 /// One `remote_write` entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoteWriteSettings {
@@ -69,6 +90,10 @@ pub struct RemoteWriteSettings {
     pub protocol: Protocol,
     /// Whether native histograms are sent.
     pub send_native_histograms: bool,
+    /// Whether exemplars are sent.
+    pub send_exemplars: bool,
+    /// Whether and how what is known of metrics is sent.
+    pub metadata: MetadataSettings,
     /// `write_relabel_configs`.
     pub write_relabel: Vec<RelabelConfig>,
     /// `global.external_labels`, added where a series lacks them.
@@ -88,6 +113,8 @@ impl RemoteWriteSettings {
             remote_timeout: 30_000,
             protocol: Protocol::V1,
             send_native_histograms: false,
+            send_exemplars: false,
+            metadata: MetadataSettings::default(),
             write_relabel: Vec::new(),
             external_labels: Labels::empty(),
             http: HttpSettings::default(),
@@ -111,6 +138,12 @@ impl RemoteWriteSettings {
                 RemoteWriteMessage::V2 => Protocol::V2,
             },
             send_native_histograms: config.send_native_histograms,
+            send_exemplars: config.send_exemplars,
+            metadata: MetadataSettings {
+                send: config.metadata_config.send,
+                interval: config.metadata_config.send_interval.millis(),
+                most: config.metadata_config.max_samples_per_send,
+            },
             write_relabel: config.write_relabel_configs.clone(),
             external_labels,
             http,

@@ -8,12 +8,31 @@ use tokio::sync::Notify;
 
 use crate::clock::Stopwatch;
 use crate::ingest::store::SampleRow;
+use crate::model::Labels;
+use crate::tsdb::Exemplar;
 use crate::tsdb::follow::LogPosition;
 
-/// A row, and where it is in the log.
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Sample(SampleRow),
+    Exemplar(Labels, Exemplar),
+}
+
+impl Item {
+    /// Its series.
+    pub fn labels(&self) -> &Labels {
+        match self {
+            Item::Sample(row) => &row.labels,
+            Item::Exemplar(labels, _) => labels,
+        }
+    }
+}
+
+/// An item, and where it is in the log.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
-    pub row: SampleRow,
+    pub item: Item,
     /// Before the record it is from: from there on it would be read again.
     pub position: LogPosition,
 }
@@ -85,7 +104,7 @@ impl Queue {
     }
 
     /// The next batch: a full one, or what there is once its first row has waited for `deadline`; `None` at the end.
-    pub async fn next_batch(&self, deadline: Duration) -> Option<Vec<SampleRow>> {
+    pub async fn next_batch(&self, deadline: Duration) -> Option<Vec<Item>> {
         loop {
             let waited = {
                 let mut state = self.state.lock();
@@ -93,7 +112,7 @@ impl Queue {
                 let overdue = first.is_some_and(|waited| waited >= deadline);
                 if ready >= self.batch || overdue || (ready > 0 && state.closed) {
                     state.in_flight = state.rows.front().map(|(_, queued)| queued.position);
-                    let batch = state.rows.drain(..ready.min(self.batch)).map(|(_, queued)| queued.row).collect();
+                    let batch = state.rows.drain(..ready.min(self.batch)).map(|(_, queued)| queued.item).collect();
                     self.room.notify_all();
                     return Some(batch);
                 }
@@ -113,13 +132,13 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Labels, Value};
+    use crate::model::Value;
 
     #[tokio::test]
     async fn a_batch_goes_when_its_first_row_has_waited_though_more_come() {
         let queue = Queue::new(1_000_000, 1_000_000);
         let row = SampleRow { labels: Labels::empty(), series: None, t: 0, st: 0, value: Value::Float(0.0) };
-        let one = || VecDeque::from([Queued { row: row.clone(), position: LogPosition::default() }]);
+        let one = || VecDeque::from([Queued { item: Item::Sample(row.clone()), position: LogPosition::default() }]);
         queue.fill(&mut one(), Duration::ZERO);
         let batch = queue.next_batch(Duration::from_millis(20));
         tokio::pin!(batch);
