@@ -42,6 +42,19 @@ Checking 'am.yml'
 }
 
 #[test]
+fn a_rule_file_named_without_a_star_must_be_there() {
+    let config = "rule_files:\n- '*.none'\n- a.rules\n- nothere.yml\n- ./other?.yml\n";
+    let (code, shown) = check(&[("w.yml", config), ("a.rules", RULES)]);
+    let want = "Checking w.yml
+  FAILED:
+w.yml:4:3: \"nothere.yml\" does not point to an existing file
+w.yml:5:3: \"./other?.yml\" does not point to an existing file
+
+";
+    assert_eq!((code, shown.as_str()), (1, want));
+}
+
+#[test]
 fn templates_of_receivers_that_fail_are_warnings_with_their_places() {
     let routes = "\
 route: {receiver: a}

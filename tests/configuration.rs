@@ -246,3 +246,52 @@ fn more_scrape_configs_come_from_files() {
     let defects = Config::load_file(&path).unwrap_err();
     assert!(defects[0].message.contains("found multiple scrape configs"), "{defects:?}");
 }
+
+#[test]
+fn names_that_are_not_valid_everywhere_are_refused_where_the_scheme_says_so() {
+    let job = |more: &str| {
+        format!(
+            "global: {{metric_name_validation_scheme: legacy}}
+alerting: {{alert_relabel_configs: [{{target_label: a.b, replacement: x}}]}}
+remote_write: [{{url: 'http://r/', write_relabel_configs: [{{target_label: a.b, replacement: x}}]}}]
+scrape_configs:
+  - job_name: j
+    {more}
+    relabel_configs:
+      - {{target_label: a.b, replacement: x}}
+      - {{target_label: 'a_${{1}}_$name', source_labels: [x]}}
+      - {{target_label: 'a.$1', source_labels: [x]}}
+      - {{action: labelmap, replacement: 'a.$1'}}
+      - {{action: keep, source_labels: [a.b]}}
+    metric_relabel_configs:
+      - {{action: hashmod, modulus: 2, target_label: 'a b', source_labels: [x]}}
+"
+        )
+    };
+    let of_job = [
+        "w.yml:8:24: \"a.b\" is invalid 'target_label' for replace action",
+        "w.yml:10:24: \"a.$1\" is invalid 'target_label' for replace action",
+        "w.yml:11:41: \"a.$1\" is invalid 'replacement' for labelmap action",
+        "w.yml:14:51: \"a b\" is invalid 'target_label' for hashmod action",
+    ];
+    let elsewhere = [
+        "w.yml:2:51: \"a.b\" is invalid 'target_label' for replace action",
+        "w.yml:3:69: \"a.b\" is invalid 'target_label' for replace action",
+    ];
+    let without_places = |all: &[String]| {
+        let mut all: Vec<String> = all.iter().map(|d| d.splitn(2, ": ").last().unwrap().to_owned()).collect();
+        all.sort();
+        all
+    };
+    let want: Vec<String> = of_job.iter().chain(&elsewhere).map(|d| (*d).to_owned()).collect();
+    assert_eq!(without_places(&defects(&job(""))), without_places(&want), "{:?}", defects(&job("")));
+    let own = defects(&job("metric_name_validation_scheme: utf8"));
+    assert_eq!(without_places(&own), without_places(&elsewhere.map(str::to_owned)));
+
+    let escaping = |text: &str| config(text).scrape_configs[0].metric_name_escaping_scheme.clone();
+    assert_eq!(escaping("scrape_configs: [{job_name: j}]"), "allow-utf-8");
+    assert_eq!(escaping("scrape_configs: [{job_name: j, metric_name_validation_scheme: legacy}]"), "underscores");
+    assert_eq!(escaping("global: {metric_name_escaping_scheme: dots}\nscrape_configs: [{job_name: j}]"), "dots");
+    let both = "scrape_configs: [{job_name: j, metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8}]";
+    assert!(defects(both)[0].contains("validation scheme is not set to UTF8"));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use watchbell::alerting::group::{Refused, RuleResult, TemplateInput, World};
+use watchbell::alerting::group::{Appended, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupSpec, Health, RuleSpec};
 use watchbell::clock::WallClock;
@@ -138,7 +138,7 @@ impl World for Troubled {
         self.stage.render(input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         self.stage.append(samples)
     }
 }
@@ -182,7 +182,7 @@ impl World for Ticking {
         self.stage.render(input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         self.stage.append(samples)
     }
 
@@ -202,7 +202,7 @@ impl World for InTick {
         self.0.render(input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         self.0.append(samples)
     }
 }

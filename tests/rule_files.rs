@@ -1,5 +1,6 @@
 //! Rule files load as promtool loads them, and every defect is placed.
 
+use watchbell::config::protocol::NameScheme;
 use watchbell::rules::{LoadOptions, PartialResponse, RuleKind, duplicate_rules, load_str};
 
 use crate::support::{peers, shared};
@@ -24,6 +25,29 @@ fn every_file_of_the_field_loads() {
         }
     }
     assert!(files >= 33 && rules > 300, "{files} files with {rules} rules");
+}
+
+#[test]
+fn names_are_those_of_the_scheme() {
+    let text = "groups:
+  - name: g
+    labels: {\"g.l\": x}
+    rules:
+      - {record: a.b, expr: up}
+      - {record: 'a:b', expr: up, labels: {\"l.l\": x}}
+      - {alert: A.b, expr: up, annotations: {\"an.n\": x}}
+      - {record: c, expr: 'sum by (\"a.b\") ({\"x.y\"})'}
+";
+    assert!(load(text).is_ok());
+    let options = LoadOptions { names: NameScheme::Legacy, ..LoadOptions::default() };
+    let defects: Vec<String> = load_str("r.yml", text, &options).unwrap_err().iter().map(ToString::to_string).collect();
+    let want = [
+        "r.yml:3:13: group \"g\": invalid label name: g.l",
+        "r.yml:5:18: group \"g\", rule 1, \"a.b\": invalid recording rule name: a.b",
+        "r.yml:6:51: group \"g\", rule 2, \"a:b\": invalid label name: l.l",
+        "r.yml:7:54: group \"g\", rule 3, \"A.b\": invalid annotation name: an.n",
+    ];
+    assert_eq!(defects, want);
 }
 
 #[test]

@@ -323,6 +323,210 @@ fn the_notation_expands_as_promtool_expands_it() {
     assert!(run(&[path])[0].is_success());
 }
 
+/// Something that may be a notation of values, or nearly.
+fn odd_item(dice: &mut Dice) -> String {
+    const NUMBERS: [&str; 32] = [
+        "1", "0", "2.5", ".5", "5.", "1e3", "1E-2", "Inf", "inf", "NaN", "Infinity", "0x5", "1_000", "1__0", "1_",
+        "1e1_0", "007", "1e", "-1", "+.5", "--1", "5m", "1.5.2", "-Inf", "1e400", "1e-400", "stale", "_", "09", "1i",
+        "-0_10", "x",
+    ];
+    const HISTOGRAMS: [&str; 26] = [
+        "{{}}",
+        "{{ }}",
+        "{{sum:3 count:2 buckets:[1 1]}}",
+        "{{sum:1\tcount:2 }}",
+        "{{ sum:1}}",
+        "{{sum:+1}}",
+        "{{sum:.5}}",
+        "{{sum:-.5}}",
+        "{{sum:5.}}",
+        "{{sum:1e400}}",
+        "{{sum:nan}}",
+        "{{sum:-inf}}",
+        "{{SUM:1}}",
+        "{{sum:1 SUM:2}}",
+        "{{count:1_0}}",
+        "{{buckets:[]}}",
+        "{{buckets:[ 1]}}",
+        "{{buckets:[1 ]}}",
+        "{{buckets:[-1]}}",
+        "{{buckets:[-Inf]}}",
+        "{{z_bucket_w:-1}}",
+        "{{offset:+1}}",
+        "{{offset:-1}}",
+        "{{counter_reset_hint:Gauge}}",
+        "{{counter_reset_hint:none}}",
+        "{{sum}}",
+    ];
+    let (number, other) = (dice.pick(&NUMBERS), dice.pick(&NUMBERS));
+    let (histogram, sign, times) = (dice.pick(&HISTOGRAMS), dice.pick(&["+", "-"]), dice.below(3));
+    match dice.below(9) {
+        0 | 1 => number.to_string(),
+        2 => format!("{number}x{times}"),
+        3 | 4 => format!("{number}{sign}{other}x{times}"),
+        5 => format!("{number}{sign}{other}"),
+        6 => histogram.to_string(),
+        7 => format!("{histogram}x{times}"),
+        _ => dice
+            .pick(&["_x2", "_ x2", "1, 2", "1\t2", "1  2", "# 1", "1 x2", "_x1_0", "stale_", "STALE", "1\u{a0}2"])
+            .to_string(),
+    }
+}
+
+/// Something that may be a series, or nearly.
+fn odd_series(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "s",
+        "s",
+        "s",
+        "s",
+        "s{a=\"b\"}",
+        "s {a=\"b\"}",
+        "{\"s\"}",
+        "s{a='b',}",
+        "s{\"a b\"=`c`}",
+        "s{a!=\"b\"}",
+        "s{,}",
+        "1s",
+        "s{1a=\"b\"}",
+        "s{a=b}",
+        "{\"inf\"}",
+        "inf",
+        "NaN{a=\"b\"}",
+        "on",
+        "Bool",
+        "ignoring{a=\"b\"}",
+        "group_left",
+        "by",
+        "sum{a=\"b\"}",
+        "stale",
+        "offset",
+        "unless",
+        "atan2",
+        "s{bool=\"x\"}",
+        "s{inf=\"x\"}",
+        "s:x",
+        "s 5",
+        "s{a=\"\\q\"}",
+    ])
+}
+
+#[test]
+fn the_notation_is_what_promtool_reads_and_no_more() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    const TESTS: usize = 250;
+    let mut dice = Dice(11);
+    let mut text = "evaluation_interval: 1m\ntests:\n".to_owned();
+    let mut cases = Vec::new();
+    for i in 0..TESTS {
+        let series = odd_series(&mut dice);
+        let values = (0..=dice.below(2)).map(|_| odd_item(&mut dice)).collect::<Vec<_>>().join(" ");
+        let line = u32::try_from(text.lines().count() + 1).unwrap();
+        let quoted = |s: &str| serde_json::to_string(s).unwrap();
+        let _ = writeln!(text, "  - input_series: [{{series: {}, values: {}}}]", quoted(series), quoted(&values));
+        // What is read is told by the failure of this.
+        let _ = writeln!(
+            text,
+            "    promql_expr_test: [{{expr: vector(1), eval_time: 1m, exp_samples: [{{labels: read{i}x, value: 7}}]}}]"
+        );
+        cases.push((line, format!("{series} | {values}")));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.yml");
+    std::fs::write(&path, text).unwrap();
+    let theirs = std::process::Command::new(promtool).args(["test", "rules"]).arg(&path).output().unwrap();
+    let theirs = String::from_utf8_lossy(&theirs.stderr).into_owned() + &String::from_utf8_lossy(&theirs.stdout);
+    let ours = run(&[path]).remove(0);
+    let wrong: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(i, (line, case))| {
+            let read = theirs.contains(&format!("read{i}x"));
+            let defect = ours.bad_input.iter().find(|d| d.position.line == *line);
+            let told = defect.map_or("we read it".to_owned(), |d| d.message.clone());
+            (read == defect.is_some()).then(|| format!("promtool reads it: {read}: {case}: {told}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} differ:\n{}\n{theirs}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn expectations_are_compared_as_they_are_written() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    let rules = "groups:
+  - name: g
+    rules:
+      - {alert: A, expr: a, labels: {n: '', s: x}, annotations: {e: '', k: v, z: ~}}
+";
+    // What is expected, and whether that is what comes.
+    let cases = [
+        ("{exp_labels: {s: x}, exp_annotations: {e: '', k: v, z: ''}}", true),
+        ("{exp_labels: {s: x}, exp_annotations: {e: ~, k: v, z: ~}}", true),
+        ("{exp_labels: {s: x}, exp_annotations: {k: v}}", false),
+        ("{exp_labels: {s: x, n: ''}, exp_annotations: {e: '', k: v, z: ''}}", false),
+        ("{exp_labels: {s: x, n: ~}, exp_annotations: {e: '', k: v, z: ''}}", false),
+        ("{exp_labels: {s: x, alertname: B}, exp_annotations: {e: '', k: v, z: ''}}", true),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("rules.yml"), rules).unwrap();
+    let path = dir.path().join("test.yml");
+    for (expected, passes) in cases {
+        let test = format!(
+            "rule_files: [rules.yml]\ntests:\n  - interval: 1m\n    input_series: [{{series: a, values: 1}}]\n    alert_rule_test:\n      - {{eval_time: 0m, alertname: A, exp_alerts: [{expected}]}}\n"
+        );
+        std::fs::write(&path, test).unwrap();
+        let theirs = std::process::Command::new(&promtool).args(["test", "rules"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&theirs.stderr);
+        assert_eq!(theirs.status.success(), passes, "{expected}: promtool says {said}");
+        let ours = run(std::slice::from_ref(&path)).remove(0);
+        assert_eq!(ours.is_success(), passes, "{expected}: {}", report::file_text(&ours, Style::Plain));
+    }
+}
+
+#[test]
+fn budgets_count_samples_that_there_are() {
+    let test =
+        |expr: &str, samples: &str| format!("      - {{expr: '{expr}', eval_time: 10m, exp_samples: [{samples}]}}\n");
+    let header = "rule_files: [rules.yml]
+tests:
+  - interval: 1m
+    input_series: [{series: 'x{a=\"1\"}', values: 10x10}, {series: 'x{a=\"2\"}', values: 20x10}]
+    promql_expr_test:
+";
+    let text = [
+        header,
+        &test("avg_over_time(sum(x)[7d:])", "{value: 30}"),
+        &test(
+            "avg_over_time((x + x)[7d:])",
+            "{labels: \"{a=\\\"1\\\"}\", value: 20}, {labels: \"{a=\\\"2\\\"}\", value: 40}",
+        ),
+        &test("sum(count_over_time(count_values(\"v\", x)[7d:]))", "{value: 22}"),
+        &test("sum(count_over_time(topk(1, x)[7d:]))", "{value: 11}"),
+        &test("sum(count_over_time((x and x)[7d:]))", "{value: 22}"),
+    ]
+    .concat();
+    let outcome = outcome_of("groups: []\n", &text);
+    assert!(outcome.is_success(), "{}", report::file_text(&outcome, Style::Plain));
+    // A sample a minute for a week there is.
+    let full = [header, &test("count_over_time(vector(1)[7d:])", "{value: 10080}")].concat();
+    let failed = report::file_text(&outcome_of("groups: []\n", &full), Style::Plain);
+    assert!(failed.contains("too many samples"), "{failed}");
+}
+
+#[test]
+fn promql_is_that_of_prometheus_3_14_without_switches() {
+    let text = "rule_files: [rules.yml]
+tests:
+  - interval: 1m
+    input_series: [{series: x, values: 0+1x10}]
+    promql_expr_test:
+      - {expr: 'first_over_time(x[5m+1m])', eval_time: 10m, exp_samples: [{labels: x, value: 5}]}
+      - {expr: 'x offset (2 * 1m)', eval_time: 10m, exp_samples: [{labels: x, value: 8}]}
+";
+    let outcome = outcome_of("groups: []\n", text);
+    assert!(outcome.is_success(), "{}", report::file_text(&outcome, Style::Plain));
+}
+
 #[test]
 fn a_test_goes_on_where_rules_read_each_other_in_any_order() {
     let rules = "groups:

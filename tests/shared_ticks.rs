@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use watchbell::alerting::group::{Evaluation, Refused, RuleResult, TemplateInput, World};
+use watchbell::alerting::group::{Appended, Evaluation, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::spec::GroupDefaults;
 use watchbell::alerting::world::{RuleContext, StorageWorld};
@@ -107,7 +107,7 @@ impl World for Deaf {
         self.reads.render(input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         self.writes.append(samples)
     }
 }

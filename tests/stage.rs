@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use watchbell::alerting::group::{Element, Refused, RuleResult, TemplateInput, World};
+use watchbell::alerting::group::{Appended, Element, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{GroupKey, GroupSpec, RuleKind, RuleSpec};
 use watchbell::engine::Setup;
@@ -51,9 +51,9 @@ impl World for Stage {
         input.text.replace("{{ $labels.instance }}", input.labels.value("instance"))
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         self.written.lock().extend_from_slice(samples);
-        Ok(Refused::default())
+        Ok(Appended::default())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{Labels, Value};
 use crate::rules::PartialResponse;
 
 use super::alert::AlertTable;
+pub use super::append::{Appended, Refused};
 use super::machine::{self, Instance, Terms, Transition};
 pub use super::naming::Element;
 use super::naming::Names;
@@ -26,17 +27,6 @@ pub struct RuleResult {
     pub infos: Vec<String>,
     /// Why the result was made from a part of the data, where it was.
     pub partial: Option<String>,
-}
-
-/// How many samples storage refused, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// Older than the series' newest sample.
-    pub out_of_order: u64,
-    /// A second, different sample at one time.
-    pub duplicate: u64,
-    /// Older than storage accepts.
-    pub too_old: u64,
 }
 
 /// The template a label or an annotation is rendered from, with what it may refer to.
@@ -69,7 +59,7 @@ pub trait World: Send + Sync {
     ///
     /// # Errors
     /// Storage failed altogether.
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String>;
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String>;
 
     /// This world for evaluations that begin together: they may share what their rules have in common, and must not be
     /// told apart from evaluations that share nothing. `None` where nothing is to be shared.
@@ -130,6 +120,8 @@ pub struct RuleState {
     pub evaluated_at: Option<i64>,
     /// How long that took, seconds.
     pub duration: f64,
+    /// What storage refused of what it gave at the last evaluation.
+    pub refused: Refused,
     /// The series it wrote, for staleness markers.
     pub written: Arc<Vec<Labels>>,
     /// How a recording rule names its series.
@@ -234,9 +226,12 @@ impl Evaluation {
             let ended = watch.elapsed().as_secs_f64();
             state.duration = ended - std::mem::replace(&mut begun, ended);
             state.evaluated_at = Some(self.at);
-            state.health = if result.is_ok() { Health::Good } else { Health::Bad };
             out.failures += u64::from(result.is_err());
-            state.last_error = result.err().map(Arc::from);
+            state.refused = *result.as_ref().unwrap_or(&Refused::default());
+            // As in Prometheus, a rule whose samples storage refused is shown as bad; but it was evaluated.
+            let error = result.map_or_else(Some, |refused| refused.first_reason().map(str::to_owned));
+            state.health = if error.is_none() { Health::Good } else { Health::Bad };
+            state.last_error = error.map(Arc::from);
         }
         out.state.rules = rules;
         self.mark_orphans(world, &mut out);
@@ -246,7 +241,7 @@ impl Evaluation {
         out
     }
 
-    /// Evaluates one rule and writes its output.
+    /// Evaluates one rule and writes its output. Gives what storage refused of it.
     fn rule(
         &self,
         index: usize,
@@ -254,7 +249,7 @@ impl Evaluation {
         state: &mut RuleState,
         world: &dyn World,
         out: &mut Evaluated,
-    ) -> Result<(), String> {
+    ) -> Result<Refused, String> {
         // Expressions look at the past by the query offset, and what they give is written there.
         let t = self.at - self.spec.query_offset;
         let result = world.query(rule, t)?;
@@ -328,7 +323,8 @@ impl Evaluation {
         elements.iter().map(one).collect()
     }
 
-    /// Writes a rule's samples, and staleness markers for the series it wrote before and no longer does.
+    /// Writes a rule's samples, and staleness markers for the series it wrote before and no longer does. What storage
+    /// refused of it is not written.
     fn write(
         &self,
         state: &mut RuleState,
@@ -336,28 +332,31 @@ impl Evaluation {
         t: i64,
         world: &dyn World,
         out: &mut Evaluated,
-    ) -> Result<(), String> {
+    ) -> Result<Refused, String> {
         out.samples += samples.len() as u64;
-        let mut ended = Vec::new();
-        let same = samples.len() == state.written.len()
-            && samples.iter().zip(state.written.iter()).all(|(s, w)| s.labels == *w);
-        if !same {
-            let written: Vec<Labels> = samples.iter().map(|s| s.labels.clone()).collect();
-            let now: FxHashSet<&Labels> = written.iter().collect();
-            let gone = state.written.iter().filter(|l| !now.contains(l));
-            ended.extend(gone.map(|l| RuleSample::stale(l.clone(), t)));
-            state.written = Arc::new(written);
-        }
-        let refused = if samples.is_empty() { Refused::default() } else { world.append(&samples)? };
+        let Appended { refused, places } = match samples.is_empty() {
+            true => Appended::default(),
+            false => world.append(&samples)?,
+        };
         out.refused.add(refused);
+        let same = places.is_empty()
+            && samples.len() == state.written.len()
+            && samples.iter().zip(state.written.iter()).all(|(s, w)| s.labels == *w);
+        if same {
+            return Ok(refused);
+        }
+        let is_written = |place: &usize| places.binary_search(place).is_err();
+        let written = samples.iter().enumerate().filter(|(place, _)| is_written(place));
+        let written: Vec<Labels> = written.map(|(_, s)| s.labels.clone()).collect();
+        let now: FxHashSet<&Labels> = written.iter().collect();
+        let gone = state.written.iter().filter(|l| !now.contains(l));
+        let ended: Vec<RuleSample> = gone.map(|l| RuleSample::stale(l.clone(), t)).collect();
+        state.written = Arc::new(written);
         if !ended.is_empty() {
-            // A marker that is refused is no failure: another rule goes on writing the series.
+            // A marker that is refused is nothing to tell: another rule goes on writing the series.
             world.append(&ended)?;
         }
-        match refused.first_reason() {
-            Some(reason) => Err(reason.into()),
-            None => Ok(()),
-        }
+        Ok(refused)
     }
 
     /// Marks stale what removed rules wrote, unless a rule of this group goes on writing it.
@@ -370,38 +369,19 @@ impl Evaluation {
         let t = self.at - self.spec.query_offset;
         let ended = orphans.into_iter().filter(|l| !alive.contains(l));
         let markers: Vec<RuleSample> = ended.map(|l| RuleSample::stale(l, t)).collect();
-        if let Ok(refused) = world.append(&markers) {
-            out.refused.add(refused);
-        }
+        // As above.
+        let _ = world.append(&markers);
     }
 }
 
-/// Annotations ascend by name, so the set needs no sorting; an empty one is none.
+/// Annotations usually ascend by name. Other than a label, an empty one is there, as in Prometheus.
 fn render_annotations(annotations: &[(String, String)], render: impl Fn(&str) -> String) -> Labels {
-    let rendered: Vec<(&str, String)> = annotations.iter().map(|(n, v)| (n.as_str(), render(v))).collect();
-    match rendered.is_sorted_by(|(a, _), (b, _)| a < b) {
-        true => Labels::from_sorted(rendered.iter().map(|(n, v)| (*n, v.as_str())).filter(|(_, v)| !v.is_empty())),
-        false => Labels::from_pairs(rendered),
+    let mut rendered: Vec<(&str, String)> = annotations.iter().map(|(n, v)| (n.as_str(), render(v))).collect();
+    if !rendered.is_sorted_by(|(a, _), (b, _)| a < b) {
+        rendered.sort_by_key(|(name, _)| *name);
+        rendered.dedup_by_key(|(name, _)| *name);
     }
-}
-
-impl Refused {
-    /// Why samples were refused, for one of the reasons there are.
-    pub fn first_reason(&self) -> Option<&'static str> {
-        let reasons = [
-            (self.out_of_order, "out of order sample"),
-            (self.duplicate, "duplicate sample for timestamp"),
-            (self.too_old, "too old sample"),
-        ];
-        reasons.into_iter().find(|(count, _)| *count > 0).map(|(_, reason)| reason)
-    }
-
-    /// Adds another count.
-    pub fn add(&mut self, other: Refused) {
-        self.out_of_order += other.out_of_order;
-        self.duplicate += other.duplicate;
-        self.too_old += other.too_old;
-    }
+    Labels::from_sorted(rendered.iter().map(|(n, v)| (*n, v.as_str())))
 }
 
 /// The samples of a recording rule.

@@ -5,6 +5,7 @@
 //! instances that the rule's expression returned, and the evaluation's time.
 
 pub mod alert;
+pub mod append;
 pub mod group;
 pub mod identity;
 mod leap;

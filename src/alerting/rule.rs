@@ -110,6 +110,6 @@ impl GroupSpec {
 
     /// The hash that spreads groups over their interval: of the labels `file` and `name`.
     pub fn hash(&self) -> u64 {
-        Labels::from_sorted([("file", &*self.key.file), ("name", &*self.key.name)]).hash64()
+        Labels::from_sorted([("file", &*self.key.file), ("name", &*self.key.name)]).prometheus_hash()
     }
 }

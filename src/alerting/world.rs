@@ -14,7 +14,7 @@ use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
 use crate::tsdb::{AppendError, Tsdb};
 
-use super::group::{Element, Refused, RuleResult, TemplateInput, World};
+use super::group::{Appended, Element, RuleResult, TemplateInput, World};
 use super::rule::RuleSpec;
 use super::series::RuleSample;
 
@@ -132,21 +132,21 @@ impl World for StorageWorld {
         self.render_in(&self.context.load(), &input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         let mut appender = self.storage.appender();
-        let mut refused = Refused::default();
-        for RuleSample { labels, t, value } in samples {
+        let mut appended = Appended::default();
+        for (place, RuleSample { labels, t, value }) in samples.iter().enumerate() {
             match appender.append_with_st(labels, 0, *t, value.clone()) {
                 Ok(_) => {}
-                Err(AppendError::OutOfOrder) => refused.out_of_order += 1,
-                Err(AppendError::Duplicate) => refused.duplicate += 1,
-                Err(AppendError::TooOld | AppendError::OutOfBounds) => refused.too_old += 1,
+                Err(AppendError::OutOfOrder) => appended.refuse(place, |r| &mut r.out_of_order),
+                Err(AppendError::Duplicate) => appended.refuse(place, |r| &mut r.duplicate),
+                Err(AppendError::TooOld | AppendError::OutOfBounds) => appended.refuse(place, |r| &mut r.too_old),
                 Err(e) => return Err(e.to_string()),
             }
         }
         let committed = appender.commit().map_err(|e| e.to_string())?;
-        refused.out_of_order += committed.rejected;
-        Ok(refused)
+        appended.refused.out_of_order += committed.rejected;
+        Ok(appended)
     }
 
     fn tick(self: Arc<Self>) -> Option<Arc<dyn World>> {
@@ -174,7 +174,7 @@ impl World for TickWorld {
         self.world.render_in(&self.context, &input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         let outcome = self.world.append(samples);
         // Also when it failed: some of it may have been stored.
         let mut last = "";

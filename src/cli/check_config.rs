@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::config::{AlertmanagerConfig, Config, read_text};
+use crate::config::yaml::{Decoder, Node};
+use crate::config::{AlertmanagerConfig, Config, expand_globs, read_text};
 use crate::model::Diagnostic;
 use crate::notify::receivers::check;
 use crate::rules::{self, LoadOptions};
@@ -36,6 +38,28 @@ pub fn run_alertmanager(files: &[PathBuf], syntax_only: bool, out: &mut dyn Writ
     Ok(report.code())
 }
 
+/// Rule files that are named without a `*` and are not there. A service starts without them, as Prometheus does.
+fn missing_rule_files(file: &Path, config: &Config) -> Vec<Diagnostic> {
+    let is_missing = |path: &String| !path.contains('*') && expand_globs(std::slice::from_ref(path)).is_empty();
+    if !config.rule_files.iter().any(is_missing) {
+        return Vec::new();
+    }
+    // It was read a moment ago; without it the defects have no places.
+    let text = read_text(file).unwrap_or_default();
+    let name: Arc<str> = file.to_string_lossy().into();
+    let decoder = Decoder::new(name.clone(), &text);
+    let root = decoder.document();
+    let items = root.as_ref().and_then(|root| root.get("rule_files")?.items()).unwrap_or_default();
+    let missing = config.rule_files.iter().enumerate().filter(|(_, path)| is_missing(path));
+    missing
+        .map(|(i, path)| {
+            let written = items.get(i).and_then(Node::text).unwrap_or(path);
+            let position = items.get(i).map(|n| n.position).unwrap_or_default();
+            Diagnostic::new(&name, position, format!("{written:?} does not point to an existing file"))
+        })
+        .collect()
+}
+
 struct Report<'a> {
     out: &'a mut dyn Write,
     /// Nothing is built, so that files may be missing that are there where the service runs.
@@ -55,12 +79,17 @@ impl Report<'_> {
             Ok(loaded) => loaded.config,
             Err(defects) => return self.defects(&defects),
         };
+        let missing = missing_rule_files(file, &config);
+        if !missing.is_empty() {
+            return self.defects(&missing);
+        }
         let paths = config.rule_paths();
         writeln!(self.out, "  SUCCESS: {} rule files found", paths.len())?;
         writeln!(self.out, " SUCCESS: {name} is valid watchbell config file syntax\n")?;
         self.unbuildable(|| checks::unbuildable(&config))?;
+        let options = LoadOptions { names: config.global.metric_name_validation_scheme, ..options.clone() };
         for path in &paths {
-            self.rules(Path::new(path), options)?;
+            self.rules(Path::new(path), &options)?;
         }
         match config.watchbell.alertmanager_config.as_str() {
             "" => Ok(()),

@@ -49,13 +49,15 @@ impl CheckRules {
     /// Checks the files and prints what was found.
     pub fn execute(&self) -> ExitCode {
         let mut features = Features::default();
-        for name in &self.enable_feature {
-            if !features.enable(name) {
-                eprintln!("watchbell check rules: --enable-feature: unknown feature {name:?}");
+        match features.enable_all(self.enable_feature.iter().map(String::as_str)) {
+            Ok(notes) => notes.iter().for_each(|note| eprintln!("{note}")),
+            Err(message) => {
+                eprintln!("watchbell check rules: {message}");
                 return ExitCode::FAILURE;
             }
         }
-        let options = LoadOptions { features, ignore_unknown_fields: self.ignore_unknown_fields };
+        let options =
+            LoadOptions { features, ignore_unknown_fields: self.ignore_unknown_fields, ..LoadOptions::default() };
         let (mut failed, mut linted) = (false, false);
         let stdin = [PathBuf::from("-")];
         let files = if self.files.is_empty() { &stdin[..] } else { &self.files };

@@ -77,10 +77,8 @@ impl TestRules {
     fn options(&self) -> Result<Options, String> {
         let pattern = |p: &String| regex::Regex::new(p).map_err(|e| format!("--run {p:?}: {e}"));
         let mut features = Features::default();
-        for name in &self.enable_feature {
-            if !features.enable(name) {
-                return Err(format!("--enable-feature: unknown feature {name:?}"));
-            }
+        for note in features.enable_all(self.enable_feature.iter().map(String::as_str))? {
+            eprintln!("{note}");
         }
         Ok(Options {
             run: self.run.iter().map(pattern).collect::<Result<_, _>>()?,

@@ -7,6 +7,7 @@
 
 pub mod alerting;
 pub mod alertmanager;
+pub mod features;
 pub mod global;
 pub mod heartbeat;
 pub mod http;
@@ -148,6 +149,14 @@ impl Config {
                 let message = format!("found multiple remote write configs with job name {:?}", remote.name);
                 m.error("remote_write", message);
             }
+        }
+        let names = self.global.metric_name_validation_scheme;
+        let alerts = m.node_at("alerting").and_then(|n| n.get("alert_relabel_configs"));
+        relabel::check_names(&self.alerting.alert_relabel_configs, alerts, names, m.decoder());
+        let nodes = m.node_at("remote_write").and_then(|n| n.items()).unwrap_or_default();
+        for (remote, node) in self.remote_write.iter().zip(nodes) {
+            let list = node.get("write_relabel_configs");
+            relabel::check_names(&remote.write_relabel_configs, list, names, m.decoder());
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a target is asked to answer in, and how it may name metrics.
 
 use super::yaml::{Decode, Decoder, MapReader, Node};
+use crate::model::labels::{is_legacy_label_name, is_legacy_metric_name};
 
 /// An exposition format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,9 @@ impl Decode for ScrapeProtocol {
     }
 }
 
+/// The escaping of names that leaves them as they are.
+pub const ALLOW_UTF8: &str = "allow-utf-8";
+
 /// Which names of metrics and labels are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum NameScheme {
@@ -58,6 +62,24 @@ pub enum NameScheme {
     Utf8,
     /// Letters, digits and underscores.
     Legacy,
+}
+
+impl NameScheme {
+    /// Whether a metric may have this name.
+    pub fn is_metric_name(self, name: &str) -> bool {
+        match self {
+            NameScheme::Utf8 => !name.is_empty(),
+            NameScheme::Legacy => is_legacy_metric_name(name),
+        }
+    }
+
+    /// Whether a label may have this name.
+    pub fn is_label_name(self, name: &str) -> bool {
+        match self {
+            NameScheme::Utf8 => !name.is_empty(),
+            NameScheme::Legacy => is_legacy_label_name(name),
+        }
+    }
 }
 
 impl Decode for NameScheme {

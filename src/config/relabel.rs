@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::protocol::NameScheme;
 use super::yaml::{Decode, Decoder, MapReader, Node};
 use crate::model::re2;
 use crate::section;
@@ -195,6 +196,36 @@ impl RelabelConfig {
         let bare = plain && self.source_labels.is_empty() && self.target_label.is_empty();
         if [LabelDrop, LabelKeep].contains(&action) && !bare {
             m.error("action", format!("{action} action requires only 'regex', and no other fields"));
+        }
+    }
+}
+
+/// What a label may be called whose name is made from groups, where only letters, digits and underscores are valid.
+const LEGACY_TEMPLATE: &str = r"(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+";
+
+/// Reports labels that steps of relabelling would write under names that are not valid.
+pub(super) fn check_names(configs: &[RelabelConfig], list: Option<&Node>, names: NameScheme, d: &Decoder) {
+    use RelabelAction::{DropEqual, HashMod, KeepEqual, LabelMap, Lowercase, Replace, Uppercase};
+    let template = match names {
+        NameScheme::Utf8 => return,
+        NameScheme::Legacy => RelabelRegex::new(LEGACY_TEMPLATE).ok().and_then(|regex| regex.compiled),
+    };
+    let is_template = |text: &str| template.as_ref().is_some_and(|regex| regex.is_match(text));
+    let items = list.and_then(Node::items).unwrap_or_default();
+    for (config, item) in configs.iter().zip(items) {
+        let (key, text, is_valid) = match config.action {
+            Replace if config.target_label.contains('$') => {
+                ("target_label", &config.target_label, is_template(&config.target_label))
+            }
+            Replace | HashMod | Lowercase | Uppercase | KeepEqual | DropEqual => {
+                ("target_label", &config.target_label, names.is_label_name(&config.target_label))
+            }
+            LabelMap => ("replacement", &config.replacement, is_template(&config.replacement)),
+            _ => continue,
+        };
+        if !is_valid {
+            let at = item.get(key).map_or(item.position, |n| n.position);
+            d.error(at, format!("{text:?} is invalid '{key}' for {} action", config.action));
         }
     }
 }

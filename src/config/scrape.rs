@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::global::GlobalConfig;
 use super::http::HttpClientConfig;
-use super::protocol::{NameScheme, ScrapeProtocol, check_protocols};
-use super::relabel::RelabelConfig;
+use super::protocol::{ALLOW_UTF8, NameScheme, ScrapeProtocol, check_protocols};
+use super::relabel::{RelabelConfig, check_names};
 use super::secret::join_dir;
 use super::yaml::{ByteSize, Decoder, Duration, MapReader, Node};
 use crate::section;
@@ -205,7 +205,26 @@ impl ScrapeConfig {
         ] {
             *own = own.or(Some(global));
         }
-        self.metric_name_validation_scheme.get_or_insert(global.metric_name_validation_scheme);
+        let names = *self.metric_name_validation_scheme.get_or_insert(global.metric_name_validation_scheme);
+        self.settle_escaping(names, global, m, d);
+        check_names(&self.relabel_configs, m.get("relabel_configs"), names, d);
+        check_names(&self.metric_relabel_configs, m.get("metric_relabel_configs"), names, d);
+    }
+
+    /// Names are escaped as the job or the global section says, else as the valid names need it.
+    fn settle_escaping(&mut self, names: NameScheme, global: &GlobalConfig, m: &Node, d: &Decoder) {
+        let at = |node: &Node| node.get("metric_name_escaping_scheme").map_or(node.position, |n| n.position);
+        if self.metric_name_escaping_scheme.is_empty() {
+            self.metric_name_escaping_scheme.clone_from(&global.metric_name_escaping_scheme);
+        }
+        match (self.metric_name_escaping_scheme.as_str(), names) {
+            ("", NameScheme::Utf8) => self.metric_name_escaping_scheme = ALLOW_UTF8.into(),
+            ("", NameScheme::Legacy) => self.metric_name_escaping_scheme = "underscores".into(),
+            (ALLOW_UTF8, NameScheme::Legacy) => {
+                d.error(at(m), "utf8 metric names requested but validation scheme is not set to UTF8");
+            }
+            _ => {}
+        }
     }
 
     /// Makes the files it names relative to a configuration file's folder.

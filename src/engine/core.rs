@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alerting::group::Refused;
+use crate::alerting::append::Refused;
 use crate::alerting::restore;
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;

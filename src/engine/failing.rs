@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::alerting::append::Refused;
 use crate::alerting::{GroupSpec, GroupState, Health};
 
 /// Between two lines about one rule, milliseconds: one that comes and goes does not fill the log.
@@ -18,6 +19,8 @@ const MOST_NAMES: usize = 5;
 enum HealthChange {
     /// Rules of a group fail for a reason they did not fail for before.
     Fail { rules: Vec<Arc<str>>, reason: Arc<str> },
+    /// Storage refuses samples of a group's rules.
+    Refused { rules: Vec<Arc<str>>, refused: Refused },
     /// Rules of a group fail no longer.
     Ended { rules: Vec<Arc<str>>, failures: u64 },
     /// So many rules go on failing, and failed so often since the last such line; why one of them does.
@@ -57,6 +60,7 @@ impl Failing {
 
     fn changes(&mut self, slot: u64, spec: &GroupSpec, state: &GroupState, now: i64) -> Vec<HealthChange> {
         let mut fail: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+        let (mut dropping, mut refused) = (Vec::new(), Refused::default());
         let (mut ended, mut failures) = (Vec::new(), 0);
         if !self.rules.values().any(|t| t.is_failing) {
             (self.said_at, self.failures) = (now, 0);
@@ -66,7 +70,11 @@ impl Failing {
             match &state.last_error {
                 Some(reason) if state.health == Health::Bad => {
                     self.failures += 1;
-                    if self.rules.entry(key).or_default().failed(reason, now) {
+                    let is_told = self.rules.entry(key).or_default().failed(reason, now);
+                    if is_told && state.refused != Refused::default() {
+                        dropping.push(rule.name.clone());
+                        refused.add(state.refused);
+                    } else if is_told {
                         fail.entry(reason.clone()).or_default().push(rule.name.clone());
                     }
                 }
@@ -84,6 +92,9 @@ impl Failing {
         }
         let mut changes: Vec<HealthChange> =
             fail.into_iter().map(|(reason, rules)| HealthChange::Fail { rules, reason }).collect();
+        if !dropping.is_empty() {
+            changes.push(HealthChange::Refused { rules: dropping, refused });
+        }
         if !ended.is_empty() {
             changes.push(HealthChange::Ended { rules: ended, failures });
         }
@@ -135,6 +146,11 @@ fn say(group: &str, change: &HealthChange) {
     match change {
         HealthChange::Fail { rules, reason } => {
             tracing::warn!(group, rules = rules.len(), rule = names(rules), error = &**reason, "rule evaluation fails");
+        }
+        HealthChange::Refused { rules, refused } => {
+            for (num_dropped, line) in refused.lines() {
+                tracing::warn!(group, rules = rules.len(), rule = names(rules), num_dropped, "{line}");
+            }
         }
         HealthChange::Ended { rules, failures } => {
             tracing::info!(group, rules = rules.len(), rule = names(rules), failures, "rule evaluation succeeds again");

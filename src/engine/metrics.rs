@@ -1,5 +1,6 @@
 //! What the engine counts: rule groups, alerts, silences, and how state is stored.
 
+use crate::alerting::append::Refused;
 use crate::instrument::{Collect, Exposition, Figure, Kind, counter, gauge};
 
 use super::core::Counters;
@@ -65,10 +66,21 @@ impl Collect for Live {
         let named = names.iter().zip(&groups).map(|(name, g)| (vec![("rule_group", name.as_str())], &**g));
         out.figures_by(&GROUP, &named.collect::<Vec<_>>());
         out.figures(&COUNTERS, &view.counters());
+        refused(&view.counters().refused, out);
         out.figures(&STORE, self.store());
         self.store().health().collect(out);
         alerts(&view, self.now(), out);
     }
+}
+
+fn refused(refused: &Refused, out: &mut Exposition) {
+    let help = "The total number of samples of rules that storage refused, by reason.";
+    out.family("watchbell_rule_samples_refused_total", Kind::Counter, help, |f| {
+        let Refused { out_of_order, duplicate, too_old } = *refused;
+        for (reason, count) in [("duplicate", duplicate), ("out_of_order", out_of_order), ("too_old", too_old)] {
+            f.sample(&[("reason", reason)], count as f64);
+        }
+    });
 }
 
 fn alerts(view: &View, now: i64, out: &mut Exposition) {

@@ -123,6 +123,27 @@ impl Labels {
         twox_hash::XxHash64::oneshot(0, &self.0)
     }
 
+    /// The hash by which Prometheus samples series and spreads groups over time: as [`hash64`](Self::hash64), but with
+    /// lengths as Prometheus writes them, one byte or, from 255 on, 0xff and three bytes, the lowest first.
+    pub fn prometheus_hash(&self) -> u64 {
+        // Shorter lengths are written alike.
+        if self.iter().all(|(n, v)| n.len() < 0x80 && v.len() < 0x80) {
+            return self.hash64();
+        }
+        let mut bytes = Vec::with_capacity(self.0.len() + 8);
+        for text in self.iter().flat_map(|(n, v)| [n, v]) {
+            match u8::try_from(text.len()) {
+                Ok(len) if len < u8::MAX => bytes.push(len),
+                _ => {
+                    bytes.push(u8::MAX);
+                    bytes.extend(text.len().to_le_bytes().into_iter().take(3));
+                }
+            }
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        twox_hash::XxHash64::oneshot(0, &bytes)
+    }
+
     /// The fingerprint that Prometheus and Alertmanager show: FNV-1a of the names and values, each followed by 0xff.
     /// Written as 16 hexadecimal digits.
     pub fn fingerprint(&self) -> u64 {
@@ -548,6 +569,19 @@ mod tests {
             let labels = Labels::from_pairs(pairs.iter().copied());
             assert_eq!(labels.without_name(), Labels::from_pairs(without));
         }
+    }
+
+    #[test]
+    fn series_are_hashed_as_prometheus_hashes_them() {
+        // Which of these Prometheus samples by a half.
+        let half: Vec<usize> = [1, 100, 126, 127, 128, 129, 200, 254, 255, 256, 300, 1_000]
+            .into_iter()
+            .filter(|n| {
+                let labels = Labels::from_pairs([("__name__", "m"), ("i", &n.to_string()), ("l", &"x".repeat(*n))]);
+                labels.prometheus_hash() < u64::MAX / 2
+            })
+            .collect();
+        assert_eq!(half, [128, 129, 255, 300]);
     }
 
     #[test]

@@ -205,6 +205,16 @@ mod tests {
             (".+", "", false),
             (".*", "", true),
             ("(?i)abc", "ABC", true),
+            // Letters are folded as Go folds them: the long s, and the sign of the kelvin.
+            ("(?i)S.*", "ſx", true),
+            ("(?i:K).*", "\u{212a}", true),
+            ("(?i)[a-z]+", "ſ\u{212a}", true),
+            ("(?i)\\w", "ſ", true),
+            ("(?i)[^\\w]", "ſ", false),
+            ("(?i)É", "é", true),
+            ("(?i)ß", "ss", false),
+            ("(?i)ſ", "S", true),
+            ("S.*", "ſx", false),
             ("a", "xa", false),
         ] {
             let m = Matcher::new(MatchOp::Regex, "l", pattern).unwrap();

@@ -93,6 +93,26 @@ pub enum Dur {
     Expr(DurExpr, Span),
 }
 
+impl Dur {
+    /// Two durations one after the other.
+    pub fn sum(a: Option<Dur>, b: Option<Dur>) -> Option<Dur> {
+        let (a, b) = match (a, b) {
+            (Some(a), Some(b)) => (a, b),
+            (a, b) => return a.or(b),
+        };
+        if let (Dur::Millis(a), Dur::Millis(b)) = (&a, &b) {
+            return Some(Dur::Millis(a.saturating_add(*b)));
+        }
+        let part = |d: Dur| match d {
+            Dur::Millis(ms) => (DurExpr::Number(ms as f64 / 1_000.0), Span::default()),
+            Dur::Expr(e, span) => (e, span),
+        };
+        let ((a, first), (b, second)) = (part(a), part(b));
+        let span = if first == Span::default() { second } else { first };
+        Some(Dur::Expr(DurExpr::Binary(BinaryOp::Add, Box::new(a), Box::new(b)), span))
+    }
+}
+
 /// A duration expression; numbers are seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DurExpr {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::EvalError;
-use super::limits::Budget;
+use super::limits::{Budget, Holding};
 use super::steps::{Bitmap, StepVector};
 use crate::model::{FloatHistogram, Labels};
 
@@ -16,8 +16,7 @@ pub(crate) struct SeriesHead {
     pub dropped: bool,
 }
 
-/// Series over steps, row by row: one allocation for all values, one for all presence bits. Gives its room in the
-/// budget back when it goes.
+/// Series over steps, row by row: one allocation for all values, one for all presence bits.
 pub(crate) struct Block {
     steps: usize,
     words: usize,
@@ -25,14 +24,7 @@ pub(crate) struct Block {
     values: Vec<f64>,
     present: Vec<u64>,
     hists: Option<Vec<Option<Arc<FloatHistogram>>>>,
-    budget: Rc<Budget>,
-    taken: usize,
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.budget.give_back(self.taken);
-    }
+    holding: Holding,
 }
 
 impl Block {
@@ -44,8 +36,7 @@ impl Block {
             values: Vec::new(),
             present: Vec::new(),
             hists: None,
-            budget: budget.clone(),
-            taken: 0,
+            holding: Holding::of(budget),
         }
     }
 
@@ -59,7 +50,7 @@ impl Block {
 
     /// Appends a series. Its samples count against the budget.
     pub fn push(&mut self, labels: &Labels, dropped: bool, row: &StepVector) -> Result<(), EvalError> {
-        let mut n = row.present.count();
+        let (mut n, mut places) = (row.present.count(), self.steps);
         if let Some(column) = &row.hists {
             n += column.iter().flatten().map(|h| h.sample_weight()).sum::<usize>();
             let rows = self.heads.len();
@@ -68,10 +59,11 @@ impl Block {
         } else if let Some(all) = &mut self.hists {
             all.resize(all.len() + self.steps, None);
         }
-        // A row has room for all steps, however few of them have a value.
-        let n = n.max(self.steps / 2);
-        self.budget.take(n)?;
-        self.taken += n;
+        if self.hists.is_some() {
+            places += self.steps;
+        }
+        self.holding.samples(n)?;
+        self.holding.column(places)?;
         self.heads.push(SeriesHead { labels: labels.clone(), dropped });
         self.values.extend_from_slice(&row.values);
         self.present.extend_from_slice(row.present.words());
@@ -129,9 +121,7 @@ impl Block {
 
     /// Puts what is in `row` into row `i`, over what is there.
     pub fn merge(&mut self, i: usize, row: &StepVector) -> Result<(), EvalError> {
-        let n = row.present.count();
-        self.budget.take(n)?;
-        self.taken += n;
+        self.holding.samples(row.present.count())?;
         for step in row.present.iter() {
             if let (Some(slot), Some(v)) = (self.values.get_mut(i * self.steps + step), row.values.get(step)) {
                 *slot = *v;

@@ -45,6 +45,9 @@ pub enum EvalError {
     /// More samples than the limit allows would be held at once.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// The columns of the query have more places than the limit allows, most of them empty.
+    #[error("query processing would need columns of more than {0} places, series by steps, in query execution")]
+    TooManyPlaces(usize),
     /// The deadline passed.
     #[error("query timed out in expression evaluation")]
     Timeout,

@@ -1,11 +1,13 @@
 //! The switches of the language.
 
+use crate::config::features;
+
 /// Switches that Prometheus keeps behind `--enable-feature`, under the same names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Features {
     /// `promql-experimental-functions`
     pub experimental_functions: bool,
-    /// `promql-duration-expr`
+    /// `promql-duration-expr`: on without being asked for, as in Prometheus 3.14.
     pub duration_expr: bool,
     /// `promql-extended-range-selectors`: `anchored` and `smoothed`.
     pub extended_range_selectors: bool,
@@ -15,8 +17,22 @@ pub struct Features {
     pub delayed_name_removal: bool,
     /// `type-and-unit-labels`
     pub type_and_unit_labels: bool,
-    /// `st-storage` (older: `created-timestamp-zero-ingestion`): functions look at start timestamps.
+    /// `use-start-timestamps`: functions look at start timestamps.
     pub start_timestamps: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Features {
+            experimental_functions: false,
+            duration_expr: true,
+            extended_range_selectors: false,
+            binop_fill_modifiers: false,
+            delayed_name_removal: false,
+            type_and_unit_labels: false,
+            start_timestamps: false,
+        }
+    }
 }
 
 impl Features {
@@ -42,10 +58,24 @@ impl Features {
             "promql-binop-fill-modifiers" => &mut self.binop_fill_modifiers,
             "promql-delayed-name-removal" => &mut self.delayed_name_removal,
             "type-and-unit-labels" => &mut self.type_and_unit_labels,
-            "st-storage" => &mut self.start_timestamps,
+            "use-start-timestamps" => &mut self.start_timestamps,
             _ => return false,
         };
         *switch = true;
         true
+    }
+
+    /// Switches features on by their `--enable-feature` names. Gives what is to be told of names without effect here.
+    ///
+    /// # Errors
+    /// The first name nobody knows, and those that are known.
+    pub fn enable_all<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, String> {
+        let mut notes = Vec::new();
+        for name in names.into_iter().map(str::trim).filter(|n| !n.is_empty()) {
+            if !self.enable(name) {
+                notes.extend(features::note(name, &[])?);
+            }
+        }
+        Ok(notes)
     }
 }

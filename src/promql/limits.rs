@@ -1,6 +1,7 @@
 //! What an evaluation may use and how it is stopped.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +20,17 @@ pub struct Limits {
     /// keeps an evaluation finite).
     pub max_steps: usize,
 }
+
+impl Limits {
+    /// Most places for values that the columns of a query may have at once, whether or not there are values: samples are
+    /// counted as they are, but columns have room for all steps. At eight bytes each they take no more than the samples.
+    fn max_places(&self) -> usize {
+        self.max_samples.saturating_mul(2).max(FREE_PLACES)
+    }
+}
+
+/// Places that every query may have: 80 MB.
+const FREE_PLACES: usize = 10_000_000;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -102,6 +114,8 @@ pub(crate) struct Budget {
     peak: Cell<usize>,
     read: Cell<u64>,
     max: usize,
+    places: Cell<usize>,
+    max_places: usize,
     cancel: CancelToken,
     until_check: Cell<u32>,
     /// Samples looked at since the cancel token was.
@@ -122,6 +136,8 @@ impl Budget {
             peak: Cell::new(0),
             read: Cell::new(0),
             max: limits.max_samples,
+            places: Cell::new(0),
+            max_places: limits.max_places(),
             cancel,
             until_check: Cell::new(0),
             worked: Cell::new(0),
@@ -134,6 +150,16 @@ impl Budget {
         self.held.set(held);
         self.peak.set(self.peak.get().max(held));
         if held > self.max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Takes places in columns, which need not have values.
+    fn take_places(&self, n: usize) -> Result<(), EvalError> {
+        let places = self.places.get().saturating_add(n);
+        self.places.set(places);
+        match places > self.max_places {
+            true => Err(EvalError::TooManyPlaces(self.max_places)),
+            false => Ok(()),
+        }
     }
 
     /// Takes room for bytes of text a query makes, until it ends: where they are held in the end nobody knows.
@@ -219,5 +245,38 @@ impl Budget {
     pub fn take_report(&self, (read, peak): (u64, usize)) -> Result<(), EvalError> {
         self.read.set(self.read.get().saturating_add(read));
         self.allow(peak)
+    }
+}
+
+/// What an operator holds of a budget: samples, and the places of its columns. All goes back when this goes.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    budget: Rc<Budget>,
+    samples: usize,
+    places: usize,
+}
+
+impl Holding {
+    pub fn of(budget: &Rc<Budget>) -> Self {
+        Holding { budget: budget.clone(), samples: 0, places: 0 }
+    }
+
+    /// Holds `n` more samples.
+    pub fn samples(&mut self, n: usize) -> Result<(), EvalError> {
+        self.samples += n;
+        self.budget.take(n)
+    }
+
+    /// Has a column of `n` more places.
+    pub fn column(&mut self, n: usize) -> Result<(), EvalError> {
+        self.places += n;
+        self.budget.take_places(n)
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.budget.give_back(self.samples);
+        self.budget.places.set(self.budget.places.get().saturating_sub(self.places));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::protocol::NameScheme;
 use crate::config::yaml::MapReader;
 use crate::model::{METRIC_NAME, Position};
 use crate::template;
@@ -16,6 +17,8 @@ pub struct RuleHead<'a> {
     pub group: &'a str,
     /// The rule's place in the group, from 1.
     pub number: usize,
+    /// Which names are valid.
+    pub names: NameScheme,
 }
 
 impl RuleHead<'_> {
@@ -49,8 +52,14 @@ pub fn rule(
         (true, false) => templates(m, head, labels, annotations),
     }
     for (label, _) in labels {
-        if let Some(message) = label_name(label) {
+        if let Some(message) = label_name(label, head.names) {
             m.decoder().error(entry(m, "labels", label), format!("{head}: {message}"));
+        }
+    }
+    for (annotation, _) in annotations {
+        if !head.names.is_label_name(annotation) {
+            let message = format!("{head}: invalid annotation name: {annotation}");
+            m.decoder().error(entry(m, "annotations", annotation), message);
         }
     }
 }
@@ -62,6 +71,9 @@ fn recording(m: &MapReader, head: &RuleHead, annotations: &[(String, String)], h
         if present {
             m.error(key, format!("{head}: invalid field '{key}' in recording rule"));
         }
+    }
+    if !head.names.is_metric_name(head.record) {
+        m.error("record", format!("{head}: invalid recording rule name: {}", head.record));
     }
     // With UTF-8 names only a name that would read as a selector is refused.
     if head.record.contains(['{', '}']) {
@@ -83,8 +95,8 @@ fn templates(m: &MapReader, head: &RuleHead, labels: &[(String, String)], annota
 }
 
 /// What is wrong with a label's name, if anything.
-pub fn label_name(name: &str) -> Option<String> {
-    (name.is_empty() || name == METRIC_NAME).then(|| format!("invalid label name: {name}"))
+pub fn label_name(name: &str, names: NameScheme) -> Option<String> {
+    (!names.is_label_name(name) || name == METRIC_NAME).then(|| format!("invalid label name: {name}"))
 }
 
 /// Where the value of one entry of a nested mapping stands.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checks::{self, RuleHead};
 use super::{PartialResponse, Rule, RuleGroup, RuleKind};
+use crate::config::protocol::NameScheme;
 use crate::config::yaml::{Decoder, Duration, MapReader, Node};
 use crate::model::{Diagnostic, Position};
 use crate::promql::{self, CompileOptions};
@@ -16,6 +17,8 @@ pub struct LoadOptions {
     pub features: promql::Features,
     /// Accept keys nobody knows.
     pub ignore_unknown_fields: bool,
+    /// Which names are valid: the configuration's `metric_name_validation_scheme`.
+    pub names: NameScheme,
 }
 
 /// Reads a file's groups.
@@ -103,7 +106,7 @@ impl Reader<'_> {
             rules: Vec::new(),
         };
         for (label, _) in &group.labels {
-            if let Some(message) = checks::label_name(label) {
+            if let Some(message) = checks::label_name(label, self.options.names) {
                 m.error("labels", format!("group {:?}: {message}", group.name));
             }
         }
@@ -143,7 +146,7 @@ impl Reader<'_> {
         let labels = self.pairs(&m, "labels");
         let millis = |key: &'static str| m.get::<Duration>(key).map_or(0, Duration::millis);
         let (hold, keep_firing) = (millis("for"), millis("keep_firing_for"));
-        let head = RuleHead { record: &record, alert: &alert, group, number };
+        let head = RuleHead { record: &record, alert: &alert, group, number, names: self.options.names };
         let expr = self.expression(&m, &head);
         checks::rule(&m, &head, &labels, &annotations, hold, keep_firing);
         m.finish();

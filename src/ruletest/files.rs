@@ -115,7 +115,11 @@ impl RuleCache {
             return known.clone();
         }
         let name: Arc<str> = path.display().to_string().into();
-        let how = LoadOptions { features: options.features, ignore_unknown_fields: options.ignore_unknown_fields };
+        let how = LoadOptions {
+            features: options.features,
+            ignore_unknown_fields: options.ignore_unknown_fields,
+            ..LoadOptions::default()
+        };
         let groups = read(path, &name).map_err(|d| vec![d]).and_then(|text| rules::load_str(&name, &text, &how));
         let loaded: Loaded =
             Arc::new(groups.map(|g| g.iter().map(|g| GroupSpec::of(g, &GroupDefaults::default())).collect()));

@@ -104,7 +104,7 @@ impl Reader<'_> {
             let text = n.text().or_else(|| self.d.mismatch(n, "a series such as up{job=\"x\"}"))?;
             self.notation(n, text, notation::parse_series(text))
         });
-        let values = m.node_at("values").and_then(|n| {
+        let mut values = m.node_at("values").and_then(|n| {
             let text = n.text().or_else(|| self.d.mismatch(n, "samples such as 0+1x10"))?;
             self.notation(n, text, notation::parse_values(text))
         });
@@ -112,11 +112,14 @@ impl Reader<'_> {
         if !m.has("series") {
             m.error("series", "expected series, found an input series without one");
         }
-        let Content::Samples(_) = series.as_ref()?.content else {
+        let notation::Series { labels, content } = series?;
+        let Content::Samples(mut all) = content else {
             m.error("series", "expected a series, found start timestamps");
             return None;
         };
-        Some(InputSeries { labels: series?.labels, values: values.unwrap_or_default() })
+        // promtool reads both as one line.
+        all.runs.append(&mut values.get_or_insert_default().runs);
+        Some(InputSeries { labels, values: all })
     }
 
     /// Unwraps a text in series notation, or reports the defect where it stands in the file.
@@ -159,11 +162,13 @@ impl Reader<'_> {
 
     fn expected_alert(&self, node: &Node, alertname: &str) -> Option<ExpectedAlert> {
         let m = self.d.mapping(node, "exp_alerts")?;
-        let mut labels = self.labels(&m, "exp_labels").to_builder();
-        labels.set(ALERT_NAME, alertname);
-        let annotations = self.labels(&m, "exp_annotations");
+        // As written: an empty label is expected to be there, which none is; an annotation may be.
+        let as_written = |key| m.get::<BTreeMap<String, String>>(key).unwrap_or_default();
+        let (mut labels, annotations) = (as_written("exp_labels"), as_written("exp_annotations"));
+        labels.insert(ALERT_NAME.to_owned(), alertname.to_owned());
         m.finish();
-        Some(ExpectedAlert { labels: labels.build(), annotations })
+        let packed = |all: &BTreeMap<String, String>| Labels::from_sorted(all.iter().map(|(n, v)| (&**n, &**v)));
+        Some(ExpectedAlert { labels: packed(&labels), annotations: packed(&annotations) })
     }
 
     fn expr_test(&self, node: &Node) -> Option<ExprTest> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::alerting::append::Refused;
 use crate::alerting::rule::{GroupSpec, RuleKind, RuleSpec};
 use crate::alerting::schedule::Schedule;
 use crate::alerting::timeline::{MOST_TICKS, Terms, TimelineWorld};
@@ -141,7 +142,7 @@ impl Audience for Witness {
     fn evaluated(&mut self, evaluated: &Evaluated, spec: &GroupSpec) {
         let tick = usize::try_from((evaluated.at - self.start) / self.interval).unwrap_or(0);
         let is_looked_at = self.looked_at.binary_search(&tick).is_ok();
-        if !is_looked_at && evaluated.failures == 0 {
+        if !is_looked_at && evaluated.failures == 0 && evaluated.refused == Refused::default() {
             return;
         }
         for (place, (rule, after)) in spec.rules.iter().zip(&evaluated.state.rules).enumerate() {

@@ -27,6 +27,7 @@ use crate::clock::Stopwatch;
 use crate::net::descriptors;
 
 use super::app::App;
+use super::request_line::Escaped;
 use super::web::WebAccess;
 
 /// Bounds of connections.
@@ -291,7 +292,7 @@ async fn serve_one(
     let mut http = http1::Builder::new();
     // Time is measured here, by phases; a short limit of hyper's would close connections that are merely idle.
     http.header_read_timeout(None).max_buf_size(LONGEST_HEAD);
-    let connection = http.serve_connection(TokioIo::new(io), service);
+    let connection = http.serve_connection(TokioIo::new(Escaped::new(io, LONGEST_HEAD)), service);
     tokio::pin!(connection);
     // What goes wrong on a connection is its client's affair.
     tokio::select! {

@@ -13,6 +13,7 @@ pub mod json;
 pub mod pages;
 pub mod queries;
 pub mod receivers;
+mod request_line;
 pub mod requests;
 pub mod telemetry;
 pub mod time;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::alerting::schedule::Schedule;
 use crate::config::alertmanager::matchers::Syntax;
+use crate::config::features;
 use crate::engine::{DataAtStart, Options};
 use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions};
@@ -74,7 +75,13 @@ pub struct ServiceOptions {
     pub delivery: Delivery,
     /// Flags and their values, for display.
     pub flags: Vec<(String, String)>,
+    /// What is told at start of options without effect.
+    pub notes: Vec<String>,
 }
+
+/// The features of Alertmanager.
+const OF_ALERTMANAGER: [&str; 5] =
+    ["alert-names-in-metrics", "classic-mode", "group-key-in-metrics", "receiver-name-in-metrics", "utf8-strict-mode"];
 
 impl Default for ServiceOptions {
     fn default() -> Self {
@@ -106,6 +113,7 @@ impl Default for ServiceOptions {
             scrape_features: ScrapeFeatures::default(),
             delivery: Delivery::Receivers,
             flags: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -126,27 +134,23 @@ impl ServiceOptions {
         }
     }
 
-    /// Switches features on by their `--enable-feature` names: Prometheus', and Alertmanager's.
+    /// Switches features on by their `--enable-feature` names: Prometheus', and Alertmanager's. What is to be told of them
+    /// is added to the notes.
     ///
     /// # Errors
     /// The first name nobody knows, or two that contradict each other.
     pub fn enable<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
         for name in names.into_iter().map(str::trim).filter(|n| !n.is_empty()) {
-            let scraping = match name {
-                "created-timestamp-zero-ingestion" | "st-storage" => {
-                    self.scrape_features.start_timestamps = true;
-                    true
-                }
-                "type-and-unit-labels" => {
-                    self.scrape_features.type_and_unit_labels = true;
-                    true
-                }
-                // On without being asked for.
-                "native-histograms" | "auto-gomaxprocs" | "auto-gomemlimit" | "memory-snapshot-on-shutdown" => true,
-                _ => false,
-            };
-            if !scraping && !self.enable_of_alertmanager(name)? && !self.query.features.enable(name) {
-                return Err(format!("unknown option {name:?} for --enable-feature"));
+            if self.enable_of_alertmanager(name)? {
+                continue;
+            }
+            self.notes.extend(features::note(name, &OF_ALERTMANAGER)?);
+            self.query.features.enable(name);
+            match name {
+                "created-timestamp-zero-ingestion" | "st-storage" => self.scrape_features.start_timestamps = true,
+                "type-and-unit-labels" => self.scrape_features.type_and_unit_labels = true,
+                "extra-scrape-metrics" => self.scrape_features.extra_metrics = true,
+                _ => {}
             }
         }
         Ok(())
@@ -194,6 +198,15 @@ mod tests {
         assert_eq!((options.metric_labels.receiver_names, options.matchers), (true, Syntax::Classic));
         let both = options.enable(["utf8-strict-mode"]).unwrap_err();
         assert_eq!(both, "cannot enable both classic-mode and utf8-strict-mode");
-        assert!(options.enable(["nosuch"]).is_err());
+        let unknown = options.enable(["nosuch"]).unwrap_err();
+        assert!(
+            unknown.contains("group-key-in-metrics") && unknown.contains("promql-delayed-name-removal"),
+            "{unknown}"
+        );
+        // Those of scraping are PromQL's too.
+        options.enable(["type-and-unit-labels", "extra-scrape-metrics", "old-ui"]).unwrap();
+        assert!(options.query.features.type_and_unit_labels && options.scrape_features.type_and_unit_labels);
+        assert!(options.scrape_features.extra_metrics);
+        assert_eq!(options.notes.len(), 2, "{:?}", options.notes);
     }
 }

@@ -65,7 +65,8 @@ impl Prepared {
         let mut groups = Vec::new();
         for file in config.rule_paths() {
             let read = config::read_text(Path::new(&file));
-            match read.and_then(|text| rules::load_str(&file, &text, &options(features))) {
+            let options = LoadOptions { names: config.global.metric_name_validation_scheme, ..options(features) };
+            match read.and_then(|text| rules::load_str(&file, &text, &options)) {
                 Ok(more) => groups.extend(more),
                 Err(more) => defects.extend(more),
             }

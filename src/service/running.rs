@@ -157,6 +157,7 @@ impl Service {
         let external_url = external_url(&options, &prepared, address);
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
         warn(&prepared, &options.source);
+        options.notes.iter().for_each(|note| tracing::warn!("{note}"));
 
         let Parts { storage, store } = parts;
         let context = rule_context(&options, &prepared, &storage, &external_url)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 use watchbell::alerting::RuleSpec;
-use watchbell::alerting::group::{Element, Refused, RuleResult, TemplateInput, World};
+use watchbell::alerting::group::{Appended, Element, RuleResult, TemplateInput, World};
 use watchbell::alerting::series::RuleSample;
 use watchbell::model::{Labels, Value};
 use watchbell::state::{Batch, MemoryStore, Snapshot, StateError, StateStore, Table};
@@ -103,8 +103,8 @@ impl World for Sources {
         input.text.to_owned()
     }
 
-    fn append(&self, _samples: &[RuleSample]) -> Result<Refused, String> {
-        Ok(Refused::default())
+    fn append(&self, _samples: &[RuleSample]) -> Result<Appended, String> {
+        Ok(Appended::default())
     }
 }
 

@@ -44,14 +44,14 @@ impl World for Told {
         input.text.replace("{{ $labels.i }}", input.labels.value("i"))
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         let line = |s: &RuleSample| {
             let value = s.value.as_float().unwrap();
             let value = if is_stale(value) { "stale".into() } else { value.to_string() };
             format!("{} {value} @{}", s.labels.to_series_string(), s.t / 1000)
         };
         self.written.lock().extend(samples.iter().map(line));
-        Ok(Refused::default())
+        Ok(Appended::default())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::super::group::{Evaluation, GroupState, Refused, RuleResult, RuleState, TemplateInput, World};
+use super::super::group::{Appended, Evaluation, GroupState, RuleResult, RuleState, TemplateInput, World};
 use super::super::rule::{GroupSpec, RuleKind, RuleSpec};
 use super::super::series::RuleSample;
 use super::column::Column;
@@ -54,7 +54,7 @@ impl World for Ahead<'_> {
         (self.render)(input)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
         Ok(self.history.write_ahead(self.column.stretch.time(self.tick), samples))
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
-use super::super::group::Refused;
+use super::super::group::Appended;
 use super::super::series::RuleSample;
 use super::samples::{copy_range, cut, drop_before, first_after, last, latest_in, merge, newer, push, unknown_starts};
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value};
@@ -97,10 +97,10 @@ impl History {
 
     /// Writes what a rule gave. What storage refuses is refused, for the same reasons. Gives also whether something else
     /// was written ahead.
-    pub(super) fn append(&self, samples: &[RuleSample]) -> (Refused, bool) {
-        let (mut refused, mut differs) = (Refused::default(), false);
+    pub(super) fn append(&self, samples: &[RuleSample]) -> (Appended, bool) {
+        let (mut appended, mut differs) = (Appended::default(), false);
         let now = self.now.load(Ordering::Relaxed);
-        for sample in samples {
+        for (place, sample) in samples.iter().enumerate() {
             let written = self.written(&sample.labels);
             let mut own = written.samples.write();
             let newest = newer(written.newest_data(now), own.newest());
@@ -117,16 +117,16 @@ impl History {
                     }
                     own.until = sample.t;
                 }
-                other => other.count(&mut refused),
+                other => other.count(place, &mut appended),
             }
         }
-        (refused, differs)
+        (appended, differs)
     }
 
     /// Writes ahead what a rule will give at the tick `now`.
-    pub(super) fn write_ahead(&self, now: i64, samples: &[RuleSample]) -> Refused {
-        let mut refused = Refused::default();
-        for sample in samples {
+    pub(super) fn write_ahead(&self, now: i64, samples: &[RuleSample]) -> Appended {
+        let mut appended = Appended::default();
+        for (place, sample) in samples.iter().enumerate() {
             let written = self.written(&sample.labels);
             let mut own = written.samples.write();
             match verdict(newer(written.newest_data(now), last(&own.all)), sample) {
@@ -136,10 +136,10 @@ impl History {
                     }
                     push(&mut own.all, sample.t, &sample.value);
                 }
-                other => other.count(&mut refused),
+                other => other.count(place, &mut appended),
             }
         }
-        refused
+        appended
     }
 
     /// Takes back all that was written ahead.
@@ -215,11 +215,11 @@ impl History {
 }
 
 impl Verdict {
-    fn count(self, refused: &mut Refused) {
+    fn count(self, place: usize, appended: &mut Appended) {
         match self {
             Verdict::New | Verdict::Same => {}
-            Verdict::OutOfOrder => refused.out_of_order += 1,
-            Verdict::Duplicate => refused.duplicate += 1,
+            Verdict::OutOfOrder => appended.refuse(place, |r| &mut r.out_of_order),
+            Verdict::Duplicate => appended.refuse(place, |r| &mut r.duplicate),
         }
     }
 }

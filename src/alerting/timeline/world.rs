@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use super::super::group::{Evaluation, Refused, RuleResult, RuleState, TemplateInput, World};
+use super::super::group::{Appended, Evaluation, RuleResult, RuleState, TemplateInput, World};
 use super::super::rule::{GroupSpec, RuleSpec};
 use super::super::series::RuleSample;
 use super::super::world::{Renderer, RuleContext};
@@ -315,13 +315,13 @@ impl World for TimelineWorld {
         self.terms.renderer.render(&input, &self.context, &query)
     }
 
-    fn append(&self, samples: &[RuleSample]) -> Result<Refused, String> {
-        let (refused, differs) = self.history.append(samples);
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
+        let (appended, differs) = self.history.append(samples);
         if differs {
             self.history.forget_ahead();
             self.outlook.lock().forget();
         }
-        Ok(refused)
+        Ok(appended)
     }
 
     fn open(&self, groups: &[Arc<GroupSpec>]) {

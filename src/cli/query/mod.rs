@@ -129,10 +129,8 @@ impl Query {
 
     fn evaluate(&self, handle: &tokio::runtime::Handle) -> Result<Answer, String> {
         let mut features = Features::default();
-        for name in &self.enable_feature {
-            if !features.enable(name) {
-                return Err(format!("--enable-feature: unknown feature {name:?}"));
-            }
+        for note in features.enable_all(self.enable_feature.iter().map(String::as_str))? {
+            eprintln!("{note}");
         }
         let watch = Stopwatch::start();
         let plan = compile(&self.expr, &CompileOptions { features }).map_err(|e| pointed_out(&e, &self.expr))?;

@@ -38,6 +38,9 @@ pub enum DigestError {
     /// A series has no name, or an empty one, after relabelling.
     #[error("missing metric name (__name__ label)")]
     NoName,
+    /// Names that `metric_name_validation_scheme` does not allow.
+    #[error("invalid metric name or label names: {0}")]
+    Names(Labels),
     /// `native_histogram_bucket_limit`
     #[error("histogram bucket limit exceeded")]
     BucketLimit,
@@ -324,6 +327,13 @@ impl Run<'_> {
         let Some(labels) = relabel::process(&merged, &self.settings.metric_relabel) else { return Ok(None) };
         if !labels.has(METRIC_NAME) {
             return Err(DigestError::NoName);
+        }
+        let names = self.settings.names;
+        let is_valid = |(name, value): (&str, &str)| {
+            names.is_label_name(name) && (name != METRIC_NAME || names.is_metric_name(value))
+        };
+        if !labels.iter().all(is_valid) {
+            return Err(DigestError::Names(labels));
         }
         check_limits(&labels, self.settings)?;
         Ok(Some(labels))

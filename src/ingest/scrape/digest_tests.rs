@@ -21,6 +21,19 @@ fn without_a_sample_limit_what_is_read_is_bounded_all_the_same() {
 }
 
 #[test]
+fn names_that_the_scheme_does_not_allow_fail_a_scrape() {
+    let odd = "a 1\n{\"b.c\"} 1\n";
+    let mut scraper = Scraper::new();
+    assert!(scraper.scrape(odd).is_ok());
+    let mut scraper = Scraper::new();
+    scraper.settings.names = crate::config::protocol::NameScheme::Legacy;
+    let error = scraper.scrape(odd).unwrap_err().to_string();
+    assert_eq!(error, "invalid metric name or label names: {__name__=\"b.c\", instance=\"h:1\", job=\"j\"}");
+    assert!(scraper.scrape("a{\"x y\"=\"1\"} 1\n").is_err());
+    assert!(scraper.scrape("a:b{x=\"1\"} 1\n").is_ok());
+}
+
+#[test]
 fn what_a_failed_scrape_leaves_behind_is_forgotten() {
     let mut cache = SeriesCache::new();
     let settings = ScrapeSettings::new("j");

@@ -86,7 +86,7 @@ pub(super) async fn fetch(
         .request(Method::GET, &target.url)
         .map_err(net)?
         .timeout(timeout)
-        .header(ACCEPT, accept_header(&settings.protocols))
+        .header(ACCEPT, accept_header(&settings.protocols, &settings.escaping))
         .header(ACCEPT_ENCODING, if settings.enable_compression { "gzip" } else { "identity" })
         .header("X-Prometheus-Scrape-Timeout-Seconds", (target.timeout as f64 / 1000.0).to_string());
     if descriptors::crowded() {

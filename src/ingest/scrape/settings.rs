@@ -1,6 +1,6 @@
 //! What a scrape pool is told: Prometheus' `scrape_config`, checked and compiled.
 
-use crate::config::protocol::DEFAULT_PROTOCOLS;
+use crate::config::protocol::{ALLOW_UTF8, DEFAULT_PROTOCOLS, NameScheme};
 use crate::config::scrape::StaticConfig;
 use crate::config::{RelabelConfig, ScrapeConfig, ScrapeProtocol};
 use crate::ingest::discovery::TargetGroup;
@@ -34,12 +34,13 @@ pub fn format_of(protocol: ScrapeProtocol) -> Format {
     media_type(protocol).1
 }
 
-/// The `Accept` header that asks for these protocols, the first one most.
-pub fn accept_header(protocols: &[ScrapeProtocol]) -> String {
+/// The `Accept` header that asks for these protocols, the first one most, with names escaped in this way.
+pub fn accept_header(protocols: &[ScrapeProtocol], escaping: &str) -> String {
     let mut weight = protocols.len() + 1;
     let mut parts = Vec::new();
     for protocol in protocols {
-        parts.push(format!("{};q=0.{weight}", media_type(*protocol).0));
+        let media = media_type(*protocol).0.replace(ALLOW_UTF8, escaping);
+        parts.push(format!("{media};q=0.{weight}"));
         weight = weight.saturating_sub(1);
     }
     parts.push(format!("*/*;q=0.{weight}"));
@@ -113,6 +114,10 @@ pub struct ScrapeSettings {
     pub type_and_unit_labels: bool,
     /// Feature `extra-scrape-metrics`: also write timeout, sample limit and body size.
     pub extra_metrics: bool,
+    /// Which names are valid.
+    pub names: NameScheme,
+    /// How targets are asked to escape names: `allow-utf-8`, `underscores`, `dots`, `values`.
+    pub escaping: String,
     /// Limits.
     pub limits: ScrapeLimits,
     /// How to reach the targets.
@@ -158,6 +163,8 @@ impl ScrapeSettings {
             start_timestamps: false,
             type_and_unit_labels: false,
             extra_metrics: false,
+            names: NameScheme::Utf8,
+            escaping: ALLOW_UTF8.into(),
             limits: ScrapeLimits::default(),
             http: HttpSettings::default(),
             relabel: Vec::new(),
@@ -175,6 +182,8 @@ pub struct ScrapeFeatures {
     pub start_timestamps: bool,
     /// `type-and-unit-labels`
     pub type_and_unit_labels: bool,
+    /// `extra-scrape-metrics`: on for jobs that do not say otherwise.
+    pub extra_metrics: bool,
 }
 
 impl ScrapeSettings {
@@ -208,7 +217,9 @@ impl ScrapeSettings {
             scrape_native_histograms: native,
             start_timestamps: features.start_timestamps,
             type_and_unit_labels: features.type_and_unit_labels,
-            extra_metrics: config.extra_scrape_metrics.unwrap_or(false),
+            extra_metrics: config.extra_scrape_metrics.unwrap_or(features.extra_metrics),
+            names: config.metric_name_validation_scheme.unwrap_or_default(),
+            escaping: config.metric_name_escaping_scheme.clone(),
             limits: ScrapeLimits {
                 body_size: config.body_size_limit.0,
                 samples: config.sample_limit,
@@ -239,11 +250,13 @@ mod tests {
     #[test]
     fn the_first_protocol_is_asked_for_most() {
         assert_eq!(
-            accept_header(&DEFAULT_PROTOCOLS),
+            accept_header(&DEFAULT_PROTOCOLS, ALLOW_UTF8),
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
              application/openmetrics-text;version=0.0.1;q=0.4,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
+        let legacy = accept_header(&[ScrapeProtocol::PrometheusText100], "underscores");
+        assert_eq!(legacy, "text/plain;version=1.0.0;escaping=underscores;q=0.2,*/*;q=0.1");
     }
 
     #[test]

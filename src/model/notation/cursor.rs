@@ -10,13 +10,31 @@ const MAX_STRING: usize = 1 << 20;
 pub(super) struct Cursor<'a> {
     text: &'a str,
     rest: &'a str,
+    blanks: &'static [char],
 }
+
+/// What separates samples: a series is one line.
+const IN_LINE: &[char] = &[' ', '\t', '\r'];
+/// What separates the parts of a series' labels alone, which may be several lines.
+const IN_TEXT: &[char] = &[' ', '\t', '\r', '\n'];
 
 type Parsed<T> = Result<T, NotationError>;
 
 impl<'a> Cursor<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Cursor { text, rest: text }
+    /// The beginning of a line, what is blank around it left out.
+    pub fn line(text: &'a str) -> Self {
+        let text = text.trim_end();
+        Cursor { text, rest: text.trim_start(), blanks: IN_LINE }
+    }
+
+    /// The beginning of a text of any number of lines.
+    pub fn text(text: &'a str) -> Self {
+        Cursor { text, rest: text.trim_start_matches(IN_TEXT), blanks: IN_TEXT }
+    }
+
+    /// Whether line breaks are blanks.
+    pub fn spans_lines(&self) -> bool {
+        self.blanks.contains(&'\n')
     }
 
     /// What has not been read.
@@ -58,10 +76,10 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Skips spaces and tabs; says whether there were any.
+    /// Skips blanks; says whether there were any.
     pub fn spaces(&mut self) -> bool {
         let before = self.rest.len();
-        self.rest = self.rest.trim_start();
+        self.rest = self.rest.trim_start_matches(self.blanks);
         self.rest.len() < before
     }
 
@@ -111,29 +129,37 @@ impl<'a> Cursor<'a> {
         false
     }
 
-    /// Reads a float without sign: `1`, `.5`, `1e-3`, `Inf`, `NaN`. There are no hexadecimal numbers here, since `0x15`
-    /// is a repetition.
+    /// Reads digits; one `_` may stand between two of them.
+    fn digits(&mut self) -> &'a str {
+        let bytes = self.rest.as_bytes();
+        let digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
+        let between = |i: usize| bytes.get(i) == Some(&b'_') && i.checked_sub(1).is_some_and(digit) && digit(i + 1);
+        let end = (0..bytes.len()).take_while(|i| digit(*i) || between(*i)).count();
+        let (taken, rest) = self.rest.split_at_checked(end).unwrap_or(("", self.rest));
+        self.rest = rest;
+        taken
+    }
+
+    /// Reads a float without sign: `1`, `.5`, `1_000`, `1e-3`, `Inf`, `NaN`. There are no hexadecimal numbers here, since
+    /// `0x15` is a repetition; and a word ends where letters, digits and `_` do, so that `Infx5` is none.
     pub fn unsigned_float(&mut self) -> Parsed<f64> {
         let before = self.rest;
-        let digit = |c: char| c.is_ascii_digit();
         if self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
-            // `Infx5` is a repetition.
-            let word = before.get(..3).unwrap_or_default();
-            let rest = before.get(3..).unwrap_or_default();
-            let ends = |c: char| !c.is_ascii_alphanumeric() || c == 'x';
-            if matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan")
-                && rest.chars().next().is_none_or(ends)
-                && let Some(v) = parse_float(word)
-            {
-                self.rest = rest;
+            let word = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+            let known = matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan");
+            if let Some(v) = parse_float(word).filter(|_| known) {
                 return Ok(v);
             }
         } else {
-            let whole = self.take_while(digit);
-            let fraction = if self.eat(".") { self.take_while(digit) } else { "" };
+            let whole = self.digits();
+            let fraction = if self.eat(".") { self.digits() } else { "" };
             self.exponent();
             let read = before.get(..before.len() - self.rest.len()).unwrap_or_default();
-            if let Some(v) = parse_float(read).filter(|_| !(whole.is_empty() && fraction.is_empty())) {
+            let v = parse_float(&read.replace('_', "")).filter(|_| !(whole.is_empty() && fraction.is_empty()));
+            if let Some(v) = v {
+                if v.is_infinite() {
+                    return self.back_to(before).fail(format!("{read} is out of the range of numbers"));
+                }
                 return Ok(v);
             }
         }
@@ -146,7 +172,7 @@ impl<'a> Cursor<'a> {
         let before = self.rest;
         if self.eat("e") || self.eat("E") {
             self.sign();
-            if self.take_while(|c| c.is_ascii_digit()).is_empty() {
+            if self.digits().is_empty() {
                 self.rest = before;
             }
         }

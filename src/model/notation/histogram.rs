@@ -24,9 +24,12 @@ pub(super) fn histogram(c: &mut Cursor<'_>) -> Parsed<FloatHistogram> {
     c.need("{{")?;
     let mut draft = Draft::default();
     loop {
-        c.spaces();
+        let spaced = c.spaces();
         if c.eat("}}") {
             break;
+        }
+        if spaced && draft.seen.is_empty() {
+            return c.expected("\"}}\": no space is before the first of a histogram's entries");
         }
         draft.entry(c)?;
         if c.peek().is_some_and(|next| !next.is_whitespace() && next != '}') {
@@ -39,7 +42,7 @@ pub(super) fn histogram(c: &mut Cursor<'_>) -> Parsed<FloatHistogram> {
 impl Draft {
     fn entry(&mut self, c: &mut Cursor<'_>) -> Parsed<()> {
         let before = c.rest();
-        let key = c.take_while(|ch| ch.is_ascii_alphanumeric() || ch == '_').to_owned();
+        let key = c.take_while(|ch| ch.is_ascii_alphanumeric() || ch == '_').to_ascii_lowercase();
         if key.is_empty() {
             return c.expected(&format!("{KEYS}, or \"}}}}\""));
         }
@@ -49,10 +52,10 @@ impl Draft {
         c.need(":")?;
         match key.as_str() {
             "schema" => self.h.schema = schema(c)?,
-            "count" => self.h.count = c.float()?,
-            "sum" => self.h.sum = c.float()?,
-            "z_bucket" => self.h.zero_count = c.float()?,
-            "z_bucket_w" => self.h.zero_threshold = c.float()?,
+            "count" => self.h.count = number(c)?,
+            "sum" => self.h.sum = number(c)?,
+            "z_bucket" => self.h.zero_count = number(c)?,
+            "z_bucket_w" => self.h.zero_threshold = unsigned(c)?,
             "buckets" => self.h.positive_buckets = list(c)?,
             "n_buckets" => self.h.negative_buckets = list(c)?,
             "offset" => self.offset = integer(c)?,
@@ -77,9 +80,20 @@ impl Draft {
     }
 }
 
+/// A number as histograms have them: with `-` at most, and a digit before its point.
+fn number(c: &mut Cursor<'_>) -> Parsed<f64> {
+    let negative = c.eat("-");
+    let v = unsigned(c)?;
+    Ok(if negative { -v } else { v })
+}
+
+fn unsigned(c: &mut Cursor<'_>) -> Parsed<f64> {
+    if c.peek() == Some('.') { c.expected("a digit before the point") } else { c.unsigned_float() }
+}
+
 fn integer(c: &mut Cursor<'_>) -> Parsed<i32> {
     let before = c.rest();
-    let negative = c.sign();
+    let negative = c.eat("-");
     let digits = c.take_while(|ch| ch.is_ascii_digit());
     match digits.parse::<i32>() {
         Ok(n) => Ok(if negative { -n } else { n }),
@@ -95,7 +109,7 @@ fn schema(c: &mut Cursor<'_>) -> Parsed<i32> {
 }
 
 fn hint(c: &mut Cursor<'_>) -> Parsed<CounterResetHint> {
-    match c.take_while(|ch| ch.is_ascii_alphanumeric() || ch == '_') {
+    match c.take_while(|ch| ch.is_ascii_alphanumeric() || ch == '_').to_ascii_lowercase().as_str() {
         "unknown" => Ok(CounterResetHint::Unknown),
         "reset" => Ok(CounterResetHint::Reset),
         "not_reset" => Ok(CounterResetHint::NotReset),
@@ -104,18 +118,23 @@ fn hint(c: &mut Cursor<'_>) -> Parsed<CounterResetHint> {
     }
 }
 
-/// `[1 2 3]`
+/// `[1 2 3]`: not empty, no space before the first number, and none of them below zero without digits.
 fn list(c: &mut Cursor<'_>) -> Parsed<Vec<f64>> {
     c.need("[")?;
     let mut all = Vec::new();
     loop {
+        let before = c.rest();
+        let v = number(c)?;
+        if v == f64::NEG_INFINITY {
+            return c.back_to(before).expected("a number");
+        }
+        all.push(v);
+        if c.peek().is_some_and(|next| !next.is_whitespace() && next != ']') {
+            return c.expected("a space or \"]\"");
+        }
         c.spaces();
         if c.eat("]") {
             return Ok(all);
-        }
-        all.push(c.float()?);
-        if c.peek().is_some_and(|next| !next.is_whitespace() && next != ']') {
-            return c.expected("a space or \"]\"");
         }
     }
 }

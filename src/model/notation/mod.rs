@@ -5,10 +5,13 @@
 //! | `1.5 -2 Inf NaN`    | one each                                                         |
 //! | `_`, `_x4`          | none for one step, for four steps                                |
 //! | `stale`             | a staleness marker                                               |
-//! | `3x5`               | `3` at this step and at five more                                |
+//! | `3x5`               | `3` at this step and at five more; not with `Inf` and `NaN`      |
 //! | `1+2x3`, `1-2x3`    | `1 3 5 7`, `1 -1 -3 -5`                                           |
 //! | `{{sum:3 count:2}}` | a histogram; `x`, `+{{..}}x` and `-{{..}}x` as for floats         |
 //! | `name@st -30s-1mx2` | start timestamps of the series' samples, relative to their times |
+//!
+//! It is read as promtool reads it: one line a series, numbers as PromQL has them (`1_000`), but none
+//! that is too large for a float, and histograms as narrow as promtool reads them (no `+`, no `.5`, no empty list).
 //!
 //! Samples are kept as [`Run`]s and made while iterating: a series of a hundred thousand samples is one run.
 
@@ -242,12 +245,15 @@ impl fmt::Display for Run {
         match self {
             Run::Omitted { count: 1 } => f.write_str("_"),
             Run::Omitted { count } => write!(f, "_x{count}"),
-            Run::Floats { start, .. } if is_stale(*start) => f.write_str("stale"),
-            Run::Floats { start, step: None, count: 1 } => f.write_str(&format_float(*start)),
-            Run::Floats { start, step: None, .. } => write!(f, "{}x{more}", format_float(*start)),
+            Run::Floats { start, step: None, count: 1 } => f.write_str(&float(*start)),
+            // A word runs on into what follows it.
+            Run::Floats { start, step: None, count } if !start.is_finite() => {
+                (0..*count).try_for_each(|i| write!(f, "{}{}", if i > 0 { " " } else { "" }, float(*start)))
+            }
+            Run::Floats { start, step: None, .. } => write!(f, "{}x{more}", float(*start)),
             Run::Floats { start, step: Some(step), .. } => {
                 let sign = if step.is_sign_negative() { "" } else { "+" };
-                write!(f, "{}{sign}{}x{more}", format_float(*start), format_float(*step).trim_start_matches('+'))
+                write!(f, "{}{sign}{}x{more}", float(*start), format_float(*step).trim_start_matches('+'))
             }
             Run::Histograms { start, step: None, count: 1 } => f.write_str(&start.to_notation()),
             Run::Histograms { start, step: None, .. } => write!(f, "{}x{more}", start.to_notation()),
@@ -277,6 +283,11 @@ impl fmt::Display for StartTimes {
         }
         Ok(())
     }
+}
+
+/// A float as it is written.
+fn float(v: f64) -> String {
+    if is_stale(v) { "stale".into() } else { format_float(v) }
 }
 
 /// A single staleness marker.

@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::histogram::histogram;
 use super::{Content, NotationError, Run, Series, StartRun, StartTimes, Step, Values, stale};
 use crate::model::labels::{is_legacy_label_name, is_legacy_metric_name};
-use crate::model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, duration};
+use crate::model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, STALE_NAN, duration};
 
 type Parsed<T> = Result<T, NotationError>;
 
@@ -15,8 +15,7 @@ type Parsed<T> = Result<T, NotationError>;
 /// # Errors
 /// The column, what was found there and what was expected.
 pub fn parse_series(text: &str) -> Parsed<Series> {
-    let mut c = Cursor::new(text);
-    c.spaces();
+    let mut c = Cursor::line(text);
     let labels = metric(&mut c)?;
     if c.eat("@st") {
         c.spaces();
@@ -33,9 +32,7 @@ pub fn parse_series(text: &str) -> Parsed<Series> {
 /// # Errors
 /// As [`parse_series`].
 pub fn parse_values(text: &str) -> Parsed<Values> {
-    let mut c = Cursor::new(text);
-    c.spaces();
-    values(&mut c)
+    values(&mut Cursor::line(text))
 }
 
 /// Reads a series' labels alone: `name{label="value"}`, `{"odd name", "odd label"="value"}`.
@@ -43,8 +40,7 @@ pub fn parse_values(text: &str) -> Parsed<Values> {
 /// # Errors
 /// As [`parse_series`].
 pub fn parse_metric(text: &str) -> Parsed<Labels> {
-    let mut c = Cursor::new(text);
-    c.spaces();
+    let mut c = Cursor::text(text);
     let labels = metric(&mut c)?;
     c.spaces();
     if c.at_end() { Ok(labels) } else { c.expected("the end of the series") }
@@ -55,26 +51,32 @@ pub fn parse_metric(text: &str) -> Parsed<Labels> {
 /// # Errors
 /// As [`parse_series`].
 pub fn parse_histogram(text: &str) -> Parsed<FloatHistogram> {
-    let mut c = Cursor::new(text);
-    c.spaces();
+    let mut c = Cursor::line(text);
     let h = histogram(&mut c)?;
-    c.spaces();
     if c.at_end() { Ok(h) } else { c.expected("the end of the histogram") }
 }
 
+/// Words that no series has for a name unless they are quoted, in any case.
+const NO_NAMES: [&str; 8] = ["inf", "nan", "bool", "on", "ignoring", "group_left", "group_right", "atan2"];
+
 fn metric(c: &mut Cursor<'_>) -> Parsed<Labels> {
     let mut labels = LabelsBuilder::new();
+    let before = c.rest();
     let name = c.take_while(|ch| ch.is_ascii_alphanumeric() || ch == '_' || ch == ':');
     if !name.is_empty() {
         if !is_legacy_metric_name(name) {
             return c.fail(format!("{name:?} is not a metric name"));
         }
+        if NO_NAMES.iter().any(|word| word.eq_ignore_ascii_case(name)) {
+            return c.back_to(before).fail(format!("{name:?} is a metric name only in quotes: {{{name:?}}}"));
+        }
         labels.set(METRIC_NAME, name);
     }
-    // `name {{..}}` begins a histogram, `name {..}` a list of labels.
-    let ahead = c.rest().trim_start();
-    if ahead.starts_with('{') && (name.is_empty() || !ahead.starts_with("{{")) {
+    // In a line the samples begin after a blank.
+    if c.spans_lines() {
         c.spaces();
+    }
+    if c.rest().starts_with('{') && (name.is_empty() || !c.rest().starts_with("{{")) {
         c.need("{")?;
         label_list(c, &mut labels, !name.is_empty())?;
         // The name in front counts, whatever the labels say.
@@ -139,19 +141,27 @@ fn run(c: &mut Cursor<'_>) -> Parsed<Run> {
     if c.rest().starts_with("{{") {
         return histogram_run(c);
     }
-    if c.eat("stale") {
-        return Ok(stale());
-    }
-    let negative = c.sign();
-    let Ok(v) = c.unsigned_float() else {
-        return c.expected("a number, a histogram, \"_\" or \"stale\"");
-    };
-    let start = if negative { -v } else { v };
+    let is_marker = c.eat("stale");
+    let start = if is_marker { STALE_NAN } else { first_float(c)? };
     let step = match c.peek() {
         Some('+' | '-') => Some(c.float()?),
         _ => None,
     };
+    if is_marker && step.is_none() {
+        return Ok(stale());
+    }
     Ok(Run::Floats { start, step, count: repetitions(c, step.is_some())? })
+}
+
+fn first_float(c: &mut Cursor<'_>) -> Parsed<f64> {
+    let (before, negative) = (c.rest(), c.sign());
+    let starts = |ch: char| ch.is_ascii_digit() || ch == '.';
+    let is_number = c.peek().is_some_and(starts);
+    match c.unsigned_float() {
+        Ok(v) => Ok(if negative { -v } else { v }),
+        Err(e) if is_number => Err(e),
+        Err(_) => c.back_to(before).expected("a number, a histogram, \"_\" or \"stale\""),
+    }
 }
 
 /// `x5`, which is needed after a step and makes 6 samples with the first.

@@ -25,8 +25,12 @@ fn samples_are_expanded_step_by_step() {
         ("0+0.1x3", "0 0.1 0.2 0.30000000000000004"),
         ("0x3 -5x1 -2+3x2", "0 0 0 0 -5 -5 -2 1 4"),
         ("1.5e-3 .5 +2 5. 1e3x1", "0.0015 0.5 2 5 1000 1000"),
-        ("inf +inf nan INF -Infx1", "+Inf +Inf NaN +Inf -Inf -Inf"),
+        ("inf +inf nan INF -Inf", "+Inf +Inf NaN +Inf -Inf"),
+        ("1_000 -1_0.5_0e0_1x1 Inf+1x1", "1000 -105 -105 +Inf +Inf"),
+        ("stale+1x1", "stale NaN"),
         ("  7\t8  ", "7 8"),
+        ("7 8\n", "7 8"),
+        ("{{SUM:1 counter_reset_hint:Gauge }}", "{{sum:1 counter_reset_hint:gauge}}"),
         ("{{}}x1", "{{}} {{}}"),
         ("{{sum:1 count:2}}+{{sum:1 count:1}}x2", "{{count:2 sum:1}} {{count:3 sum:2}} {{count:4 sum:3}}"),
         ("{{count:5 buckets:[5]}}-{{count:2 buckets:[2]}}x1", "{{count:5 buckets:[5]}} {{count:3 buckets:[3]}}"),
@@ -59,11 +63,15 @@ fn series_are_named_in_every_way() {
         ("a:b{job=\"x\", instance='y',} 1", "a:b{instance=\"y\", job=\"x\"}"),
         ("{__name__=`up`,x=\"a\\\"\\n\\u00e9\"} 1", "up{x=\"a\\\"\\né\"}"),
         ("{\"gpu.temp\", \"host name\"=\"a\"} 1", "{\"gpu.temp\", \"host name\"=\"a\"}"),
-        ("testmetric1  {src=\"a\"}\t1", "testmetric1{src=\"a\"}"),
+        ("stale{bool=\"x\", \"inf\"=\"y\"} 1", "stale{bool=\"x\", inf=\"y\"}"),
+        ("{\"nan\"} 1", "nan"),
     ] {
         let series = parse_series(text).unwrap();
         assert_eq!(series.labels.to_series_string(), want, "{text}");
     }
+    // Labels alone may be of several lines.
+    let alone = parse_metric(" up {\n  src=\"a\",\n}\n").unwrap();
+    assert_eq!(alone.to_series_string(), "up{src=\"a\"}");
 }
 
 #[test]
@@ -100,6 +108,22 @@ fn errors_say_where_and_what_was_expected() {
         ("a {{}}+{{schema:-53}}x3", 22, "cannot merge"),
         ("a@st 5q", 7, "a space or the end"),
         ("é", 1, "a metric name"),
+        ("a NaNx3", 3, "a number, a histogram"),
+        ("a 1+Infx3", 5, "a number"),
+        ("a 1e400", 3, "out of the range"),
+        ("a 1__0", 4, "a space or the end"),
+        ("a 1\n2", 4, "a space or the end"),
+        ("a {b=\"c\"} 1", 3, "a number, a histogram"),
+        ("inf 1", 1, "only in quotes"),
+        ("On{a=\"b\"} 1", 1, "only in quotes"),
+        ("a {{ sum:1}}", 6, "no space"),
+        ("a {{sum:+1}}", 9, "a number"),
+        ("a {{sum:.5}}", 9, "a digit before"),
+        ("a {{z_bucket_w:-1}}", 16, "a number"),
+        ("a {{offset:+1}}", 12, "a whole number"),
+        ("a {{buckets:[]}}", 14, "a number"),
+        ("a {{buckets:[ 1]}}", 14, "a number"),
+        ("a {{buckets:[-Inf]}}", 14, "a number"),
     ] {
         let e = parse_series(text).unwrap_err();
         assert!(e.message.contains(part), "{text}: {e}");
@@ -113,7 +137,9 @@ fn any_run() -> impl Strategy<Value = Run> {
     prop_oneof![
         (1..5u64).prop_map(|count| Run::Omitted { count }),
         Just(stale()),
-        (float.clone(), 1..9u64).prop_map(|(start, count)| Run::Floats { start, step: None, count }),
+        (float.clone(), 1..9u64).prop_map(|(start, count)| {
+            Run::Floats { start, step: None, count: if start.is_finite() { count } else { 1 } }
+        }),
         (float, finite, 1..9u64).prop_map(|(start, step, count)| Run::Floats { start, step: Some(step), count }),
         (any_exponential(), 1..4u64).prop_map(|(h, count)| {
             let start = Arc::new(parse_histogram(&h.to_notation()).unwrap());

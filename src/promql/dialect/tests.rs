@@ -127,10 +127,15 @@ fn deep_and_long_queries_are_refused_or_parsed_but_never_crash() {
 
 #[test]
 fn features_that_are_off_are_refused() {
-    for source in ["a[1m+1m]", "a smoothed", "a + fill(1) b", "limitk(1, a)", "mad_over_time(a[5m])", "a offset (1)"] {
+    for source in
+        ["a smoothed", "a + fill(1) b", "limitk(1, a)", "mad_over_time(a[5m])", "ts_of_first_over_time(a[5m])"]
+    {
         assert!(parse(source, &Features::default()).is_err(), "{source}");
     }
-    assert!(parse("a offset -5m", &Features::default()).is_ok());
+    // What has left its switch.
+    for source in ["a offset -5m", "a[1m+1m]", "a offset (1)", "a[step()]", "first_over_time(a[5m])"] {
+        assert!(parse(source, &Features::default()).is_ok(), "{source}");
+    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub static FUNCTIONS: &[Function] = &[
     ),
     special("end", &[], 0, Scalar, true, Special::End),
     math("exp", &[Vector], 0, math::exp),
-    range("first_over_time", &[Matrix], true, over_time::first, None, true),
+    range("first_over_time", &[Matrix], false, over_time::first, None, true),
     math("floor", &[Vector], 0, math::floor),
     histogram("histogram_avg", FloatHistogram::mean),
     histogram("histogram_count", |h| h.count),

@@ -235,7 +235,7 @@ fn aggregation_over_time_is_compensated() {
         ("last_over_time", "1 {{count:1}} 4", &[], "4"),
         ("deriv", "0+60x5", &[], "1"),
         ("deriv", "7x5", &[], "0"),
-        ("deriv", "Infx5", &[], nan),
+        ("deriv", "Inf Inf Inf Inf Inf Inf", &[], nan),
         ("predict_linear", "0 10 20 30 40 0 10 20 30 40 50", &[0.0], "38.63636363636363"),
         ("double_exponential_smoothing", "0+10x5", &[0.5, 0.5], "50"),
         (

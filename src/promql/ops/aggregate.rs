@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::super::annotations::{Note, Span};
 use super::super::ast::AggregateOp;
 use super::super::error::EvalError;
+use super::super::limits::Holding;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
 use super::arithmetic;
@@ -27,11 +28,12 @@ pub(super) fn stream(
     let mut groups = Groups::new(group, eval.type_and_unit());
     let mut dropped_groups: Vec<bool> = Vec::new();
     let mut cells = Cells::new(eval, op, grid.len(), place);
+    let mut holding = Holding::of(&eval.budget);
     eval.stream(input, grid, &mut |labels, dropped, row| {
         let g = groups.of(labels, dropped && !eval.delayed());
         if g >= dropped_groups.len() {
             dropped_groups.push(false);
-            eval.budget.take(grid.len())?;
+            holding.column(grid.len())?;
             cells.grow();
         }
         if let Some(flag) = dropped_groups.get_mut(g) {
@@ -40,6 +42,7 @@ pub(super) fn stream(
         cells.add(g, row, labels, dropped);
         Ok(())
     })?;
+    holding.samples(cells.count())?;
     let mut row = StepVector::empty(grid.len());
     for (g, labels) in groups.labels.iter().enumerate() {
         eval.budget.work(grid.len())?;
@@ -49,7 +52,6 @@ pub(super) fn stream(
             sink(labels, dropped_groups.get(g).copied().unwrap_or(false), &mut row)?;
         }
     }
-    eval.budget.give_back(grid.len().saturating_mul(groups.labels.len()));
     Ok(())
 }
 
@@ -79,6 +81,12 @@ impl<'a, 'e> Cells<'a, 'e> {
 
     fn grow(&mut self) {
         self.floats.push(Column::new(self.op, self.steps));
+    }
+
+    /// How many results there are, at all steps together.
+    fn count(&self) -> usize {
+        let floats: usize = self.floats.iter().map(|column| column.steps_counted(self.steps)).sum();
+        floats + self.histograms.len()
     }
 
     /// Folds one series into group `g`.

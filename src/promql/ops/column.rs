@@ -72,6 +72,11 @@ impl Column {
         self.result(op, i, self.counted(i))
     }
 
+    /// How many of the steps have a result.
+    pub fn steps_counted(&self, steps: usize) -> usize {
+        if self.full > 0.0 { steps } else { self.more.iter().filter(|n| **n > 0.0).count() }
+    }
+
     /// Counts something at a step that is no float.
     pub fn count_one(&mut self, i: usize) {
         if let Some(n) = self.more(i + 1).get_mut(i) {

@@ -1,21 +1,20 @@
 //! `info(v, {...})`: labels of info series added to the series they are about.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::annotations::Note;
 use super::super::block::Block;
 use super::super::error::EvalError;
+use super::super::limits::Holding;
 use super::super::plan::InfoNode;
 use super::super::steps::{StepGrid, StepVector};
 use super::eval::{Eval, Sink, same_labelset};
 use super::reader;
 use crate::model::stale::is_stale;
-use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf};
+use crate::model::{Labels, METRIC_NAME, Matcher, SampleBuf};
 
 /// The labels by which info series and others find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
-/// The info metric that is meant when none is named.
-const TARGET_INFO: &str = "target_info";
 
 /// An info series: its labels, and the time of the sample that counts at every step.
 struct InfoSeries {
@@ -23,27 +22,45 @@ struct InfoSeries {
     times: StepVector,
 }
 
+/// The values that base series have for the identifying labels. An info series has one of them for each of the labels
+/// that any base series has.
+#[derive(Default)]
+struct Identities<'b>([FxHashSet<&'b str>; IDENTIFYING.len()]);
+
+impl<'b> Identities<'b> {
+    fn add(&mut self, base: &'b Labels) {
+        for (values, name) in self.0.iter_mut().zip(IDENTIFYING) {
+            values.extend(base.get(name));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(FxHashSet::is_empty)
+    }
+
+    fn include(&self, info: &Labels) -> bool {
+        self.0.iter().zip(IDENTIFYING).all(|(values, name)| values.is_empty() || values.contains(info.value(name)))
+    }
+}
+
 /// Streams the series, enriched.
 pub(super) fn stream(eval: &Eval<'_>, node: &InfoNode, grid: &StepGrid, sink: Sink<'_>) -> Result<(), EvalError> {
     let base = eval.collect(node.input, grid)?;
-    let default = Matcher::new(MatchOp::Equal, METRIC_NAME, TARGET_INFO).map_err(EvalError::Execution)?;
-    let names = if node.name_matchers.is_empty() { vec![default] } else { node.name_matchers.clone() };
     let enrich = |i: usize| {
-        let name = base.heads.get(i).map_or("", |h| h.labels.metric_name());
-        !names.iter().all(|m| m.matches(name))
+        let named = base.heads.get(i).filter(|h| !h.dropped || eval.delayed());
+        let name = named.map_or("", |h| h.labels.metric_name());
+        !node.name_matchers.iter().all(|m| m.matches(name))
     };
-    let mut matchers = names.clone();
-    matchers.extend(node.data_matchers.iter().cloned());
-    let info = if (0..base.len()).any(|i| enrich(i) && key(&base, i).is_some()) {
-        fetch(eval, node, &matchers, grid)?
-    } else {
-        Vec::new()
-    };
+    let mut wanted = Identities::default();
+    base.heads.iter().enumerate().filter(|(i, _)| enrich(*i)).for_each(|(_, head)| wanted.add(&head.labels));
+    let mut holding = Holding::of(&eval.budget);
+    let info = if wanted.is_empty() { Vec::new() } else { fetch(eval, node, &wanted, grid, &mut holding)? };
     let mut by_key: FxHashMap<Labels, Vec<usize>> = FxHashMap::default();
     for (i, series) in info.iter().enumerate() {
         by_key.entry(series.labels.keep(&IDENTIFYING)).or_default().push(i);
     }
-    let mut join = Join { eval, node, info: &info, index: FxHashMap::default(), out: Vec::new(), steps: grid.len() };
+    let (index, out) = (FxHashMap::default(), Vec::new());
+    let mut join = Join { eval, node, info: &info, index, out, steps: grid.len(), holding };
     for i in 0..base.len() {
         eval.budget.tick()?;
         let Some(head) = base.heads.get(i) else { continue };
@@ -54,7 +71,6 @@ pub(super) fn stream(eval: &Eval<'_>, node: &InfoNode, grid: &StepGrid, sink: Si
         let candidates = key(&base, i).and_then(|k| by_key.get(&k)).map_or(&[][..], Vec::as_slice);
         join.series(&base, i, candidates)?;
     }
-    eval.budget.give_back(join.out.len().saturating_mul(grid.len()));
     for (labels, dropped, mut row) in join.out {
         sink(&labels, dropped, &mut row)?;
     }
@@ -71,15 +87,17 @@ fn key(base: &Block, i: usize) -> Option<Labels> {
 fn fetch(
     eval: &Eval<'_>,
     node: &InfoNode,
-    matchers: &[Matcher],
+    wanted: &Identities<'_>,
     grid: &StepGrid,
+    holding: &mut Holding,
 ) -> Result<Vec<InfoSeries>, EvalError> {
+    let matchers: Vec<Matcher> = node.name_matchers.iter().chain(&node.data_matchers).cloned().collect();
     let reading = eval.reading_grid(&node.timing, grid)?;
     let lookback = eval.env.lookback_ms;
     let (mint, maxt) = (reading.start.saturating_sub(lookback).saturating_add(1), reading.last());
     let mut out = Vec::new();
     let mut buf = SampleBuf::default();
-    for series in reader::select(eval, matchers, mint, maxt)?.iter() {
+    for series in reader::select(eval, &matchers, mint, maxt)?.iter().filter(|s| wanted.include(s.labels())) {
         buf.clear();
         series.read(mint, maxt, false, &mut buf)?;
         if let Some(file) = buf.damaged.take() {
@@ -89,8 +107,7 @@ fn fetch(
         if buf.hists.iter().any(|(_, h)| !is_stale(h.sum)) {
             return Err(EvalError::execution("info sample should be float"));
         }
-        // Held for every series, however few samples it has.
-        eval.budget.take(grid.len())?;
+        holding.column(grid.len())?;
         let mut times = StepVector::empty(grid.len());
         for step in 0..grid.len() {
             let t = reading.time(if reading.len() == 1 { 0 } else { step });
@@ -104,6 +121,7 @@ fn fetch(
             }
         }
         if times.any() {
+            holding.samples(times.present.count())?;
             out.push(InfoSeries { labels: series.labels().clone(), times });
         }
     }
@@ -117,6 +135,7 @@ struct Join<'a, 'e> {
     index: FxHashMap<Labels, usize>,
     out: Vec<(Labels, bool, StepVector)>,
     steps: usize,
+    holding: Holding,
 }
 
 impl Join<'_, '_> {
@@ -203,7 +222,7 @@ impl Join<'_, '_> {
     ) -> Result<(), EvalError> {
         let at = *self.index.entry(labels.clone()).or_insert(self.out.len());
         if at == self.out.len() {
-            self.eval.budget.take(self.steps)?;
+            self.holding.column(self.steps)?;
             self.out.push((labels, dropped, StepVector::empty(self.steps)));
         }
         let Some((_, _, row)) = self.out.get_mut(at) else { return Ok(()) };
@@ -211,6 +230,7 @@ impl Join<'_, '_> {
             Some(s) => vec![s],
             None => base.occupied(i).iter().collect(),
         };
+        self.holding.samples(steps.len())?;
         for s in steps {
             if row.has(s) {
                 return Err(same_labelset());

@@ -10,6 +10,7 @@ use super::super::ast::AggregateOp;
 use super::super::block::Block;
 use super::super::error::EvalError;
 use super::super::func;
+use super::super::limits::Holding;
 use super::super::names;
 use super::super::plan::{GroupLabels, NodeId};
 use super::super::steps::{StepGrid, StepVector};
@@ -169,7 +170,7 @@ impl Rank<'_, '_> {
     /// complement share no series and leave none out.
     fn within_ratio(&self, i: usize, ratio: f64) -> bool {
         let Some(head) = self.block.heads.get(i) else { return false };
-        let offset = self.eval.visible(&head.labels, head.dropped).hash64() as f64 / u64::MAX as f64;
+        let offset = self.eval.visible(&head.labels, head.dropped).prometheus_hash() as f64 / u64::MAX as f64;
         if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
     }
 
@@ -258,6 +259,7 @@ pub(super) fn count_values(
 ) -> Result<(), EvalError> {
     let mut rows: FxHashMap<Labels, usize> = FxHashMap::default();
     let mut out: Vec<(Labels, StepVector)> = Vec::new();
+    let mut holding = Holding::of(&eval.budget);
     // A label named by the grouping takes the value's place only when it is kept.
     let kept = |name: &str| group.labels.binary_search_by(|l| l.as_str().cmp(name)).is_ok() != group.without;
     let label_kept = !group.without || kept(label);
@@ -284,7 +286,7 @@ pub(super) fn count_values(
                     let result = builder.build();
                     let at = *rows.entry(result.clone()).or_insert(out.len());
                     if at == out.len() {
-                        eval.budget.take(grid.len())?;
+                        holding.column(grid.len())?;
                         eval.budget.take_growth(&result, labels)?;
                         out.push((result, StepVector::empty(grid.len())));
                     }
@@ -293,12 +295,15 @@ pub(super) fn count_values(
                 }
             };
             if let Some((_, counts)) = out.get_mut(at) {
-                counts.set(i, counts.float(i).unwrap_or(0.0) + 1.0);
+                let before = counts.float(i);
+                if before.is_none() {
+                    holding.samples(1)?;
+                }
+                counts.set(i, before.unwrap_or(0.0) + 1.0);
             }
         }
         Ok(())
     })?;
-    eval.budget.give_back(out.len().saturating_mul(grid.len()));
     // A name that was asked for stays, even where it was to be dropped.
     for (labels, mut row) in out {
         sink(&labels, false, &mut row)?;

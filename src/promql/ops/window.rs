@@ -38,8 +38,7 @@ pub(super) fn stream(
     let mut row = StepVector::empty(grid.len());
     reader::each_series(eval, &call.source, grid, start_timestamps, &mut |frame, labels, dropped, buf| {
         run.series(frame, labels, dropped, buf, &mut row)?;
-        // A subquery's samples are as good as stored ones: with delayed removal, their names are not to be dropped any more.
-        let dropped = (dropped && !eval.delayed()) || !call.keeps_name;
+        let dropped = dropped || !call.keeps_name;
         if row.any() { sink(labels, dropped, &mut row) } else { Ok(()) }
     })
 }

@@ -1,7 +1,7 @@
 //! Calls that are operators.
 
 use super::super::annotations::Span;
-use super::super::ast::{Call, Expr, ExprKind};
+use super::super::ast::{Call, Dur, Expr, ExprKind};
 use super::super::error::Fault;
 use super::super::func::{RangeMode, Special, ValueType};
 use super::super::plan::{InfoNode, NodeId, NodeKind, QueryScalar, ReadTiming};
@@ -183,17 +183,30 @@ fn info(p: &mut Planner<'_>, call: &Call, span: Span) -> Result<NodeId, Fault> {
         };
         (name_matchers, data_matchers) = s.matchers.iter().cloned().partition(|m| m.name == METRIC_NAME);
     }
+    // Without a matcher that says which the info metrics are, they are told by their names.
+    if !name_matchers.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex)) {
+        let (op, name) = match name_matchers.is_empty() {
+            true => (MatchOp::Equal, "target_info"),
+            false => (MatchOp::Regex, ".+_info"),
+        };
+        name_matchers.insert(0, Matcher::new(op, METRIC_NAME, name).map_err(|e| Fault::new(span, e))?);
+    }
     let timing = call.args.first().map(reading_time).unwrap_or_default();
     Ok(p.add_info(InfoNode { input, name_matchers, data_matchers, timing }, span))
 }
 
-/// When the samples behind an expression are read: `@` and `offset` of its outermost selector or subquery, the first
-/// that has any.
+/// When the samples behind an expression are read: `@` and `offset` of the first selector or subquery that has any. What
+/// stands inside a subquery is read as much earlier as both say, or when its own `@` says.
 fn reading_time(e: &Expr) -> ReadTiming {
     match &e.kind {
         ExprKind::Vector(s) | ExprKind::Matrix(s, _) => timing(&s.timing),
-        ExprKind::Subquery(s) if s.timing.at.is_some() || s.timing.offset.is_some() => timing(&s.timing),
-        ExprKind::Subquery(s) => reading_time(&s.expr),
+        ExprKind::Subquery(s) => {
+            let (outer, inner) = (timing(&s.timing), reading_time(&s.expr));
+            match inner.at {
+                Some(_) => inner,
+                None => ReadTiming { at: outer.at, offset: Dur::sum(outer.offset, inner.offset) },
+            }
+        }
         ExprKind::Paren(x) | ExprKind::Negate(x) => reading_time(x),
         ExprKind::Call(c) => first_timed(c.args.iter()),
         ExprKind::Aggregate(a) => reading_time(&a.expr),
