@@ -12,7 +12,7 @@ use watchbell::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters, 
 use watchbell::ingest::remote_write::{Protocol, ReceiveLimits, Receiver, WriteHeaders, encode};
 use watchbell::ingest::store::{SampleRow, SampleStore};
 use watchbell::model::{Labels, Matcher, SampleBuf, Value};
-use watchbell::tsdb::{Queryable, Tsdb, TsdbOptions};
+use watchbell::tsdb::{Exemplar, Metadata, MetricType, Queryable, Tsdb, TsdbOptions};
 
 use crate::support::http::{Request, answer, serve};
 use crate::support::peers::{self, wait_for};
@@ -244,4 +244,72 @@ fn series_are_relabelled_and_get_external_labels() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].header("x-prometheus-remote-write-version"), "0.1.0");
     assert_eq!(seen[0].header("x-scope-orgid"), "ml");
+}
+
+#[test]
+fn exemplars_and_what_is_known_of_metrics_are_sent() {
+    for protocol in [Protocol::V1, Protocol::V2] {
+        let received = Tsdb::in_memory();
+        let into = received.clone();
+        let address = serve(false, move |request| {
+            store(&into, &request);
+            Some(answer(204, &[("X-Prometheus-Remote-Write-Samples-Written", "1")], ""))
+        });
+        let sending = start(&address, |s| {
+            s.protocol = protocol;
+            s.send_exemplars = true;
+            s.metadata.interval = 1_000;
+        });
+        let known = Metadata { kind: MetricType::Counter, help: "how many".into(), unit: "things".into() };
+        sending.storage.describe("m", &known);
+        let mut sent = rows(1);
+        sending.storage.store(&mut sent);
+        let exemplar = Exemplar { labels: Labels::from_pairs([("trace_id", "x")]), value: 1.0, t: 1, has_time: true };
+        let stored = sent[0].series.expect("a series");
+        sending.storage.store_exemplars(vec![(stored, exemplar.clone())], &mut Default::default());
+        let of_m = [vec![Matcher::equal("__name__", "m")]];
+        wait_for("the exemplar", || {
+            let found = received.exemplars(&of_m, 0, 10);
+            found.first().is_some_and(|(_, found)| *found == [exemplar.clone()]).then_some(())
+        });
+        if protocol == Protocol::V2 {
+            // With the series.
+            sending.push(&rows(2)[1..]);
+        }
+        wait_for("metadata", || (received.metadata("m") == [known.clone()]).then_some(()));
+        sending.shutdown();
+        assert_eq!(sending.counters.exemplars.get(), 1);
+    }
+}
+
+#[test]
+fn an_endpoint_that_does_not_know_the_second_protocol_is_sent_the_first() {
+    let (received, versions): (Tsdb, Arc<Mutex<Vec<String>>>) = (Tsdb::in_memory(), Arc::default());
+    let (into, seen) = (received.clone(), versions.clone());
+    let address = serve(false, move |request| {
+        let version = request.header("x-prometheus-remote-write-version").to_owned();
+        seen.lock().unwrap().push(version.clone());
+        if version.starts_with('2') {
+            return Some(answer(415, &[], "expected prometheus.WriteRequest"));
+        }
+        store(&into, &request);
+        Some(answer(204, &[], ""))
+    });
+    let sending = start(&address, |s| s.protocol = Protocol::V2);
+    sending.push(&rows(3));
+    wait_for("delivery", || (!stored(&received).is_empty()).then_some(()));
+    sending.push(&rows(4)[3..]);
+    sending.shutdown();
+    assert_eq!(stored(&received), [(r#"m{pod="p"}"#.to_owned(), vec![1, 2, 3, 4])]);
+    let versions = versions.lock().unwrap();
+    assert_eq!(versions.iter().filter(|v| v.starts_with('2')).count(), 1, "{versions:?}");
+}
+
+#[test]
+fn success_of_which_nothing_was_written_is_a_failure() {
+    let address = serve(false, |_| Some(answer(204, &[("X-Prometheus-Remote-Write-Samples-Written", "0")], "")));
+    let sending = start(&address, |s| s.protocol = Protocol::V2);
+    sending.push(&rows(3));
+    sending.shutdown();
+    assert_eq!((sending.counters.failed.get(), sending.counters.samples.get()), (3, 0));
 }
