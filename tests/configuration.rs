@@ -58,7 +58,7 @@ fn every_defect_is_told_where_it_stands() {
         ("globl: {}", "1:1: field globl not found in configuration, did you mean global?"),
         (
             "x: 1",
-            "1:1: field x not found in configuration, expected one of global, runtime, rule_files, scrape_config_files, scrape_configs, alerting, remote_write, storage, tracing, otlp, watchbell, remote_read",
+            "1:1: field x not found in configuration, expected one of global, runtime, rule_files, scrape_config_files, scrape_configs, alerting, remote_write, remote_read, storage, tracing, otlp, watchbell",
         ),
         ("global:\n  scrape_interval: 5", "2:20: not a valid duration string: \"5\""),
         ("global: [a]", "1:9: expected a mapping (global config), found a sequence"),
@@ -102,10 +102,6 @@ fn every_defect_is_told_where_it_stands() {
             "3:46: at most one of basic_auth password, password_file & password_ref must be configured",
         ),
         ("remote_write:\n  - url: example.com", "2:10: unsupported scheme \"\" for URL"),
-        (
-            "remote_read:\n  - url: http://x",
-            "2:3: remote_read is not supported, use watchbell.datasource for a remote Prometheus",
-        ),
         ("rule_files:\n  - a*/b.yml", "2:3: invalid rule file path \"a*/b.yml\""),
         ("watchbell:\n  retention: 0", "2:14: retention cannot be zero"),
         ("watchbell:\n  listen_address: here", "2:19: expected host:port, found \"here\""),

@@ -49,6 +49,7 @@ mod receivers_status;
 mod redirects;
 mod reload;
 mod remote_datasource;
+mod remote_read;
 mod remote_write_receive;
 mod remote_write_send;
 mod replays;

@@ -33,7 +33,7 @@ pub use self::http::HttpClientConfig;
 pub use self::own::{Datasource, ParamValues, QueryMethod, RemoteDatasource, WatchbellConfig};
 pub use self::protocol::ScrapeProtocol;
 pub use self::relabel::{RelabelAction, RelabelConfig};
-pub use self::remote::{OtlpConfig, RemoteWriteConfig, StorageConfig, TracingConfig};
+pub use self::remote::{OtlpConfig, RemoteReadConfig, RemoteWriteConfig, StorageConfig, TracingConfig};
 pub use self::scrape::{FileSdConfig, ScrapeConfig, StaticConfig};
 pub use self::secret::Secret;
 use self::yaml::{Decode, Decoder, MapReader};
@@ -57,6 +57,8 @@ section! {
         alerting: AlertingConfig,
         /// Where samples are sent on to.
         remote_write: Vec<RemoteWriteConfig>,
+        /// Where samples are read from besides.
+        remote_read: Vec<RemoteReadConfig>,
         /// Storage.
         storage: StorageConfig,
         /// Accepted and without effect.
@@ -123,10 +125,6 @@ impl Config {
     }
 
     fn check(&mut self, m: &MapReader) {
-        if let Some(node) = m.node_at("remote_read") {
-            m.decoder()
-                .error(node.position, "remote_read is not supported, use watchbell.datasource for a remote Prometheus");
-        }
         for pattern in self.rule_files.iter().filter(|p| !is_rule_path(p)) {
             m.error("rule_files", format!("invalid rule file path {pattern:?}"));
         }

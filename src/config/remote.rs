@@ -41,6 +41,44 @@ section! {
 }
 
 section! {
+    /// Where samples are read from besides our own.
+    pub struct RemoteReadConfig as "remote read config" with check {
+        /// The endpoint.
+        url: HttpUrl,
+        /// A name for messages.
+        name: String,
+        /// How long one request may take.
+        remote_timeout: Duration = Duration::seconds(60),
+        /// More headers.
+        headers: BTreeMap<String, String>,
+        /// Ask for times of which local storage should have everything.
+        read_recent: bool,
+        /// Ask only for selectors that have all of these.
+        required_matchers: BTreeMap<String, String>,
+        /// Take the external labels off what is read.
+        filter_external_labels: bool = true,
+    }
+    inline {
+        /// The HTTP client.
+        http: HttpClientConfig,
+    }
+}
+
+impl RemoteReadConfig {
+    fn check(&mut self, m: &MapReader) {
+        if self.url.as_str().is_empty() {
+            m.error("url", "url for remote_read is empty");
+        }
+        for name in self.headers.keys().filter(|name| name.eq_ignore_ascii_case("authorization")) {
+            m.error(
+                "headers",
+                format!("{name} must be changed via the basic_auth, authorization, or oauth2 parameter"),
+            );
+        }
+    }
+}
+
+section! {
     /// How samples are queued for a remote endpoint.
     pub struct QueueConfig as "queue config" {
         /// Samples buffered by a shard.

@@ -3,9 +3,11 @@
 mod json;
 mod local;
 mod remote;
+mod remote_read;
 
 pub use local::LocalQuerier;
 pub use remote::{RemoteQuerier, RemoteSettings};
+pub use remote_read::{FanoutQuerier, FanoutStorage, RemoteReadSettings};
 
 use crate::promql::{EvalEnv, EvalError, Evaluated, Plan};
 

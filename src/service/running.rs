@@ -15,7 +15,9 @@ use crate::alerting::schedule::Schedule;
 use crate::alerting::world::{RuleContext, StorageWorld};
 use crate::clock::{Clock, WallClock};
 use crate::config::{Datasource, redact};
-use crate::datasource::{LocalQuerier, Querier, RemoteQuerier, RemoteSettings};
+use crate::datasource::{
+    FanoutQuerier, FanoutStorage, LocalQuerier, Querier, RemoteQuerier, RemoteReadSettings, RemoteSettings,
+};
 use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
 use crate::ingest::otlp::OtlpSettings;
@@ -160,7 +162,7 @@ impl Service {
         options.notes.iter().for_each(|note| tracing::warn!("{note}"));
 
         let Parts { storage, store } = parts;
-        let context = rule_context(&options, &prepared, &storage, &external_url)?;
+        let context = rule_context(&options, &prepared, &storage, (&external_url, &clock))?;
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default())));
         let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
@@ -298,7 +300,7 @@ impl Service {
     async fn put_in_force(&self, prepared: Prepared) -> Result<(), ServiceError> {
         let external_url = &self.app.service.external_url;
         // What can fail comes first.
-        let context = rule_context(&self.options, &prepared, &self.app.storage, external_url)?;
+        let context = rule_context(&self.options, &prepared, &self.app.storage, (external_url, &self.app.clock))?;
         let destinations = destinations(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         beat_as_configured(&self.heartbeat, &prepared)?;
@@ -486,12 +488,12 @@ fn rule_context(
     options: &ServiceOptions,
     prepared: &Prepared,
     storage: &Tsdb,
-    external_url: &str,
+    (external_url, clock): (&str, &Arc<dyn Clock>),
 ) -> Result<RuleContext, ServiceError> {
     let (querier, common): (Arc<dyn Querier>, _) = match &prepared.config.watchbell.datasource {
         Datasource::Local => {
             let plans = prepared.groups.iter().flat_map(|g| &g.rules).map(|r| &*r.plan);
-            (Arc::new(LocalQuerier::new(Arc::new(storage.clone()))), Some(Arc::new(Common::of(plans))))
+            (local_querier(prepared, storage, clock)?, Some(Arc::new(Common::of(plans))))
         }
         Datasource::Remote(remote) => {
             let runtime = Handle::current();
@@ -515,6 +517,26 @@ fn rule_context(
         external_url: external_url.into(),
         common,
     })
+}
+
+/// Answers from our own series, and from those that are read from elsewhere.
+fn local_querier(
+    prepared: &Prepared,
+    storage: &Tsdb,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Querier>, ServiceError> {
+    let endpoints = &prepared.config.remote_read;
+    if endpoints.is_empty() {
+        return Ok(Arc::new(LocalQuerier::new(Arc::new(storage.clone()))));
+    }
+    let labels = prepared.external_labels();
+    let settings = endpoints.iter().map(|c| RemoteReadSettings::from_config(c, labels.clone())).collect();
+    let fanout = FanoutStorage::new(storage.clone(), settings, clock.clone(), &Handle::current());
+    let fanout = fanout.map_err(|(i, e)| {
+        let defect = endpoints.get(i).map(|endpoint| net::describe(&endpoint.http, &e));
+        ServiceError::Config(defect.into_iter().collect())
+    })?;
+    Ok(Arc::new(FanoutQuerier::new(fanout)))
 }
 
 fn destinations(prepared: &Prepared) -> Result<Vec<Destination>, ServiceError> {

@@ -298,6 +298,11 @@ impl Tsdb {
         self.0.retention_held.store(hold, Ordering::Relaxed);
     }
 
+    /// When the oldest block begins, milliseconds; `None` where there is none.
+    pub fn oldest_block(&self) -> Option<i64> {
+        self.0.blocks.load().iter().map(|b| b.footer.mint).min()
+    }
+
     /// Keeps at most `max` exemplars, the newest of all series; 0: none.
     pub fn set_max_exemplars(&self, max: usize) {
         self.0.exemplars.resize(max);

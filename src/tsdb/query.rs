@@ -16,6 +16,9 @@ pub enum StorageError {
     /// Stored bytes are not what was written.
     #[error("storage: corrupt data: {0}")]
     Corrupt(String),
+    /// Series of another server could not be read.
+    #[error("{0}")]
+    Remote(String),
     /// More series than one selection may hold.
     #[error("storage: the selection holds more than {0} series that have ended: narrow its matchers or its time")]
     TooMany(usize),

@@ -6,7 +6,7 @@ mod memo;
 mod metrics;
 mod receive;
 mod request;
-mod row;
+pub(crate) mod row;
 pub mod send;
 
 pub use encode::{Protocol, encode};
