@@ -119,6 +119,7 @@ fn alerts() -> Vec<Asked> {
         [
             json!({"annotations": null}),
             json!({"annotations": {"a": null}}),
+            json!({"labels": {"alertname": "E"}, "annotations": {"empty": "", "a": "b"}}),
             json!({"labels": {"alertname": "X", "b": null}}),
             json!({"startsAt": null}),
             json!({"startsAt": 1_767_323_045}),
@@ -284,6 +285,10 @@ fn questions() -> Vec<Asked> {
         ("POST", "/api/v2/receivers"),
         ("PUT", "/api/v2/silences"),
         ("DELETE", "/api/v2/status"),
+        ("OPTIONS", "/api/v2/alerts"),
+        ("OPTIONS", "/api/v2/silences"),
+        ("OPTIONS", "/api/v2/silence/abc"),
+        ("OPTIONS", "/api/v2/nosuch"),
     ] {
         all.push(Asked { name: format!("{method} {path}"), method, ..get(path) });
     }

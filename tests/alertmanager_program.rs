@@ -60,6 +60,13 @@ impl Program {
         }
     }
 
+    /// Ends it by SIGKILL, and gives its folder back.
+    pub fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
     /// The next port that it says it listens on.
     pub fn port(&self) -> u16 {
         let line = self.line("msg=\"Listening on\" address=127.0.0.1:");

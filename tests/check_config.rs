@@ -110,7 +110,7 @@ fn what_a_service_could_not_build_is_a_defect_with_its_place() {
     assert!(code == 1 && shown.contains("am.yml:4:32: unable to read file none.url: no such file"), "{shown}");
     let refused = "route: {receiver: a}\nreceivers: [{name: a}]\ntracing:\n  endpoint: x:1\n";
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", refused)]);
-    assert!(code == 1 && shown.contains("am.yml:4:3: tracing is not supported"), "{shown}");
+    assert!(code == 1 && shown.contains("am.yml:4:3: tracing over grpc is not supported"), "{shown}");
 }
 
 #[test]

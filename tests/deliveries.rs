@@ -13,7 +13,9 @@ use watchbell::notify::dedup::{Mute, WhyNot};
 use watchbell::notify::retry::{self, FailedAttempt};
 use watchbell::notify::{Notification, Outcome, Reason};
 use watchbell::routing::config::{Fallback, GroupBy};
-use watchbell::routing::{IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig};
+use watchbell::routing::{
+    Acknowledgement, IntegrationSpec, NewSilence, ReceivedAlert, ReceiverSpec, RouteSpec, RoutingConfig, SilenceError,
+};
 use watchbell::state::{Batch, MemoryStore, StateError, StateStore};
 
 use crate::stage::{M, S};
@@ -315,6 +317,39 @@ fn an_alert_that_fires_again_after_a_resolve_that_may_have_been_heard_is_told() 
     assert_eq!(said[..2], ["0 +a", "300 -a"]);
     assert!(said.last().unwrap().ends_with("+a"), "{said:?}");
     assert!(office.engine.owed().is_empty());
+}
+
+#[test]
+fn what_is_acknowledged_is_not_repeated_is_shown_with_others_and_its_end_is_told() {
+    let mut office = Office::open(&["pager"], |_| (0, Outcome::Delivered));
+    let acknowledge = |office: &mut Office, who: &str| {
+        let (alert, created_by) = (labels("g", "a"), who.to_owned());
+        let new = Acknowledgement { alert, created_by, comment: "on it".into(), ends_at: None };
+        office.ask(SilenceChange::Acknowledge(new)).0
+    };
+    assert_eq!(acknowledge(&mut office, "amal"), Err(SilenceError::NotFiring));
+    office.post("g", "a", true);
+    office.play_until(10);
+    assert_eq!(office.said(), ["0 +a"]);
+    acknowledge(&mut office, "amal").unwrap();
+    office.play_until(5 * 3600);
+    assert!(office.said().is_empty(), "it is not repeated");
+    assert_eq!(office.verdict(), Err(WhyNot::Acknowledged));
+    office.post("g", "b", true);
+    office.play_until(5 * 3600 + 400);
+    let shown = office.post.attempts[0].1.alerts[0].annotations.clone();
+    assert_eq!(shown, Labels::from_pairs([("acknowledged_by", "amal"), ("acknowledged_comment", "on it")]));
+    assert!(office.said()[0].ends_with("+a +b"));
+    office.post("g", "b", false);
+    office.play_until(5 * 3600 + 800);
+    assert!(office.said()[0].ends_with("+a -b"));
+    office.post("g", "a", false);
+    office.play_until(5 * 3600 + 1200);
+    let said = office.said();
+    assert!(said.len() == 1 && said[0].ends_with("-a"), "{said:?}");
+    office.post("g", "a", true);
+    office.play_until(5 * 3600 + 1600);
+    assert_eq!(office.said().len(), 1, "it fires again, and nobody looks after that");
 }
 
 #[test]

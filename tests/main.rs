@@ -1,7 +1,9 @@
 //! Behaviour tests: one file a behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod acknowledge;
 mod alert_life;
+mod alert_values;
 mod alertmanager_api;
 mod alertmanager_api_peer;
 mod alertmanager_config;
@@ -15,12 +17,14 @@ mod check_config;
 mod client_commands;
 mod clock_leaps;
 mod configuration;
+mod configured_silences;
 mod connections;
 mod damaged_storage;
 mod deliveries;
 mod demo;
 mod deploy;
 mod docs;
+mod drill;
 mod fault_simulator;
 mod fmt;
 mod full_disk;
@@ -45,6 +49,7 @@ mod receivers_contract;
 mod receivers_degrade;
 mod receivers_email;
 mod receivers_http;
+mod receivers_peer;
 mod receivers_status;
 mod redirects;
 mod reload;
@@ -66,5 +71,6 @@ mod shared_ticks;
 mod simulator;
 mod stage;
 mod support;
+mod traces;
 mod watchbell_pack;
 mod web_config;

@@ -198,6 +198,13 @@ async fn telegram_gets_markup_that_it_can_read() {
     let reserved = config("parse_mode: MarkdownV2, message: 'at {{ .CommonLabels.instance }}.'");
     assert_eq!(integrations(&reserved).deliver(&one("telegram")).await, Outcome::Delivered);
     assert_eq!(log.lock().pop().unwrap().body["text"], "at a.");
+    // What alerts bring in is escaped when the message cannot be read as Alertmanager sends it.
+    let dotted = config("parse_mode: MarkdownV2, message: '*at* {{ .CommonLabels.instance }}'");
+    let mut notification = one("telegram");
+    notification.alerts[0].labels = Labels::from_pairs([("alertname", "Hot"), ("instance", "10.0.0.1")]);
+    assert_eq!(integrations(&dotted).deliver(&notification).await, Outcome::Delivered);
+    let seen = log.lock().pop().unwrap().body;
+    assert_eq!((&seen["text"], &seen["parse_mode"]), (&json!("*at* 10\\.0\\.0\\.1"), &json!("MarkdownV2")));
     // Nothing to say is said.
     let silent = config("message: '{{ .CommonAnnotations.nosuch }}'");
     assert_eq!(integrations(&silent).deliver(&one("telegram")).await, Outcome::Delivered);

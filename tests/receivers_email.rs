@@ -86,6 +86,8 @@ fn notification() -> Notification {
             starts_at: NOW,
             ends_at: None,
             generator_url: String::new(),
+            value: None,
+            resolved_value: None,
         }],
         reason: Reason::FirstNotification,
         decided_at: NOW,

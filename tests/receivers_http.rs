@@ -78,6 +78,8 @@ fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
         starts_at: NOW - 60_000,
         ends_at,
         generator_url: "http://prom/graph?g0.expr=up".into(),
+        value: None,
+        resolved_value: None,
     }
 }
 

@@ -74,6 +74,17 @@ fn who_has_no_password_hears_so_in_plain_http() {
 }
 
 #[test]
+fn no_more_requests_are_taken_than_the_limit_says() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("web.yml"), "rate_limit: {interval: 1h, burst: 1}\n").unwrap();
+    let program = start_in(home, &CONFIG.replace("ADDRESS", "127.0.0.1:1"), &[LISTEN, "--web.config.file=web.yml"]);
+    let port = program.port();
+    let asked = || peers::get(port, "/-/healthy");
+    assert_eq!(wait_for("an answer", asked).0, 200);
+    assert_eq!(asked().unwrap().0, 429);
+}
+
+#[test]
 fn a_socket_of_systemd_is_listened_on() {
     let Some(python) = peers::find("python3") else { return };
     let home = tempfile::tempdir().unwrap();

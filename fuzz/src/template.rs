@@ -53,6 +53,8 @@ fn of_a_message(text: &str) {
         ends_at: Time::zero(),
         generator_url: "javascript:alert(1)".into(),
         fingerprint: "0123456789abcdef".into(),
+        value: Some(0.5),
+        resolved_value: None,
     };
     let data = Data {
         receiver: "team".into(),

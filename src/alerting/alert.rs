@@ -39,6 +39,8 @@ pub struct Alert {
     pub state: AlertState,
     /// The value of the expression when it last held.
     pub value: f64,
+    /// What was measured when it resolved, where that is known: see [`World::measured`](super::group::World::measured).
+    pub resolved_value: Option<f64>,
     /// The evaluation that first saw it.
     pub active_at: i64,
     /// The evaluation that fired it.
@@ -60,6 +62,7 @@ impl Alert {
             annotations,
             state: AlertState::Pending,
             value,
+            resolved_value: None,
             active_at: at,
             fired_at: None,
             resolved_at: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::clock::Stopwatch;
 use crate::model::{Labels, Value};
@@ -51,6 +51,12 @@ pub trait World: Send + Sync {
     /// # Errors
     /// The text shown as the rule's last error.
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String>;
+
+    /// What an alerting rule compares, whatever it is compared with: of `x > 5` the values of `x`. `None` where the rule
+    /// compares nothing, or nobody asks here.
+    fn measured(&self, _rule: &RuleSpec, _at: i64) -> Option<Vec<Element>> {
+        None
+    }
 
     /// Renders a template. A failing one gives its error text, as Prometheus words it: the alert is not lost.
     fn render(&self, input: TemplateInput<'_>) -> String;
@@ -268,7 +274,7 @@ impl Evaluation {
             RuleKind::Alerting { hold, keep_firing, annotations } => {
                 let terms = Terms { hold: *hold, keep_firing: *keep_firing, limit: self.spec.limit };
                 let instances = self.instances(rule, annotations, &result.elements, world);
-                self.alerts(index, state, instances, &terms, &mut out.transitions)?;
+                self.alerts((index, rule), state, instances, &terms, world, &mut out.transitions)?;
                 series::alert_samples(&state.alerts, t)
             }
         };
@@ -277,10 +283,11 @@ impl Evaluation {
 
     fn alerts(
         &self,
-        index: usize,
+        (index, rule): (usize, &RuleSpec),
         state: &mut RuleState,
         instances: Vec<Instance>,
         terms: &Terms,
+        world: &dyn World,
         transitions: &mut Vec<(usize, Transition)>,
     ) -> Result<(), String> {
         if instances.is_empty() && state.alerts.is_empty() {
@@ -294,8 +301,24 @@ impl Evaluation {
         }
         let stepped = machine::step(&mut table, instances, self.at, terms, &mut told);
         state.alerts = Arc::new(table);
+        self.measure_resolved(rule, &mut told, world);
         transitions.extend(told.into_iter().map(|t| (index, t)));
         stepped.map_err(|e| e.to_string())
+    }
+
+    /// Notes of alerts that have resolved what is measured now: messages may say how low it went.
+    fn measure_resolved(&self, rule: &RuleSpec, told: &mut [Transition], world: &dyn World) {
+        let is_over = |t: &&mut Transition| matches!(t, Transition::Resolved(_));
+        if !told.iter().any(|t| matches!(t, Transition::Resolved(_))) {
+            return;
+        }
+        let Some(elements) = world.measured(rule, self.at - self.spec.query_offset) else { return };
+        let values = self.instances(rule, &[], &elements, world).into_iter().map(|i| (i.labels, i.value));
+        let values: FxHashMap<Labels, f64> = values.collect();
+        for transition in told.iter_mut().filter(is_over) {
+            let alert = transition.alert_mut();
+            alert.resolved_value = values.get(&alert.labels).copied();
+        }
     }
 
     fn instances(

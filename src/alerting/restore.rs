@@ -219,6 +219,7 @@ fn alert(r: &AlertRecord) -> Alert {
         annotations: r.annotations.clone(),
         state: r.state,
         value: parse_float(&r.value).unwrap_or(NORMAL_NAN),
+        resolved_value: None,
         active_at: r.active_at,
         fired_at: r.fired_at,
         resolved_at: r.resolved_at,

@@ -1,5 +1,6 @@
 //! The world of a server: rules query the configured datasource and write to our own storage.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use arc_swap::ArcSwap;
 
 use crate::datasource::Querier;
 use crate::model::{Labels, Value};
+use crate::promql::ast::{BinaryOp, Expr, ExprKind};
 use crate::promql::{
-    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, QueryValue, TickCache, VectorSample, compile,
+    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, QueryValue, TickCache, VectorSample, compile, parse,
 };
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
@@ -111,6 +113,14 @@ fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
 }
 
 impl RuleContext {
+    /// What a rule compares; see [`World::measured`].
+    fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
+        let source = rule.plan.source();
+        let compared = parse(source, &self.options).ok().and_then(|expr| compared(&expr))?;
+        let samples = self.template_query(source.get(compared)?, at, &self.env()).ok()?;
+        Some(samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect())
+    }
+
     pub(super) fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
         let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
         let source = rule.plan.source();
@@ -122,10 +132,28 @@ impl RuleContext {
     }
 }
 
+/// Where in its text stands what an expression compares: the left side, unless that is a number.
+fn compared(expr: &Expr) -> Option<Range<usize>> {
+    match &expr.kind {
+        ExprKind::Paren(inner) => compared(inner),
+        ExprKind::Binary(binary) if binary.op.is_comparison() && !binary.modifiers.bool => {
+            let is_number = matches!(binary.left.kind, ExprKind::Number(_));
+            let side = if is_number { &binary.right } else { &binary.left };
+            Some(side.span.start as usize..side.span.end as usize)
+        }
+        ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Unless) => compared(&binary.left),
+        _ => None,
+    }
+}
+
 impl World for StorageWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
         let context = self.context.load();
         context.query(rule, at, &context.env())
+    }
+
+    fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
+        self.context.load().measured(rule, at)
     }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
@@ -170,6 +198,10 @@ impl World for TickWorld {
         self.context.query(rule, at, &env)
     }
 
+    fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
+        self.context.measured(rule, at)
+    }
+
     fn render(&self, input: TemplateInput<'_>) -> String {
         self.world.render_in(&self.context, &input)
     }
@@ -186,5 +218,26 @@ impl World for TickWorld {
             }
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rule_compares_is_found() {
+        for (text, want) in [
+            ("up == 0", Some("up")),
+            ("(sum by (job) (rate(errors[5m])) > 0.5)", Some("sum by (job) (rate(errors[5m]))")),
+            ("0.5 < a / b", Some("a / b")),
+            ("a > 5 and on (job) b == 1", Some("a")),
+            ("a > bool 5", None),
+            ("a > 5 or b > 5", None),
+            ("absent(up)", None),
+        ] {
+            let found = compared(&parse(text, &CompileOptions::default()).unwrap());
+            assert_eq!(found.and_then(|range| text.get(range)), want, "{text}");
+        }
     }
 }

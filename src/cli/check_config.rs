@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::yaml::{Decoder, Node};
-use crate::config::{AlertmanagerConfig, Config, expand_globs, read_text};
+use crate::config::{AlertmanagerConfig, Config, expand_globs, read_text, silences};
 use crate::model::Diagnostic;
 use crate::notify::receivers::check;
 use crate::rules::{self, LoadOptions};
@@ -91,6 +91,7 @@ impl Report<'_> {
         for path in &paths {
             self.rules(Path::new(path), &options)?;
         }
+        self.silences(&config.watchbell.silences)?;
         match config.watchbell.alertmanager_config.as_str() {
             "" => Ok(()),
             path => self.alertmanager(Path::new(path)),
@@ -105,6 +106,17 @@ impl Report<'_> {
                 let count: usize = groups.iter().map(|g| g.rules.len()).sum();
                 writeln!(self.out, "  SUCCESS: {count} rules found\n")
             }
+            Err(defects) => self.defects(&defects),
+        }
+    }
+
+    fn silences(&mut self, patterns: &[String]) -> io::Result<()> {
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "Checking {}", patterns.join(", "))?;
+        match silences::load(patterns) {
+            Ok(silences) => writeln!(self.out, "  SUCCESS: {} silences found\n", silences.len()),
             Err(defects) => self.defects(&defects),
         }
     }

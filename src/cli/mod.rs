@@ -57,6 +57,8 @@ enum Command {
     /// Look at alerts, and post them.
     #[command(subcommand)]
     Alert(AlertCommand),
+    Ack(client::ack::Ack),
+    Drill(client::drill::Drill),
     /// Make, change, end and look at silences.
     #[command(subcommand)]
     Silence(SilenceCommand),
@@ -190,6 +192,8 @@ pub fn main() -> ExitCode {
         Command::Health(health) => health.execute(),
         Command::Alert(AlertCommand::Query(query)) => query.execute(),
         Command::Alert(AlertCommand::Add(add)) => add.execute(),
+        Command::Ack(ack) => ack.execute(),
+        Command::Drill(drill) => drill.execute(),
         Command::Silence(SilenceCommand::Add(add)) => add.execute(),
         Command::Silence(SilenceCommand::Query(query)) => query.execute(),
         Command::Silence(SilenceCommand::Expire(expire)) => expire.execute(),

@@ -6,19 +6,19 @@ use crate::model::duration;
 use crate::server::AlertmanagerLimits;
 use crate::service::ServiceOptions;
 
-use super::arguments::duration_arg;
+use super::arguments::go_duration_arg;
 
 /// How alerts are taken in and dispatched, and what clients of Alertmanager's API may ask.
 #[derive(Args, Debug)]
 pub(super) struct RoutingFlags {
     /// How long expired silences and the notification log are kept.
-    #[arg(long = "data.retention", value_name = "DURATION", default_value = "120h", value_parser = duration_arg)]
+    #[arg(long = "data.retention", value_name = "DURATION", default_value = "120h", value_parser = go_duration_arg)]
     state_retention: i64,
     /// The most posted alerts of one alertname that are taken in; 0 for no limit.
     #[arg(long = "alerts.per-alertname-limit", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     alerts_per_name: i64,
     /// How long after the start nothing is dispatched: as long as Prometheus' --rules.alert.resend-delay, groups are complete.
-    #[arg(long = "dispatch.start-delay", value_name = "DURATION", default_value = "0s", value_parser = duration_arg)]
+    #[arg(long = "dispatch.start-delay", value_name = "DURATION", default_value = "0s", value_parser = go_duration_arg)]
     start_delay: i64,
     /// The most silences that are kept, expired ones included; 0 for no limit.
     #[arg(long = "silences.max-silences", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
@@ -40,7 +40,7 @@ pub(super) struct RoutingFlags {
     #[arg(long = "web.get-concurrency", value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     get_concurrency: i64,
     /// How long an answer may take; 0 for no limit.
-    #[arg(long = "web.timeout", value_name = "DURATION", default_value = "0s", value_parser = duration_arg)]
+    #[arg(long = "web.timeout", value_name = "DURATION", default_value = "0s", allow_hyphen_values = true, value_parser = go_duration_arg)]
     web_timeout: i64,
 }
 

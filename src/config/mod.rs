@@ -7,6 +7,7 @@
 
 pub mod alerting;
 pub mod alertmanager;
+pub mod cron;
 pub mod features;
 pub mod global;
 pub mod heartbeat;
@@ -18,6 +19,8 @@ pub mod relabel;
 pub mod remote;
 pub mod scrape;
 pub mod secret;
+pub mod silences;
+pub mod traces;
 pub mod url;
 pub mod web;
 pub mod yaml;
@@ -33,9 +36,10 @@ pub use self::http::HttpClientConfig;
 pub use self::own::{Datasource, ParamValues, QueryMethod, RemoteDatasource, WatchbellConfig};
 pub use self::protocol::ScrapeProtocol;
 pub use self::relabel::{RelabelAction, RelabelConfig};
-pub use self::remote::{OtlpConfig, RemoteReadConfig, RemoteWriteConfig, StorageConfig, TracingConfig};
+pub use self::remote::{OtlpConfig, RemoteReadConfig, RemoteWriteConfig, StorageConfig};
 pub use self::scrape::{FileSdConfig, ScrapeConfig, StaticConfig};
 pub use self::secret::Secret;
+pub use self::traces::TracingConfig;
 use self::yaml::{Decode, Decoder, MapReader};
 use crate::model::{Diagnostic, Position};
 use crate::section;
@@ -61,7 +65,7 @@ section! {
         remote_read: Vec<RemoteReadConfig>,
         /// Storage.
         storage: StorageConfig,
-        /// Accepted and without effect.
+        /// Where spans go.
         tracing: Option<TracingConfig>,
         /// How OpenTelemetry's metrics are stored.
         otlp: Option<OtlpConfig>,
@@ -166,6 +170,7 @@ impl Config {
         self.alerting.alertmanagers.iter_mut().for_each(|c| c.resolve_paths(dir));
         self.remote_write.iter_mut().for_each(|c| c.http.resolve_paths(dir));
         self.watchbell.resolve_paths(dir);
+        self.tracing.iter_mut().for_each(|t| t.resolve_paths(dir));
         for log in [&mut self.global.query_log_file, &mut self.global.scrape_failure_log_file] {
             join(log);
         }

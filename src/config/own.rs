@@ -26,6 +26,8 @@ section! {
         listen_address: String = DEFAULT_LISTEN_ADDRESS.into(),
         /// An outside watch that is called while everything works.
         heartbeat: Option<HeartbeatConfig>,
+        /// Globs of files of silences.
+        silences: Vec<String>,
         /// The URL by which links in notifications lead back; derived from the listen address when empty.
         external_url: String,
     }
@@ -149,6 +151,7 @@ impl WatchbellConfig {
     pub(super) fn resolve_paths(&mut self, dir: &Path) {
         self.alertmanager_config = join_dir(dir, &self.alertmanager_config);
         self.data_dir = join_dir(dir, &self.data_dir);
+        self.silences.iter_mut().for_each(|pattern| *pattern = join_dir(dir, pattern));
         if let Datasource::Remote(remote) = &mut self.datasource {
             remote.http.resolve_paths(dir);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::http::{HttpClientConfig, TlsConfig};
+use super::http::HttpClientConfig;
 use super::relabel::RelabelConfig;
 use super::url::HttpUrl;
 use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
@@ -199,42 +199,6 @@ section! {
     pub struct ExemplarsConfig as "storage.exemplars" {
         /// Most exemplars kept, the newest of all series; 0 or less: none.
         max_exemplars: i64 = 100_000,
-    }
-}
-
-section! {
-    /// Accepted and without effect: Watchbell writes no traces.
-    pub struct TracingConfig as "tracing config" with check {
-        /// `grpc` or `http`.
-        client_type: String = "grpc".into(),
-        /// Where spans would go.
-        endpoint: String,
-        /// Which part of them.
-        sampling_fraction: f64,
-        /// Without TLS.
-        insecure: bool,
-        /// TLS.
-        tls_config: TlsConfig,
-        /// Headers.
-        headers: BTreeMap<String, serde_json::Value>,
-        /// `gzip` or nothing.
-        compression: String,
-        /// How long one request may take.
-        timeout: Duration = Duration::seconds(10),
-    }
-}
-
-impl TracingConfig {
-    fn check(&mut self, m: &MapReader) {
-        if self.endpoint.is_empty() {
-            m.error("endpoint", "tracing endpoint must be set");
-        }
-        if !["grpc", "http"].contains(&self.client_type.as_str()) {
-            m.error(
-                "client_type",
-                format!("expected tracing client type to be http or grpc, found {}", self.client_type),
-            );
-        }
     }
 }
 

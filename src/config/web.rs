@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::http::TlsVersion;
 use super::secret::{Secret, join_dir};
-use super::yaml::{Decode, Decoder, MapReader, Node};
+use super::yaml::{Decode, Decoder, GoDuration, MapReader, Node};
 use crate::model::Diagnostic;
 use crate::section;
 
@@ -18,6 +18,18 @@ section! {
         http_server_config: HttpServerConfig,
         /// Names of users and the bcrypt hashes of their passwords; whoever asks is served when there are none.
         basic_auth_users: BTreeMap<String, Secret>,
+        /// How many requests are taken.
+        rate_limit: RateLimit,
+    }
+}
+
+section! {
+    /// A bucket of requests: it holds `burst` of them, and one more comes in every `interval`.
+    pub struct RateLimit as "rate_limit" {
+        /// Between two requests; no limit when 0.
+        interval: GoDuration,
+        /// So many requests at once.
+        burst: i64,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::alerting::restore;
 use crate::alerting::schedule;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Alert, Evaluated, Evaluation, GroupSpec, GroupState, Health, RulePlace, Transition};
-use crate::model::Labels;
+use crate::model::{Labels, Reading};
 use crate::routing::pages::Pages;
 use crate::routing::{ReceivedAlert, RoutedAlert, Router, Stored};
 use crate::state::Batch;
@@ -159,6 +159,7 @@ impl Engine {
                 self.router.silences.expire(&id, now, &mut out.outbox.batch)?;
                 Ok(id)
             }
+            SilenceChange::Acknowledge(new) => self.router.acknowledge(new, now, &mut out.outbox.batch),
         }
     }
 
@@ -173,6 +174,7 @@ impl Engine {
 
     fn finish(&mut self, mut out: TurnEffects) -> Vec<Effect> {
         self.set_deadlines(&mut out.outbox);
+        self.tell_values(&mut out.outbox.deliver);
         self.counters.attempts += out.outbox.deliver.len() as u64;
         out.into_effects()
     }
@@ -360,6 +362,8 @@ impl Engine {
             generator_url: external::generator_url(&self.setup.external_url, expr).into(),
             holders: Vec::new(),
             over: false,
+            value: Some(Reading::of(alert.value)),
+            resolved_value: alert.resolved_at.and(alert.resolved_value).map(Reading::of),
             stored: Stored::default(),
         })
     }
@@ -377,8 +381,21 @@ impl Engine {
         }
     }
 
+    /// Tells of silences of the configuration that end soon.
+    pub(super) fn give_notice(&mut self, now: i64, out: &mut TurnEffects) {
+        // Until it has been looked twice.
+        let until = now.saturating_add(self.options.housekeeping.saturating_mul(2));
+        let resolve_timeout = self.router.resolve_timeout();
+        for notice in self.router.silences.expiry_notices(now, until) {
+            if let Ok(alert) = notice.settle(now, resolve_timeout) {
+                self.router.receive(alert, now, &mut out.outbox.batch);
+            }
+        }
+    }
+
     fn keep_house(&mut self, now: i64, out: &mut TurnEffects) {
         self.counters.maintenances += 1;
+        self.give_notice(now, out);
         let batch = &mut out.outbox.batch;
         self.router.collect_garbage(now, batch);
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();

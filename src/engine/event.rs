@@ -4,7 +4,7 @@ use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluated, Evaluation};
 use crate::notify::alertmanagers::OutgoingAlert;
 use crate::notify::{Notification, Outcome};
-use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
+use crate::routing::{Acknowledgement, NewSilence, ReceivedAlert, SilenceError};
 use crate::state::Batch;
 
 use super::setup::Setup;
@@ -46,6 +46,8 @@ pub enum SilenceChange {
     Set(NewSilence),
     /// End the one with this id.
     Expire(String),
+    /// Make one that ends with its alert.
+    Acknowledge(Acknowledgement),
 }
 
 /// Something to do. The order of effects is the order in which they are done.

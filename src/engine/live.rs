@@ -16,7 +16,7 @@ use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::clock::{Clock, Stopwatch};
 use crate::notify::{Notification, Outcome};
-use crate::routing::{NewSilence, ReceivedAlert, SilenceError};
+use crate::routing::{Acknowledgement, NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
 
 use super::drive::{Hands, Turned, turn};
@@ -198,6 +198,14 @@ impl Live {
     /// There is no such silence, it is over, or its end could not be stored.
     pub async fn expire_silence(&self, id: String) -> Result<(), LiveSilenceError> {
         self.change_silence(SilenceChange::Expire(id)).await.map(|_| ())
+    }
+
+    /// Acknowledges an alert that fires; returns the id of the silence that this makes when it is stored.
+    ///
+    /// # Errors
+    /// It does not fire, or could not be stored.
+    pub async fn acknowledge(&self, new: Acknowledgement) -> Result<String, LiveSilenceError> {
+        self.change_silence(SilenceChange::Acknowledge(new)).await
     }
 
     async fn change_silence(&self, change: SilenceChange) -> Result<String, LiveSilenceError> {

@@ -29,6 +29,7 @@ mod setup;
 mod slot;
 mod startup;
 mod suppressed;
+mod values;
 pub mod view;
 mod waiting;
 

@@ -91,8 +91,10 @@ impl Engine {
         self.setup = setup;
         self.outbox.reconfigure(&routing, now, &mut out.outbox);
         self.router.reconfigure(routing, self.options.restart_groups, now, &mut out.outbox.batch);
+        self.router.silences.configure(&self.setup.silences, now);
         self.keep_for_ends(now, out);
         self.reconcile(now, out);
+        self.give_notice(now, out);
     }
 
     /// Puts groups in place of others.

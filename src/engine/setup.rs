@@ -6,7 +6,7 @@ use crate::alerting::GroupSpec;
 use crate::alerting::schedule::Schedule;
 use crate::model::Labels;
 use crate::notify::log;
-use crate::routing::RoutingConfig;
+use crate::routing::{RoutingConfig, Silence};
 
 use super::data::DataAtStart;
 
@@ -57,8 +57,12 @@ pub struct Setup {
     pub groups: Vec<Arc<GroupSpec>>,
     /// Routing; `None` routes nothing.
     pub routing: Option<Arc<RoutingConfig>>,
+    /// Silences that the configuration keeps.
+    pub silences: Vec<Silence>,
     /// What happens to an alert's labels before it leaves the rules.
     pub outgoing: Outgoing,
+    /// Whether messages tell the values of alerts, as far as their templates show.
+    pub tells_values: bool,
     /// Whether alerts also go to external Alertmanagers.
     pub external_alertmanagers: bool,
     /// Where users reach this server, without a slash at the end: the beginning of alerts' generator URLs.

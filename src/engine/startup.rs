@@ -44,6 +44,7 @@ impl Engine {
             engine.router.hold_until(now.saturating_add(options.start_delay));
         }
         engine.router.silences.keep_for(options.retention);
+        engine.router.silences.configure(&engine.setup.silences, now);
         engine.router.limit_names(options.alerts_per_name);
         engine.outbox.log.keep_for(options.retention);
         let groups = engine.setup.groups.clone();
@@ -59,6 +60,7 @@ impl Engine {
         engine.outbox.reconfigure(&routing, now, &mut out.outbox);
         engine.keep_for_ends(now, &mut out);
         engine.reconcile(now, &mut out);
+        engine.give_notice(now, &mut out);
         engine.deadlines.add(now.saturating_add(options.housekeeping), Deadline::Housekeeping);
         engine.set_deadlines(&mut out.outbox);
         engine.at_start = out;

@@ -148,6 +148,11 @@ impl View {
         receivers
     }
 
+    /// The routes that an alert ends at.
+    pub fn routes(&self, row: &AlertRow) -> Vec<&SharedRoute> {
+        row.known.routes.iter().filter_map(|index| self.tree.route(*index)).collect()
+    }
+
     /// The time intervals that keep a route mute at `now`.
     pub fn muting_intervals(&self, route: &SharedRoute, now: i64) -> Vec<String> {
         muting_intervals(&self.config, route, now)

@@ -6,6 +6,7 @@
 mod exposition;
 mod instruments;
 mod process;
+pub mod spans;
 mod table;
 
 pub use exposition::{Exposition, Family, Format, Kind};

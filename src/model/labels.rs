@@ -307,12 +307,22 @@ impl Serialize for Labels {
 
 impl<'de> serde::Deserialize<'de> for Labels {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_map(LabelsVisitor)
+        d.deserialize_map(LabelsVisitor { keeps_empty: false })
     }
 }
 
+/// Reads annotations: unlike labels they may be empty and there.
+///
+/// # Errors
+/// It is no map of strings.
+pub fn annotations<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Labels, D::Error> {
+    d.deserialize_map(LabelsVisitor { keeps_empty: true })
+}
+
 /// Reads a map of strings into one text, and packs that: alerts are posted by the hundred thousand.
-struct LabelsVisitor;
+struct LabelsVisitor {
+    keeps_empty: bool,
+}
 
 impl<'de> serde::de::Visitor<'de> for LabelsVisitor {
     type Value = Labels;
@@ -336,8 +346,12 @@ impl<'de> serde::de::Visitor<'de> for LabelsVisitor {
             starts.zip(&ends).map(|(start, (name, end))| (part(start, *name), part(*name, *end))).collect();
         // Of several of one name the last counts, which a stable sort leaves last.
         pairs.sort_by(|a, b| a.0.cmp(b.0));
+        let keeps_empty = self.keeps_empty;
         let next = pairs.iter().skip(1).map(|(name, _)| Some(*name)).chain([None]);
-        let kept = pairs.iter().zip(next).filter(|((name, value), next)| *next != Some(*name) && !value.is_empty());
+        let kept = pairs
+            .iter()
+            .zip(next)
+            .filter(|((name, value), next)| *next != Some(*name) && (keeps_empty || !value.is_empty()));
         Ok(Labels::from_sorted(kept.map(|(pair, _)| *pair)))
     }
 }

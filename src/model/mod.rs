@@ -13,6 +13,7 @@ pub mod math;
 pub mod notation;
 pub mod number;
 pub mod re2;
+pub mod reading;
 pub mod sample;
 pub mod stale;
 pub mod time;
@@ -21,6 +22,7 @@ pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use reading::Reading;
 pub use sample::{SampleBuf, Value};
 pub use stale::{STALE_NAN, is_stale};
 

@@ -101,6 +101,8 @@ pub enum WhyNot {
     },
     /// It stands in for a receiver, and that one can be told.
     NotNeeded,
+    /// Somebody looks after all that there is to tell.
+    Acknowledged,
     /// An attempt is under way; when it has ended, it is decided again.
     UnderWay,
 }
@@ -128,15 +130,23 @@ pub struct Decision {
 }
 
 /// Decides as Alertmanager's deduplication stage does, and beyond it tells the end of what is in doubt. That all alerts
-/// have resolved is a reason whatever the terms: the log must learn of it.
+/// have resolved is a reason whatever the terms: the log must learn of it. Firing alerts that are `acknowledged` are told
+/// with others, and are no reason themselves.
 ///
 /// # Errors
 /// Why there is nothing to tell.
-pub fn needs_update(entry: Option<&LogEntry>, alerts: &AlertsToTell, terms: Terms, now: i64) -> Result<Reason, WhyNot> {
+pub fn needs_update(
+    entry: Option<&LogEntry>,
+    alerts: &AlertsToTell,
+    acknowledged: &AlertSet,
+    terms: Terms,
+    now: i64,
+) -> Result<Reason, WhyNot> {
     let told_at = entry.and_then(|e| e.at);
     let unknown = LogEntry::default();
     let entry = entry.unwrap_or(&unknown);
-    if !alerts.firing.is_subset(&entry.firing) {
+    let is_loud = |alert: &&Labels| !acknowledged.contains(alert);
+    if alerts.firing.iter().filter(is_loud).any(|alert| !entry.firing.contains(alert)) {
         // What resolved was over: that it fires again is another matter.
         let is_first = told_at.is_none() || (entry.firing.is_empty() && entry.in_doubt.is_empty());
         return Ok(if is_first { Reason::FirstNotification } else { Reason::NewAlertsInGroup });
@@ -146,8 +156,14 @@ pub fn needs_update(entry: Option<&LogEntry>, alerts: &AlertsToTell, terms: Term
         let ends = alerts.resolved.iter().any(|a| entry.may_believe_firing(a));
         return if ends { Ok(Reason::AllAlertsResolved) } else { Err(WhyNot::NeverTold) };
     }
-    if terms.send_resolved && !alerts.resolved.is_subset(&entry.resolved) {
+    let is_quiet = !alerts.firing.iter().any(|alert| is_loud(&alert));
+    // Who was told of nothing because all of it is acknowledged need not hear of its end either.
+    let is_known = !is_quiet || alerts.resolved.iter().any(|a| entry.may_believe_firing(a));
+    if terms.send_resolved && is_known && !alerts.resolved.is_subset(&entry.resolved) {
         return Ok(Reason::NewResolvedAlerts);
+    }
+    if is_quiet {
+        return Err(WhyNot::Acknowledged);
     }
     let repeat_after = told_at.unwrap_or(now).saturating_add(terms.repeat_interval);
     if repeat_after < now { Ok(Reason::RepeatIntervalElapsed) } else { Err(WhyNot::NothingNew { repeat_after }) }
@@ -199,7 +215,27 @@ mod tests {
             ("same, in time", told(&[1], &[]), vec![1], vec![], yes, 1100, nothing_new),
             ("same, too long ago", told(&[1], &[]), vec![1], vec![], yes, 1101, Ok(RepeatIntervalElapsed)),
         ] {
-            assert_eq!(needs_update(told.as_ref(), &to_tell(&firing, &resolved), terms, now), want, "{why}");
+            let decided = needs_update(told.as_ref(), &to_tell(&firing, &resolved), &set(&[]), terms, now);
+            assert_eq!(decided, want, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_told_with_others_and_is_no_reason() {
+        use Reason::*;
+        let terms = Terms { send_resolved: true, repeat_interval: 100 };
+        let quiet = Err(WhyNot::Acknowledged);
+        for (why, told, firing, resolved, now, want) in [
+            ("before its first page", None, vec![1], vec![], 0, quiet.clone()),
+            ("its repetition", told(&[1], &[]), vec![1], vec![], 5000, quiet.clone()),
+            ("another fires", told(&[1], &[]), vec![1, 2], vec![], 1000, Ok(NewAlertsInGroup)),
+            ("another repeats", told(&[1, 2], &[]), vec![1, 2], vec![], 5000, Ok(RepeatIntervalElapsed)),
+            ("another resolved", told(&[1, 2], &[]), vec![1], vec![2], 1000, Ok(NewResolvedAlerts)),
+            ("another came and went unnoticed", None, vec![1], vec![2], 1000, quiet),
+            ("it resolved", told(&[1], &[]), vec![], vec![1], 1000, Ok(AllAlertsResolved)),
+        ] {
+            let decided = needs_update(told.as_ref(), &to_tell(&firing, &resolved), &set(&[1]), terms, now);
+            assert_eq!(decided, want, "{why}");
         }
     }
 
@@ -207,7 +243,7 @@ mod tests {
     fn what_is_in_doubt_is_told_both_ways() {
         let terms = Terms { send_resolved: true, repeat_interval: 1_000_000 };
         let decide = |e: &LogEntry, firing: &[u64], resolved: &[u64]| {
-            needs_update(Some(e), &to_tell(firing, resolved), terms, 2000)
+            needs_update(Some(e), &to_tell(firing, resolved), &set(&[]), terms, 2000)
         };
         let mut entry = LogEntry::default();
         entry.doubt(&to_tell(&[1], &[]));
@@ -229,7 +265,8 @@ mod tests {
         entry.confirm(to_tell(&[3], &[1]), true, 1);
         assert_eq!(entry.in_doubt, set(&[2]), "the first is known to have resolved");
         let terms = Terms { send_resolved: true, repeat_interval: 1_000_000 };
-        assert_eq!(needs_update(Some(&entry), &to_tell(&[3], &[1, 2]), terms, 2), Ok(Reason::NewResolvedAlerts));
+        let decided = needs_update(Some(&entry), &to_tell(&[3], &[1, 2]), &set(&[]), terms, 2);
+        assert_eq!(decided, Ok(Reason::NewResolvedAlerts));
         entry.confirm(to_tell(&[1], &[]), false, 3);
         assert!(entry.in_doubt.is_empty(), "who wants no resolves is owed none");
     }

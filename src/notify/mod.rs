@@ -3,6 +3,7 @@
 pub mod alert_set;
 pub mod alertmanagers;
 pub mod dedup;
+pub mod drill;
 pub mod failure;
 pub mod log;
 pub mod metrics;

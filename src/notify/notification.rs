@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Labels;
+use crate::model::labels::annotations;
+use crate::model::{Labels, Reading};
 
 /// Which integration of which receiver: `receiver/kind[index]`, Alertmanager's notion of an integration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,7 @@ pub struct NotifiedAlert {
     /// The alert's labels, `alertname` included.
     pub labels: Labels,
     /// Rendered annotations.
+    #[serde(deserialize_with = "annotations")]
     pub annotations: Labels,
     /// When it began, milliseconds.
     pub starts_at: i64,
@@ -30,6 +32,12 @@ pub struct NotifiedAlert {
     pub ends_at: Option<i64>,
     /// Link to the expression that raised it; empty when unknown.
     pub generator_url: String,
+    /// The value of our rule's expression, the last one of an alert that has resolved; nothing for a posted alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Reading>,
+    /// What our rule measured when it resolved, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_value: Option<Reading>,
 }
 
 impl NotifiedAlert {

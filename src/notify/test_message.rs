@@ -70,6 +70,8 @@ fn message(integration: IntegrationId, resolved: bool, now: i64) -> Notification
             starts_at: now,
             ends_at: resolved.then_some(now),
             generator_url: String::new(),
+            value: None,
+            resolved_value: None,
         }],
         group_labels,
         reason: if resolved { Reason::AllAlertsResolved } else { Reason::FirstNotification },

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Labels;
+use crate::model::labels::annotations;
+use crate::model::{Labels, Reading};
 use crate::state::{Batch, Snapshot, Table};
+
+use super::silence::Silence;
 
 /// An alert on its way to receivers. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +16,7 @@ pub struct RoutedAlert {
     /// Its identity.
     pub labels: Labels,
     /// Rendered annotations.
+    #[serde(deserialize_with = "annotations")]
     pub annotations: Labels,
     /// When it began to fire.
     pub starts_at: i64,
@@ -33,6 +37,12 @@ pub struct RoutedAlert {
     /// A group that told its receivers, or would have, has seen it end because its poster fell silent: it is over for good.
     #[serde(default, skip_serializing_if = "is_false")]
     pub over: bool,
+    /// The value of our rule's expression when it was last heard of; nothing for a posted alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Reading>,
+    /// What our rule measured when it resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_value: Option<Reading>,
     /// What the store knows of a posted alert.
     #[serde(skip)]
     pub stored: Stored,
@@ -187,13 +197,15 @@ impl ReceivedAlert {
             generator_url: self.generator_url.into(),
             holders: Vec::new(),
             over: false,
+            value: None,
+            resolved_value: None,
             stored: Stored::default(),
         })
     }
 }
 
 /// Why an alert is or is not told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertStatus {
     /// Active silences that match, by id.
     pub silenced_by: Vec<String>,
@@ -201,12 +213,21 @@ pub struct AlertStatus {
     pub inhibited_by: Vec<Labels>,
     /// The time intervals that mute its route.
     pub muted_by: Vec<String>,
+    /// That somebody looks after it: one of the silences above.
+    pub acknowledged: Option<Arc<Silence>>,
 }
 
 impl AlertStatus {
     /// Whether anything keeps it from being told.
     pub fn is_muted(&self) -> bool {
         !self.silenced_by.is_empty() || !self.inhibited_by.is_empty() || !self.muted_by.is_empty()
+    }
+
+    /// Whether it is left out of messages: one that is only acknowledged is shown in those that others of its group cause.
+    pub fn is_hidden(&self) -> bool {
+        self.silenced_by.len() > usize::from(self.acknowledged.is_some())
+            || !self.inhibited_by.is_empty()
+            || !self.muted_by.is_empty()
     }
 
     /// The API's word: `active` or `suppressed`.

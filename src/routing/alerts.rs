@@ -40,10 +40,16 @@ pub struct AlertRow {
 impl AlertRow {
     /// Why it is or is not told, time intervals aside.
     pub fn status(&self, silences: &SilenceSet, now: i64) -> AlertStatus {
-        let silencing = silences.silencing(&self.alert.labels, &self.known.silences, now);
+        let mut silencing = silences.silencing(&self.alert.labels, &self.known.silences, now);
+        if self.alert.is_resolved(now) {
+            // The acknowledgement ends with the alert, be it that nobody has looked since.
+            silencing.retain(|s| s.acknowledges.is_none());
+        }
         let mut silenced_by: Vec<String> = silencing.iter().map(|s| s.id.clone()).collect();
         silenced_by.sort_unstable();
-        AlertStatus { silenced_by, inhibited_by: self.known.inhibition.inhibited_by(now), muted_by: Vec::new() }
+        let acknowledged = silencing.into_iter().find(|s| s.acknowledges.is_some());
+        let inhibited_by = self.known.inhibition.inhibited_by(now);
+        AlertStatus { silenced_by, inhibited_by, muted_by: Vec::new(), acknowledged }
     }
 }
 

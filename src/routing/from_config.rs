@@ -5,6 +5,13 @@ use std::sync::Arc;
 use crate::config::alertmanager::{self, AlertmanagerConfig, RouteConfig, TimeIntervalConfig};
 use crate::model::{MatchOp, Matcher};
 
+use super::recurrence::{CronWindow, Recurrence};
+use super::silence::{Configured, Silence};
+use super::silences::{NEVER, configured_id};
+use crate::config::silences::{CronConfig, ScheduleConfig, SilenceConfig};
+use crate::model::Labels;
+use chrono_tz::Tz;
+
 use super::config::{Fallback, InhibitSource, InhibitSpec, IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 use super::time_interval::{Span, TimeInterval};
 
@@ -77,6 +84,42 @@ fn matchers(r: &RouteConfig) -> Vec<Matcher> {
     };
     let equal = r.match_equal.0.iter().cloned();
     equal.chain(r.match_re.0.iter().map(anchored)).chain(r.matchers.0.iter().cloned()).collect()
+}
+
+impl Silence {
+    /// A silence that a file of the configuration keeps.
+    pub fn configured(file: &str, silence: &SilenceConfig) -> Self {
+        let configured = Configured {
+            file: file.into(),
+            name: silence.name.clone(),
+            recurrence: silence.schedule.as_ref().map(recurrence),
+            notice: silence.expiry_notice.map(|d| d.0),
+        };
+        Silence {
+            id: configured_id(&silence.name),
+            matchers: silence.matchers.0.clone(),
+            starts_at: silence.starts.map_or(0, |t| t.0),
+            ends_at: silence.expires.map_or(NEVER, |t| t.0),
+            updated_at: 0,
+            created_by: silence.owner.clone(),
+            comment: silence.reason.clone(),
+            annotations: Labels::from_pairs([("configured_as", silence.name.as_str()), ("configured_in", file)]),
+            acknowledges: None,
+            configured: Some(Arc::new(configured)),
+        }
+    }
+}
+
+fn recurrence(schedule: &ScheduleConfig) -> Recurrence {
+    let window = |c: &CronConfig| CronWindow {
+        cron: c.expression,
+        duration: c.duration.0,
+        location: c.location.map_or(Tz::UTC, |l| l.0),
+    };
+    Recurrence {
+        intervals: schedule.time_intervals.iter().map(interval).collect(),
+        crons: schedule.cron.iter().map(window).collect(),
+    }
 }
 
 fn interval(t: &TimeIntervalConfig) -> TimeInterval {

@@ -14,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::model::{Labels, Matcher};
 
 use super::config::{InhibitSource, InhibitSpec};
+use super::drill::is_drill;
 use super::matching::{MatcherIndex, all_match};
 
 /// The inhibition rules and the classes in which alerts meet.
@@ -119,7 +120,10 @@ impl Inhibitor {
             found.retain(|part| parts.get(*part as usize).is_some_and(|spec| all_match(side(spec), alert)));
             found
         };
-        let source_of = matching(&self.sources, |spec| &spec.source);
+        let source_of = match is_drill(alert) {
+            true => Vec::new(),
+            false => matching(&self.sources, |spec| &spec.source),
+        };
         let target_of = matching(&self.targets, |spec| &spec.target);
         let concerns = |part: &u32| source_of.binary_search(part).is_ok() || target_of.binary_search(part).is_ok();
         let equals = self.equals.iter_mut().enumerate().filter(|(_, e)| e.parts.iter().any(concerns));

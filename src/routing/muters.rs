@@ -75,6 +75,10 @@ impl Page {
                 SilenceState::Expired => fresh.counts.expired += 1,
                 SilenceState::Pending => fresh.counts.pending += 1,
             }
+            if silence.recurrence().is_some() {
+                // It begins and ends again at any second.
+                (fresh.from, fresh.until) = (fresh.from.max(now), fresh.until.min((now / 1000 + 1) * 1000));
+            }
             for time in [silence.starts_at, silence.ends_at] {
                 if time <= now {
                     fresh.from = fresh.from.max(time);

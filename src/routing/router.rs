@@ -20,7 +20,8 @@ pub use super::marks::Marks;
 use super::muters::SilenceMemo;
 use super::name_limit::NameLimit;
 use super::pages::Pages;
-use super::silences::Silences;
+use super::silence::SilenceError;
+use super::silences::{Acknowledgement, Silences};
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 pub use moved::ToldOf;
 
@@ -231,6 +232,11 @@ impl Router {
     }
 
     fn put(&mut self, mut alert: RoutedAlert, save: Save, now: i64, batch: &mut Batch) {
+        // What was over and fires again is another occurrence.
+        let was_over = self.alerts.get(&alert.labels).is_some_and(|known| known.is_resolved(now));
+        if was_over || alert.is_resolved(now) {
+            self.silences.alert_ended(&alert.labels, now, batch);
+        }
         if save != Save::No {
             alert.save(batch, save == Save::Durably);
         }
@@ -378,6 +384,7 @@ impl Router {
         group.leaving = group.members.iter().chain(&group.moved).filter(resolved).map(|l| (l.clone(), 0)).collect();
         for (labels, updated_at) in &mut group.leaving {
             *updated_at = self.alerts.get(labels).map_or(0, |a| a.updated_at);
+            self.silences.alert_ended(labels, now, batch);
         }
         self.look(id, now, batch)
     }
@@ -488,6 +495,17 @@ impl Router {
         self.alerts.rows()
     }
 
+    /// Acknowledges an alert that fires. Returns the id of the silence that this makes.
+    ///
+    /// # Errors
+    /// It does not fire, or [`Silences::acknowledge`] has something against it.
+    pub fn acknowledge(&mut self, new: Acknowledgement, now: i64, batch: &mut Batch) -> Result<String, SilenceError> {
+        match self.alerts.get(&new.alert).is_some_and(|a| !a.is_resolved(now)) {
+            true => self.silences.acknowledge(new, now, batch),
+            false => Err(SilenceError::NotFiring),
+        }
+    }
+
     /// One alert.
     pub fn alert(&self, labels: &Labels) -> Option<&RoutedAlert> {
         self.alerts.get(labels)
@@ -542,6 +560,9 @@ impl Router {
 
     /// Drops silences whose retention is over, and resolved alerts that no group has.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
+        let over = |labels: &&Labels| self.alerts.get(labels).is_none_or(|a| a.is_resolved(now));
+        let over: Vec<Labels> = self.silences.acknowledged().filter(over).cloned().collect();
+        over.iter().for_each(|labels| self.silences.alert_ended(labels, now, batch));
         self.silences.collect_garbage(now, batch);
         self.awaited.retain(|_, until| *until > now);
         let dead = |a: &&RoutedAlert| a.is_resolved(now) && !self.is_grouped(&a.labels);

@@ -1,10 +1,13 @@
 //! A silence: matchers and a time. A matching alert is not told while it is active.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Labels, MatchOp, Matcher};
 
 use super::matching::all_match;
+use super::recurrence::Recurrence;
 
 /// How long an expired silence is kept, milliseconds: Alertmanager's `--data.retention`.
 pub const RETENTION: i64 = 120 * 3_600_000;
@@ -72,6 +75,23 @@ pub struct Silence {
     pub comment: String,
     /// What else is to be known of it.
     pub annotations: Labels,
+    /// The alert that it acknowledges: it speaks of that one alone, and ends with it.
+    pub acknowledges: Option<Labels>,
+    /// Where the configuration keeps it; nothing for one that somebody made.
+    pub configured: Option<Arc<Configured>>,
+}
+
+/// What there is to know of a silence that the configuration keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configured {
+    /// The file.
+    pub file: String,
+    /// Its name there.
+    pub name: String,
+    /// When it mutes between its start and its end; always when nothing is said.
+    pub recurrence: Option<Recurrence>,
+    /// How long before its end that is told, milliseconds.
+    pub notice: Option<i64>,
 }
 
 impl Silence {
@@ -79,20 +99,40 @@ impl Silence {
     pub fn state(&self, now: i64) -> SilenceState {
         if now < self.starts_at {
             SilenceState::Pending
-        } else if now < self.ends_at {
+        } else if now >= self.ends_at {
+            SilenceState::Expired
+        } else if self.recurrence().is_none_or(|r| r.contains(now)) {
             SilenceState::Active
         } else {
-            SilenceState::Expired
+            SilenceState::Pending
         }
+    }
+
+    /// When it mutes between its start and its end; always when there is none.
+    pub(super) fn recurrence(&self) -> Option<&Recurrence> {
+        self.configured.as_ref()?.recurrence.as_ref()
+    }
+
+    /// From when until when it mutes, milliseconds: of one that recurs the occurrence under way, else the next.
+    pub fn period(&self, now: i64) -> (i64, i64) {
+        let recurs = self.recurrence().filter(|_| now < self.ends_at);
+        let period = recurs.and_then(|r| r.period(now.max(self.starts_at)));
+        // One whose beginning nobody said began when it was read.
+        let starts_at = if self.starts_at == 0 { self.updated_at } else { self.starts_at };
+        let clipped = |(from, until): (i64, i64)| (from.max(self.starts_at), until.min(self.ends_at));
+        period.map_or((starts_at, self.ends_at), clipped)
     }
 
     /// Whether it speaks of an alert.
     pub fn matches(&self, labels: &Labels) -> bool {
-        all_match(&self.matchers, labels)
+        match &self.acknowledges {
+            Some(alert) => alert == labels,
+            None => all_match(&self.matchers, labels),
+        }
     }
 
     pub(super) fn is_kept(&self, retention: i64, now: i64) -> bool {
-        self.ends_at.saturating_add(retention) > now
+        self.configured.is_some() || self.ends_at.saturating_add(retention) > now
     }
 }
 
@@ -102,6 +142,17 @@ pub enum SilenceError {
     /// No silence has that id.
     #[error("silence not found")]
     NotFound,
+    /// There is nothing to acknowledge.
+    #[error("no such alert fires")]
+    NotFiring,
+    /// The configuration keeps it.
+    #[error("silence {id} is configured in {file}, which alone can change or end it")]
+    Configured {
+        /// The silence.
+        id: String,
+        /// The file.
+        file: String,
+    },
     /// It is over already.
     #[error("silence {0} already expired")]
     AlreadyExpired(String),

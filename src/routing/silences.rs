@@ -1,5 +1,8 @@
 //! All silences: making, changing and ending them, and what is stored of them.
 
+mod acknowledge;
+mod configured;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,6 +13,8 @@ use crate::state::{Batch, Snapshot, Table};
 
 use super::muters::SilenceSet;
 use super::silence::{NewSilence, RETENTION, Silence, SilenceError, SilenceState, check};
+pub use acknowledge::Acknowledgement;
+pub use configured::configured_id;
 
 /// All silences, by id.
 #[derive(Debug)]
@@ -21,12 +26,14 @@ pub struct Silences {
     made: u64,
     // In force, and who asked for them was told that they are not stored.
     in_doubt: BTreeSet<String>,
+    // By the alert that is acknowledged, its silence's id.
+    acknowledged: BTreeMap<Labels, String>,
 }
 
 impl Default for Silences {
     fn default() -> Self {
-        let (numbers, set, in_doubt) = Default::default();
-        Silences { retention: RETENTION, numbers, set, made: 0, in_doubt }
+        let (numbers, set, in_doubt, acknowledged) = Default::default();
+        Silences { retention: RETENTION, numbers, set, made: 0, in_doubt, acknowledged }
     }
 }
 
@@ -102,7 +109,7 @@ impl Silences {
             new.id = Some(before.id.clone());
         }
         let old = match &new.id {
-            Some(id) => Some(self.get(id).cloned().ok_or(SilenceError::NotFound)?),
+            Some(id) => Some(self.changeable(id)?.clone()),
             None => None,
         };
         let mut silence = Silence {
@@ -114,16 +121,18 @@ impl Silences {
             created_by: new.created_by,
             comment: new.comment,
             annotations: new.annotations,
+            acknowledges: None,
+            configured: None,
         };
         match old {
-            Some(old) if can_update(&old, &silence, now) => silence.id = old.id,
+            Some(old) if can_update(&old, &silence, now) => {
+                (silence.id, silence.acknowledges) = (old.id, old.acknowledges);
+            }
             old => {
                 if silence.ends_at <= now {
                     return Err(SilenceError::Over("end time can't be in the past"));
                 }
-                if self.numbers.len() >= MAX_SILENCES {
-                    return Err(SilenceError::Invalid(format!("exceeded maximum number of silences: {MAX_SILENCES}")));
-                }
+                self.check_room()?;
                 if let Some(old) = old.filter(|o| o.state(now) != SilenceState::Expired) {
                     self.end(old, now, batch);
                 }
@@ -136,12 +145,19 @@ impl Silences {
         Ok(id)
     }
 
+    fn check_room(&self) -> Result<(), SilenceError> {
+        match self.numbers.len() < MAX_SILENCES {
+            true => Ok(()),
+            false => Err(SilenceError::Invalid(format!("exceeded maximum number of silences: {MAX_SILENCES}"))),
+        }
+    }
+
     /// Ends a silence now.
     ///
     /// # Errors
     /// There is no such silence, or it is over.
     pub fn expire(&mut self, id: &str, now: i64, batch: &mut Batch) -> Result<(), SilenceError> {
-        let silence = self.get(id).cloned().ok_or(SilenceError::NotFound)?;
+        let silence = self.changeable(id)?.clone();
         match silence.state(now) {
             // Whoever ended it was told that this is not stored, and asks again.
             SilenceState::Expired if self.in_doubt.contains(id) => self.save(silence, batch),
@@ -154,9 +170,11 @@ impl Silences {
     /// Drops what expired longer ago than the retention.
     pub fn collect_garbage(&mut self, now: i64, batch: &mut Batch) {
         let (set, in_doubt, retention) = (&mut self.set, &mut self.in_doubt, self.retention);
+        let acknowledged = &mut self.acknowledged;
         self.numbers.retain(|id, number| {
             let keep = set.get(*number).is_some_and(|s| s.is_kept(retention, now));
             if !keep {
+                acknowledged.retain(|_, silence| silence != id);
                 set.replace(*number, None);
                 in_doubt.remove(id);
                 batch.delete(Table::Silence, id.as_bytes(), false);
@@ -179,6 +197,12 @@ impl Silences {
     }
 
     fn keep(&mut self, silence: Silence) {
+        if let Some(alert) = &silence.acknowledges {
+            match silence.ends_at > silence.updated_at {
+                true => drop(self.acknowledged.insert(alert.clone(), silence.id.clone())),
+                false => self.acknowledged.retain(|_, id| *id != silence.id),
+            }
+        }
         let silence = Arc::new(silence);
         match self.numbers.get(&silence.id) {
             Some(number) => self.set.replace(*number, Some(silence)),
@@ -189,21 +213,28 @@ impl Silences {
         }
     }
 
-    /// A UUID in the form of version 4, from what is to be named: the engine has no source of chance.
+    /// The engine has no source of chance: an id follows from what is to be named.
     fn next_id(&mut self, silence: &Silence) -> String {
         loop {
             self.made += 1;
-            let seed = format!("{}\u{1f}{:?}\u{1f}{}", self.made, silence.matchers, silence.updated_at);
-            let half = |n: u64| twox_hash::XxHash64::oneshot(n, seed.as_bytes());
-            let (high, low) = (half(1) & !0xf000 | 0x4000, half(2) >> 2 | 1 << 63);
-            let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
-            let id = format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff);
+            let id = uuid(4, &format!("{}\u{1f}{:?}\u{1f}{}", self.made, silence.matchers, silence.updated_at));
             if !self.numbers.contains_key(&id) {
                 return id;
             }
         }
     }
 }
+
+/// A UUID in the form of a version, from a text.
+fn uuid(version: u64, text: &str) -> String {
+    let half = |n: u64| twox_hash::XxHash64::oneshot(n, text.as_bytes());
+    let (high, low) = (half(1) & !0xf000 | version << 12, half(2) >> 2 | 1 << 63);
+    let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+    format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+}
+
+/// The end of what has no end: the last second of the year 9999, milliseconds.
+pub const NEVER: i64 = 253_402_300_799_000;
 
 /// Most silences kept, expired ones included.
 const MAX_SILENCES: usize = 100_000;
@@ -230,6 +261,8 @@ struct SilenceRecord {
     comment: String,
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     annotations: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acknowledges: Option<Labels>,
 }
 
 impl SilenceRecord {
@@ -244,6 +277,7 @@ impl SilenceRecord {
             created_by: s.created_by.clone(),
             comment: s.comment.clone(),
             annotations: s.annotations.clone(),
+            acknowledges: s.acknowledges.clone(),
         }
     }
 
@@ -262,6 +296,8 @@ impl SilenceRecord {
             created_by: self.created_by,
             comment: self.comment,
             annotations: self.annotations,
+            acknowledges: self.acknowledges,
+            configured: None,
         })
     }
 }

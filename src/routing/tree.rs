@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::{Labels, MatchOp, Matcher};
 
 use super::config::{Fallback, GroupBy, RouteSpec};
+use super::drill::{DRILL_LABEL, is_drill};
 
 /// A route's place in its tree, in order of the configuration; the root is 0.
 pub type RouteIndex = usize;
@@ -51,6 +52,9 @@ impl Route {
     pub fn group_labels(&self, alert: &Labels) -> Labels {
         match &self.group_by {
             GroupBy::All => alert.clone(),
+            GroupBy::Labels(names) if is_drill(alert) => {
+                alert.filter(|name| name == DRILL_LABEL || names.iter().any(|n| n == name))
+            }
             GroupBy::Labels(names) => alert.keep(names),
         }
     }

@@ -14,6 +14,7 @@ use crate::ingest::otlp::OtlpSettings;
 use crate::ingest::remote_write::Receiver;
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
+use crate::notify::drill::Drills;
 use crate::notify::status::Statuses;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
@@ -25,6 +26,7 @@ use super::queries::Queries;
 use super::requests::HttpMetrics;
 use super::web::WebAccess;
 use crate::instrument::Registry;
+use crate::instrument::spans::Tracer;
 
 /// A running service, as its handlers see it.
 pub struct App {
@@ -48,6 +50,8 @@ pub struct App {
     pub tester: Tester,
     /// How deliveries stand.
     pub deliveries: Arc<Statuses>,
+    /// What was told in drills.
+    pub drills: Arc<Drills>,
     /// Scrape pools.
     pub scrapes: Arc<ScrapeManager>,
     /// What does not change while the service runs.
@@ -64,6 +68,8 @@ pub struct App {
     pub api_metrics: ApiMetrics,
     /// What handlers count.
     pub http: HttpMetrics,
+    /// Where spans of requests are noted.
+    pub tracer: Tracer,
 }
 
 /// One attempt to deliver a notification.

@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
-use super::{admin, alertmanager, api, pages, receivers, telemetry, web};
+use super::{acknowledge, admin, alertmanager, api, drill, pages, receivers, telemetry, web};
 
 /// The largest request body, bytes. Remote writes have their own limit.
 pub const MAX_BODY: usize = 10 << 20;
@@ -68,10 +68,13 @@ fn unprefixed(app: Arc<App>) -> Router {
     let apis = Router::new()
         .merge(api_v1(&app))
         .merge(receivers::routes())
+        .merge(acknowledge::routes())
+        .merge(drill::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(cors());
+        .layer(cors())
+        .layer(axum::middleware::from_fn(alertmanager::plain_options));
     let writes = remote_write(&app);
     Router::new()
         .route("/", get(|| async move { Redirect::to(&first_page) }))

@@ -1,5 +1,6 @@
 //! The HTTP server: Prometheus' API and Alertmanager's, our own metrics, and a few pages for people.
 
+pub mod acknowledge;
 pub mod admin;
 pub mod alertmanager;
 pub mod api;
@@ -7,6 +8,7 @@ pub mod api_metrics;
 pub mod app;
 pub mod asked;
 pub mod connections;
+pub mod drill;
 pub mod error;
 pub mod http;
 pub mod json;

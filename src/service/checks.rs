@@ -10,6 +10,8 @@ use crate::net;
 use crate::notify::receivers::Integrations;
 use crate::template::alertmanager::Templates;
 
+use super::traces;
+
 /// Reads the template files that a routing configuration names; what is wrong with them joins `defects`.
 pub fn read_templates(config: &AlertmanagerConfig, defects: &mut Vec<Diagnostic>) -> Templates {
     let mut templates = Templates::default();
@@ -30,8 +32,8 @@ pub fn read_templates(config: &AlertmanagerConfig, defects: &mut Vec<Diagnostic>
     templates
 }
 
-/// What cannot be built of a configuration: the clients of scrapes, remote writes, Alertmanagers, the datasource and
-/// the heartbeat.
+/// What cannot be built of a configuration: the clients of scrapes, remote writes, Alertmanagers, the datasource, the
+/// heartbeat and the collector of traces.
 pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let datasource = match &config.watchbell.datasource {
         Datasource::Local => None,
@@ -42,7 +44,9 @@ pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let alertmanagers = config.alerting.alertmanagers.iter().map(|c| &c.http);
     let heartbeat = config.watchbell.heartbeat.iter().map(|c| &c.http);
     let all = scrapes.chain(writes).chain(alertmanagers).chain(datasource).chain(heartbeat);
-    all.filter_map(|http| net::check(http).err()).collect()
+    let mut defects: Vec<Diagnostic> = all.filter_map(|http| net::check(http).err()).collect();
+    defects.extend(config.tracing.iter().filter_map(|tracing| traces::check(tracing).err()));
+    defects
 }
 
 /// What cannot be built of a routing configuration: its integrations. Files of secrets count too, without which a
@@ -50,6 +54,7 @@ pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
 pub fn unbuildable_receivers(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
     let built = Integrations::new(config, Templates::default(), "", Arc::new(SystemClock));
     let mut defects = config.refused();
+    defects.extend(config.tracing.iter().filter_map(|tracing| traces::check(tracing).err()));
     defects.extend(built.err().unwrap_or_default().into_iter().map(|e| e.defect));
     for receiver in config.receivers.iter() {
         defects.extend(receiver.http_clients().into_iter().filter_map(|http| net::check_secret_files(http).err()));

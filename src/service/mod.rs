@@ -16,6 +16,7 @@ mod prepare;
 pub mod renderer;
 mod running;
 mod shown;
+mod traces;
 
 pub use notifier::ConfiguredNotifier;
 pub use options::{Delivery, ServiceOptions, Source};

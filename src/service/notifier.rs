@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use futures::FutureExt;
@@ -10,8 +11,10 @@ use futures::future::BoxFuture;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::OutgoingAlert;
 use crate::engine::live::Notifier;
+use crate::instrument::spans::{Span, SpanKind, Tracer};
 use crate::instrument::{Collect, Exposition};
 use crate::notify::alertmanagers::Forwarder;
+use crate::notify::drill::Drills;
 use crate::notify::metrics::AttemptMetrics;
 use crate::notify::receivers::{Attempt, Integrations, SetupError};
 use crate::notify::status::Statuses;
@@ -34,11 +37,14 @@ pub struct ConfiguredNotifier {
     attempts: Arc<AttemptMetrics>,
     /// How it stands with every integration.
     pub statuses: Arc<Statuses>,
+    /// What was told in drills.
+    pub drills: Arc<Drills>,
+    tracer: Tracer,
 }
 
 impl ConfiguredNotifier {
     /// A notifier that has no receivers yet.
-    pub fn new(options: &ServiceOptions, external_url: &str, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(options: &ServiceOptions, external_url: &str, clock: Arc<dyn Clock>, tracer: Tracer) -> Self {
         ConfiguredNotifier {
             delivery: options.delivery,
             external_url: external_url.into(),
@@ -47,6 +53,8 @@ impl ConfiguredNotifier {
             forwarder: Forwarder::new(options.queue_capacity, BATCH),
             attempts: Arc::new(AttemptMetrics::new(options.metric_labels.receiver_names)),
             statuses: Arc::default(),
+            drills: Arc::default(),
+            tracer,
         }
     }
 
@@ -77,8 +85,8 @@ impl ConfiguredNotifier {
 impl Notifier for ConfiguredNotifier {
     fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
         let (delivery, receivers, attempts) = (self.delivery, self.receivers.load_full(), self.attempts.clone());
-        let (statuses, clock) = (self.statuses.clone(), self.clock.clone());
-        let notification = Arc::new(notification);
+        let (statuses, drills, clock) = (self.statuses.clone(), self.drills.clone(), self.clock.clone());
+        let (notification, tracer) = (Arc::new(notification), self.tracer.clone());
         async move {
             let watch = Stopwatch::start();
             let attempt = match (delivery, receivers) {
@@ -87,11 +95,13 @@ impl Notifier for ConfiguredNotifier {
                 (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
             statuses.record(&notification, &attempt, clock.now());
+            drills.record(&notification, &attempt.outcome, clock.now());
             if notification.instead_of.is_some() {
                 attempts.count_stand_in(&notification.integration);
             }
             attempts.count_problems(&notification.integration, attempt.problems.len());
             let outcome = attempt.outcome;
+            note(&tracer, &notification, &outcome, (clock.now(), watch.elapsed()));
             attempts.count(&notification.integration, outcome.is_delivered(), watch.elapsed());
             // That a receiver fails the engine tells, at a bounded rate; this is each attempt.
             let Notification { integration, group_key, alerts, reason, .. } = &*notification;
@@ -108,6 +118,32 @@ impl Notifier for ConfiguredNotifier {
     fn send(&self, alerts: Vec<OutgoingAlert>) {
         self.forwarder.send(alerts);
     }
+}
+
+/// Notes an attempt as a span. The attempts to deliver one notification are one trace.
+fn note(tracer: &Tracer, notification: &Notification, outcome: &Outcome, (ended_at, took): (i64, Duration)) {
+    let Notification { id, integration, group_key, alerts, reason, decided_at, .. } = notification;
+    let Some(span) = tracer.within(format!("{id} {decided_at} {group_key}").as_bytes()) else { return };
+    tracer.note(Span {
+        id: span,
+        parent: None,
+        name: format!("notify {}", integration.kind),
+        kind: SpanKind::Client,
+        ended_at,
+        took,
+        attributes: vec![
+            ("receiver", integration.receiver.to_string()),
+            ("integration", format!("{}[{}]", integration.kind, integration.index)),
+            ("group_key", group_key.to_string()),
+            ("alerts", alerts.len().to_string()),
+            ("reason", format!("{reason:?}")),
+            ("status", notification.status().into()),
+        ],
+        error: match outcome {
+            Outcome::Delivered | Outcome::DeliveredAt(_) => None,
+            Outcome::Retry { reason, .. } | Outcome::GiveUp { reason } => Some(reason.clone()),
+        },
+    });
 }
 
 /// Most alerts that are rendered beside other work; more go to a thread of their own.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
 use crate::config::alertmanager::{self, AlertmanagerConfig};
-use crate::config::{self, Config};
+use crate::config::{self, Config, TracingConfig, silences};
 use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
 use crate::model::{Diagnostic, Labels};
 use crate::notify::receivers::check;
 use crate::promql::Features;
-use crate::routing::RoutingConfig;
+use crate::routing::{RoutingConfig, Silence};
 use crate::rules::{self, LoadOptions, RuleGroup};
-use crate::template::alertmanager::Templates;
+use crate::template::alertmanager::{Templates, VALUE};
 
 use super::checks;
 use super::options::Source;
@@ -44,6 +44,8 @@ pub struct Prepared {
     pub alertmanager: Option<(Arc<AlertmanagerConfig>, String)>,
     /// Message templates.
     pub templates: Arc<Templates>,
+    /// Silences that the configuration keeps.
+    pub silences: Vec<Silence>,
 }
 
 impl Prepared {
@@ -77,10 +79,13 @@ impl Prepared {
         };
         let templates = routing.as_ref().map(|r| checks::read_templates(&r.config, &mut defects)).unwrap_or_default();
         defects.extend(routing.iter().flat_map(|r| r.config.refused()));
+        defects.extend(config.tracing.iter().filter_map(TracingConfig::refused));
+        let silences = silences::load(&config.watchbell.silences).map_err(|more| defects.extend(more));
         if !defects.is_empty() {
             return Err(defects);
         }
-        Ok(Prepared::new(config, masked, groups, routing, templates))
+        let silences = silences.unwrap_or_default().iter().map(|(file, s)| Silence::configured(file, s)).collect();
+        Ok(Prepared { silences, ..Prepared::new(config, masked, groups, routing, templates) })
     }
 
     /// Routing alone.
@@ -124,7 +129,7 @@ impl Prepared {
         templates: Templates,
     ) -> Self {
         let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
-        Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates) }
+        Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates), silences: Vec::new() }
     }
 
     /// What a service with this configuration could not build, or would fail at each use of.
@@ -147,6 +152,12 @@ impl Prepared {
         check::warnings(&file, &text, config, &self.templates)
     }
 
+    /// Where spans go: what the configuration says, else what the routing configuration does.
+    pub fn tracing(&self) -> Option<&TracingConfig> {
+        let of_routing = || self.alertmanager.as_ref().and_then(|(config, _)| config.tracing.as_ref());
+        self.config.tracing.as_ref().or_else(of_routing)
+    }
+
     /// Labels of everything that leaves this instance.
     pub fn external_labels(&self) -> Labels {
         Labels::from_pairs(self.config.global.external_labels.clone())
@@ -162,7 +173,10 @@ impl Prepared {
         Setup {
             groups: self.groups.iter().map(|g| Arc::new(GroupSpec::of(g, &defaults))).collect(),
             routing: self.alertmanager.as_ref().map(|(config, _)| Arc::new(RoutingConfig::of(config))),
+            silences: self.silences.clone(),
             outgoing: Outgoing { external_labels: self.external_labels(), relabel: self.relabelling() },
+            tells_values: self.alertmanager.iter().any(|(_, text)| text.contains(VALUE))
+                || self.templates.tell_values(),
             external_alertmanagers: !self.config.alerting.alertmanagers.is_empty(),
             external_url: external_url.into(),
         }

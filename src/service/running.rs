@@ -46,6 +46,7 @@ use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
 use super::shown;
+use super::traces::{Exporter, TracedWorld};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -139,6 +140,7 @@ pub struct Service {
     notifier: Arc<ConfiguredNotifier>,
     writers: Arc<RemoteWriters>,
     heartbeat: Arc<Heartbeat>,
+    traces: Arc<Exporter>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -165,14 +167,17 @@ impl Service {
         let context = rule_context(&options, &prepared, &storage, (&external_url, &clock))?;
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default())));
-        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone()));
+        let traces = Arc::new(Exporter::default());
+        trace_as_configured(&traces, &prepared)?;
+        let tracer = traces.tracer.clone();
+        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         notifier.forwarder.set_destinations(destinations(&prepared)?);
         let heartbeat = Arc::new(Heartbeat::default());
         beat_as_configured(&heartbeat, &prepared)?;
         let data = first_data::at_start(&options, &prepared, &storage, clock.now());
         let engine_parts = EngineParts {
-            world: world.clone(),
+            world: Arc::new(TracedWorld { world: world.clone(), tracer: tracer.clone(), clock: clock.clone() }),
             store,
             notifier: notifier.clone(),
             runtime: Handle::current(),
@@ -200,27 +205,42 @@ impl Service {
             web,
             api_metrics: ApiMetrics::default(),
             http: HttpMetrics::default(),
+            tracer: tracer.clone(),
             clock,
             engine,
             deliveries: notifier.statuses.clone(),
+            drills: notifier.drills.clone(),
             tester: tester(&notifier),
             control,
         });
         let steps = Arc::new(ClockSteps::default());
-        let counting: [Arc<dyn Collect>; 6] = [
+        let counting: [Arc<dyn Collect>; 7] = [
             Arc::new(Process { started_at: app.service.started_at }),
             Arc::new(AppMetrics(Arc::downgrade(&app))),
             notifier.clone(),
             writers.clone(),
             steps.clone(),
             heartbeat.clone(),
+            Arc::new(tracer),
         ];
         counting.into_iter().for_each(|counts| app.registry.register(counts));
         let (end, ended) = watch::channel(false);
         let server = serve(listeners, &app, &options, &ended);
         let tasks = Vec::new();
-        let mut service =
-            Service { options, app, address, world, notifier, writers, heartbeat, requests, end, server, tasks };
+        let mut service = Service {
+            options,
+            app,
+            address,
+            world,
+            notifier,
+            writers,
+            heartbeat,
+            traces,
+            requests,
+            end,
+            server,
+            tasks,
+        };
         service.apply_ingest(&prepared);
         service.begin_tasks(data, steps, &ended);
         tracing::info!(address = %service.address, "server is ready to receive web requests");
@@ -237,6 +257,7 @@ impl Service {
             tokio::spawn(maintain(app.clone(), ended.clone())),
             tokio::spawn(clock_watch),
             tokio::spawn(async move { heartbeat.run(beaten, ends).await }),
+            tokio::spawn(self.traces.clone().run(ended.clone())),
         ];
         let watch = |data| tokio::spawn(first_data::watch(app, data, self.options.clone(), ended.clone()));
         self.tasks.extend(data.map(watch));
@@ -304,6 +325,7 @@ impl Service {
         let destinations = destinations(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         beat_as_configured(&self.heartbeat, &prepared)?;
+        trace_as_configured(&self.traces, &prepared)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
         self.notifier.forwarder.set_destinations(destinations);
@@ -447,6 +469,10 @@ fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: SocketAdd
 
 fn beat_as_configured(heartbeat: &Heartbeat, prepared: &Prepared) -> Result<(), ServiceError> {
     heartbeat.apply(prepared.config.watchbell.heartbeat.as_ref()).map_err(|d| ServiceError::Config(vec![d]))
+}
+
+fn trace_as_configured(traces: &Exporter, prepared: &Prepared) -> Result<(), ServiceError> {
+    traces.apply(prepared.tracing()).map_err(|d| ServiceError::Config(vec![d]))
 }
 
 fn schedule(prepared: &Prepared) -> Schedule {

@@ -34,6 +34,8 @@ pub(super) fn data() -> Value {
         ends_at: time(&a["endsAt"]),
         generator_url: string(&a["generatorURL"]),
         fingerprint: string(&a["fingerprint"]),
+        value: None,
+        resolved_value: None,
     };
     Data {
         receiver: string(&json["receiver"]),
@@ -96,6 +98,8 @@ fn default_templates_render_what_alertmanagers_do() {
                 String::new()
             },
             fingerprint: "abc".into(),
+            value: None,
+            resolved_value: None,
         }
     };
     let group = |status: &str, alerts: Vec<AlertData>| Data {

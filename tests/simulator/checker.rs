@@ -120,6 +120,8 @@ pub struct Checker {
     /// Messages under way or answered, by id.
     sent: BTreeMap<u64, (IntegrationId, Arc<str>)>,
     pub silences: Vec<Quiet>,
+    /// The alerts that the engine takes for acknowledged: their pages may be kept back, not their ends.
+    pub acknowledged: BTreeSet<Labels>,
     posters: Vec<PosterShape>,
     slack: i64,
     /// When the clock leapt last. How much of a leap passed for time nobody knows, so what was asked before it may be held
@@ -175,6 +177,7 @@ impl Checker {
             conversations: BTreeMap::new(),
             sent: BTreeMap::new(),
             silences: Vec::new(),
+            acknowledged: BTreeSet::new(),
             posters: posters.clone(),
             slack,
             leapt_at: 0,
@@ -360,6 +363,7 @@ impl Checker {
     /// Whether a silence mutes an alert, or may.
     fn is_silenced(&self, alert: &Known, moment: &Moment<'_>) -> bool {
         self.silences.iter().any(|s| s.instance == alert.instance && s.mutes(moment.wall))
+            || self.acknowledged.contains(&alert.labels)
     }
 
     /// Nothing silenced, muted or inhibited is sent, a page decided before the silence included.
@@ -570,6 +574,8 @@ impl Checker {
 
     /// After a long calm in which nothing is true, nothing is left to say.
     pub fn nothing_is_left(&mut self, owed: &[OwedView], groups: usize) {
+        let left = self.acknowledged.clone();
+        self.fail_unless(left.is_empty(), "an acknowledgement outlives its alert", || format!("{left:?}"));
         self.fail_unless(owed.is_empty() && groups == 0, "something is left", || {
             format!("{groups} groups are there, nothing fires, and these are owed: {owed:?}")
         });

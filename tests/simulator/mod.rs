@@ -19,7 +19,7 @@ use watchbell::engine::{DataAtStart, Engine, Event, Options, OutgoingAlert, Setu
 use watchbell::model::{Labels, Matcher};
 use watchbell::notify::{IntegrationId, Notification};
 use watchbell::routing::group::AggregationGroup;
-use watchbell::routing::{NewSilence, ReceivedAlert};
+use watchbell::routing::{Acknowledgement, NewSilence, ReceivedAlert};
 use watchbell::state::{Batch, StateError, StateStore, Table};
 
 use checker::{Moment, Origin, Quiet};
@@ -188,6 +188,7 @@ impl Simulation {
 
     fn look(&mut self) {
         let SimHands { checker, sources, moods, now, offset, .. } = &mut self.hands;
+        checker.acknowledged = self.engine.router().silences.acknowledged().cloned().collect();
         checker.look(&Moment {
             now: *now,
             wall: BEGIN + *now + *offset,
@@ -387,6 +388,9 @@ impl Simulation {
     fn change_silences(&mut self) -> Result<(), String> {
         let wall = self.hands.wall();
         self.tickets += 1;
+        if self.dice.chance(250) {
+            return self.acknowledge();
+        }
         let live = self.hands.checker.silences.iter().filter(|s| s.certain && s.ends_at > wall);
         let ids: Vec<String> = live.map(|s| s.id.clone()).collect();
         let change = if !ids.is_empty() && self.dice.chance(400) {
@@ -411,6 +415,18 @@ impl Simulation {
             SilenceChange::Set(NewSilence { matchers, starts_at, ends_at, ..NewSilence::default() })
         };
         self.turn(vec![Event::SilenceChanged(self.tickets, change), Event::Tick])
+    }
+
+    /// Somebody looks after an alert that fires.
+    fn acknowledge(&mut self) -> Result<(), String> {
+        let wall = self.hands.wall();
+        let firing = self.engine.router().alerts().filter(|a| !a.is_resolved(wall));
+        let firing: BTreeSet<Labels> = firing.map(|a| a.labels.clone()).collect();
+        let Some(alert) = firing.into_iter().nth(self.dice.index(4)) else { return Ok(()) };
+        self.hands.say(|| format!("{alert} is acknowledged"));
+        self.hands.asked = None;
+        let new = Acknowledgement { alert, created_by: "sim".into(), comment: String::new(), ends_at: None };
+        self.turn(vec![Event::SilenceChanged(self.tickets, SilenceChange::Acknowledge(new)), Event::Tick])
     }
 }
 

@@ -80,7 +80,10 @@ fn connection(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, respond
 fn exchange(stream: impl Read + Write, respond: &dyn Fn(Request) -> Option<Answer>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
+    // A client that was killed before it said anything asked for nothing.
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
     let mut headers = Vec::new();
     loop {
         let mut header = String::new();

@@ -91,6 +91,8 @@ pub fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
         starts_at: NOW - 60_000,
         ends_at,
         generator_url: "http://prom/graph?g0.expr=up&g0.tab=1".into(),
+        value: None,
+        resolved_value: None,
     }
 }
 

@@ -65,6 +65,15 @@ impl AlertQuery {
     }
 }
 
+/// How an alert stands, and who looks after it.
+fn state(alert: &Json) -> String {
+    let status = &alert["status"];
+    match status["acknowledged"]["createdBy"].as_str() {
+        Some(who) => format!("acknowledged by {who}: {}", table::text(&status["acknowledged"], "comment")),
+        None => table::text(status, "state").to_owned(),
+    }
+}
+
 fn write(alerts: &[Json], settings: &Settings) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let time = |alert: &Json, field: &str| times::shown(table::text(alert, field), settings);
@@ -74,7 +83,7 @@ fn write(alerts: &[Json], settings: &Settings) -> std::io::Result<()> {
             let row = |a: &Json| {
                 let (name, summary) =
                     (table::text(&a["labels"], "alertname"), table::text(&a["annotations"], "summary"));
-                vec![name.into(), time(a, "startsAt"), summary.into(), table::text(&a["status"], "state").into()]
+                vec![name.into(), time(a, "startsAt"), summary.into(), state(a)]
             };
             let rows: Vec<Vec<String>> = alerts.iter().map(row).collect();
             table::write(&mut out, &["Alertname", "Starts At", "Summary", "State"], &rows)
@@ -87,7 +96,7 @@ fn write(alerts: &[Json], settings: &Settings) -> std::io::Result<()> {
                     time(a, "startsAt"),
                     time(a, "endsAt"),
                     table::text(a, "generatorURL").into(),
-                    table::text(&a["status"], "state").into(),
+                    state(a),
                 ]
             };
             let rows: Vec<Vec<String>> = alerts.iter().map(row).collect();

@@ -45,8 +45,8 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// As [`Api::ask`].
-    pub fn own(&self, method: Method, path: &str) -> Result<Json, String> {
-        self.call(method, path, &[], None)
+    pub fn own(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Json, String> {
+        self.call(method, path, &[], body)
     }
 
     fn call(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Json>) -> Result<Json, String> {

@@ -1,9 +1,11 @@
 //! Commands that ask a running service, or an Alertmanager, under amtool's flags: one file a command.
 
+pub mod ack;
 pub mod alert_add;
 pub mod alert_query;
 mod api;
 pub mod config_show;
+pub mod drill;
 mod flags;
 mod matchers;
 pub mod receiver_test;

@@ -15,6 +15,7 @@ use super::table;
 use crate::cli::exit::{fail, written};
 use crate::clock::{Clock, WallClock};
 use crate::engine::live::Notifier as _;
+use crate::instrument::spans::Tracer;
 use crate::model::Diagnostic;
 use crate::notify::test_message;
 use crate::promql::Features;
@@ -63,7 +64,7 @@ impl ReceiverTest {
         let mut path = url::form_urlencoded::byte_serialize(self.name.as_bytes()).collect::<String>();
         // A path has no plus for a blank.
         path = path.replace('+', "%20");
-        let answer = Api::new(settings)?.own(Method::POST, &format!("/watchbell/v1/receivers/{path}/test"))?;
+        let answer = Api::new(settings)?.own(Method::POST, &format!("/watchbell/v1/receivers/{path}/test"), None)?;
         let line = |told: &Json| {
             let error = Some(table::text(told, "error").to_owned()).filter(|error| !error.is_empty());
             (format!("{}[{}]", table::text(told, "integration"), told["index"]), error)
@@ -83,7 +84,7 @@ impl ReceiverTest {
         let now = clock.now();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
         runtime.block_on(async {
-            let notifier = ConfiguredNotifier::new(&ServiceOptions::default(), "", clock);
+            let notifier = ConfiguredNotifier::new(&ServiceOptions::default(), "", clock, Tracer::default());
             let set_up = notifier
                 .set_up(&prepared)
                 .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;

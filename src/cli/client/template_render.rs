@@ -116,6 +116,8 @@ fn read_alert(json: &Json) -> Result<AlertData, String> {
         ends_at: time("endsAt")?,
         generator_url: text(json, "generatorURL"),
         fingerprint: text(json, "fingerprint"),
+        value: field(json, "value").and_then(Json::as_f64),
+        resolved_value: field(json, "resolvedValue").and_then(Json::as_f64),
     })
 }
 
@@ -148,6 +150,8 @@ fn sample(now: i64) -> Data {
         ends_at: Time::from_millis(now),
         generator_url: "https://generatorurl.com".into(),
         fingerprint: format!("fingerprint{n}"),
+        value: None,
+        resolved_value: None,
     };
     let firing = with(common, &[("instance", "foo.bar:1234"), ("label1", "value1"), ("label2", "value2")]);
     let resolved = with(common, &[("foo", "bar"), ("baz", "qux")]);

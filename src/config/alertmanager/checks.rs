@@ -1,39 +1,14 @@
 //! The rules that span sections, and the sections that are read only to be refused.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::AlertmanagerConfig;
-use crate::config::http::{HeaderConfig, HttpClientConfig, TlsConfig};
+use crate::config::http::{HttpClientConfig, TlsConfig};
 use crate::config::secret::Secret;
+use crate::config::traces::TracingConfig;
 use crate::config::yaml::{Decoder, Duration, MapReader, Node, Place};
 use crate::model::Diagnostic;
 use crate::section;
-
-section! {
-    /// Read as Alertmanager reads it, and refused where a service is built: nothing here writes traces.
-    pub struct Tracing as "tracing config" with check {
-        /// `grpc` or `http`.
-        client_type: String = "grpc".into(),
-        /// Where spans would go.
-        endpoint: String,
-        /// Which part of them.
-        sampling_fraction: f64,
-        /// Without TLS.
-        insecure: bool,
-        /// TLS.
-        tls_config: Option<TlsConfig>,
-        /// Headers.
-        headers: BTreeMap<String, HeaderConfig>,
-        /// `gzip` or nothing.
-        compression: String,
-        /// How long one request may take.
-        timeout: Duration,
-    }
-    inline {
-        /// Where it stands.
-        place: Place,
-    }
-}
 
 section! {
     /// Read as Alertmanager reads it, and refused where a service is built.
@@ -109,26 +84,6 @@ section! {
     }
 }
 
-impl Tracing {
-    fn check(&mut self, m: &MapReader) {
-        if self.endpoint.is_empty() {
-            m.error("endpoint", "tracing endpoint must be set");
-        }
-        if !["grpc", "http"].contains(&self.client_type.as_str()) {
-            m.error(
-                "client_type",
-                format!("expected tracing client type to be http or grpc, found {}", self.client_type),
-            );
-        }
-        if !["", "gzip"].contains(&self.compression.as_str()) {
-            m.error(
-                "compression",
-                format!("invalid compression type {} provided, valid options: gzip", self.compression),
-            );
-        }
-    }
-}
-
 impl FileOutput {
     fn check(&mut self, m: &MapReader) {
         if self.path.is_empty() {
@@ -148,15 +103,18 @@ impl WebhookOutput {
 impl AlertmanagerConfig {
     /// The sections that would have no effect, which a service does not start with.
     pub fn refused(&self) -> Vec<Diagnostic> {
-        let tracing = self.tracing.iter().map(|t| (&t.place, "tracing is not supported: Watchbell writes no traces"));
-        let recorder = self.event_recorder.iter().map(|r| {
-            (&r.place, "event_recorder is not supported: the log of notifications is in Watchbell's state and its API")
-        });
-        tracing.chain(recorder).map(|(place, message)| place.error("", message)).collect()
+        let why = "event_recorder is not supported: the log of notifications is in Watchbell's state and its API";
+        let recorder = self.event_recorder.iter().map(|r| r.place.error("", why));
+        self.tracing.iter().filter_map(TracingConfig::refused).chain(recorder).collect()
     }
 
     pub(super) fn check(&mut self, m: &MapReader) {
         self.check_receivers(m);
+        // Prometheus' headers are texts; Alertmanager's are not.
+        let headers = m.node_at("tracing").and_then(|tracing| tracing.get("headers")).and_then(Node::entries);
+        for (_, header) in headers.unwrap_or_default().iter().filter(|(_, header)| header.entries().is_none()) {
+            m.decoder().mismatch::<()>(header, "a mapping (header)");
+        }
         let intervals = self.check_intervals(m);
         match (&self.route, m.node_at("route")) {
             (None, None) => m.error("route", "no routes provided"),

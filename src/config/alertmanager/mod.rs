@@ -17,6 +17,7 @@ pub use self::route::{GroupBy, InhibitRule, InhibitSource, MatchEqual, MatchRege
 pub use self::time_interval::{
     DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
 };
+use super::traces::TracingConfig;
 use super::yaml::{Decode, Decoder, Node, Sparse};
 use super::{read_text, secret};
 use crate::model::{Diagnostic, Position};
@@ -39,8 +40,8 @@ section! {
         time_intervals: Sparse<NamedTimeInterval>,
         /// The deprecated name of that; empty once read.
         mute_time_intervals: Sparse<NamedTimeInterval>,
-        /// Refused where a service is built: Watchbell writes no traces.
-        tracing: Option<checks::Tracing>,
+        /// Where spans go.
+        tracing: Option<TracingConfig>,
         /// Refused where a service is built.
         event_recorder: Option<checks::EventRecorder>,
     }
@@ -121,6 +122,7 @@ impl AlertmanagerConfig {
         if let Some(tls) = &mut self.global.smtp_tls_config {
             tls.resolve_paths(dir);
         }
+        self.tracing.iter_mut().for_each(|t| t.resolve_paths(dir));
         self.receivers.0.iter_mut().for_each(|r| r.resolve_paths(dir));
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn decide(entry: Option<&LogEntry>, spec: &IntegrationSpec, flush: &F
     }
     let set = |resolved| visible.iter().filter(|a| a.resolved == resolved).map(|a| a.alert.labels.clone()).collect();
     let alerts = AlertsToTell { firing: set(false), resolved: set(true) };
+    let acknowledged = visible.iter().filter(|a| a.status.acknowledged.is_some());
+    let acknowledged = acknowledged.map(|a| a.alert.labels.clone()).collect();
     let terms = Terms { send_resolved: spec.send_resolved, repeat_interval: flush.route.repeat_interval };
-    match needs_update(entry, &alerts, terms, now) {
+    match needs_update(entry, &alerts, &acknowledged, terms, now) {
         Err(why) => Verdict::Nothing(why),
         Ok(_) if !spec.send_resolved && alerts.firing.is_empty() => Verdict::Note(alerts),
         Ok(reason) => {
@@ -41,20 +43,32 @@ pub(super) fn decide(entry: Option<&LogEntry>, spec: &IntegrationSpec, flush: &F
     }
 }
 
-/// The alerts of a flush that an integration may hear of: all but the muted ones. That an alert has resolved is not
+/// The alerts of a flush that an integration may hear of: all but the hidden ones. That an alert has resolved is not
 /// muted for one who may believe it fires.
 fn visible<'a>(flush: &'a Flush, entry: Option<&LogEntry>) -> Vec<&'a FlushedAlert> {
     let ends = |a: &FlushedAlert| a.resolved && entry.is_some_and(|e| e.may_believe_firing(&a.alert.labels));
-    flush.alerts.iter().filter(|a| !a.status.is_muted() || ends(a)).collect()
+    flush.alerts.iter().filter(|a| !a.status.is_hidden() || ends(a)).collect()
 }
 
+/// Annotations that an acknowledged alert has in messages: they reach every receiver, whatever its templates.
+const ACKNOWLEDGED_BY: &str = "acknowledged_by";
+const ACKNOWLEDGED_BECAUSE: &str = "acknowledged_comment";
+
 fn notified(a: &FlushedAlert) -> NotifiedAlert {
+    let mut annotations = a.alert.annotations.clone();
+    if let Some(silence) = &a.status.acknowledged {
+        let mut with = annotations.to_builder();
+        with.set(ACKNOWLEDGED_BY, silence.created_by.as_str()).set(ACKNOWLEDGED_BECAUSE, silence.comment.as_str());
+        annotations = with.build();
+    }
     NotifiedAlert {
         labels: a.alert.labels.clone(),
-        annotations: a.alert.annotations.clone(),
+        annotations,
         starts_at: a.alert.starts_at,
         ends_at: a.alert.ends_at.filter(|_| a.resolved),
         generator_url: a.alert.generator_url.to_string(),
+        value: a.alert.value,
+        resolved_value: a.alert.resolved_value.filter(|_| a.resolved),
     }
 }
 

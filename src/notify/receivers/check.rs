@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::rendering::Rendering;
 use super::{Problem, for_each_kind};
 use crate::config::alertmanager::AlertmanagerConfig;
-use crate::model::{Diagnostic, Labels};
+use crate::model::{Diagnostic, Labels, Reading};
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Reason};
 use crate::template::alertmanager::Templates;
@@ -75,7 +75,8 @@ pub fn warnings(file: &str, text: &str, config: &AlertmanagerConfig, templates: 
 
 fn samples() -> [(&'static str, Vec<NotifiedAlert>); 4] {
     let (firing, resolved) = (alert("a", None), alert("b", Some(AT)));
-    let bare = NotifiedAlert { annotations: Labels::empty(), generator_url: String::new(), ..alert("a", None) };
+    let bare =
+        NotifiedAlert { annotations: Labels::empty(), generator_url: String::new(), value: None, ..alert("a", None) };
     [
         ("one alert that fires", vec![firing.clone()]),
         ("two alerts, one of them resolved", vec![firing, resolved.clone()]),
@@ -102,6 +103,8 @@ fn alert(instance: &str, ends_at: Option<i64>) -> NotifiedAlert {
         starts_at: AT - 60_000,
         ends_at,
         generator_url: "http://prometheus.example.org/graph?g0.expr=up&g0.tab=1".into(),
+        value: Some(Reading::of(0.97)),
+        resolved_value: ends_at.map(|_| Reading::of(0.5)),
     }
 }
 

@@ -28,9 +28,12 @@ impl Attachment<'_> {
         }
         let mut fields = Vec::new();
         for f in self.fields {
-            let short = f.short.unwrap_or(false);
             let (title, value) = (with.text("fields.title", &f.title), with.text("fields.value", &f.value));
-            fields.push(json!({"title": title, "value": value, "short": short}));
+            let mut field = json!({"title": title, "value": value});
+            if let (Some(short), Json::Object(field)) = (f.short, &mut field) {
+                field.insert("short".into(), short.into());
+            }
+            fields.push(field);
         }
         out.some("title", with.title("title", self.title, TITLE))
             .some("text", with.body("text", self.text, TEXT))

@@ -22,20 +22,21 @@ const MOST_ACTIONS: usize = 10;
 const MOST_DETAILS: usize = 8_000;
 
 impl OpsgenieConfig {
-    fn request(&self, method: Method, path: &str, body: Json) -> Request {
+    fn request(&self, key: &Part, method: Method, path: &str, body: Json) -> Request {
         let base = self.api_url.as_ref().map_or("", |u| u.as_str());
-        let key = vec![Part::plain("GenieKey "), Part::secret(&self.api_key, &self.api_key_file)];
+        let key = vec![Part::plain("GenieKey "), key.clone()];
         let mut request = Request::post(vec![Part::plain(format!("{base}{path}"))], body).header("Authorization", key);
         request.method = method;
         request
     }
 
-    fn create(&self, with: &Rendering<'_>) -> Vec<Request> {
+    fn create(&self, key: &Part, with: &Rendering<'_>) -> Vec<Request> {
         let message = with.title("message", &self.message, MESSAGE);
         let alias = with.key_hash();
         let (details, responders) = (self.details(with), self.responders(with));
         let source = with.line("source", &self.source, SOURCE);
-        let tags = list(&with.text("tags", &self.tags), MOST_TAGS);
+        let mut tags = list(&with.text("tags", &self.tags), MOST_TAGS);
+        tags.retain(|tag| !tag.is_empty());
         let note = with.line("note", &self.note, NOTE);
         let priority = self.priority(with);
         let entity = with.line("entity", &self.entity, ENTITY);
@@ -54,11 +55,11 @@ impl OpsgenieConfig {
             .some("entity", entity)
             .some("actions", actions)
             .json();
-        let mut requests = vec![self.request(Method::POST, "v2/alerts", body)];
+        let mut requests = vec![self.request(key, Method::POST, "v2/alerts", body)];
         if self.update_alerts {
             let path = |what: &str| format!("v2/alerts/{alias}/{what}?identifierType=alias");
-            requests.push(self.request(Method::PUT, &path("message"), json!({"message": message})));
-            requests.push(self.request(Method::PUT, &path("description"), json!({"description": description})));
+            requests.push(self.request(key, Method::PUT, &path("message"), json!({"message": message})));
+            requests.push(self.request(key, Method::PUT, &path("description"), json!({"description": description})));
         }
         requests
     }
@@ -124,12 +125,13 @@ fn list(text: &str, most: usize) -> Vec<String> {
 
 impl Kind for OpsgenieConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        let key = &with.secret("api_key", &self.api_key, &self.api_key_file)?;
         if with.is_firing() {
-            return Ok(Message::Http(self.create(with)));
+            return Ok(Message::Http(self.create(key, with)));
         }
         let path = format!("v2/alerts/{}/close?identifierType=alias", with.key_hash());
         let body = json!({"source": with.line("source", &self.source, SOURCE)});
-        Ok(Message::one(self.request(Method::POST, &path, body)))
+        Ok(Message::one(self.request(key, Method::POST, &path, body)))
     }
 
     fn http(&self) -> Option<&HttpClientConfig> {

@@ -172,11 +172,11 @@ impl Kind for PagerdutyConfig {
         let event = self.fit(with);
         Ok(Message::one(if self.is_v1() {
             let url = self.url.as_ref().map(|u| u.as_str()).filter(|u| *u != V2_URL).unwrap_or(V1_URL);
-            let key = Part::secret(&self.service_key, &self.service_key_file);
+            let key = with.secret("service_key", &self.service_key, &self.service_key_file)?;
             Request::post(vec![Part::plain(url)], event).secret("service_key", key)
         } else {
             let url = self.url.as_ref().map_or(V2_URL, |u| u.as_str());
-            let key = Part::secret(&self.routing_key, &self.routing_key_file);
+            let key = with.secret("routing_key", &self.routing_key, &self.routing_key_file)?;
             Request::post(vec![Part::plain(url)], event).secret("routing_key", key)
         }))
     }

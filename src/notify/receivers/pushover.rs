@@ -56,8 +56,8 @@ impl Kind for PushoverConfig {
         ];
         form.extend(more.into_iter().filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.to_owned(), v)));
         let mut request = Request::post(vec![Part::plain(API)], serde_json::Value::Null)
-            .secret("token", Part::secret(&self.token, &self.token_file))
-            .secret("user", Part::secret(&self.user_key, &self.user_key_file));
+            .secret("token", with.secret("token", &self.token, &self.token_file)?)
+            .secret("user", with.secret("user_key", &self.user_key, &self.user_key_file)?);
         request.body = Body::Form(form);
         Ok(Message::one(request))
     }

@@ -10,8 +10,10 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::fit::{Limit, Markup};
+use super::message::Part;
 use super::{fit, mrkdwn, plain};
-use crate::model::Labels;
+use crate::config::secret::Secret;
+use crate::model::{Labels, Reading};
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{Notification, NotifiedAlert, Reason};
 use crate::template::alertmanager::{AlertData, Data, Templates};
@@ -98,6 +100,26 @@ impl<'a> Rendering<'a> {
         Rendering { notification, data, templates, value, now, problems: self.problems.clone(), cut: Cell::default() }
     }
 
+    /// The same with every value changed: what alerts bring in, not what templates say.
+    pub fn with_values(&self, change: &dyn Fn(&str) -> String) -> Rendering<'a> {
+        let labels = |labels: &Labels| {
+            let changed: Vec<(&str, String)> = labels.iter().map(|(name, value)| (name, change(value))).collect();
+            Labels::from_sorted(changed.iter().map(|(name, value)| (*name, value.as_str())))
+        };
+        let mut data = self.data.clone();
+        for set in [&mut data.group_labels, &mut data.common_labels, &mut data.common_annotations] {
+            *set = labels(set);
+        }
+        data.external_url = change(&data.external_url);
+        for alert in &mut data.alerts {
+            (alert.labels, alert.annotations) = (labels(&alert.labels), labels(&alert.annotations));
+            alert.generator_url = change(&alert.generator_url);
+        }
+        let value = data.clone().into_value();
+        let (notification, templates, now) = (self.notification, self.templates, self.now);
+        Rendering { notification, data, templates, value, now, problems: self.problems.clone(), cut: Cell::default() }
+    }
+
     fn told(&self) -> Told<'_> {
         Told { now: self.now, route_labels: &self.data.route_labels }
     }
@@ -176,6 +198,20 @@ impl<'a> Rendering<'a> {
             self.note(field, &e);
             RenderError::new(format!("{field}: {e}"))
         })
+    }
+
+    /// A secret of the configuration, which may be a template, or the file that it is in.
+    ///
+    /// # Errors
+    /// Its template failed.
+    pub fn secret(&self, field: &str, secret: &Secret, file: &str) -> Result<Part, RenderError> {
+        if !secret.expose().contains("{{") {
+            return Ok(Part::secret(secret, file));
+        }
+        // The template's own text may be a secret, and its error quotes it.
+        let text = self.run(secret.expose(), Markup::Plain);
+        let text = text.map_err(|_| RenderError::new(format!("the template of {field} failed")))?;
+        Ok(Part::Secret(Secret::new(text), String::new()))
     }
 
     /// A text that a message can do without, cut to what it may hold.
@@ -371,13 +407,15 @@ fn alert_data(alert: &NotifiedAlert) -> AlertData {
         ends_at: alert.ends_at.map_or_else(Time::zero, Time::from_millis),
         generator_url: alert.generator_url.clone(),
         fingerprint: format!("{:016x}", alert.labels.fingerprint()),
+        value: alert.value.map(Reading::get),
+        resolved_value: alert.resolved_value.map(Reading::get),
     }
 }
 
-/// What all sets have in common.
+/// What all sets have in common. As in Alertmanager a set that lacks what is empty in the first agrees with it.
 pub fn common<'l>(mut sets: impl Iterator<Item = &'l Labels>) -> Labels {
     let Some(first) = sets.next() else { return Labels::empty() };
-    sets.fold(first.clone(), |shared, set| shared.filter(|name| set.get(name) == shared.get(name)))
+    sets.fold(first.clone(), |shared, set| shared.filter(|name| set.value(name) == shared.value(name)))
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ impl RocketchatConfig {
                 .some("type", with.text("actions.type", &a.kind))
                 .some("text", with.text("actions.text", &a.text))
                 .some("url", with.text("actions.url", &a.url));
-            actions.push(action.always("is_webview", false).always("msg_in_chat_window", false).json());
+            let action = action.always("is_webview", false).some("msg", with.text("actions.msg", &a.msg));
+            actions.push(action.always("msg_in_chat_window", false).json());
         }
         let head = Fields::default()
             .some("title", with.title("title", &self.title, TITLE))

@@ -16,15 +16,16 @@ const MESSAGE: Limit = Limit::utf16(4096);
 
 const DEFAULT_TITLE: &str = "{{ template \"__subject\" . }}";
 
-impl Kind for TelegramConfig {
-    fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let markup = match self.parse_mode.as_str() {
-            // What alerts bring in is not taken for markup.
-            "HTML" => Markup::Html,
-            "MarkdownV2" => Markup::MarkdownV2,
-            "Markdown" => Markup::Markdown,
-            _ => Markup::Plain,
-        };
+/// Characters that mean something in Telegram's two kinds of Markdown, where a backslash takes that from them.
+const MARKDOWN: &str = "_*`[";
+const MARKDOWN_V2: &str = r"_*[]()~`>#+-=|{}.!\";
+
+fn escape(text: &str, special: &str) -> String {
+    text.chars().flat_map(|c| special.contains(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+impl TelegramConfig {
+    fn request(&self, with: &Rendering<'_>, markup: Markup) -> Request {
         let text = with.body("message", &self.message, MESSAGE.of(markup));
         let text = match text.trim().is_empty() {
             // Telegram takes no empty messages.
@@ -47,7 +48,26 @@ impl Kind for TelegramConfig {
             Part::secret(&self.bot_token, &self.bot_token_file),
             Part::plain("/sendMessage"),
         ];
-        Ok(Message::one(Request::post(url, body)))
+        Request::post(url, body)
+    }
+}
+
+impl Kind for TelegramConfig {
+    /// The message as Alertmanager sends it; in Markdown also one in which what alerts bring in is no markup, should
+    /// Telegram not be able to read the first.
+    fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
+        let (markup, special) = match self.parse_mode.as_str() {
+            // What alerts bring in is not taken for markup.
+            "HTML" => (Markup::Html, None),
+            "MarkdownV2" => (Markup::MarkdownV2, Some(MARKDOWN_V2)),
+            "Markdown" => (Markup::Markdown, Some(MARKDOWN)),
+            _ => (Markup::Plain, None),
+        };
+        let mut requests = vec![self.request(with, markup)];
+        if let Some(special) = special {
+            requests.push(self.request(&with.with_values(&|text| escape(text, special)), markup));
+        }
+        Ok(Message::Http(requests))
     }
 
     fn http(&self) -> Option<&HttpClientConfig> {
@@ -68,25 +88,31 @@ impl Kind for TelegramConfig {
     fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Some(request) = message.requests().first() else { return give_up("nothing to send") };
-            let mut request = request.clone();
+            let mut ways: Vec<Request> = message.requests().to_vec();
+            ways.push(without_markup(request));
             if self.chat_id == 0 {
                 match chat_id_of(&self.chat_id_file) {
-                    Ok(id) => {
-                        if let Body::Json(Json::Object(fields)) = &mut request.body {
+                    Ok(id) => ways.iter_mut().for_each(|way| {
+                        if let Body::Json(Json::Object(fields)) = &mut way.body {
                             fields.insert("chat_id".into(), json!(id));
                         }
-                    }
+                    }),
                     Err(reason) => return retry(reason),
                 }
             }
-            match link.call(&request).await {
-                Ok(reply) if is_malformed(&reply) => match link.call(&without_markup(&request)).await {
-                    Ok(reply) => self.judge(&reply),
-                    Err(failed) => failed,
-                },
-                Ok(reply) => self.judge(&reply),
-                Err(failed) => failed,
+            let mut outcome = give_up("nothing to send");
+            for way in &ways {
+                match link.call(way).await {
+                    Ok(reply) => {
+                        outcome = self.judge(&reply);
+                        if !is_malformed(&reply) {
+                            break;
+                        }
+                    }
+                    Err(failed) => return failed,
+                }
             }
+            outcome
         })
     }
 }

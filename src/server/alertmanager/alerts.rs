@@ -11,7 +11,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::config::alertmanager::matchers::{Syntax, syntax};
 use crate::engine::{AlertGroupView, View};
-use crate::model::labels::is_legacy_label_name;
+use crate::model::labels::{self, is_legacy_label_name};
 use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::alerts::AlertRow;
@@ -93,6 +93,13 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
         j.key("receivers").array_of(view.receivers(row), |j, name| j.object(|j| j.key("name").string(name)));
         j.key("startsAt").string(&rfc3339_millis(a.starts_at));
         j.key("status").object(|j| {
+            if let Some(silence) = &status.acknowledged {
+                j.key("acknowledged").object(|j| {
+                    j.key("comment").string(&silence.comment);
+                    j.key("createdBy").string(&silence.created_by);
+                    j.key("silenceID").string(&silence.id);
+                });
+            }
             j.key("inhibitedBy").strings(status.inhibited_by.iter().map(|source| hex(source.fingerprint())));
             j.key("mutedBy").strings(&status.muted_by);
             j.key("silencedBy").strings(&status.silenced_by);
@@ -162,6 +169,10 @@ impl Wanted {
     }
 }
 
+/// Annotations as posted: those that are empty are there.
+#[derive(Deserialize)]
+struct Annotations(#[serde(deserialize_with = "labels::annotations")] Labels);
+
 /// An alert as posted. Names of fields are read in any case, as Go does; what is `null` is absent.
 #[derive(Debug, Default)]
 pub struct PostedAlert {
@@ -190,7 +201,7 @@ impl<'de> Deserialize<'de> for PostedAlert {
                     if is("labels") {
                         alert.labels = map.next_value()?;
                     } else if is("annotations") {
-                        alert.annotations = map.next_value()?;
+                        alert.annotations = map.next_value::<Option<Annotations>>()?.map(|Annotations(labels)| labels);
                     } else if is("startsAt") {
                         alert.starts_at = map.next_value()?;
                     } else if is("endsAt") {
@@ -295,10 +306,11 @@ mod tests {
 
     #[test]
     fn a_posted_alert_may_leave_its_times_out() {
-        let text = r#"{"labels":{"alertname":"X","empty":""},"startsAt":"2026-01-02T03:04:05.5Z","endsAt":"0001-01-01T00:00:00Z"}"#;
+        let text = r#"{"labels":{"alertname":"X","empty":""},"annotations":{"a":""},"startsAt":"2026-01-02T03:04:05.5Z","endsAt":"0001-01-01T00:00:00Z"}"#;
         let alert: PostedAlert = serde_json::from_str(text).unwrap();
         let alert = alert.read().unwrap();
         assert_eq!(alert.labels, Labels::from_pairs([("alertname", "X")]));
+        assert_eq!(alert.annotations.get("a"), Some(""), "as in Alertmanager, an empty annotation is there");
         assert_eq!((alert.starts_at, alert.ends_at), (Some(1_767_323_045_500), None));
         let bad: PostedAlert = serde_json::from_str(r#"{"startsAt":"yesterday"}"#).unwrap();
         assert!(bad.read().is_err());

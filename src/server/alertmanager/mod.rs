@@ -90,6 +90,28 @@ pub async fn version_1() -> Response {
     (StatusCode::GONE, [(header::CONTENT_TYPE, "application/json")], json.finish() + "\n").into_response()
 }
 
+/// An `OPTIONS` request that asks for no method is no preflight: it is answered as any other method that is not there.
+pub async fn plain_options(request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let path = uri.path().trim_end_matches('/');
+    let Some(rest) = path.strip_prefix("/api/v2/").filter(|_| method == Method::OPTIONS && !asks) else {
+        return next.run(request).await;
+    };
+    let is_there = matches!(rest, "alerts" | "alerts/groups" | "silences" | "status" | "receivers")
+        || rest.strip_prefix("silence/").is_some_and(|id| !id.contains('/'));
+    let mut response = match is_there {
+        true => not_allowed(method, uri).await,
+        false => not_found(uri).await.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if request.headers().contains_key(header::ORIGIN) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
 async fn not_found(uri: Uri) -> Refusal {
     Refusal::coded(StatusCode::NOT_FOUND, 404, format!("path {} was not found", uri.path()))
 }
@@ -98,7 +120,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Response {
     let path = uri.path().trim_end_matches('/');
     let allowed = match path.rsplit('/').next() {
         Some("alerts" | "silences") => "POST,GET",
-        _ if path.contains("/silence/") => "DELETE,GET",
+        Some(_) if path.contains("/silence/") => "DELETE,GET",
         _ => "GET",
     };
     let text = format!("method {method} is not allowed, but [{allowed}] are");

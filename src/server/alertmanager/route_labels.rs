@@ -1,7 +1,7 @@
 //! The labels of a group's route, rendered for the group as its messages have them.
 
 use crate::engine::AlertGroupView;
-use crate::model::Labels;
+use crate::model::{Labels, Reading};
 use crate::notify::receivers::common;
 use crate::notify::route_labels;
 use crate::routing::alerts::AlertRow;
@@ -40,5 +40,7 @@ fn alert_data(row: &AlertRow, now: i64) -> AlertData {
         ends_at: alert.ends_at.filter(|_| !firing).map_or_else(Time::zero, Time::from_millis),
         generator_url: alert.generator_url.to_string(),
         fingerprint: format!("{:016x}", row.known.fingerprint),
+        value: alert.value.map(Reading::get),
+        resolved_value: alert.resolved_value.map(Reading::get),
     }
 }

@@ -36,10 +36,11 @@ pub async fn list(State(app): State<Arc<App>>, params: Params) -> Result<Respons
         let wanted = view.silences().filter(|s| in_state(s) && has_all(s));
         let mut silences: Vec<Arc<Silence>> = wanted.cloned().collect();
         silences.sort_by_cached_key(|s| {
+            let (starts_at, ends_at) = s.period(now);
             let (state, time) = match s.state(now) {
-                SilenceState::Active => (0, s.ends_at),
-                SilenceState::Pending => (1, s.starts_at),
-                SilenceState::Expired => (2, s.ends_at.saturating_neg()),
+                SilenceState::Active => (0, ends_at),
+                SilenceState::Pending => (1, starts_at),
+                SilenceState::Expired => (2, ends_at.saturating_neg()),
             };
             (state, time, s.id.clone())
         });
@@ -54,6 +55,7 @@ fn has(silence: &Silence, wanted: &Matcher) -> bool {
 }
 
 fn silence(j: &mut Json, s: &Silence, now: i64) {
+    let (starts_at, ends_at) = s.period(now);
     j.object(|j| {
         j.key("id").string(&s.id);
         j.key("status").object(|j| j.key("state").string(s.state(now).as_str()));
@@ -63,7 +65,7 @@ fn silence(j: &mut Json, s: &Silence, now: i64) {
         }
         j.key("comment").string(&s.comment);
         j.key("createdBy").string(&s.created_by);
-        j.key("endsAt").string(&rfc3339_millis(s.ends_at));
+        j.key("endsAt").string(&rfc3339_millis(ends_at));
         j.key("matchers").array_of(&s.matchers, |j, m| {
             j.object(|j| {
                 j.key("isEqual").bool(matches!(m.op, MatchOp::Equal | MatchOp::Regex));
@@ -72,7 +74,7 @@ fn silence(j: &mut Json, s: &Silence, now: i64) {
                 j.key("value").string(&m.value);
             });
         });
-        j.key("startsAt").string(&rfc3339_millis(s.starts_at));
+        j.key("startsAt").string(&rfc3339_millis(starts_at));
     });
 }
 
@@ -208,7 +210,7 @@ fn described(new: &NewSilence) -> String {
 fn within_limits(app: &App, new: &NewSilence) -> Result<(), Refusal> {
     let limits = &app.service.limits;
     if limits.silences > 0 && new.id.is_none() {
-        let kept = app.engine.view().silences().count();
+        let kept = app.engine.view().silences().filter(|s| s.configured.is_none()).count();
         if kept >= limits.silences {
             let most = limits.silences;
             return Err(Refusal::bad(format!("exceeded maximum number of silences: {kept} (limit: {most})")));
@@ -241,10 +243,11 @@ pub async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 
 fn refusal(e: LiveSilenceError) -> Refusal {
     let code = match &e {
-        LiveSilenceError::Refused(SilenceError::NotFound) => StatusCode::NOT_FOUND,
+        LiveSilenceError::Refused(SilenceError::NotFound | SilenceError::NotFiring) => StatusCode::NOT_FOUND,
         LiveSilenceError::Refused(
             SilenceError::AlreadyExpired(_) | SilenceError::Invalid(_) | SilenceError::Over(_),
         ) => StatusCode::BAD_REQUEST,
+        LiveSilenceError::Refused(SilenceError::Configured { .. }) => StatusCode::CONFLICT,
         LiveSilenceError::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     Refusal::new(code, e.to_string())

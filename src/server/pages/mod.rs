@@ -1,6 +1,8 @@
 //! Pages for people: alerts, rules, targets, status. Rendered here, complete in themselves, readable in both writing
 //! directions.
 
+mod silences;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -33,6 +35,7 @@ static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
         ("layout.html", include_str!("layout.html")),
         ("alerts.html", include_str!("alerts.html")),
         ("rules.html", include_str!("rules.html")),
+        ("silences.html", include_str!("silences.html")),
         ("targets.html", include_str!("targets.html")),
         ("status.html", include_str!("status.html")),
     ];
@@ -45,6 +48,7 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/alerts", get(alerts))
         .route("/rules", get(rules))
+        .route("/silences", get(silences))
         .route("/targets", get(targets))
         .route("/status", get(status))
 }
@@ -86,6 +90,8 @@ fn alerts_page(view: &View, now: i64, down: Value) -> Response {
     let mut list: Vec<Value> = Vec::new();
     for alert in active() {
         let told = routed.get(&alert.labels).copied().flatten();
+        let status = told.map(|row| view.status(row, now)).unwrap_or_default();
+        let acknowledged = status.acknowledged.as_ref().map(|s| json!({ "by": s.created_by, "comment": s.comment }));
         list.push(json!({
             "name": alert.labels.value("alertname"),
             "state": alert.state.as_str(),
@@ -95,7 +101,8 @@ fn alerts_page(view: &View, now: i64, down: Value) -> Response {
             "labels": pairs(&alert.labels),
             "annotations": pairs(&alert.annotations),
             "receivers": told.map(|r| view.receivers(r)).unwrap_or_default(),
-            "suppressed": told.is_some_and(|r| view.status(r, now).state() == "suppressed"),
+            "suppressed": status.is_hidden(),
+            "acknowledged": acknowledged,
         }));
     }
     // Firing before pending, then by name and age.
@@ -179,6 +186,14 @@ fn rule(spec: &crate::alerting::RuleSpec, state: &RuleState) -> Value {
     })
 }
 
+async fn silences(State(app): State<Arc<App>>) -> Response {
+    let (view, now) = (app.engine.view(), app.engine.now());
+    match tokio::task::spawn_blocking(move || page("silences.html", &silences::data(&view, now))).await {
+        Ok(page) => page,
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+    }
+}
+
 async fn targets(State(app): State<Arc<App>>) -> Response {
     let pools: Vec<Value> = app
         .scrapes
@@ -241,11 +256,15 @@ mod tests {
         let alert = json!({
             "name": "X", "state": "firing", "since": "t", "age": "1m", "value": "1",
             "labels": [["alertname", "X"]], "annotations": [["summary", "<script>زمن"]],
-            "receivers": ["r"], "suppressed": false,
+            "receivers": ["r"], "suppressed": false, "acknowledged": { "by": "أمل", "comment": "<b>" },
         });
         let data = json!({ "page": "alerts", "alerts": [alert], "firing": 1, "pending": 0 });
         let html = tera.render("alerts.html", &Context::from_value(data).unwrap()).unwrap();
         assert!(!html.contains("class=\"trouble\""), "{html}");
+        assert!(
+            html.contains("acknowledged by <span dir=\"auto\">أمل</span>: <span dir=\"auto\">&lt;b&gt;</span>"),
+            "{html}"
+        );
         assert!(html.contains("&lt;script&gt;زمن") && !html.contains("<script>"), "{html}");
         assert!(html.contains("dir=\"auto\""));
     }

@@ -1,6 +1,7 @@
 //! `--web.config.file`: TLS, users and headers of what is served, as Prometheus' exporter-toolkit has them. The file, and
 //! those that it names, are read anew for each connection and each request: what changes in them counts from then on.
 
+mod rate;
 mod tls;
 mod users;
 
@@ -18,6 +19,7 @@ use rustls::ServerConfig;
 use crate::clock::Stopwatch;
 use crate::config::web::WebConfig;
 
+use rate::Bucket;
 use users::Users;
 
 /// That the file is bad is told at most so often.
@@ -29,6 +31,7 @@ pub struct WebAccess {
     is_tls: bool,
     in_force: Mutex<InForce>,
     users: Users,
+    bucket: Bucket,
     told: Mutex<Option<Stopwatch>>,
 }
 
@@ -71,8 +74,8 @@ impl WebAccess {
     pub fn load(path: &Path) -> Result<WebAccess, String> {
         let in_force = InForce::read(path, None)?;
         let is_tls = in_force.tls.is_some();
-        let (path, users, told) = (path.to_owned(), Users::default(), Mutex::default());
-        Ok(WebAccess { path, is_tls, in_force: Mutex::new(in_force), users, told })
+        let (path, users, bucket, told) = (path.to_owned(), Users::default(), Bucket::default(), Mutex::default());
+        Ok(WebAccess { path, is_tls, in_force: Mutex::new(in_force), users, bucket, told })
     }
 
     /// Whether TLS is spoken: that does not change while the service runs.
@@ -116,6 +119,11 @@ pub async fn guard(State(access): State<Arc<WebAccess>>, request: Request, next:
     let Ok(Ok(InForce { config, .. })) = read else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n").into_response();
     };
+    if !access.bucket.takes(&config.rate_limit) {
+        let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
+        set_headers(&config, response.headers_mut());
+        return response;
+    }
     let mut response = match access.users.admits(&config, request.headers()).await {
         true => next.run(request).await,
         false => {

@@ -48,6 +48,10 @@ pub struct AlertData {
     pub generator_url: String,
     /// Its labels' fingerprint, 16 hexadecimal digits.
     pub fingerprint: String,
+    /// The value of our rule's expression, when it last held. What was posted has none.
+    pub value: Option<f64>,
+    /// What our rule measured when it resolved.
+    pub resolved_value: Option<f64>,
 }
 
 impl Data {
@@ -177,7 +181,11 @@ impl Object for AlertData {
         fields(self, &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"])
     }
     fn field(&self, name: &str) -> Option<Value> {
+        // What is not known prints as nothing, and is false.
+        let number = |value: Option<f64>| value.map_or_else(|| Value::str(""), Value::Float);
         Some(match name {
+            "Value" => number(self.value),
+            "ResolvedValue" => number(self.resolved_value),
             "Status" => Value::str(&self.status),
             "Labels" => kv(&self.labels),
             "Annotations" => kv(&self.annotations),

@@ -24,17 +24,23 @@ static DEFAULTS: LazyLock<TemplateSet> = LazyLock::new(|| {
 
 /// Notification templates: the defaults, and what the files of `templates:` define over them.
 #[derive(Clone)]
-pub struct Templates(TemplateSet);
+pub struct Templates {
+    set: TemplateSet,
+    tell_values: bool,
+}
+
+/// What stands in each template that tells the value of an alert.
+pub const VALUE: &str = "Value";
 
 impl Default for Templates {
     fn default() -> Self {
-        Templates(DEFAULTS.clone())
+        Templates { set: DEFAULTS.clone(), tell_values: false }
     }
 }
 
 impl std::fmt::Debug for Templates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.names()).finish()
+        f.debug_list().entries(self.set.names()).finish()
     }
 }
 
@@ -44,12 +50,18 @@ impl Templates {
     /// # Errors
     /// The file's text is not well formed.
     pub fn add_file(&mut self, file_name: &str, text: &str) -> Result<(), ParseError> {
-        self.0.add(file_name, text)
+        self.tell_values |= text.contains(VALUE);
+        self.set.add(file_name, text)
+    }
+
+    /// Whether a file may tell the values of alerts.
+    pub fn tell_values(&self) -> bool {
+        self.tell_values
     }
 
     /// Whether a template of this name is defined.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.set.contains(name)
     }
 
     /// Parses a field of a receiver.
@@ -57,7 +69,7 @@ impl Templates {
     /// # Errors
     /// The text is not well formed.
     pub fn parse(&self, text: &str) -> Result<Template, ParseError> {
-        self.0.parse("", text)
+        self.set.parse("", text)
     }
 
     /// Renders a field of a receiver as text. Empty text stays empty without work.
@@ -66,7 +78,7 @@ impl Templates {
     /// The text is not well formed, or fails on this data.
     pub fn text(&self, text: &str, data: &Value, host: &dyn Host) -> Result<String, TemplateError> {
         let template = self.parse(text)?;
-        Ok(self.0.execute(&template, data, host)?)
+        Ok(self.set.execute(&template, data, host)?)
     }
 
     /// Renders a field of a receiver as HTML: values are escaped for the place they land in.
@@ -75,6 +87,6 @@ impl Templates {
     /// As [`Templates::text`].
     pub fn html(&self, text: &str, data: &Value, host: &dyn Host) -> Result<String, TemplateError> {
         let template = self.parse(text)?;
-        Ok(self.0.execute_html(&template, data, host)?)
+        Ok(self.set.execute_html(&template, data, host)?)
     }
 }

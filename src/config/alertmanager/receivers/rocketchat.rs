@@ -75,6 +75,8 @@ section! {
         text: String,
         /// Where it leads.
         url: String,
+        /// What it says into the channel.
+        msg: String,
     }
 }
 
