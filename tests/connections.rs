@@ -111,3 +111,30 @@ fn pages_go_out_however_many_connections_there_are() {
     pages.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
     assert_eq!(get(server.port, "/-/healthy").unwrap().0, 200);
 }
+
+/// What a request line that clients write by hand is answered, on one connection.
+#[test]
+fn queries_need_not_be_escaped_in_a_url() {
+    let home = Home::new(&[("watchbell.yaml", CONFIG)]);
+    let server = home.start_with(&[]);
+    let mut stream = connect(server.0.port, "");
+    for (target, want) in [
+        ("/api/v1/query?query=vector(1)=={\"a\"}&x=<#>", "\"result\":[]"),
+        ("/api/v1/query?query=count(absent(up{job=\"gpu\"}))", "\"1\""),
+        ("/api/v1/query?query=absent(up{job=\"مراجعة\"})", "{\"job\":\"مراجعة\"}"),
+        ("/api/v1/query?query=label_replace(vector(1),\"a\",\"`^|\\\\\\\\<>\",\"\",\"\")", "`^|\\\\"),
+    ] {
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let length = head.split("content-length: ").nth(1).and_then(|l| l.lines().next()?.parse().ok());
+        let mut body = vec![0; length.unwrap_or_else(|| panic!("{target}: {head}"))];
+        stream.read_exact(&mut body).unwrap();
+        let body = String::from_utf8(body).unwrap();
+        assert!(body.contains(want), "{target}: {body}");
+    }
+}

@@ -14,7 +14,7 @@ use watchbell::ingest::store::{SampleRow, SampleStore};
 use watchbell::model::histogram::{CounterResetHint, Span};
 use watchbell::model::{FloatHistogram, Labels, Value};
 use watchbell::net::{Auth, HttpSettings};
-use watchbell::promql::{self, CompileOptions, EvalEnv, Plan, QueryValue};
+use watchbell::promql::{self, CompileOptions, EvalEnv, Plan, QueryValue, RequestTerms};
 use watchbell::tsdb::{Tsdb, TsdbOptions};
 
 use crate::support::http;
@@ -290,6 +290,36 @@ fn every_query_carries_the_params_of_its_datasource() {
     remote.instant(&plan("up"), 0, &EvalEnv::default()).unwrap();
     let line = asked.recv().unwrap().line;
     assert!(line.contains("&deny_partial_response=1&storeMatch%5B%5D=a&storeMatch%5B%5D=b&"), "{line}");
+}
+
+#[test]
+fn what_a_group_says_to_a_remote_server_goes_with_its_queries() {
+    let (seen, asked) = std::sync::mpsc::channel();
+    let address = http::serve(false, move |request| {
+        seen.send(request).unwrap();
+        Some(http::answer(200, &[], DOWN))
+    });
+    let mut settings = RemoteSettings::new(format!("http://{address}"));
+    settings.method = QueryMethod::Get;
+    settings.http.headers.push(("X-Scope-OrgID".into(), "all".into()));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let remote = RemoteQuerier::new(settings, runtime.handle().clone()).unwrap();
+    let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+    let terms = RequestTerms {
+        params: vec![pair("nocache", "1")],
+        headers: vec![pair("X-Scope-OrgID", "a|b"), pair("X-Other", "two")],
+        tenant: Some("1:2".into()),
+    };
+    remote.instant(&plan("up"), 0, &EvalEnv { terms: Some(Arc::new(terms)), ..EvalEnv::default() }).unwrap();
+    let request = asked.recv().unwrap();
+    assert!(request.line.starts_with("GET /select/1:2/prometheus/api/v1/query?"), "{}", request.line);
+    assert!(request.line.contains("&nocache=1&"), "{}", request.line);
+    assert_eq!(request.header("x-scope-orgid"), "a|b");
+    assert_eq!(request.header("x-other"), "two");
+    remote.instant(&plan("up"), 0, &EvalEnv::default()).unwrap();
+    let request = asked.recv().unwrap();
+    assert!(request.line.starts_with("GET /api/v1/query?"), "{}", request.line);
+    assert_eq!(request.header("x-scope-orgid"), "all");
 }
 
 #[test]

@@ -28,6 +28,42 @@ fn every_file_of_the_field_loads() {
 }
 
 #[test]
+fn groups_of_mimir_and_vmalert_are_read() {
+    let text = "groups:
+  - name: g
+    interval: 1m
+    source_tenants: [a, b]
+    params: {nocache: ['1'], extra_label: [x=y, z=w]}
+    headers: ['X-Scope: one', 'X-Other:two']
+    tenant: '1:2'
+    eval_offset: 20s
+    concurrency: 4
+    debug: true
+    rules:
+      - {record: r, expr: up, debug: true, update_entries_limit: 40}
+";
+    let group = &load(text).unwrap()[0];
+    let terms = group.terms.as_ref().unwrap();
+    let pairs = |all: &[(String, String)]| all.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+    assert_eq!(pairs(&terms.params), ["extra_label=x=y", "extra_label=z=w", "nocache=1"]);
+    assert_eq!(pairs(&terms.headers), ["X-Scope=one", "X-Other=two", "X-Scope-OrgID=a|b"]);
+    assert_eq!((terms.tenant.as_deref(), group.eval_offset), (Some("1:2"), Some(20_000)));
+    let notes: Vec<String> = group.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "r.yml:10:12: debug has no effect: queries are not logged by group",
+            "r.yml:9:18: concurrency has no effect: the rules of a group are evaluated one after the other",
+            "r.yml:12:38: debug has no effect: queries are not logged by rule",
+            "r.yml:12:66: update_entries_limit has no effect: a rule's last evaluation is kept, not those before it",
+        ]
+    );
+    let bad = load("groups: [{name: g, interval: 10s, eval_offset: 10s, headers: [x], rules: []}]\n").unwrap_err();
+    assert!(bad.iter().any(|d| d.contains("eval_offset should be smaller than interval")), "{bad:?}");
+    assert!(bad.iter().any(|d| d.contains("expected \"name: value\"")), "{bad:?}");
+}
+
+#[test]
 fn names_are_those_of_the_scheme() {
     let text = "groups:
   - name: g

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use watchbell::clock::SystemClock;
 use watchbell::config::ScrapeProtocol;
-use watchbell::config::StaticConfig;
-use watchbell::ingest::discovery::Source;
+use watchbell::ingest::discovery::TargetGroup;
 use watchbell::ingest::scrape::{ScrapeManager, ScrapeSettings, TargetHealth};
 use watchbell::model::{Labels, Matcher, Value, is_stale};
 use watchbell::tsdb::{MetricType, Queryable, Tsdb};
@@ -52,10 +51,11 @@ fn settings(job: &str, target: &Peer) -> ScrapeSettings {
     ScrapeSettings {
         scrape_interval: 300,
         scrape_timeout: 300,
-        discovery: vec![Source::Static(Box::new(vec![StaticConfig {
+        static_groups: vec![TargetGroup {
             targets: vec![target.address()],
-            labels: [("team".to_owned(), "منصة".to_owned())].into(),
-        }]))],
+            labels: Labels::from_pairs([("team", "منصة")]),
+            source: "0".into(),
+        }],
         ..ScrapeSettings::new(job)
     }
 }

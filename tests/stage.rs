@@ -60,6 +60,7 @@ impl World for Stage {
 /// An alerting rule whose expression is its name.
 pub fn rule(name: &str, hold: i64, severity: &str) -> Arc<RuleSpec> {
     Arc::new(RuleSpec {
+        terms: None,
         name: name.into(),
         expr: name.into(),
         plan: compile(name, &CompileOptions::default()).unwrap(),
@@ -79,6 +80,7 @@ pub fn group(name: &str, rules: Vec<Arc<RuleSpec>>) -> Arc<GroupSpec> {
         key,
         interval: 15 * S,
         query_offset: 0,
+        eval_offset: None,
         limit: 0,
         partial_response: PartialResponse::Abort,
         rules,

@@ -77,7 +77,7 @@ mod tests {
     fn rule(labels: &[(&str, &str)]) -> Arc<RuleSpec> {
         let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let plan = compile("up", &CompileOptions::default()).expect("PromQL");
-        Arc::new(RuleSpec { name: "r".into(), expr: "up".into(), plan, labels, kind: RuleKind::Recording })
+        Arc::new(RuleSpec { name: "r".into(), expr: "up".into(), plan, labels, kind: RuleKind::Recording, terms: None })
     }
 
     fn result(jobs: &[&str]) -> Vec<Element> {

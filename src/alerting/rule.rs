@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Schedule;
 use crate::model::Labels;
-use crate::promql::Plan;
+use crate::promql::{Plan, RequestTerms};
 use crate::rules::PartialResponse;
 pub use crate::rules::RuleKind;
 
@@ -52,13 +53,15 @@ pub struct RuleSpec {
     pub labels: Vec<(String, String)>,
     /// What it makes of the result.
     pub kind: RuleKind,
+    /// What its queries say to a remote server.
+    pub terms: Option<Arc<RequestTerms>>,
 }
 
 /// Equal when written equally and compiled with the same switches.
 impl PartialEq for RuleSpec {
     fn eq(&self, other: &Self) -> bool {
-        let RuleSpec { name, expr, plan, labels, kind } = self;
-        (name, expr, labels, kind) == (&other.name, &other.expr, &other.labels, &other.kind)
+        let RuleSpec { name, expr, plan, labels, kind, terms } = self;
+        (name, expr, labels, kind, terms) == (&other.name, &other.expr, &other.labels, &other.kind, &other.terms)
             && (plan.source(), plan.features()) == (other.plan.source(), other.plan.features())
     }
 }
@@ -82,6 +85,8 @@ pub struct GroupSpec {
     pub interval: i64,
     /// How far in the past expressions are evaluated, milliseconds.
     pub query_offset: i64,
+    /// When within its interval it is evaluated, milliseconds; where none is given, its name and file say.
+    pub eval_offset: Option<i64>,
     /// Most alerts or series of one rule, 0 for no limit.
     pub limit: usize,
     /// What an answer from a part of the data means.
@@ -106,6 +111,22 @@ impl GroupSpec {
             keys.push(key);
         }
         keys
+    }
+
+    /// When it is evaluated first, after `now`.
+    pub fn first_slot(&self, schedule: Schedule, now: i64) -> i64 {
+        match self.eval_offset {
+            Some(offset) => schedule.slot_at_offset(offset, self.interval, now),
+            None => schedule.first_slot(self.hash(), self.interval, now),
+        }
+    }
+
+    /// When it is evaluated first if its word is waited for.
+    pub fn soon(&self, schedule: Schedule, now: i64) -> i64 {
+        match self.eval_offset {
+            Some(offset) => schedule.slot_at_offset(offset, self.interval, now),
+            None => schedule.soon(self.hash(), self.interval, now),
+        }
     }
 
     /// The hash that spreads groups over their interval: of the labels `file` and `name`.

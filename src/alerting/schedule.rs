@@ -55,6 +55,14 @@ impl Schedule {
             Schedule::Aligned { start } => start + (now - start + interval - 1) / interval * interval,
         }
     }
+
+    /// The first slot of a group that says itself when within its interval it is evaluated.
+    pub fn slot_at_offset(self, offset: i64, interval: i64, now: i64) -> i64 {
+        match self {
+            Schedule::Spread { .. } => slot_at(offset, interval.max(1), now) + interval.max(1),
+            Schedule::Aligned { .. } => self.first_slot(0, interval, now),
+        }
+    }
 }
 
 /// The last slot of a group at or before `now`.
@@ -92,6 +100,9 @@ mod tests {
         let slots: std::collections::BTreeSet<i64> =
             (0..60_000).map(|hash| Schedule::default().first_slot(hash, 60_000, 1_000_000) % 60_000).collect();
         assert_eq!(slots.into_iter().collect::<Vec<_>>(), [0, 15_000, 30_000, 45_000]);
+        // Whoever says when is evaluated then.
+        assert_eq!(Schedule::default().slot_at_offset(7_000, 60_000, 1_000_000), 1_027_000);
+        assert_eq!(Schedule::default().slot_at_offset(7_000, 60_000, 1_027_000), 1_087_000);
         // An interval shorter than a tick has one.
         assert_eq!(Schedule::default().first_slot(1_700, 2_000, 1_000_000), 1_002_000);
     }

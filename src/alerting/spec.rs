@@ -28,6 +28,7 @@ impl GroupSpec {
             key: GroupKey { file: group.file.clone(), name: group.name.clone() },
             interval: group.interval.unwrap_or(defaults.interval).max(1),
             query_offset: group.query_offset.unwrap_or(defaults.query_offset),
+            eval_offset: group.eval_offset,
             limit: group.limit,
             partial_response: group.partial_response,
             rules: group.rules.iter().map(|rule| Arc::new(spec_of(group, rule))).collect(),
@@ -42,5 +43,6 @@ fn spec_of(group: &RuleGroup, rule: &rules::Rule) -> RuleSpec {
         labels: group.merged_labels(rule),
         kind: rule.kind.clone(),
         plan: rule.plan.clone(),
+        terms: group.terms.clone(),
     }
 }

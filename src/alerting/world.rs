@@ -84,7 +84,7 @@ impl StorageWorld {
 
     fn render_in(&self, context: &RuleContext, input: &TemplateInput<'_>) -> String {
         // One deadline for all that a template asks: one that asks in a loop has no more time than one query.
-        let env = context.env();
+        let env = EvalEnv { terms: input.rule.terms.clone(), ..context.env() };
         let query = |query: &str, at: i64| context.template_query(query, at, &env);
         self.renderer.render(input, context, &query)
     }
@@ -149,7 +149,7 @@ fn compared(expr: &Expr) -> Option<Range<usize>> {
 impl World for StorageWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
         let context = self.context.load();
-        context.query(rule, at, &context.env())
+        context.query(rule, at, &EvalEnv { terms: rule.terms.clone(), ..context.env() })
     }
 
     fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {

@@ -82,6 +82,7 @@ impl CheckRules {
 
     /// Prints what was found in a file that loads; true when a lint found something.
     fn report(&self, groups: &[RuleGroup]) -> bool {
+        groups.iter().flat_map(|g| &g.notes).for_each(|note| println!("  WARNING: {note}"));
         let wanted = self.lint.iter().any(|l| matches!(l, Lint::All | Lint::DuplicateRules));
         let wanted = wanted && !self.lint.contains(&Lint::None);
         let duplicates = if wanted { rules::duplicate_rules(groups) } else { Vec::new() };

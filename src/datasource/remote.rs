@@ -1,16 +1,17 @@
 //! A Prometheus-compatible server as the datasource.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
 use super::{Querier, QueryError, json};
 use crate::config::{QueryMethod, RemoteDatasource};
 use crate::net::{HttpClient, HttpSettings, NetError, read_body, redact_url};
-use crate::promql::{CancelToken, EvalEnv, Evaluated, Plan};
+use crate::promql::{CancelToken, EvalEnv, Evaluated, Plan, RequestTerms};
 
 /// How to reach a server and what to allow it.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,8 +73,8 @@ const EXCERPT: usize = 200;
 pub struct RemoteQuerier {
     client: HttpClient,
     settings: RemoteSettings,
-    /// Ends in `/api/v1/`.
-    base: String,
+    /// The server with the prefix.
+    root: String,
     handle: Handle,
 }
 
@@ -90,8 +91,8 @@ impl RemoteQuerier {
         }
         let prefix = settings.path_prefix.trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        let base = format!("{}{slash}{prefix}/api/v1/", settings.url.trim_end_matches('/'));
-        Ok(RemoteQuerier { client: HttpClient::new(&settings.http)?, settings, base, handle })
+        let root = format!("{}{slash}{prefix}", settings.url.trim_end_matches('/'));
+        Ok(RemoteQuerier { client: HttpClient::new(&settings.http)?, settings, root, handle })
     }
 
     /// The server, without user information.
@@ -101,7 +102,17 @@ impl RemoteQuerier {
 
     /// Evaluates an expression at a time in milliseconds.
     pub fn query(&self, expr: &str, at: i64, cancel: &CancelToken) -> Result<Evaluated, QueryError> {
-        self.ask("query", vec![("query", expr.to_owned()), ("time", seconds(at))], cancel)
+        self.query_with(expr, at, cancel, None)
+    }
+
+    fn query_with(
+        &self,
+        expr: &str,
+        at: i64,
+        cancel: &CancelToken,
+        terms: Option<&Arc<RequestTerms>>,
+    ) -> Result<Evaluated, QueryError> {
+        self.ask("query", vec![("query", expr.to_owned()), ("time", seconds(at))], cancel, terms)
     }
 
     /// Evaluates an expression at steps; milliseconds.
@@ -115,17 +126,25 @@ impl RemoteQuerier {
     ) -> Result<Evaluated, QueryError> {
         let times = [("start", seconds(start)), ("end", seconds(end)), ("step", seconds(step))];
         let params = std::iter::once(("query", expr.to_owned())).chain(times).collect();
-        self.ask("query_range", params, cancel)
+        self.ask("query_range", params, cancel, None)
     }
 
-    fn ask(&self, path: &str, params: Vec<(&str, String)>, cancel: &CancelToken) -> Result<Evaluated, QueryError> {
+    fn ask<'a>(
+        &self,
+        path: &str,
+        mut params: Vec<(&'a str, String)>,
+        cancel: &CancelToken,
+        terms: Option<&'a Arc<RequestTerms>>,
+    ) -> Result<Evaluated, QueryError> {
         let this = self.clone();
-        let url = format!("{}{path}", self.base);
+        let url = self.url_of(path, terms);
+        params.extend(terms.into_iter().flat_map(|t| &t.params).map(|(n, v)| (n.as_str(), v.clone())));
         let query = self.encoded(&params);
+        let terms = terms.cloned();
         let (send, receive) = sync_channel(1);
         let task = self.handle.spawn(async move {
             // The receiver is gone when the query was cancelled meanwhile.
-            let _ = send.send(this.exchange(&url, query).await);
+            let _ = send.send(this.exchange(&url, query, terms.as_deref()).await);
         });
         let outcome = loop {
             match receive.recv_timeout(CANCEL_CHECK) {
@@ -145,6 +164,14 @@ impl RemoteQuerier {
         self.read(status, &body)
     }
 
+    /// Where a tenant of a VictoriaMetrics cluster is queried, as vmalert does: `/select/0:0/prometheus/api/v1/query`.
+    fn url_of(&self, path: &str, terms: Option<&Arc<RequestTerms>>) -> String {
+        match terms.and_then(|t| t.tenant.as_deref()) {
+            Some(tenant) => format!("{}/select/{tenant}/prometheus/api/v1/{path}", self.root),
+            None => format!("{}/api/v1/{path}", self.root),
+        }
+    }
+
     fn failed(&self, why: impl std::fmt::Display) -> QueryError {
         QueryError::Transport(format!("{}: {why}", self.url()))
     }
@@ -157,7 +184,12 @@ impl RemoteQuerier {
         form.finish()
     }
 
-    async fn exchange(&self, url: &str, query: String) -> Result<(u16, Vec<u8>), QueryError> {
+    async fn exchange(
+        &self,
+        url: &str,
+        query: String,
+        terms: Option<&RequestTerms>,
+    ) -> Result<(u16, Vec<u8>), QueryError> {
         let transport = |e: NetError| self.failed(e);
         let request = match self.settings.method {
             QueryMethod::Get => self.client.request(Method::GET, &format!("{url}?{query}")),
@@ -166,8 +198,15 @@ impl RemoteQuerier {
                 .request(Method::POST, url)
                 .map(|r| r.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(query)),
         };
+        // A second header of one name takes the place of the first.
+        let mut headers = HeaderMap::new();
+        for (name, value) in terms.map(|t| &t.headers).into_iter().flatten() {
+            let name = HeaderName::try_from(name).map_err(|e| self.failed(e))?;
+            headers.insert(name, HeaderValue::try_from(value).map_err(|e| self.failed(e))?);
+        }
         let request = request
             .map_err(transport)?
+            .headers(headers)
             .timeout(Duration::from_millis(self.settings.timeout.max(1).unsigned_abs()))
             .header(ACCEPT_ENCODING, "gzip");
         let response = self.client.send(request).await.map_err(transport)?;
@@ -205,7 +244,7 @@ impl RemoteQuerier {
 /// The server evaluates by its own settings: of `env` only the cancellation reaches it.
 impl Querier for RemoteQuerier {
     fn instant(&self, plan: &Plan, at: i64, env: &EvalEnv) -> Result<Evaluated, QueryError> {
-        self.query(plan.source(), at, &env.cancel)
+        self.query_with(plan.source(), at, &env.cancel, env.terms.as_ref())
     }
 
     fn range(&self, plan: &Plan, start: i64, end: i64, step: i64, env: &EvalEnv) -> Result<Evaluated, QueryError> {
@@ -242,6 +281,9 @@ mod tests {
         let mut settings = RemoteSettings::new("http://h:9090/");
         settings.path_prefix = "/prometheus/".into();
         let querier = RemoteQuerier::new(settings, runtime.handle().clone()).unwrap();
-        assert_eq!(querier.base, "http://h:9090/prometheus/api/v1/");
+        assert_eq!(querier.url_of("query", None), "http://h:9090/prometheus/api/v1/query");
+        let terms = Arc::new(RequestTerms { tenant: Some("1:2".into()), ..RequestTerms::default() });
+        let tenant = querier.url_of("query", Some(&terms));
+        assert_eq!(tenant, "http://h:9090/prometheus/select/1:2/prometheus/api/v1/query");
     }
 }

@@ -227,7 +227,7 @@ impl Engine {
 
     /// The first time after `now` at which a group is evaluated.
     pub(super) fn first_evaluation(&self, spec: &GroupSpec, now: i64) -> i64 {
-        self.options.schedule.first_slot(spec.hash(), spec.interval, now)
+        spec.first_slot(self.options.schedule, now)
     }
 
     /// A group's time has come. One that is still being evaluated misses the iteration; it delays nobody else.
@@ -235,7 +235,7 @@ impl Engine {
         let Some(slot) = self.slots.get_mut(&id).filter(|s| s.next_at == due) else { return };
         let (at, mut next, missed) = schedule::due(due, slot.spec.interval, now);
         if std::mem::take(&mut slot.catches_up) {
-            next = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, at + 1);
+            next = slot.spec.first_slot(self.options.schedule, at + 1);
         }
         slot.next_at = next;
         if slot.rounds > 0 {

@@ -97,12 +97,13 @@ mod tests {
     fn alerts_are_sent_again_after_the_resend_delay_and_when_they_resolve() {
         let kind = RuleKind::Alerting { hold: 0, keep_firing: 0, annotations: vec![] };
         let plan = crate::promql::compile("up", &Default::default()).unwrap();
-        let rule = RuleSpec { name: "A".into(), expr: "up".into(), plan, labels: vec![], kind };
+        let rule = RuleSpec { name: "A".into(), expr: "up".into(), plan, labels: vec![], kind, terms: None };
         let key = GroupKey { file: "f".into(), name: "g".into() };
         let spec = GroupSpec {
             key,
             interval: 15_000,
             query_offset: 0,
+            eval_offset: None,
             limit: 0,
             partial_response: PartialResponse::Abort,
             rules: vec![Arc::new(rule)],

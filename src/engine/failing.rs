@@ -180,11 +180,11 @@ mod tests {
         let plan = compile("up", &CompileOptions::default()).unwrap();
         let rule = |name: &&str| {
             let (name, expr, plan, kind) = ((*name).into(), "up".into(), plan.clone(), RuleKind::Recording);
-            Arc::new(RuleSpec { name, expr, plan, labels: vec![], kind })
+            Arc::new(RuleSpec { name, expr, plan, labels: vec![], kind, terms: None })
         };
         let key = GroupKey { file: "f".into(), name: "g".into() };
         let (partial_response, rules) = (PartialResponse::Abort, names.iter().map(rule).collect());
-        GroupSpec { key, interval: 15_000, query_offset: 0, limit: 0, partial_response, rules }
+        GroupSpec { key, interval: 15_000, query_offset: 0, eval_offset: None, limit: 0, partial_response, rules }
     }
 
     /// What is said after an evaluation whose rules failed for these reasons; empty: it succeeded.

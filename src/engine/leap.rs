@@ -69,7 +69,7 @@ impl Engine {
             self.leap_slot(id, by, now, out);
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.idle_since = None;
-                slot.next_at = self.options.schedule.first_slot(slot.spec.hash(), slot.spec.interval, now);
+                slot.next_at = slot.spec.first_slot(self.options.schedule, now);
                 self.deadlines.add(slot.next_at, Deadline::Evaluate(id));
             }
         }

@@ -77,7 +77,7 @@ impl Engine {
         let until = match self.wait.filter(|_| group.rounds > 0) {
             Some(wait) => wait.until,
             None => {
-                let soon = self.options.schedule.soon(group.spec.hash(), group.spec.interval, self.now);
+                let soon = group.spec.soon(self.options.schedule, self.now);
                 if soon < group.next_at {
                     group.next_at = soon;
                     group.catches_up = true;

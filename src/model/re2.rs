@@ -61,14 +61,21 @@ pub fn compile_remembered(pattern: &str) -> Result<Regex, String> {
 /// What is wrong with it.
 pub fn compile_anchored(pattern: &str) -> Result<Regex, String> {
     check_len(pattern)?;
-    build(&format!("^(?s:{})$", translate(pattern)?))
+    build(&anchored(pattern)?)
+}
+
+/// The pattern in the crate's dialect, anchored. A quotation that goes on to its end takes the closing bracket in.
+fn anchored(pattern: &str) -> Result<String, String> {
+    match translated(pattern)? {
+        (_, true) => Err(format!("missing closing ): `^(?s:{pattern})$`")),
+        (translated, false) => Ok(format!("^(?s:{translated})$")),
+    }
 }
 
 /// Compiles patterns that are asked together, each as [`compile_anchored`] does; `None` when one of them is none, or when
 /// together they are too large.
 pub fn set_anchored<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<RegexSet> {
-    let anchored = |pattern| Some(format!("^(?s:{})$", translate(pattern).ok()?));
-    let patterns = patterns.map(anchored).collect::<Option<Vec<_>>>()?;
+    let patterns = patterns.map(|pattern| anchored(pattern).ok()).collect::<Option<Vec<_>>>()?;
     regex::RegexSetBuilder::new(patterns).size_limit(SIZE_LIMIT).build().ok()
 }
 
@@ -132,6 +139,12 @@ pub fn within_budget<T>(compile: impl FnOnce() -> T) -> T {
 /// # Errors
 /// What Go refuses and the crate would not, in Go's words.
 pub fn translate(pattern: &str) -> Result<String, String> {
+    translated(pattern).map(|(translated, _)| translated)
+}
+
+/// As [`translate`], and whether a quotation goes on to the end.
+fn translated(pattern: &str) -> Result<(String, bool), String> {
+    let mut is_open = false;
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;
     // The repetition just before, and what follows from it.
@@ -151,12 +164,15 @@ pub fn translate(pattern: &str) -> Result<String, String> {
         repetition = None;
         let tail = rest.get(c.len_utf8()..).unwrap_or("");
         rest = match c {
-            '\\' => escape(tail, &mut out),
+            '\\' => {
+                is_open |= tail.strip_prefix('Q').is_some_and(|quoted| !quoted.contains("\\E"));
+                escape(tail, &mut out)?
+            }
             '{' => {
                 out.push_str("\\{");
                 tail
             }
-            '[' => class(tail, &mut out),
+            '[' => class(tail, &mut out)?,
             c => {
                 if c == '(' {
                     check_flags(rest)?;
@@ -166,7 +182,7 @@ pub fn translate(pattern: &str) -> Result<String, String> {
             }
         };
     }
-    Ok(out)
+    Ok((out, is_open))
 }
 
 /// The most that a repetition may ask for.
@@ -233,10 +249,10 @@ fn perl_class(c: char) -> Option<(&'static str, bool)> {
 }
 
 /// What follows a backslash outside a class. Gives what is left.
-fn escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
+fn escape<'a>(tail: &'a str, out: &mut String) -> Result<&'a str, String> {
     let Some(c) = tail.chars().next() else {
         out.push('\\');
-        return tail;
+        return Ok(tail);
     };
     let rest = tail.get(c.len_utf8()..).unwrap_or("");
     match (c, perl_class(c)) {
@@ -248,33 +264,39 @@ fn escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
         ('Q', _) => {
             let (quoted, after) = rest.split_once("\\E").unwrap_or((rest, ""));
             out.push_str(&regex::escape(quoted));
-            return after;
+            return Ok(after);
         }
         ('b', _) => out.push_str("(?-u:\\b)"),
         ('B', _) => out.push_str("(?-u:\\B)"),
         _ => return common_escape(c, rest, out),
     }
-    rest
+    Ok(rest)
 }
 
 /// An escape that is the same inside and outside a class. Gives what is left.
-fn common_escape<'a>(c: char, rest: &'a str, out: &mut String) -> &'a str {
+fn common_escape<'a>(c: char, rest: &'a str, out: &mut String) -> Result<&'a str, String> {
     match c {
+        // Only the crate has these.
+        'u' | 'U' => return Err(format!("invalid escape sequence: `\\{c}`")),
         '<' | '>' => out.push(c),
         // `\pL`, `\p{Greek}`, `\p{^Greek}`, `\x{263a}`
         'p' | 'P' | 'x' => {
             let braced = rest.strip_prefix('{').and_then(|r| r.split_once('}'));
             let Some((inside, after)) = braced else {
                 out.extend(['\\', c]);
-                return rest;
+                // `\pL`
+                let letter = rest.chars().next().filter(|_| c != 'x');
+                out.extend(letter);
+                return Ok(rest.get(letter.map_or(0, char::len_utf8)..).unwrap_or(""));
             };
             let (c, inside) = match (c, inside.strip_prefix('^')) {
                 ('p', Some(name)) => ('P', name),
                 ('P', Some(name)) => ('p', name),
                 _ => (c, inside),
             };
-            out.push_str(&format!("\\{c}{{{inside}}}"));
-            return after;
+            let kind = if c == 'x' { "" } else { property_kind(inside)? };
+            out.push_str(&format!("\\{c}{{{kind}{inside}}}"));
+            return Ok(after);
         }
         '0'..='7' => {
             let octal = |b: &u8| matches!(b, b'0'..=b'7');
@@ -284,17 +306,30 @@ fn common_escape<'a>(c: char, rest: &'a str, out: &mut String) -> &'a str {
                 let (digits, after) = rest.split_at_checked(more).unwrap_or((rest, ""));
                 let code = u32::from_str_radix(&format!("{c}{digits}"), 8).unwrap_or(0);
                 out.push_str(&format!("\\x{{{code:x}}}"));
-                return after;
+                return Ok(after);
             }
             out.extend(['\\', c]);
         }
         _ => out.extend(['\\', c]),
     }
-    rest
+    Ok(rest)
 }
 
+/// What stands before a name in braces: Go knows categories and scripts, and none of the crate's other properties.
+fn property_kind(name: &str) -> Result<&'static str, String> {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c));
+    let known = |kind: &&str| is_plain && Regex::new(&format!("\\p{{{kind}{name}}}")).is_ok();
+    ["gc=", "sc="].into_iter().find(known).ok_or_else(|| format!("invalid character class range: `\\p{{{name}}}`"))
+}
+
+/// The classes that have names in double brackets.
+const CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+    "xdigit",
+];
+
 /// A class, from after its opening bracket. Gives what is left.
-fn class<'a>(tail: &'a str, out: &mut String) -> &'a str {
+fn class<'a>(tail: &'a str, out: &mut String) -> Result<&'a str, String> {
     out.push('[');
     let mut rest = tail;
     if let Some(r) = rest.strip_prefix('^') {
@@ -306,18 +341,27 @@ fn class<'a>(tail: &'a str, out: &mut String) -> &'a str {
         out.push_str("\\]");
         rest = r;
     }
-    let mut after_dash = false;
+    let (mut after_dash, mut after_class) = (false, false);
     while let Some(c) = rest.chars().next() {
         let r = rest.get(c.len_utf8()..).unwrap_or("");
         let dash = std::mem::replace(&mut after_dash, c == '-');
+        // Behind a class a dash makes no range.
+        let dash = dash || std::mem::take(&mut after_class);
         rest = match c {
             ']' => {
                 out.push(']');
-                return r;
+                return Ok(r);
             }
-            '\\' => class_escape(r, out),
+            '\\' => {
+                after_class = r.starts_with(|c| perl_class(c).is_some() || c == 'p' || c == 'P');
+                class_escape(r, out)?
+            }
             '[' => match r.strip_prefix(':').and_then(|name| name.split_once(":]")) {
+                Some((name, _)) if !CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) => {
+                    return Err(format!("invalid character class range: `[:{name}:]`"));
+                }
                 Some((name, after)) => {
+                    after_class = true;
                     out.push_str(&format!("[:{name}:]"));
                     after
                 }
@@ -341,13 +385,13 @@ fn class<'a>(tail: &'a str, out: &mut String) -> &'a str {
             }
         };
     }
-    rest
+    Ok(rest)
 }
 
-fn class_escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
+fn class_escape<'a>(tail: &'a str, out: &mut String) -> Result<&'a str, String> {
     let Some(c) = tail.chars().next() else {
         out.push('\\');
-        return tail;
+        return Ok(tail);
     };
     let rest = tail.get(c.len_utf8()..).unwrap_or("");
     match perl_class(c) {
@@ -355,7 +399,7 @@ fn class_escape<'a>(tail: &'a str, out: &mut String) -> &'a str {
         Some((members, true)) => out.push_str(&format!("[^{members}]")),
         None => return common_escape(c, rest, out),
     }
-    rest
+    Ok(rest)
 }
 
 #[cfg(test)]
@@ -403,6 +447,15 @@ mod tests {
             ("(?i-s:A)(?P<x>b)(?<y>c)", "abc", true),
             ("\\*+", "**", true),
             ("a{1000}", "b", false),
+            ("^[\\w-z]$", "-", true),
+            ("^[\\w-z]$", "`", false),
+            ("^[\\d-z]$", "-", true),
+            ("^[\\d-z]$", "a", false),
+            ("^[[:digit:]-z]$", "-", true),
+            ("^[\\pN-z]$", "-", true),
+            ("^[\\w-]$", "-", true),
+            ("^\\p{Any}\\p{letter}\\p{lu}$", "1aA", true),
+            ("\\Qa.b", "a.b", true),
         ] {
             assert_eq!(compile(pattern).unwrap().is_match(text), want, "{pattern} on {text}");
         }
@@ -423,8 +476,23 @@ mod tests {
         ] {
             assert_eq!(compile(pattern).unwrap_err(), want, "{pattern}");
         }
-        for pattern in ["*", "\\1", "\\8", "a(?=b)", "[b-a]", "\\p{Nothing}"] {
+        for pattern in [
+            "*",
+            "\\1",
+            "\\8",
+            "a(?=b)",
+            "[b-a]",
+            "\\p{Nothing}",
+            "\\u0041",
+            "[\\u0041]",
+            "[[:foo:]]",
+            "\\p{Alphabetic}",
+            "\\p{Script=Greek}",
+            "[a-\\d]",
+        ] {
             assert!(compile(pattern).is_err(), "{pattern}");
         }
+        assert_eq!(compile_anchored("a\\Q[").unwrap_err(), "missing closing ): `^(?s:a\\Q[)$`");
+        assert!(compile_anchored("\\Q[\\E").is_ok());
     }
 }

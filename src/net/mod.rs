@@ -2,10 +2,8 @@
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
 mod assertion;
-pub mod aws;
 mod body;
 mod check;
-pub mod cloud;
 mod connections;
 mod der;
 pub mod descriptors;
@@ -15,7 +13,6 @@ mod oauth2;
 mod proxy;
 mod secret;
 mod settings;
-mod signer;
 mod tls;
 mod verifier;
 

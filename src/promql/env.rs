@@ -22,6 +22,19 @@ pub struct EvalEnv {
     pub profile: bool,
     /// Threads for the leaves of large queries; without, an evaluation stays on its thread.
     pub helpers: Option<Arc<Helpers>>,
+    /// What is said to a remote server; nothing that is evaluated here looks at it.
+    pub terms: Option<Arc<RequestTerms>>,
+}
+
+/// What a query says to a remote server beside itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestTerms {
+    /// More parameters.
+    pub params: Vec<(String, String)>,
+    /// Headers, in the place of the datasource's own of the same names.
+    pub headers: Vec<(String, String)>,
+    /// The tenant of a VictoriaMetrics cluster, which stands in the path.
+    pub tenant: Option<String>,
 }
 
 impl Default for EvalEnv {
@@ -34,6 +47,7 @@ impl Default for EvalEnv {
             shared: None,
             profile: false,
             helpers: None,
+            terms: None,
         }
     }
 }

@@ -40,7 +40,7 @@ pub use annotations::{Annotations, Note, Severity, Span};
 pub use compile::{CompileOptions, compile, parse};
 pub use dialect::MAX_QUERY_LEN;
 pub(crate) use dialect::unquote;
-pub use env::EvalEnv;
+pub use env::{EvalEnv, RequestTerms};
 pub use error::{EvalError, PromqlError};
 pub use explain::OutlineLine;
 pub use features::Features;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::checks::{self, RuleHead};
+use super::dialects::{self, Dialect};
 use super::{PartialResponse, Rule, RuleGroup, RuleKind};
 use crate::config::protocol::NameScheme;
 use crate::config::yaml::{Decoder, Duration, MapReader, Node};
@@ -94,15 +95,20 @@ impl Reader<'_> {
             m.error("name", "Groupname must not be empty");
         }
         let millis = |key: &'static str| m.get::<Duration>(key).map(Duration::millis);
+        let interval = millis("interval").filter(|ms| *ms > 0);
+        let Dialect { terms, eval_offset, mut notes } = dialects::group(&m, interval);
         let mut group = RuleGroup {
             name: name.into(),
             file: self.decoder.file().clone(),
             position: node.position,
-            interval: millis("interval").filter(|ms| *ms > 0),
+            interval,
             query_offset: millis("query_offset"),
             limit: m.get::<i64>("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             labels: self.pairs(&m, "labels"),
             partial_response: self.partial_response(&m).unwrap_or_default(),
+            terms,
+            eval_offset,
+            notes: Vec::new(),
             rules: Vec::new(),
         };
         for (label, _) in &group.labels {
@@ -111,12 +117,14 @@ impl Reader<'_> {
             }
         }
         if let Some(items) = m.node_at("rules").and_then(Node::items) {
-            let rules = items.iter().enumerate().filter_map(|(i, item)| self.rule(item, &group.name, i + 1));
+            let rules =
+                items.iter().enumerate().filter_map(|(i, item)| self.rule(item, &group.name, i + 1, &mut notes));
             group.rules = rules.collect();
         } else if let Some(other) = m.node_at("rules") {
             self.decoder.mismatch::<()>(other, "a list of rules");
         }
         m.finish();
+        group.notes = notes;
         Some(group)
     }
 
@@ -138,8 +146,9 @@ impl Reader<'_> {
         m.get::<BTreeMap<String, String>>(key).unwrap_or_default().into_iter().collect()
     }
 
-    fn rule(&self, node: &Node, group: &str, number: usize) -> Option<Rule> {
+    fn rule(&self, node: &Node, group: &str, number: usize, notes: &mut Vec<Diagnostic>) -> Option<Rule> {
         let m = self.decoder.mapping(node, "rule")?;
+        dialects::rule(&m, notes);
         let text = |key: &'static str| m.get::<String>(key).unwrap_or_default();
         let (record, alert) = (text("record"), text("alert"));
         let annotations = self.pairs(&m, "annotations");

@@ -5,13 +5,14 @@
 //! template is placed where it stands in the file.
 
 mod checks;
+mod dialects;
 mod lint;
 mod load;
 
 use std::sync::Arc;
 
-use crate::model::Position;
-use crate::promql::Plan;
+use crate::model::{Diagnostic, Position};
+use crate::promql::{Plan, RequestTerms};
 
 pub use lint::{DuplicateRule, duplicate_rules};
 pub use load::{LoadOptions, load_str};
@@ -35,6 +36,12 @@ pub struct RuleGroup {
     pub labels: Vec<(String, String)>,
     /// Thanos' `partial_response_strategy`; aborts when missing.
     pub partial_response: PartialResponse,
+    /// What its queries say to a remote server: Mimir's `source_tenants`, vmalert's `params`, `headers` and `tenant`.
+    pub terms: Option<Arc<RequestTerms>>,
+    /// vmalert's `eval_offset`: when within the interval it is evaluated, milliseconds.
+    pub eval_offset: Option<i64>,
+    /// Keys that have no effect here.
+    pub notes: Vec<Diagnostic>,
     /// The rules.
     pub rules: Vec<Rule>,
 }

@@ -184,6 +184,7 @@ mod tests {
             key: GroupKey { file: "f.yml".into(), name: "g".into() },
             interval: 15_000,
             query_offset: 0,
+            eval_offset: None,
             limit: 0,
             partial_response: PartialResponse::Abort,
             rules: Vec::new(),

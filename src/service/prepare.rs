@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
 use crate::config::alertmanager::{self, AlertmanagerConfig};
-use crate::config::{self, Config, TracingConfig, silences};
+use crate::config::{self, Config, Datasource, TracingConfig, silences};
 use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
 use crate::model::{Diagnostic, Labels};
@@ -46,8 +46,6 @@ pub struct Prepared {
     pub templates: Arc<Templates>,
     /// Silences that the configuration keeps.
     pub silences: Vec<Silence>,
-    /// What of the configuration has no effect, or will fail when it is used.
-    pub notes: Vec<Diagnostic>,
 }
 
 impl Prepared {
@@ -64,8 +62,8 @@ impl Prepared {
     }
 
     fn from_file(path: &Path, features: Features) -> Result<Prepared, Vec<Diagnostic>> {
-        let config::Loaded { config, masked, notes } = Config::load_file(path)?;
-        let mut defects = notes.refused;
+        let config::Loaded { config, masked } = Config::load_file(path)?;
+        let mut defects = Vec::new();
         let mut groups = Vec::new();
         for file in config.rule_paths() {
             let read = config::read_text(Path::new(&file));
@@ -87,8 +85,7 @@ impl Prepared {
             return Err(defects);
         }
         let silences = silences.unwrap_or_default().iter().map(|(file, s)| Silence::configured(file, s)).collect();
-        let prepared = Prepared::new(config, masked, groups, routing, templates);
-        Ok(Prepared { silences, notes: notes.warnings, ..prepared })
+        Ok(Prepared { silences, ..Prepared::new(config, masked, groups, routing, templates) })
     }
 
     /// Routing alone.
@@ -109,7 +106,7 @@ impl Prepared {
         // Whoever listens everywhere can be scraped here.
         let target = listen.replacen("0.0.0.0", "127.0.0.1", 1);
         let text = BUILT_IN.replace("{listen}", &target);
-        let config::Loaded { config, masked, .. } = Config::load_str("built-in configuration", &text, &|_| None)?;
+        let config::Loaded { config, masked } = Config::load_str("built-in configuration", &text, &|_| None)?;
         let (mut groups, mut defects) = (Vec::new(), Vec::new());
         for pack in packs::RULES {
             match rules::load_str(pack.name, pack.text, &options(features)) {
@@ -132,8 +129,7 @@ impl Prepared {
         templates: Templates,
     ) -> Self {
         let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
-        let templates = Arc::new(templates);
-        Prepared { config, masked, groups, alertmanager, templates, silences: Vec::new(), notes: Vec::new() }
+        Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates), silences: Vec::new() }
     }
 
     /// What a service with this configuration could not build, or would fail at each use of.
@@ -143,15 +139,22 @@ impl Prepared {
         defects
     }
 
-    /// What does not keep the configuration from being used, and costs something all the same: templates of receivers
-    /// that fail, sections without effect.
+    /// What does not keep the configuration from being used, and costs something all the same: keys of rules without
+    /// effect, and templates of receivers that fail.
     pub fn warnings(&self, source: &Source) -> Vec<Diagnostic> {
-        let mut warnings = self.notes.clone();
-        warnings.extend(self.template_warnings(source));
-        warnings
+        let mut notes: Vec<Diagnostic> = self.groups.iter().flat_map(|g| &g.notes).cloned().collect();
+        if matches!(self.config.watchbell.datasource, Datasource::Local) {
+            let spoken = self.groups.iter().filter(|g| g.terms.is_some());
+            notes.extend(spoken.map(|g| {
+                let text = "params, headers, tenant and source_tenants have no effect: rules query the local database";
+                Diagnostic::new(&g.file, g.position, text)
+            }));
+        }
+        notes.extend(self.receiver_warnings(source));
+        notes
     }
 
-    fn template_warnings(&self, source: &Source) -> Vec<Diagnostic> {
+    fn receiver_warnings(&self, source: &Source) -> Vec<Diagnostic> {
         let Some((config, _)) = &self.alertmanager else { return Vec::new() };
         let file = match source {
             Source::Alertmanager(path) => path.to_string_lossy().into_owned(),
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn the_built_in_configuration_loads_with_the_shipped_packs() {
         let prepared = Prepared::read(&Source::BuiltIn, Features::default(), Some("0.0.0.0:1234")).unwrap();
-        let targets = &prepared.config.scrape_configs[0].discovery.static_configs[0].targets;
+        let targets = &prepared.config.scrape_configs[0].static_configs[0].targets;
         assert_eq!(*targets, ["127.0.0.1:1234"]);
         let setup = prepared.setup("http://localhost");
         for name in ["inference-sla", "watchbell-alive"] {

@@ -263,7 +263,15 @@ impl Shape {
         let GroupShape { file, name, interval, partial } = &self.groups[index];
         let rules = self.rules.iter().filter(|r| r.present && r.group == index).map(|r| Arc::new(r.spec())).collect();
         let key = GroupKey { file: file.as_str().into(), name: name.as_str().into() };
-        GroupSpec { key, interval: *interval, query_offset: 0, limit: 0, partial_response: *partial, rules }
+        GroupSpec {
+            key,
+            interval: *interval,
+            query_offset: 0,
+            eval_offset: None,
+            limit: 0,
+            partial_response: *partial,
+            rules,
+        }
     }
 
     fn routing(&self) -> RoutingConfig {
@@ -310,6 +318,7 @@ impl RuleShape {
         let expr = format!("source{}{}", self.source, " > 0".repeat(self.edits.min(3) as usize));
         let team = self.team.to_string();
         RuleSpec {
+            terms: None,
             name: self.name.as_str().into(),
             plan: compile(&expr, &CompileOptions::default()).expect("a good expression"),
             expr: expr.into(),

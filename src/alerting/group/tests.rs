@@ -61,6 +61,7 @@ fn compiled(expr: &str) -> Arc<Plan> {
 
 fn alerting(name: &str, expr: &str, hold: i64) -> Arc<RuleSpec> {
     Arc::new(RuleSpec {
+        terms: None,
         name: name.into(),
         expr: expr.into(),
         plan: compiled(expr),
@@ -75,6 +76,7 @@ fn alerting(name: &str, expr: &str, hold: i64) -> Arc<RuleSpec> {
 
 fn recording(name: &str, expr: &str) -> Arc<RuleSpec> {
     Arc::new(RuleSpec {
+        terms: None,
         name: name.into(),
         expr: expr.into(),
         plan: compiled(expr),
@@ -89,13 +91,14 @@ fn spec(rules: Vec<Arc<RuleSpec>>) -> Arc<GroupSpec> {
         key,
         interval: STEP,
         query_offset: 0,
+        eval_offset: None,
         limit: 0,
         partial_response: PartialResponse::Abort,
         rules,
     })
 }
 
-fn evaluate(spec: &Arc<GroupSpec>, state: GroupState, at: i64, world: &Told) -> Evaluated {
+fn evaluate(spec: &Arc<GroupSpec>, state: GroupState, at: i64, world: &dyn World) -> Evaluated {
     Evaluation { slot: 0, spec: spec.clone(), state: Arc::new(state), at }.run(world)
 }
 
@@ -294,4 +297,49 @@ fn a_rule_that_stands_elsewhere_after_a_restart_goes_on() {
     }
     assert!(state.rules[0].alerts.is_empty());
     assert_eq!(store.load().unwrap().len(), 1, "the alert; of groups nothing, for nothing is pending any more");
+}
+
+/// A world whose storage refuses samples of some series.
+struct Refusing<'w>(&'w Told, Mutex<&'static str>);
+
+impl World for Refusing<'_> {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        self.0.query(rule, at)
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.0.render(input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
+        let mut appended = Appended::default();
+        for (place, sample) in samples.iter().enumerate() {
+            match sample.labels.value("i") == *self.1.lock() {
+                true => appended.refuse(place, |r| &mut r.duplicate),
+                false => drop(self.0.append(std::slice::from_ref(sample))?),
+            }
+        }
+        Ok(appended)
+    }
+}
+
+#[test]
+fn samples_that_storage_refuses_are_counted_and_are_no_failed_evaluation() {
+    let spec = spec(vec![recording("r:sum", "total")]);
+    let told = Told::default();
+    let world = Refusing(&told, Mutex::new("b"));
+    told.answer("total", &[("x", "a", 1.0), ("y", "b", 2.0)]);
+    let first = evaluate(&spec, GroupState::new(1), 0, &world);
+    assert_eq!(told.take_written(), [r#"r:sum{i="a"} 1 @0"#]);
+    assert_eq!((first.failures, first.refused.duplicate, first.samples), (0, 1, 2));
+    // Shown as Prometheus shows it.
+    let rule = &first.state.rules[0];
+    let shown = (rule.health.as_str(), rule.last_error.as_deref());
+    assert_eq!(shown, ("err", Some("duplicate sample for timestamp")));
+    // What was refused was not written, so it does not end.
+    *world.1.lock() = "";
+    told.answer("total", &[]);
+    let second = evaluate(&spec, first.state, STEP, &world);
+    assert_eq!(told.take_written(), [r#"r:sum{i="a"} stale @15"#]);
+    assert_eq!((second.state.rules[0].health.as_str(), second.state.rules[0].refused), ("ok", Refused::default()));
 }

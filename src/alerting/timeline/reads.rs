@@ -245,7 +245,7 @@ mod tests {
         };
         let plan = compile(expr, &CompileOptions::default()).expect("PromQL");
         let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        RuleSpec { name: name.into(), expr: expr.into(), plan, labels, kind }
+        RuleSpec { name: name.into(), expr: expr.into(), plan, labels, kind, terms: None }
     }
 
     /// Of each rule whether it is evaluated ahead, and whether its output is written ahead.

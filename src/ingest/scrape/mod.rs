@@ -6,7 +6,6 @@
 
 pub mod cache;
 mod classic;
-mod client;
 pub mod digest;
 mod down;
 mod fetch;

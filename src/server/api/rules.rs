@@ -238,7 +238,7 @@ mod tests {
         let labels = vec![("severity".to_owned(), "page".to_owned())];
         let spec = |name: &str, expr: &str, labels, kind| {
             let plan = crate::promql::compile(expr, &Default::default()).unwrap();
-            RuleSpec { name: name.into(), expr: expr.into(), plan, labels, kind }
+            RuleSpec { name: name.into(), expr: expr.into(), plan, labels, kind, terms: None }
         };
         let rule = spec("Down", "up == 0", labels, kind);
         let record = spec("r:s", "sum(up) > 1", vec![], RuleKind::Recording);
@@ -252,6 +252,7 @@ mod tests {
             key: GroupKey { file: "f.yml".into(), name: name.into() },
             interval: 15_000,
             query_offset: 0,
+            eval_offset: None,
             limit: 0,
             partial_response: PartialResponse::Abort,
             rules: vec![Arc::new(rule), Arc::new(record)],
