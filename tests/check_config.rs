@@ -10,7 +10,7 @@ fn check(files: &[(&str, &str)]) -> (i32, String) {
     }
     let mut out = Vec::new();
     let first = dir.path().join(files[0].0);
-    let code = check_config::run(&[first], &LoadOptions::default(), false, &mut out).unwrap();
+    let code = check_config::run(&[first], &LoadOptions::default(), false, false, &mut out).unwrap();
     let shown = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
     (code, shown)
 }

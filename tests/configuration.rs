@@ -86,8 +86,8 @@ fn every_defect_is_told_where_it_stands() {
             "3:21: scrape timeout greater than scrape interval for scrape config with job name \"a\"",
         ),
         (
-            "scrape_configs:\n  - job_name: a\n    kubernetes_sd_configs:\n      - role: pod",
-            "4:7: kubernetes_sd_configs is not supported, expected static_configs or file_sd_configs",
+            "scrape_configs:\n  - job_name: a\n    kubernetes_sd_configs:\n      - role: pods",
+            "4:15: expected a Kubernetes SD role (pod, service, endpoints, endpointslice, node, ingress), found string \"pods\"",
         ),
         (
             "scrape_configs:\n  - job_name: a\n    static_configs:\n      - targets: ['http://x']",
@@ -101,7 +101,9 @@ fn every_defect_is_told_where_it_stands() {
             "scrape_configs:\n  - job_name: a\n    basic_auth: {password: a, password_file: b}",
             "3:46: at most one of basic_auth password, password_file & password_ref must be configured",
         ),
-        ("remote_write:\n  - url: example.com", "2:10: unsupported scheme \"\" for URL"),
+        ("remote_write:\n  - url: 'http://a b'", "2:10: invalid character \" \" in host name"),
+        ("remote_read:\n  - read_recent: true", "2:5: url for remote_read is empty"),
+        ("scrape_config_files: [a/*/*]", "1:22: invalid scrape config file path \"a/*/*\""),
         ("rule_files:\n  - a*/b.yml", "2:3: invalid rule file path \"a*/b.yml\""),
         ("watchbell:\n  retention: 0", "2:14: retention cannot be zero"),
         ("watchbell:\n  listen_address: here", "2:19: expected host:port, found \"here\""),
@@ -237,7 +239,10 @@ fn more_scrape_configs_come_from_files() {
     std::fs::write(&job, "scrape_configs: [{job_name: b, file_sd_configs: [{files: [t.json]}]}]\n").unwrap();
     let config = Config::load_file(&path).unwrap().config;
     assert_eq!(config.scrape_configs[1].scrape_interval.0, 60_000);
-    assert_eq!(config.scrape_configs[1].file_sd_configs[0].files[0], dir.path().join("jobs/t.json").to_string_lossy());
+    assert_eq!(
+        config.scrape_configs[1].discovery.file_sd_configs[0].files[0],
+        dir.path().join("jobs/t.json").to_string_lossy()
+    );
     std::fs::write(&job, "scrape_configs: [{job_name: a}]\n").unwrap();
     let defects = Config::load_file(&path).unwrap_err();
     assert!(defects[0].message.contains("found multiple scrape configs"), "{defects:?}");

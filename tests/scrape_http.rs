@@ -4,12 +4,14 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use watchbell::clock::SystemClock;
+use watchbell::config::discovery::{FileSdConfig, StaticConfig};
 use watchbell::config::relabel::RelabelRegex;
+use watchbell::config::yaml::Duration;
 use watchbell::config::{RelabelAction, RelabelConfig, ScrapeProtocol};
-use watchbell::ingest::discovery::TargetGroup;
-use watchbell::ingest::scrape::settings::FileSdSettings;
+
+use watchbell::ingest::discovery::Source;
 use watchbell::ingest::scrape::{ScrapeManager, ScrapeSettings, ScrapeState, TargetHealth};
-use watchbell::model::{Labels, Matcher, SampleBuf, is_stale};
+use watchbell::model::{Matcher, SampleBuf, is_stale};
 use watchbell::net::{Auth, Credential, TlsSettings};
 use watchbell::tsdb::{Queryable, Tsdb};
 
@@ -49,15 +51,17 @@ impl Running {
     }
 }
 
+/// Targets that are listed.
+fn listed(addresses: &[&str]) -> Vec<Source> {
+    let targets = addresses.iter().map(|a| (*a).to_owned()).collect();
+    vec![Source::Static(Box::new(vec![StaticConfig { targets, ..StaticConfig::default() }]))]
+}
+
 fn settings(address: &str) -> ScrapeSettings {
     ScrapeSettings {
         scrape_interval: 200,
         scrape_timeout: 200,
-        static_groups: vec![TargetGroup {
-            targets: vec![address.to_owned()],
-            labels: Labels::empty(),
-            source: "0".into(),
-        }],
+        discovery: listed(&[address]),
         ..ScrapeSettings::new("j")
     }
 }
@@ -115,12 +119,16 @@ fn a_failed_scrape_says_why_and_marks_the_target_down() {
             |_| {},
             "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target",
         ),
+        // As in Prometheus: a body of exactly the limit is too long.
+        (ok("a 1\n"), |s| s.limits.body_size = 4, "body size limit exceeded"),
+        (ok("a 1\n"), |s| s.limits.body_size = 5, ""),
         (ok("a 1\n"), |s| s.limits.targets = 1, ""),
         (
             ok("a 1\n"),
             |s| {
                 s.limits.targets = 1;
-                s.static_groups[0].targets.push("127.0.0.1:9".into());
+                let Source::Static(listed) = &mut s.discovery[0] else { panic!() };
+                listed[0].targets.push("127.0.0.1:9".into());
             },
             "target_limit exceeded (number of targets: 2, limit: 1)",
         ),
@@ -138,6 +146,45 @@ fn a_failed_scrape_says_why_and_marks_the_target_down() {
         assert_eq!(running.newest("up").first(), Some(&f64::from(u8::from(want.is_empty()))), "{want}");
         assert_eq!(running.newest("a").is_empty(), !want.is_empty(), "{want}");
     }
+}
+
+#[test]
+fn a_target_that_cannot_be_asked_is_down_with_the_reason() {
+    let missing = tempfile::tempdir().unwrap().path().join("ca.pem");
+    let ca = missing.display().to_string();
+    let relabel = |target: &str, replacement: &str| RelabelConfig {
+        target_label: target.into(),
+        replacement: replacement.into(),
+        ..RelabelConfig::default()
+    };
+    let mut no_client = settings("localhost:9");
+    no_client.http.tls.ca = Some(Credential::File(missing.clone()));
+    let mut no_address = settings("localhost:9");
+    no_address.relabel = vec![relabel("__address__", "host:99999")];
+    let mut no_scheme = settings("localhost:9");
+    no_scheme.relabel = vec![relabel("__scheme__", "gopher")];
+    for (settings, want) in [(no_client, ca.as_str()), (no_address, "host:99999"), (no_scheme, "gopher")] {
+        let running = start(settings);
+        let state = running.scraped();
+        assert_eq!(state.health, TargetHealth::Down);
+        assert!(state.last_error.contains(want), "{}", state.last_error);
+        assert_eq!(running.newest("up"), [0.0]);
+    }
+}
+
+#[test]
+fn a_client_that_could_not_be_built_is_tried_again() {
+    let address = serve(true, |_| Some(answer(200, &[TEXT], "a 1\n")));
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    let mut secure = settings(&address.replace("127.0.0.1", "localhost"));
+    secure.scheme = "https".into();
+    secure.http.tls = TlsSettings { ca: Some(Credential::File(ca.clone())), ..TlsSettings::default() };
+    secure.http.tls.server_name = Some("exporter.internal".into());
+    let running = start(secure);
+    assert_eq!(running.scraped().health, TargetHealth::Down);
+    std::fs::copy(tls_file("ca.pem"), ca).unwrap();
+    wait_for("the target", || running.state().filter(|s| s.health == TargetHealth::Up));
 }
 
 #[test]
@@ -190,8 +237,8 @@ fn targets_follow_their_file() {
         |targets: &str| std::fs::write(&file, format!("- targets: [{targets}]\n  labels: {{from: file}}\n")).unwrap();
     list(&format!("'{address}'"));
     let mut discovered = settings(&address);
-    discovered.static_groups.clear();
-    discovered.file_sd = vec![FileSdSettings { files: vec![file.display().to_string()], refresh_interval: 50 }];
+    let files = FileSdConfig { files: vec![file.display().to_string()], refresh_interval: Duration(50) };
+    discovered.discovery = vec![Source::File(Box::new(files))];
     let running = start(discovered);
     assert_eq!(running.scraped().last_error, "");
     let status = running.manager.status();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use watchbell::clock::SystemClock;
 use watchbell::config::ScrapeProtocol;
-use watchbell::ingest::discovery::TargetGroup;
+use watchbell::config::StaticConfig;
+use watchbell::ingest::discovery::Source;
 use watchbell::ingest::scrape::{ScrapeManager, ScrapeSettings, TargetHealth};
 use watchbell::model::{Labels, Matcher, Value, is_stale};
 use watchbell::tsdb::{MetricType, Queryable, Tsdb};
@@ -51,11 +52,10 @@ fn settings(job: &str, target: &Peer) -> ScrapeSettings {
     ScrapeSettings {
         scrape_interval: 300,
         scrape_timeout: 300,
-        static_groups: vec![TargetGroup {
+        discovery: vec![Source::Static(Box::new(vec![StaticConfig {
             targets: vec![target.address()],
-            labels: Labels::from_pairs([("team", "منصة")]),
-            source: "0".into(),
-        }],
+            labels: [("team".to_owned(), "منصة".to_owned())].into(),
+        }]))],
         ..ScrapeSettings::new(job)
     }
 }

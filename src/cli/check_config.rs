@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::yaml::{Decoder, Node};
-use crate::config::{AlertmanagerConfig, Config, expand_globs, read_text, silences};
+use crate::config::{AlertmanagerConfig, Config, Loaded, expand_globs, read_text, silences};
 use crate::model::Diagnostic;
 use crate::notify::receivers::check;
 use crate::rules::{self, LoadOptions};
@@ -13,13 +13,19 @@ use crate::service::checks;
 use crate::template::alertmanager::Templates;
 
 /// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration; and
-/// builds what they make a service build, unless `syntax_only`.
+/// builds what they make a service build, unless `syntax_only`. Discoveries that Watchbell does not speak pass when `lenient`.
 /// Returns the exit code: 0 when all are good, else 1.
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run(files: &[PathBuf], options: &LoadOptions, syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report { out, syntax_only, failed: false };
+pub fn run(
+    files: &[PathBuf],
+    options: &LoadOptions,
+    syntax_only: bool,
+    lenient: bool,
+    out: &mut dyn Write,
+) -> io::Result<i32> {
+    let mut report = Report { out, syntax_only, lenient, failed: false };
     for file in files {
         report.config(file, options)?;
     }
@@ -31,7 +37,7 @@ pub fn run(files: &[PathBuf], options: &LoadOptions, syntax_only: bool, out: &mu
 /// # Errors
 /// When the report cannot be written.
 pub fn run_alertmanager(files: &[PathBuf], syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report { out, syntax_only, failed: false };
+    let mut report = Report { out, syntax_only, lenient: false, failed: false };
     for file in files {
         report.alertmanager(file)?;
     }
@@ -64,6 +70,8 @@ struct Report<'a> {
     out: &'a mut dyn Write,
     /// Nothing is built, so that files may be missing that are there where the service runs.
     syntax_only: bool,
+    /// What cannot be done here is a warning.
+    lenient: bool,
     failed: bool,
 }
 
@@ -75,17 +83,24 @@ impl Report<'_> {
     fn config(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
         let name = file.display();
         writeln!(self.out, "Checking {name}")?;
-        let config = match Config::load_file(file) {
-            Ok(loaded) => loaded.config,
+        let Loaded { config, mut notes, .. } = match Config::load_file(file) {
+            Ok(loaded) => loaded,
             Err(defects) => return self.defects(&defects),
         };
         let missing = missing_rule_files(file, &config);
-        if !missing.is_empty() {
-            return self.defects(&missing);
+        if self.lenient {
+            notes.warnings.append(&mut notes.refused);
+        }
+        if !notes.refused.is_empty() || !missing.is_empty() {
+            notes.refused.extend(missing);
+            return self.defects(&notes.refused);
         }
         let paths = config.rule_paths();
         writeln!(self.out, "  SUCCESS: {} rule files found", paths.len())?;
         writeln!(self.out, " SUCCESS: {name} is valid watchbell config file syntax\n")?;
+        for warning in &notes.warnings {
+            writeln!(self.out, "  WARNING: {warning}")?;
+        }
         self.unbuildable(|| checks::unbuildable(&config))?;
         let options = LoadOptions { names: config.global.metric_name_validation_scheme, ..options.clone() };
         for path in &paths {

@@ -95,6 +95,9 @@ enum Check {
         /// Build no clients: the files that TLS and secrets need may be missing here.
         #[arg(long)]
         syntax_only: bool,
+        /// Let discoveries pass that Prometheus has and Watchbell has not: `run` refuses them.
+        #[arg(long)]
+        lenient_discovery: bool,
     },
     /// Check Alertmanager configurations, plain or in Kubernetes objects.
     Alertmanager {
@@ -115,8 +118,9 @@ impl Check {
                 drop(out);
                 check.execute()
             }
-            Check::Config { files, syntax_only } => {
-                written(check_config::run(files, &crate::rules::LoadOptions::default(), *syntax_only, &mut out))
+            Check::Config { files, syntax_only, lenient_discovery } => {
+                let options = crate::rules::LoadOptions::default();
+                written(check_config::run(files, &options, *syntax_only, *lenient_discovery, &mut out))
             }
             Check::Alertmanager { files, syntax_only } => {
                 written(check_config::run_alertmanager(files, *syntax_only, &mut out))

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::discovery::Discoveries;
 use super::http::HttpClientConfig;
+use super::identity::SigV4Config;
 use super::relabel::RelabelConfig;
-use super::scrape::{FileSdConfig, StaticConfig, refuse_unsupported_discovery};
-use super::secret::join_dir;
 use super::yaml::{Duration, MapReader};
 use crate::section;
 
@@ -30,10 +30,8 @@ section! {
         timeout: Duration = Duration::seconds(10),
         /// `v2`.
         api_version: String = "v2".into(),
-        /// Alertmanagers listed here.
-        static_configs: Vec<StaticConfig>,
-        /// Alertmanagers listed in files.
-        file_sd_configs: Vec<FileSdConfig>,
+        /// Signed as AWS asks for.
+        sigv4: Option<SigV4Config>,
         /// Steps over an Alertmanager's labels.
         relabel_configs: Vec<RelabelConfig>,
         /// Steps over the labels of the alerts sent to this set.
@@ -42,14 +40,21 @@ section! {
     inline {
         /// The HTTP client.
         http: HttpClientConfig,
+        /// Where Alertmanagers are found.
+        discovery: Discoveries,
     }
 }
 
 impl AlertmanagerClientConfig {
     fn check(&mut self, m: &MapReader) {
-        refuse_unsupported_discovery(m);
-        if let Some(node) = m.raw("sigv4") {
-            m.decoder().error(node.position, "sigv4 is not supported for alertmanagers");
+        if self.relabel_configs.is_empty() {
+            Discoveries::check_unrelabelled(m);
+        }
+        let http = &self.http;
+        let own = http.basic_auth.is_some() || http.authorization.is_some() || http.oauth2.is_some();
+        if self.sigv4.is_some() && own {
+            let message = "at most one of basic_auth, authorization, oauth2, or sigv4 must be configured";
+            m.error("sigv4", message);
         }
         if self.api_version != "v2" {
             let message = format!("expected Alertmanager api version to be one of [v2] but got {}", self.api_version);
@@ -63,6 +68,6 @@ impl AlertmanagerClientConfig {
     /// Makes the files it names relative to a configuration file's folder.
     pub(super) fn resolve_paths(&mut self, dir: &Path) {
         self.http.resolve_paths(dir);
-        self.file_sd_configs.iter_mut().flat_map(|c| &mut c.files).for_each(|f| *f = join_dir(dir, f));
+        self.discovery.resolve_paths(dir);
     }
 }

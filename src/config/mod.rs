@@ -8,10 +8,12 @@
 pub mod alerting;
 pub mod alertmanager;
 pub mod cron;
+pub mod discovery;
 pub mod features;
 pub mod global;
 pub mod heartbeat;
 pub mod http;
+pub mod identity;
 pub mod own;
 pub mod protocol;
 pub mod redact;
@@ -20,6 +22,7 @@ pub mod remote;
 pub mod scrape;
 pub mod secret;
 pub mod silences;
+pub mod storage;
 pub mod traces;
 pub mod url;
 pub mod web;
@@ -31,16 +34,18 @@ use std::sync::Arc;
 
 pub use self::alerting::{AlertingConfig, AlertmanagerClientConfig};
 pub use self::alertmanager::AlertmanagerConfig;
+pub use self::discovery::{Discoveries, FileSdConfig, StaticConfig};
 pub use self::global::GlobalConfig;
 pub use self::http::HttpClientConfig;
 pub use self::own::{Datasource, ParamValues, QueryMethod, RemoteDatasource, WatchbellConfig};
 pub use self::protocol::ScrapeProtocol;
 pub use self::relabel::{RelabelAction, RelabelConfig};
-pub use self::remote::{OtlpConfig, RemoteReadConfig, RemoteWriteConfig, StorageConfig};
-pub use self::scrape::{FileSdConfig, ScrapeConfig, StaticConfig};
+pub use self::remote::{RemoteReadConfig, RemoteWriteConfig};
+pub use self::scrape::ScrapeConfig;
 pub use self::secret::Secret;
+pub use self::storage::{OtlpConfig, StorageConfig};
 pub use self::traces::TracingConfig;
-use self::yaml::{Decode, Decoder, MapReader};
+use self::yaml::{Decode, Decoder, MapReader, Notes};
 use crate::model::{Diagnostic, Position};
 use crate::section;
 
@@ -92,6 +97,8 @@ pub struct Loaded {
     pub config: Config,
     /// What the file says: no comments, secrets masked.
     pub masked: String,
+    /// What the files say that cannot be done here, or has no effect.
+    pub notes: Notes,
 }
 
 impl Config {
@@ -113,10 +120,11 @@ impl Config {
             config.global.external_labels.values_mut().for_each(|v| *v = global::expand(v, env));
         }
         let masked = document.map(|node| decoder.shown(&node)).unwrap_or_default();
+        let mut notes = decoder.take_notes();
         let mut config = decoder.finish(config)?;
-        let more = load_scrape_config_files(&config)?;
+        let more = load_scrape_config_files(&config, &mut notes)?;
         config.scrape_configs.extend(more);
-        Ok(Loaded { config, masked })
+        Ok(Loaded { config, masked, notes })
     }
 
     /// Reads a configuration file, with variables from the environment.
@@ -129,8 +137,15 @@ impl Config {
     }
 
     fn check(&mut self, m: &MapReader) {
+        m.warn("runtime", "runtime has no effect: Watchbell has no garbage collector");
+        if let Some(tracing) = &self.tracing {
+            tracing.check_of_prometheus(m);
+        }
         for pattern in self.rule_files.iter().filter(|p| !is_rule_path(p)) {
             m.error("rule_files", format!("invalid rule file path {pattern:?}"));
+        }
+        for pattern in self.scrape_config_files.iter().filter(|p| !is_rule_path(p)) {
+            m.error("scrape_config_files", format!("invalid scrape config file path {pattern:?}"));
         }
         let nodes = m.node_at("scrape_configs").and_then(|n| n.items()).unwrap_or_default();
         let mut names = HashSet::new();
@@ -143,6 +158,12 @@ impl Config {
             if repeated {
                 let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
                 m.decoder().error(node.get("job_name").unwrap_or(node).position, message);
+            }
+        }
+        let mut names = HashSet::new();
+        for remote in &self.remote_read {
+            if !remote.name.is_empty() && !names.insert(&remote.name) {
+                m.error("remote_read", format!("found multiple remote read configs with job name {:?}", remote.name));
             }
         }
         let mut names = HashSet::new();
@@ -168,7 +189,8 @@ impl Config {
         self.scrape_config_files.iter_mut().for_each(join);
         self.scrape_configs.iter_mut().for_each(|c| c.resolve_paths(dir));
         self.alerting.alertmanagers.iter_mut().for_each(|c| c.resolve_paths(dir));
-        self.remote_write.iter_mut().for_each(|c| c.http.resolve_paths(dir));
+        self.remote_write.iter_mut().for_each(|c| c.resolve_paths(dir));
+        self.remote_read.iter_mut().for_each(|c| c.http.resolve_paths(dir));
         self.watchbell.resolve_paths(dir);
         self.tracing.iter_mut().for_each(|t| t.resolve_paths(dir));
         for log in [&mut self.global.query_log_file, &mut self.global.scrape_failure_log_file] {
@@ -219,11 +241,11 @@ section! {
     }
 }
 
-fn load_scrape_config_files(config: &Config) -> Result<Vec<ScrapeConfig>, Vec<Diagnostic>> {
+fn load_scrape_config_files(config: &Config, notes: &mut Notes) -> Result<Vec<ScrapeConfig>, Vec<Diagnostic>> {
     let mut names: HashSet<String> = config.scrape_configs.iter().map(|c| c.job_name.clone()).collect();
     let (mut all, mut defects) = (Vec::new(), Vec::new());
     for path in expand_globs(&config.scrape_config_files) {
-        match load_scrape_config_file(Path::new(&path), &config.global, &mut names) {
+        match load_scrape_config_file(Path::new(&path), &config.global, &mut names, notes) {
             Ok(jobs) => all.extend(jobs),
             Err(more) => defects.extend(more),
         }
@@ -235,6 +257,7 @@ fn load_scrape_config_file(
     path: &Path,
     global: &GlobalConfig,
     names: &mut HashSet<String>,
+    notes: &mut Notes,
 ) -> Result<Vec<ScrapeConfig>, Vec<Diagnostic>> {
     let text = read_text(path)?;
     let decoder = Decoder::new(&*path.to_string_lossy(), &text);
@@ -248,5 +271,6 @@ fn load_scrape_config_file(
             decoder.error(node.position, message);
         }
     }
+    notes.extend(decoder.take_notes());
     decoder.finish(file.map(|f| f.scrape_configs))
 }

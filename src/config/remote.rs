@@ -1,10 +1,12 @@
-//! Remote write, and the other sections of a Prometheus configuration that Watchbell reads past.
+//! Remote write and remote read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::http::HttpClientConfig;
+use super::identity::{AzureAdConfig, GoogleIamConfig, SigV4Config};
 use super::relabel::RelabelConfig;
-use super::url::HttpUrl;
+use super::url::GoUrl;
 use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
 use crate::section;
 
@@ -12,7 +14,7 @@ section! {
     /// Where samples are sent on to.
     pub struct RemoteWriteConfig as "remote write config" with check {
         /// The endpoint.
-        url: HttpUrl,
+        url: GoUrl,
         /// A name for metrics and logs.
         name: String,
         /// How long one request may take.
@@ -33,6 +35,12 @@ section! {
         queue_config: QueueConfig,
         /// Whether and how metadata is sent.
         metadata_config: MetadataConfig,
+        /// Signed as AWS asks for.
+        sigv4: Option<SigV4Config>,
+        /// With a token of Azure.
+        azuread: Option<AzureAdConfig>,
+        /// With a token of Google Cloud.
+        google_iam: Option<GoogleIamConfig>,
     }
     inline {
         /// The HTTP client.
@@ -44,7 +52,7 @@ section! {
     /// Where samples are read from besides our own.
     pub struct RemoteReadConfig as "remote read config" with check {
         /// The endpoint.
-        url: HttpUrl,
+        url: GoUrl,
         /// A name for messages.
         name: String,
         /// How long one request may take.
@@ -66,15 +74,10 @@ section! {
 
 impl RemoteReadConfig {
     fn check(&mut self, m: &MapReader) {
-        if self.url.as_str().is_empty() {
+        if !m.has("url") {
             m.error("url", "url for remote_read is empty");
         }
-        for name in self.headers.keys().filter(|name| name.eq_ignore_ascii_case("authorization")) {
-            m.error(
-                "headers",
-                format!("{name} must be changed via the basic_auth, authorization, or oauth2 parameter"),
-            );
-        }
+        check_headers(&self.headers, m);
     }
 }
 
@@ -150,109 +153,36 @@ impl RemoteWriteConfig {
         if !m.has("url") {
             m.error("url", "url for remote_write is empty");
         }
-        for name in self.headers.keys() {
-            let lower = name.to_ascii_lowercase();
-            if lower == "authorization" {
-                m.error("headers", "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter");
-            } else if RESERVED_HEADERS.contains(&lower.as_str()) {
-                m.error("headers", format!("{name} is a reserved header. It must not be changed"));
-            }
-        }
-        for cloud in ["sigv4", "azuread", "google_iam"] {
-            if let Some(node) = m.raw(cloud) {
-                m.decoder().error(node.position, format!("{cloud} is not supported for remote_write"));
-            }
+        check_headers(&self.headers, m);
+        // As in Prometheus: one connection a shard.
+        self.http.enable_http2 &= m.has("enable_http2");
+        let http = &self.http;
+        let own = [http.basic_auth.is_some(), http.authorization.is_some(), http.oauth2.is_some()];
+        let clouds = [self.sigv4.is_some(), self.azuread.is_some(), self.google_iam.is_some()];
+        if clouds.contains(&true) && own.iter().chain(&clouds).filter(|set| **set).count() > 1 {
+            let message =
+                "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured";
+            m.decoder().error(m.node().position, message);
         }
     }
-}
 
-section! {
-    /// Storage settings of Prometheus that mean something here too.
-    pub struct StorageConfig as "storage config" {
-        /// Of the time series database.
-        tsdb: TsdbConfig,
-        /// Of exemplars.
-        exemplars: ExemplarsConfig,
-    }
-}
-
-section! {
-    /// Settings of the time series database.
-    pub struct TsdbConfig as "storage.tsdb" {
-        /// How much older than the newest of all a sample may be that is older than the newest of its series.
-        out_of_order_time_window: Duration,
-        /// How long samples are kept; `watchbell.retention` when absent.
-        retention: Option<TsdbRetention>,
-    }
-}
-
-section! {
-    /// How long samples are kept.
-    pub struct TsdbRetention as "storage.tsdb.retention" {
-        /// By age.
-        time: Option<Duration>,
-    }
-}
-
-section! {
-    /// How many exemplars are kept.
-    pub struct ExemplarsConfig as "storage.exemplars" {
-        /// Most exemplars kept, the newest of all series; 0 or less: none.
-        max_exemplars: i64 = 100_000,
-    }
-}
-
-section! {
-    /// How OpenTelemetry's metrics are stored.
-    pub struct OtlpConfig as "otlp config" with check {
-        /// Attributes of resources that become labels.
-        promote_resource_attributes: Vec<String>,
-        /// All of them do.
-        promote_all_resource_attributes: bool,
-        /// Attributes that do not.
-        ignore_resource_attributes: Vec<String>,
-        /// How names are written.
-        translation_strategy: String = "UnderscoreEscapingWithSuffixes".into(),
-        /// `target_info` keeps the attributes that `job` and `instance` are made of.
-        keep_identifying_resource_attributes: bool,
-        /// Histograms with bounds become native ones with custom buckets.
-        convert_histograms_to_nhcb: bool,
-        /// The scope becomes labels.
-        promote_scope_metadata: bool,
-        /// Label names that begin with an underscore get `key` in front.
-        label_name_underscore_sanitization: bool = true,
-        /// Underscores in a row are kept.
-        label_name_preserve_multiple_underscores: bool = true,
-    }
-}
-
-/// Prometheus' names of strategies.
-const STRATEGIES: [&str; 4] = [
-    "UnderscoreEscapingWithSuffixes",
-    "UnderscoreEscapingWithoutSuffixes",
-    "NoUTF8EscapingWithSuffixes",
-    "NoTranslation",
-];
-
-impl OtlpConfig {
-    fn check(&mut self, m: &MapReader) {
-        let strategy = &self.translation_strategy;
-        if !STRATEGIES.contains(&strategy.as_str()) {
-            let text = format!(
-                "unsupported OTLP translation strategy {strategy:?}, expected one of {}",
-                STRATEGIES.join(", ")
-            );
-            m.error("translation_strategy", text);
+    /// Makes the files it names relative to a configuration file's folder.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        self.http.resolve_paths(dir);
+        if let Some(google) = &mut self.google_iam {
+            google.credentials_file = super::secret::join_dir(dir, &google.credentials_file);
         }
-        let all = self.promote_all_resource_attributes;
-        if all && !self.promote_resource_attributes.is_empty() {
-            let text = "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously";
-            m.error("promote_resource_attributes", text);
-        }
-        if !all && !self.ignore_resource_attributes.is_empty() {
-            let text =
-                "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true";
-            m.error("ignore_resource_attributes", text);
+    }
+}
+
+/// Headers that remote write and read set themselves.
+fn check_headers(headers: &BTreeMap<String, String>, m: &MapReader) {
+    for name in headers.keys() {
+        let lower = name.to_ascii_lowercase();
+        if lower == "authorization" {
+            m.error("headers", "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter");
+        } else if RESERVED_HEADERS.contains(&lower.as_str()) {
+            m.error("headers", format!("{name} is a reserved header. It must not be changed"));
         }
     }
 }

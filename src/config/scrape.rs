@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::discovery::Discoveries;
 use super::global::GlobalConfig;
 use super::http::HttpClientConfig;
 use super::protocol::{ALLOW_UTF8, NameScheme, ScrapeProtocol, check_protocols};
@@ -72,10 +73,6 @@ section! {
         metric_name_escaping_scheme: String,
         /// Where failures of scrapes are written.
         scrape_failure_log_file: String,
-        /// Targets listed here.
-        static_configs: Vec<StaticConfig>,
-        /// Targets listed in files.
-        file_sd_configs: Vec<FileSdConfig>,
         /// Steps over a target's labels.
         relabel_configs: Vec<RelabelConfig>,
         /// Steps over every sample's labels.
@@ -84,75 +81,16 @@ section! {
     inline {
         /// The HTTP client.
         http: HttpClientConfig,
-    }
-}
-
-section! {
-    /// Targets and labels that are fixed.
-    pub struct StaticConfig as "static config" with check {
-        /// Addresses, `host:port`.
-        targets: Vec<String>,
-        /// Labels of all of them.
-        labels: BTreeMap<String, String>,
-    }
-}
-
-section! {
-    /// Targets from JSON or YAML files that are read again when they change.
-    pub struct FileSdConfig as "file_sd config" with check {
-        /// Globs of files.
-        files: Vec<String>,
-        /// How often they are read again without a change.
-        refresh_interval: Duration = Duration::seconds(300),
-    }
-}
-
-/// Discoveries of Prometheus that Watchbell does not speak: named in the error rather than called unknown.
-const UNSUPPORTED_DISCOVERY: [&str; 29] = [
-    "azure_sd_configs",
-    "consul_sd_configs",
-    "digitalocean_sd_configs",
-    "dns_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
-    "eureka_sd_configs",
-    "gce_sd_configs",
-    "hetzner_sd_configs",
-    "http_sd_configs",
-    "ionos_sd_configs",
-    "kubernetes_sd_configs",
-    "kuma_sd_configs",
-    "lightsail_sd_configs",
-    "linode_sd_configs",
-    "marathon_sd_configs",
-    "nerve_sd_configs",
-    "nomad_sd_configs",
-    "openstack_sd_configs",
-    "ovhcloud_sd_configs",
-    "puppetdb_sd_configs",
-    "scaleway_sd_configs",
-    "serverset_sd_configs",
-    "stackit_sd_configs",
-    "triton_sd_configs",
-    "uyuni_sd_configs",
-    "vultr_sd_configs",
-    "aws_sd_configs",
-];
-
-/// Reports discoveries that are not supported; the reader then knows the keys.
-pub(super) fn refuse_unsupported_discovery(m: &MapReader) {
-    for kind in UNSUPPORTED_DISCOVERY {
-        if let Some(node) = m.raw(kind) {
-            let message = format!("{kind} is not supported, expected static_configs or file_sd_configs");
-            m.decoder().error(node.position, message);
-        }
+        /// Where targets are found.
+        discovery: Discoveries,
     }
 }
 
 impl ScrapeConfig {
     fn check(&mut self, m: &MapReader) {
-        refuse_unsupported_discovery(m);
+        if self.relabel_configs.is_empty() {
+            Discoveries::check_unrelabelled(m);
+        }
         if self.job_name.is_empty() {
             m.error("job_name", "job_name is empty");
         }
@@ -160,7 +98,8 @@ impl ScrapeConfig {
             self.scheme = "http".into();
         }
         if !["http", "https"].contains(&self.scheme.as_str()) {
-            m.error("scheme", format!("invalid scheme {:?}, expected http or https", self.scheme));
+            let message = format!("unsupported scheme {:?}, expected http or https: targets will be down", self.scheme);
+            m.warn("scheme", message);
         }
         if m.has("scrape_protocols") {
             check_protocols(&self.scrape_protocols, m);
@@ -230,51 +169,7 @@ impl ScrapeConfig {
     /// Makes the files it names relative to a configuration file's folder.
     pub(super) fn resolve_paths(&mut self, dir: &Path) {
         self.http.resolve_paths(dir);
-        self.file_sd_configs.iter_mut().flat_map(|c| &mut c.files).for_each(|f| *f = join_dir(dir, f));
-    }
-}
-
-impl StaticConfig {
-    fn check(&mut self, m: &MapReader) {
-        for target in self.targets.iter().filter(|t| t.contains('/')) {
-            m.error("targets", format!("{target:?} is not a valid hostname"));
-        }
-        if self.targets.iter().any(String::is_empty) {
-            m.error("targets", "a target has no address");
-        }
-        if self.labels.contains_key("") {
-            m.error("labels", "\"\" is not a valid label name");
-        }
-    }
-}
-
-impl FileSdConfig {
-    fn check(&mut self, m: &MapReader) {
-        if self.files.is_empty() {
-            m.error("files", "file service discovery config must contain at least one path name");
-        }
-        for name in self.files.iter().filter(|n| !is_discovery_path(n)) {
-            m.error("files", format!("path name {name:?} is not valid for file discovery"));
-        }
-    }
-}
-
-/// `.json`, `.yml` or `.yaml`, with at most one `*`, in the last part of the path.
-fn is_discovery_path(name: &str) -> bool {
-    let Some((stem, extension)) = name.rsplit_once('.') else { return false };
-    let starred = stem.split_once('*');
-    ["json", "yml", "yaml", "JSON", "YML", "YAML"].contains(&extension)
-        && starred.is_none_or(|(_, tail)| !tail.contains('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn discovery_files_have_known_extensions() {
-        for (name, want) in [("a/*.yml", true), ("a.json", true), ("a*/b.yml", false), ("a.txt", false), ("a", false)] {
-            assert_eq!(is_discovery_path(name), want, "{name}");
-        }
+        self.discovery.resolve_paths(dir);
+        self.scrape_failure_log_file = join_dir(dir, &self.scrape_failure_log_file);
     }
 }

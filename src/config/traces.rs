@@ -9,6 +9,20 @@ use super::yaml::{Decode, Decoder, Duration, MapReader, Node, Place};
 use crate::model::Diagnostic;
 use crate::section;
 
+const WITHOUT_GRPC: &str =
+    "tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port";
+
+/// Headers that an exporter of spans sets itself.
+const RESERVED_HEADERS: [&str; 7] = [
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "x-prometheus-remote-write-version",
+    "accept-encoding",
+];
+
 section! {
     /// An OTLP collector.
     pub struct TracingConfig as "tracing config" with check {
@@ -68,11 +82,24 @@ impl TracingConfig {
         }
     }
 
+    /// What Prometheus refuses besides, and what has no effect here: a Prometheus' file is put in force all the same.
+    pub(super) fn check_of_prometheus(&self, m: &MapReader) {
+        if self.client_type == "grpc" {
+            m.warn("tracing", WITHOUT_GRPC);
+        }
+        for name in self.headers.keys() {
+            let lower = name.to_ascii_lowercase();
+            if lower == "authorization" {
+                m.error("tracing", "authorization header configuration is not yet supported");
+            } else if RESERVED_HEADERS.contains(&lower.as_str()) {
+                m.error("tracing", format!("{name} is a reserved header. It must not be changed"));
+            }
+        }
+    }
+
     /// Why a service does not start with it: spans are sent over HTTP alone.
     pub fn refused(&self) -> Option<Diagnostic> {
-        let why =
-            "tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port";
-        (self.client_type == "grpc").then(|| self.place.error("client_type", why))
+        (self.client_type == "grpc").then(|| self.place.error("client_type", WITHOUT_GRPC))
     }
 
     /// Makes the files it names relative to a configuration file's folder.

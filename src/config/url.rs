@@ -53,6 +53,37 @@ impl Decode for HttpUrl {
     }
 }
 
+/// What Go takes for a URL, for keys of which Prometheus asks no more; a warning where nothing can be sent to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoUrl(String);
+
+impl GoUrl {
+    /// The URL as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Decode for GoUrl {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(text) = node.text() else { return d.mismatch(node, "a URL") };
+        if let Err(e) = check(text) {
+            d.error(node.position, untelling(text, e));
+            return None;
+        }
+        if let Err(e) = check_http(text) {
+            d.warn(node.position, format!("{}: no request can be made", untelling(text, e)));
+        }
+        Some(GoUrl(text.to_owned()))
+    }
+}
+
 /// A URL that carries a secret, such as a webhook's: shown as `<secret>`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretUrl(Secret);

@@ -61,13 +61,15 @@ impl Assertion {
         let audience = if self.audience.is_empty() { token_url } else { &self.audience };
         let mut claims = serde_json::json!({
             "iss": self.issuer,
-            "sub": client_id,
             "jti": unique()?,
             "aud": audience,
             "iat": issued,
             "exp": issued + LASTS,
         });
         if let Json::Object(claims) = &mut claims {
+            if !client_id.is_empty() {
+                claims.insert("sub".into(), client_id.into());
+            }
             if !scopes.is_empty() {
                 claims.insert("scope".into(), scopes.join(" ").into());
             }

@@ -47,8 +47,13 @@ enum Form {
 impl Unpacker {
     /// For the body of an answer with these headers, and of so many bytes at most, as it comes and unpacked.
     pub fn of(response: &reqwest::Response, limit: u64) -> Self {
+        Self::within(response, limit, limit)
+    }
+
+    /// For the body of an answer of so many bytes unpacked, and `received` as it comes.
+    pub fn within(response: &reqwest::Response, limit: u64, received: u64) -> Self {
         let encoding = response.headers().get(CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
-        Self::new(encoding.eq_ignore_ascii_case("gzip"), limit)
+        Unpacker { limit: received, ..Self::new(encoding.eq_ignore_ascii_case("gzip"), limit) }
     }
 
     /// For a body that is gzip, or plain.

@@ -1,5 +1,6 @@
 //! The connections of one client: how they are made, and that they are made anew when certificates are replaced.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,6 +18,7 @@ pub(super) struct Way {
     pub tls: TlsSettings,
     pub proxy: ProxySettings,
     pub http2: bool,
+    pub unix_socket: Option<PathBuf>,
 }
 
 /// A client of reqwest, built anew when a file that TLS needs has changed.
@@ -74,6 +76,9 @@ fn build(way: &Way) -> Result<reqwest::Client, NetError> {
         .tls_backend_preconfigured(tls::client_config(&way.tls, way.http2)?);
     if !way.http2 {
         builder = builder.http1_only();
+    }
+    if let Some(socket) = &way.unix_socket {
+        builder = builder.unix_socket(socket.as_path());
     }
     for proxy in proxies(&way.proxy)? {
         builder = builder.proxy(proxy);

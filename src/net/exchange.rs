@@ -10,11 +10,14 @@ use reqwest::header::{HeaderMap, HeaderName, PROXY_AUTHORIZATION, TRANSFER_ENCOD
 use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use url::Url;
 
+use super::aws;
+use super::cloud;
 use super::connections::{Connections, Way};
 use super::error::NetError;
 use super::oauth2::TokenSource;
 use super::secret::header_value;
 use super::settings::{Auth, HttpSettings};
+use super::signer::Signer;
 use crate::clock::Stopwatch;
 use crate::config::redact::redact_url;
 
@@ -26,6 +29,7 @@ const MOST: usize = 10;
 pub struct HttpClient {
     connections: Arc<Connections>,
     tokens: Option<Arc<TokenSource>>,
+    signer: Option<Arc<Signer>>,
     settings: Arc<HttpSettings>,
 }
 
@@ -39,7 +43,7 @@ impl HttpClient {
     /// Builds a client.
     ///
     /// # Errors
-    /// A file that TLS needs cannot be read, a proxy cannot be used, a secret stands in a secret manager.
+    /// A file that TLS or an identity needs cannot be read, a proxy cannot be used, a secret stands in a secret manager.
     pub fn new(settings: &HttpSettings) -> Result<Self, NetError> {
         if let Some(key) = settings.secret_reference {
             return Err(NetError::SecretReference(key));
@@ -47,13 +51,34 @@ impl HttpClient {
         for (name, _) in &settings.headers {
             HeaderName::try_from(name.as_str()).map_err(|_| NetError::Header(name.clone()))?;
         }
-        let way = Way { tls: settings.tls.clone(), proxy: settings.proxy.clone(), http2: settings.enable_http2 };
+        let way = Way {
+            tls: settings.tls.clone(),
+            proxy: settings.proxy.clone(),
+            http2: settings.enable_http2,
+            unix_socket: settings.unix_socket.clone(),
+        };
         let connections = Arc::new(Connections::new(way)?);
         let tokens = match &settings.auth {
             Some(Auth::OAuth2(oauth2)) => Some(Arc::new(TokenSource::new(oauth2)?)),
+            Some(Auth::AzureAd(identity)) => {
+                Some(Arc::new(TokenSource::new(&cloud::azure_ad(identity, &aws::variable)?)?))
+            }
+            Some(Auth::GoogleIam(identity)) => {
+                let found = cloud::google(&identity.credentials_file, cloud::MONITORING, &aws::variable)?;
+                Some(Arc::new(TokenSource::new(&found)?))
+            }
             _ => None,
         };
-        Ok(HttpClient { connections, tokens, settings: Arc::new(settings.clone()) })
+        let signer = match &settings.auth {
+            Some(Auth::SigV4(sigv4)) => Some(Arc::new(Signer::new(sigv4))),
+            _ => None,
+        };
+        Ok(HttpClient { connections, tokens, signer, settings: Arc::new(settings.clone()) })
+    }
+
+    /// The connections alone: nothing is added to requests, and no redirect is followed.
+    pub fn plain(&self) -> reqwest::Client {
+        self.connections.client()
     }
 
     /// A request with authentication and the configured headers, for [`HttpClient::send`]. Credentials kept in files are
@@ -70,7 +95,7 @@ impl HttpClient {
         }
         let request = self.connections.as_built().request(method, parsed);
         let request = match &self.settings.auth {
-            None | Some(Auth::OAuth2(_)) => request,
+            None | Some(Auth::OAuth2(_) | Auth::SigV4(_) | Auth::AzureAd(_) | Auth::GoogleIam(_)) => request,
             Some(Auth::Basic { username, password }) => request.basic_auth(username.read()?, Some(password.read()?)),
             Some(Auth::Authorization { scheme, credentials }) => {
                 let value = format!("{scheme} {}", credentials.read()?);
@@ -103,6 +128,16 @@ impl HttpClient {
         let mut request = request.build()?;
         only_own_authorization(request.headers_mut());
         let clock = TimeLimit { watch: Stopwatch::start(), limit: request.timeout().copied() };
+        if let Some(signer) = &self.signer {
+            // Where a signed request is redirected to, the signature does not hold.
+            let plain = self.plain();
+            let signing = signer.sign(&mut request, &plain);
+            match clock.limit {
+                Some(limit) => tokio::time::timeout(limit, signing).await.map_err(|_| NetError::Timeout)??,
+                None => signing.await?,
+            }
+            clock.set(&mut request)?;
+        }
         let Some(tokens) = &self.tokens else { return self.follow(request, secret_body, &clock).await };
         let (url, again) = (request.url().clone(), request.try_clone());
         let (token, fresh) = tokens.authorization(clock.limit).await?;

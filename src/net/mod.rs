@@ -2,8 +2,10 @@
 //! write, remote datasources and receivers. No error and no `Debug` text of this module shows a secret.
 
 mod assertion;
+pub mod aws;
 mod body;
 mod check;
+pub mod cloud;
 mod connections;
 mod der;
 pub mod descriptors;
@@ -13,6 +15,7 @@ mod oauth2;
 mod proxy;
 mod secret;
 mod settings;
+mod signer;
 mod tls;
 mod verifier;
 

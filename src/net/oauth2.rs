@@ -2,10 +2,12 @@
 //! one is needed and kept until they expire.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value as Json;
 use tokio::sync::Mutex;
@@ -47,6 +49,24 @@ pub struct OAuth2Settings {
     pub proxy: ProxySettings,
     /// Ask by a signed assertion instead of a secret.
     pub assertion: Option<Assertion>,
+    /// Ask by this request instead.
+    pub request: Option<TokenRequest>,
+}
+
+/// A request for a token: a form that is posted, or a question where there is none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// What is posted.
+    pub form: Vec<(&'static str, Credential)>,
+    /// Headers. Their values are not shown.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("TokenRequest").field("form", &self.form).field("headers", &names).finish()
+    }
 }
 
 /// A token, and of which secret it is.
@@ -91,7 +111,7 @@ impl TokenSource {
         if let Some(assertion) = &settings.assertion {
             assertion.check()?;
         }
-        let way = Way { tls: settings.tls.clone(), proxy: settings.proxy.clone(), http2: true };
+        let way = Way { tls: settings.tls.clone(), proxy: settings.proxy.clone(), http2: true, unix_socket: None };
         Ok(TokenSource { settings: settings.clone(), connections: Connections::new(way)?, kept: Mutex::default() })
     }
 
@@ -120,6 +140,9 @@ impl TokenSource {
     }
 
     async fn fetch(&self, secret: String, kept: &mut Kept) -> Result<Token, NetError> {
+        if let Some(request) = &self.settings.request {
+            return self.ask_directly(request, secret).await?.map_err(refused);
+        }
         if let Some(assertion) = &self.settings.assertion {
             let OAuth2Settings { client_id, scopes, token_url, .. } = &self.settings;
             let mut form = assertion.form(&secret, client_id, scopes, token_url)?;
@@ -161,6 +184,25 @@ impl TokenSource {
         format!("Basic {}", BASE64.encode(format!("{}:{}", escaped(&self.settings.client_id), escaped(secret))))
     }
 
+    /// One request as it was given. The inner error is the server's refusal.
+    async fn ask_directly(&self, given: &TokenRequest, secret: String) -> Result<Result<Token, String>, NetError> {
+        let (client, url) = (self.connections.client(), &self.settings.token_url);
+        let mut request = match given.form.is_empty() {
+            true => client.get(url),
+            false => {
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                for (name, value) in &given.form {
+                    form.append_pair(name, &value.read()?);
+                }
+                client.post(url).header(CONTENT_TYPE, FORM).body(form.finish())
+            }
+        };
+        for (name, value) in &given.headers {
+            request = request.header(*name, header_value(name, value)?);
+        }
+        self.answer(request, secret).await
+    }
+
     /// One request. The inner error is the server's refusal.
     async fn ask(
         &self,
@@ -168,13 +210,17 @@ impl TokenSource {
         authorization: Option<String>,
         secret: String,
     ) -> Result<Result<Token, String>, NetError> {
-        let since = Stopwatch::start();
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut request =
             self.connections.client().post(&self.settings.token_url).header(CONTENT_TYPE, FORM).body(body);
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, header_value("Authorization", &value)?);
         }
+        self.answer(request, secret).await
+    }
+
+    async fn answer(&self, request: RequestBuilder, secret: String) -> Result<Result<Token, String>, NetError> {
+        let since = Stopwatch::start();
         let response = request.send().await?;
         let status = response.status();
         let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();

@@ -1,6 +1,7 @@
 //! How to reach a server, as a configuration states it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::assertion::{Assertion, GRANT};
 use super::oauth2::OAuth2Settings;
@@ -9,6 +10,7 @@ use super::secret::Credential;
 use super::tls::TlsSettings;
 use crate::config::HttpClientConfig;
 use crate::config::http::{OAuth2, ProxyConfig, TlsConfig};
+use crate::config::identity::{AzureAdConfig, GoogleIamConfig, SigV4Config};
 use crate::config::secret::Secret;
 
 /// How requests are authenticated.
@@ -30,6 +32,12 @@ pub enum Auth {
     },
     /// `oauth2`.
     OAuth2(Box<OAuth2Settings>),
+    /// `sigv4`.
+    SigV4(Box<SigV4Config>),
+    /// `azuread`.
+    AzureAd(Box<AzureAdConfig>),
+    /// `google_iam`.
+    GoogleIam(Box<GoogleIamConfig>),
 }
 
 /// How to reach a server (Prometheus' `HTTPClientConfig`).
@@ -47,6 +55,8 @@ pub struct HttpSettings {
     pub enable_http2: bool,
     /// Through which proxy.
     pub proxy: ProxySettings,
+    /// The socket that is connected to instead of the URL's host.
+    pub unix_socket: Option<PathBuf>,
     /// A key that names a secret of a secret manager, of which there is none: building a client fails on it.
     pub secret_reference: Option<&'static str>,
 }
@@ -60,6 +70,7 @@ impl Default for HttpSettings {
             follow_redirects: true,
             enable_http2: true,
             proxy: ProxySettings::default(),
+            unix_socket: None,
             secret_reference: None,
         }
     }
@@ -104,6 +115,7 @@ impl From<&HttpClientConfig> for HttpSettings {
             follow_redirects: config.follow_redirects,
             enable_http2: config.enable_http2,
             proxy: ProxySettings::from(&config.proxy),
+            unix_socket: None,
             secret_reference: secret_reference(config),
         }
     }
@@ -131,6 +143,7 @@ impl From<&OAuth2> for OAuth2Settings {
             tls: TlsSettings::from(&o.tls_config),
             proxy: ProxySettings::from(&o.proxy),
             assertion,
+            request: None,
         }
     }
 }

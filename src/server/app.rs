@@ -144,7 +144,7 @@ pub struct ConfigView {
     /// The receivers, in the order of the configuration.
     pub receivers: Vec<ReceiverView>,
     /// URLs of external Alertmanagers, without secrets.
-    pub alertmanagers: Vec<String>,
+    pub alertmanagers: Arc<ArcSwap<Vec<String>>>,
     /// Message templates.
     pub templates: Arc<Templates>,
     /// When it was put in force, milliseconds.

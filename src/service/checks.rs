@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::SystemClock;
-use crate::config::{AlertmanagerConfig, Config, Datasource, read_text};
+use crate::config::{AlertmanagerConfig, Config, Datasource, Discoveries, read_text};
 use crate::model::{Diagnostic, Position};
 use crate::net;
 use crate::notify::receivers::Integrations;
@@ -43,9 +43,12 @@ pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let writes = config.remote_write.iter().map(|c| &c.http);
     let alertmanagers = config.alerting.alertmanagers.iter().map(|c| &c.http);
     let heartbeat = config.watchbell.heartbeat.iter().map(|c| &c.http);
-    let all = scrapes.chain(writes).chain(alertmanagers).chain(datasource).chain(heartbeat);
+    let of_scrapes = config.scrape_configs.iter().map(|c| &c.discovery);
+    let of_alertmanagers = config.alerting.alertmanagers.iter().map(|c| &c.discovery);
+    let discoveries = of_scrapes.chain(of_alertmanagers).flat_map(Discoveries::http_clients);
+    let all = scrapes.chain(discoveries).chain(writes).chain(alertmanagers).chain(datasource).chain(heartbeat);
     let mut defects: Vec<Diagnostic> = all.filter_map(|http| net::check(http).err()).collect();
-    defects.extend(config.tracing.iter().filter_map(|tracing| traces::check(tracing).err()));
+    defects.extend(config.tracing.iter().filter(|t| t.refused().is_none()).filter_map(|t| traces::check(t).err()));
     defects
 }
 

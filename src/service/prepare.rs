@@ -46,6 +46,8 @@ pub struct Prepared {
     pub templates: Arc<Templates>,
     /// Silences that the configuration keeps.
     pub silences: Vec<Silence>,
+    /// What of the configuration has no effect, or will fail when it is used.
+    pub notes: Vec<Diagnostic>,
 }
 
 impl Prepared {
@@ -62,8 +64,8 @@ impl Prepared {
     }
 
     fn from_file(path: &Path, features: Features) -> Result<Prepared, Vec<Diagnostic>> {
-        let config::Loaded { config, masked } = Config::load_file(path)?;
-        let mut defects = Vec::new();
+        let config::Loaded { config, masked, notes } = Config::load_file(path)?;
+        let mut defects = notes.refused;
         let mut groups = Vec::new();
         for file in config.rule_paths() {
             let read = config::read_text(Path::new(&file));
@@ -85,7 +87,8 @@ impl Prepared {
             return Err(defects);
         }
         let silences = silences.unwrap_or_default().iter().map(|(file, s)| Silence::configured(file, s)).collect();
-        Ok(Prepared { silences, ..Prepared::new(config, masked, groups, routing, templates) })
+        let prepared = Prepared::new(config, masked, groups, routing, templates);
+        Ok(Prepared { silences, notes: notes.warnings, ..prepared })
     }
 
     /// Routing alone.
@@ -106,7 +109,7 @@ impl Prepared {
         // Whoever listens everywhere can be scraped here.
         let target = listen.replacen("0.0.0.0", "127.0.0.1", 1);
         let text = BUILT_IN.replace("{listen}", &target);
-        let config::Loaded { config, masked } = Config::load_str("built-in configuration", &text, &|_| None)?;
+        let config::Loaded { config, masked, .. } = Config::load_str("built-in configuration", &text, &|_| None)?;
         let (mut groups, mut defects) = (Vec::new(), Vec::new());
         for pack in packs::RULES {
             match rules::load_str(pack.name, pack.text, &options(features)) {
@@ -129,7 +132,8 @@ impl Prepared {
         templates: Templates,
     ) -> Self {
         let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
-        Prepared { config, masked, groups, alertmanager, templates: Arc::new(templates), silences: Vec::new() }
+        let templates = Arc::new(templates);
+        Prepared { config, masked, groups, alertmanager, templates, silences: Vec::new(), notes: Vec::new() }
     }
 
     /// What a service with this configuration could not build, or would fail at each use of.
@@ -140,9 +144,10 @@ impl Prepared {
     }
 
     /// What does not keep the configuration from being used, and costs something all the same: keys of rules without
-    /// effect, and templates of receivers that fail.
+    /// effect, sections without effect, and templates of receivers that fail.
     pub fn warnings(&self, source: &Source) -> Vec<Diagnostic> {
-        let mut notes: Vec<Diagnostic> = self.groups.iter().flat_map(|g| &g.notes).cloned().collect();
+        let mut notes = self.notes.clone();
+        notes.extend(self.groups.iter().flat_map(|g| &g.notes).cloned());
         if matches!(self.config.watchbell.datasource, Datasource::Local) {
             let spoken = self.groups.iter().filter(|g| g.terms.is_some());
             notes.extend(spoken.map(|g| {
@@ -213,7 +218,7 @@ mod tests {
     #[test]
     fn the_built_in_configuration_loads_with_the_shipped_packs() {
         let prepared = Prepared::read(&Source::BuiltIn, Features::default(), Some("0.0.0.0:1234")).unwrap();
-        let targets = &prepared.config.scrape_configs[0].static_configs[0].targets;
+        let targets = &prepared.config.scrape_configs[0].discovery.static_configs[0].targets;
         assert_eq!(*targets, ["127.0.0.1:1234"]);
         let setup = prepared.setup("http://localhost");
         for name in ["inference-sla", "watchbell-alive"] {

@@ -27,7 +27,6 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Collect, Process, Registry};
 use crate::model::Diagnostic;
 use crate::net;
-use crate::notify::alertmanagers::Destination;
 use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::requests::HttpMetrics;
@@ -36,7 +35,7 @@ use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, 
 use crate::state::{DiskStore, StateError, StateStore};
 use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
 
-use super::alertmanagers;
+use super::alertmanagers::{self, Alertmanagers};
 use super::clock_watch::{self, ClockSteps};
 use super::first_data;
 use super::heartbeat::Heartbeat;
@@ -138,6 +137,7 @@ pub struct Service {
     address: SocketAddr,
     world: Arc<StorageWorld>,
     notifier: Arc<ConfiguredNotifier>,
+    alertmanagers: Arc<Alertmanagers>,
     writers: Arc<RemoteWriters>,
     heartbeat: Arc<Heartbeat>,
     traces: Arc<Exporter>,
@@ -172,7 +172,9 @@ impl Service {
         let tracer = traces.tracer.clone();
         let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
-        notifier.forwarder.set_destinations(destinations(&prepared)?);
+        let scrapes = Arc::new(ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current()));
+        let alertmanagers = Arc::new(Alertmanagers::new(scrapes.discoveries(), notifier.clone()));
+        alertmanagers.apply(alertmanager_sets(&prepared)?).await;
         let heartbeat = Arc::new(Heartbeat::default());
         beat_as_configured(&heartbeat, &prepared)?;
         let data = first_data::at_start(&options, &prepared, &storage, clock.now());
@@ -193,12 +195,12 @@ impl Service {
         let (control, requests) = Control::channel();
         let app = Arc::new(App {
             service: shown::describe(&options, retention(&options, &prepared), &external_url, clock.now()),
-            config: ArcSwap::from_pointee(shown::view(&prepared, clock.now())),
+            config: ArcSwap::from_pointee(shown::view(&prepared, alertmanagers.known.clone(), clock.now())),
             queries: Queries::new(options.query.clone()),
             posts: server::alertmanager::body::admission(),
             otlp: ArcSwap::from_pointee(otlp_settings(&prepared)),
             receiver: Receiver::new(storage.clone(), ReceiveLimits::default(), clock.clone()),
-            scrapes: Arc::new(ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current())),
+            scrapes,
             storage,
             querier,
             registry: Registry::new(),
@@ -233,6 +235,7 @@ impl Service {
             address,
             world,
             notifier,
+            alertmanagers,
             writers,
             heartbeat,
             traces,
@@ -322,13 +325,13 @@ impl Service {
         let external_url = &self.app.service.external_url;
         // What can fail comes first.
         let context = rule_context(&self.options, &prepared, &self.app.storage, (external_url, &self.app.clock))?;
-        let destinations = destinations(&prepared)?;
+        let sets = alertmanager_sets(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
         beat_as_configured(&self.heartbeat, &prepared)?;
         trace_as_configured(&self.traces, &prepared)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
-        self.notifier.forwarder.set_destinations(destinations);
+        self.alertmanagers.apply(sets).await;
         self.notifier.put_in_force(receivers);
         apply_storage(&self.app.storage, &self.writers, &prepared);
         self.app.otlp.store(Arc::new(otlp_settings(&prepared)));
@@ -340,7 +343,8 @@ impl Service {
             // It is in force, and what follows from it is stored as soon as the store takes it; the store's failure is told.
             Ok(()) | Err(LiveError::NotStored(_)) => {}
         }
-        self.app.config.store(Arc::new(shown::view(&prepared, self.app.clock.now())));
+        let known = self.alertmanagers.known.clone();
+        self.app.config.store(Arc::new(shown::view(&prepared, known, self.app.clock.now())));
         Ok(())
     }
 
@@ -405,7 +409,7 @@ fn otlp_settings(prepared: &Prepared) -> OtlpSettings {
 /// Tells what will cost something though the configuration can be used.
 fn warn(prepared: &Prepared, source: &Source) {
     for warning in prepared.warnings(source).iter().take(MAX_WARNINGS) {
-        tracing::warn!(warning = %warning, "a template of a receiver fails on a sample");
+        tracing::warn!(warning = %warning, "the configuration says something that has no effect or will fail");
     }
 }
 
@@ -565,13 +569,14 @@ fn local_querier(
     Ok(Arc::new(FanoutQuerier::new(fanout)))
 }
 
-fn destinations(prepared: &Prepared) -> Result<Vec<Destination>, ServiceError> {
-    alertmanagers::destinations(&prepared.config.alerting.alertmanagers).map_err(|d| ServiceError::Config(vec![d]))
+fn alertmanager_sets(prepared: &Prepared) -> Result<Vec<alertmanagers::Set>, ServiceError> {
+    alertmanagers::sets(&prepared.config.alerting.alertmanagers).map_err(|d| ServiceError::Config(vec![d]))
 }
 
 /// How long samples are kept, milliseconds.
 pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> i64 {
-    options.retention.unwrap_or(prepared.config.watchbell.retention.millis())
+    let of_file = prepared.config.storage.tsdb.retention.as_ref().and_then(|r| r.time).map(|time| time.millis());
+    options.retention.or(of_file).unwrap_or(prepared.config.watchbell.retention.millis())
 }
 
 /// The data directory.

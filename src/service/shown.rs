@@ -1,12 +1,14 @@
 //! What a service says of itself and of its configuration.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
 use crate::config::redact;
 use crate::model::Labels;
-use crate::net;
 use crate::notify::IntegrationId;
 use crate::server::{self, ConfigView};
 
-use super::alertmanagers;
 use super::options::{ServiceOptions, Source};
 use super::prepare::Prepared;
 
@@ -54,14 +56,13 @@ fn cluster(options: &ServiceOptions, now: i64) -> Option<(String, String)> {
 }
 
 /// What the API and pages say of its configuration.
-pub(super) fn view(prepared: &Prepared, now: i64) -> ConfigView {
+pub(super) fn view(prepared: &Prepared, alertmanagers: Arc<ArcSwap<Vec<String>>>, now: i64) -> ConfigView {
     let routing = prepared.alertmanager.as_ref();
-    let destinations = alertmanagers::destinations(&prepared.config.alerting.alertmanagers).unwrap_or_default();
     ConfigView {
         yaml: prepared.masked.clone(),
         alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
         receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
-        alertmanagers: destinations.into_iter().map(|d| net::redact_url(&d.url)).collect(),
+        alertmanagers,
         templates: prepared.templates.clone(),
         loaded_at: now,
         reload_succeeded: true,

@@ -1,6 +1,8 @@
 //! What tests share: the field's data beside the checkout, and real peers.
 
+pub mod discovery;
 pub mod http;
+pub mod kubernetes;
 #[allow(dead_code)]
 pub mod peers;
 pub mod receiver;

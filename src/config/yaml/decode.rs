@@ -23,6 +23,23 @@ pub trait Decode: Sized {
     }
 }
 
+/// What is no defect of a file and its owner has to hear all the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Notes {
+    /// What is well formed and cannot be done here: the file is not put in force.
+    pub refused: Vec<Diagnostic>,
+    /// What has no effect here, or will fail when it is used: the file is put in force.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Notes {
+    /// Takes over what was noted of another file.
+    pub fn extend(&mut self, more: Notes) {
+        self.refused.extend(more.refused);
+        self.warnings.extend(more.warnings);
+    }
+}
+
 /// The file being read and the defects found so far.
 #[derive(Debug)]
 pub struct Decoder<'a> {
@@ -32,6 +49,7 @@ pub struct Decoder<'a> {
     origin: Option<(&'a Decoder<'a>, &'a Node)>,
     ignore_unknown: bool,
     defects: RefCell<Vec<Diagnostic>>,
+    notes: RefCell<Notes>,
     secrets: RefCell<Vec<Range<usize>>>,
     defaults: RefCell<Vec<Taken>>,
 }
@@ -46,6 +64,7 @@ impl<'a> Decoder<'a> {
             origin: None,
             ignore_unknown: false,
             defects: RefCell::default(),
+            notes: RefCell::default(),
             secrets: RefCell::default(),
             defaults: RefCell::default(),
         }
@@ -103,6 +122,26 @@ impl<'a> Decoder<'a> {
     /// Reports a defect.
     pub fn error(&self, at: Position, message: impl Into<String>) {
         self.defects.borrow_mut().push(Diagnostic::new(&self.file, self.place(at), message));
+    }
+
+    /// Notes what is well formed and cannot be done here.
+    pub fn refuse(&self, at: Position, message: impl Into<String>) {
+        let note = Diagnostic::new(&self.file, self.place(at), message);
+        self.notes.borrow_mut().refused.push(note);
+    }
+
+    /// Notes what has no effect, or will fail when it is used.
+    pub fn warn(&self, at: Position, message: impl Into<String>) {
+        let note = Diagnostic::new(&self.file, self.place(at), message);
+        self.notes.borrow_mut().warnings.push(note);
+    }
+
+    /// Everything that was noted, in the order of places.
+    pub fn take_notes(&self) -> Notes {
+        let mut notes = self.notes.take();
+        notes.refused.sort_by_key(|d| d.position);
+        notes.warnings.sort_by_key(|d| d.position);
+        notes
     }
 
     /// Reports that a value is not of the kind wanted; gives `None` for the caller to return.
@@ -243,6 +282,13 @@ impl<'n> MapReader<'n> {
     pub fn places(&self) -> impl Iterator<Item = (Box<str>, Position)> {
         let place = |(k, v): &(Node, Node)| Some((k.text()?.into(), self.decoder.place(v.position)));
         self.entries.iter().filter_map(place)
+    }
+
+    /// Warns of a key that is set.
+    pub fn warn(&self, key: &str, message: impl Into<String>) {
+        if self.has(key) {
+            self.decoder.warn(self.at(key), message);
+        }
     }
 
     /// Reports a defect of a key's value, or of the mapping when the key is absent.

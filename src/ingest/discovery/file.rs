@@ -1,17 +1,24 @@
-//! `file_sd_configs`: target groups in JSON or YAML files, named by globs and read anew at intervals. A file that cannot
-//! be read keeps the groups it had.
+//! `file_sd_configs`: target groups in JSON or YAML files, named by globs and read anew at intervals, and soon after they
+//! change. A file that cannot be read keeps the groups it had.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use futures::future::BoxFuture;
 use serde::Deserialize;
 
-use super::TargetGroup;
+use super::group::TargetGroup;
+use super::site::{Discover, Site};
+use crate::clock::Stopwatch;
+use crate::config::FileSdConfig;
 use crate::model::Labels;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_SIZE: u64 = 64 << 20;
+/// How often it is looked whether a file has changed.
+const GLANCE: Duration = Duration::from_secs(3);
 
 /// The label that names the file a target was found in.
 const META_FILEPATH: &str = "__meta_filepath";
@@ -19,18 +26,70 @@ const META_FILEPATH: &str = "__meta_filepath";
 /// A file that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
-pub struct FileDiscoveryError {
-    /// The file.
-    pub path: PathBuf,
+struct FileError {
+    path: PathBuf,
     /// What is wrong, with line and column where the format's parser gives them.
-    pub reason: String,
+    reason: String,
 }
+
+impl Discover for FileSdConfig {
+    const MECHANISM: &'static str = "file";
+
+    fn run(self, site: Site) -> BoxFuture<'static, ()> {
+        Box::pin(follow(self, site))
+    }
+}
+
+async fn follow(config: FileSdConfig, site: Site) {
+    let interval = config.refresh_interval.as_std().max(Duration::from_millis(1));
+    let mut files = Files::new(config.files);
+    loop {
+        let watch = Stopwatch::start();
+        // Reading is work for a thread that may wait.
+        let read = tokio::task::spawn_blocking(move || {
+            let errors = files.refresh();
+            (files, errors)
+        });
+        let errors;
+        (files, errors) = match read.await {
+            Ok(read) => read,
+            Err(_) => return,
+        };
+        site.counts.refreshed(watch.elapsed());
+        for error in errors {
+            site.counters.file_read_errors.inc();
+            tracing::error!(config = &*site.config, error = %error, "Error reading file");
+        }
+        if let Err(error) = site.publish(files.groups().cloned().collect()) {
+            site.failed(&error);
+        }
+        while watch.elapsed() < interval {
+            tokio::time::sleep(GLANCE.min(interval.saturating_sub(watch.elapsed()))).await;
+            let looked = tokio::task::spawn_blocking(move || {
+                let changed = files.have_changed();
+                (files, changed)
+            });
+            let changed;
+            (files, changed) = match looked.await {
+                Ok(looked) => looked,
+                Err(_) => return,
+            };
+            if changed {
+                break;
+            }
+        }
+    }
+}
+
+/// What tells a file from what it was: when it was written, and how long it is.
+type Stamp = (Option<SystemTime>, u64);
 
 /// The files of one `file_sd_configs` entry and what was last read from each.
 #[derive(Debug)]
-pub struct FileDiscovery {
+struct Files {
     patterns: Vec<String>,
     files: BTreeMap<PathBuf, Vec<TargetGroup>>,
+    stamps: BTreeMap<PathBuf, Stamp>,
 }
 
 #[derive(Deserialize)]
@@ -42,17 +101,36 @@ struct Entry {
     labels: BTreeMap<String, String>,
 }
 
-impl FileDiscovery {
+impl Files {
     /// Nothing has been read yet. The patterns are paths whose last part may hold `*`, `?` and `[...]`.
-    pub fn new(patterns: Vec<String>) -> Self {
-        FileDiscovery { patterns, files: BTreeMap::new() }
+    fn new(patterns: Vec<String>) -> Self {
+        Files { patterns, files: BTreeMap::new(), stamps: BTreeMap::new() }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.patterns.iter().flat_map(|p| expand(p))
+    }
+
+    fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
+        let stamp = |path: PathBuf| {
+            let data = std::fs::metadata(&path).ok();
+            (path, (data.as_ref().and_then(|d| d.modified().ok()), data.map_or(0, |d| d.len())))
+        };
+        self.paths().map(stamp).collect()
+    }
+
+    /// Whether files have come, gone or been written since they were read.
+    fn have_changed(&self) -> bool {
+        self.stamps() != self.stamps
     }
 
     /// Reads all files anew. Files that are gone lose their groups; files that cannot be read keep them and are reported.
-    pub fn refresh(&mut self) -> Vec<FileDiscoveryError> {
+    fn refresh(&mut self) -> Vec<FileError> {
         let mut errors = Vec::new();
         let mut files = BTreeMap::new();
-        for path in self.patterns.iter().flat_map(|p| expand(p)) {
+        // What is written while it is read differs from its stamp.
+        self.stamps = self.stamps();
+        for path in self.stamps.keys().cloned() {
             match read_groups(&path) {
                 Ok(groups) => {
                     files.insert(path, groups);
@@ -61,7 +139,7 @@ impl FileDiscovery {
                     if let Some(last_good) = self.files.remove(&path) {
                         files.insert(path.clone(), last_good);
                     }
-                    errors.push(FileDiscoveryError { path, reason });
+                    errors.push(FileError { path, reason });
                 }
             }
         }
@@ -70,7 +148,7 @@ impl FileDiscovery {
     }
 
     /// The groups of all files, in the order of their paths.
-    pub fn groups(&self) -> impl Iterator<Item = &TargetGroup> {
+    fn groups(&self) -> impl Iterator<Item = &TargetGroup> {
         self.files.values().flatten()
     }
 }
@@ -95,11 +173,8 @@ fn read_groups(path: &Path) -> Result<Vec<TargetGroup>, String> {
     let group = |(i, entry): (usize, Option<Entry>)| {
         let entry = entry.ok_or_else(|| format!("nil target group item found (index {i})"))?;
         let labels = entry.labels.into_iter().chain([(META_FILEPATH.to_owned(), shown.clone())]);
-        Ok(TargetGroup {
-            targets: entry.targets,
-            labels: Labels::from_pairs(labels),
-            source: Arc::from(format!("{shown}:{i}")),
-        })
+        let source: Arc<str> = Arc::from(format!("{shown}:{i}"));
+        Ok(TargetGroup::of_addresses(&entry.targets, Labels::from_pairs(labels), source))
     };
     entries.into_iter().enumerate().map(group).collect()
 }
@@ -108,10 +183,11 @@ fn read_groups(path: &Path) -> Result<Vec<TargetGroup>, String> {
 mod tests {
     use super::*;
 
-    fn seen(d: &FileDiscovery) -> Vec<String> {
+    fn seen(d: &Files) -> Vec<String> {
         let name = |g: &TargetGroup| {
             let file = Path::new(g.labels.value(META_FILEPATH)).file_name().unwrap().to_str().unwrap().to_owned();
-            format!("{file} {} {}", g.targets.join(","), g.labels.value("team"))
+            let targets: Vec<&str> = g.targets.iter().map(|t| t.value(super::super::group::ADDRESS)).collect();
+            format!("{file} {} {}", targets.join(","), g.labels.value("team"))
         };
         d.groups().map(name).collect()
     }
@@ -123,10 +199,8 @@ mod tests {
         write("a.json", r#"[{"targets": ["h:1", "h:2"], "labels": {"team": "ml"}}]"#);
         write("b.yml", "- targets: ['h:3']\n  labels: {team: فريق}\n");
         write("c.txt", "not a target file");
-        let mut d = FileDiscovery::new(vec![
-            format!("{}/*.json", dir.path().display()),
-            format!("{}/*.yml", dir.path().display()),
-        ]);
+        let mut d =
+            Files::new(vec![format!("{}/*.json", dir.path().display()), format!("{}/*.yml", dir.path().display())]);
         assert_eq!(seen(&d), Vec::<String>::new());
         assert_eq!(d.refresh(), []);
         assert_eq!(seen(&d), ["a.json h:1,h:2 ml", "b.yml h:3 فريق"]);

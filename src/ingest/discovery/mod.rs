@@ -1,20 +1,28 @@
-//! Service discovery: where targets come from, before relabelling.
+//! Service discovery: where targets come from, before relabelling. One kind, one file, one row in the table of [`Source`].
+//!
+//! What a configuration says of a kind runs as a task of its own ([`DiscoveryManager`]) and hands on target groups over a
+//! channel; whoever needs targets subscribes to any number of them. While discovery fails, what was found last counts.
 
+mod amazon;
+mod azure;
+mod consul;
+mod dns;
+mod docker;
+mod ec2;
+mod fetch;
 mod file;
+mod fixed;
+mod gce;
+mod group;
+mod http;
+mod kubernetes;
+mod lightsail;
+mod manager;
+mod metrics;
+mod site;
+mod source;
 
-use std::sync::Arc;
-
-use crate::model::Labels;
-
-pub use file::{FileDiscovery, FileDiscoveryError};
-
-/// Targets that share labels, as one entry of `static_configs` or of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetGroup {
-    /// Addresses, `host:port`.
-    pub targets: Vec<String>,
-    /// Labels of all of them; a file adds `__meta_filepath`.
-    pub labels: Labels,
-    /// Names the group among those of its scrape pool.
-    pub source: Arc<str>,
-}
+pub use self::group::{ADDRESS, TargetGroup};
+pub use self::manager::{DiscoveryManager, Subscription};
+pub use self::site::Groups;
+pub use self::source::Source;

@@ -5,6 +5,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
 use tokio::sync::SemaphorePermit;
 
+use super::client::PoolClient;
 use super::reading::Opening;
 use super::settings;
 use super::settings::{ScrapeSettings, accept_header};
@@ -13,7 +14,7 @@ use crate::config::ScrapeProtocol;
 use crate::ingest::admission::Admitted;
 use crate::ingest::exposition::Format;
 use crate::net::descriptors;
-use crate::net::{HttpClient, NetError, Unpacker, redact_url};
+use crate::net::{NetError, Unpacker, redact_url};
 
 /// Why a target gave nothing to read. The texts are Prometheus' where it has one.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,10 @@ pub(super) enum FetchError {
     Net { url: String, source: NetError },
     #[error("{0}")]
     Broken(NetError),
+    #[error("{0}")]
+    Impossible(String),
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(NetError),
     #[error("too many open files: those that are left are kept for notifications and state")]
     Descriptors,
     #[error("server returned HTTP status {0}")]
@@ -69,11 +74,14 @@ impl Answer {
 
 /// Asks a target for its metrics. What its answer takes is `admitted`.
 pub(super) async fn fetch(
-    client: &HttpClient,
+    client: &PoolClient,
     settings: &ScrapeSettings,
     target: &Target,
     admitted: Admitted,
 ) -> Result<(Answer, Opening), FetchError> {
+    if let Some(reason) = &target.impossible {
+        return Err(FetchError::Impossible(reason.clone()));
+    }
     let net = |source: NetError| FetchError::Net { url: redact_url(&target.url), source };
     let timeout = std::time::Duration::from_millis(target.timeout.unsigned_abs());
     // Descriptors are few: what is left when they are scarce is for pages.
@@ -82,6 +90,7 @@ pub(super) async fn fetch(
     if descriptors::scarce() {
         return Err(FetchError::Descriptors);
     }
+    let client = client.get().map_err(FetchError::Client)?;
     let mut request = client
         .request(Method::GET, &target.url)
         .map_err(net)?
@@ -98,11 +107,13 @@ pub(super) async fn fetch(
     }
     let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
     let format = format_of(&header(CONTENT_TYPE), settings.fallback_protocol)?;
+    // As in Prometheus a body of just so many bytes is too long. How long it is on its way does not count.
     let limit = match settings.limits.body_size {
         0 => settings::MOST_BODY,
-        limit => limit,
+        limit => limit - 1,
     };
-    let opening = Opening { format, body: Unpacker::of(&response, limit), admitted };
+    let opening =
+        Opening { format, body: Unpacker::within(&response, limit, settings::MOST_BODY.max(limit)), admitted };
     Ok((Answer { response, _place: place }, opening))
 }
 

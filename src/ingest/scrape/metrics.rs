@@ -18,11 +18,9 @@ pub struct ScrapeCounters {
     pub pools_failed: Counter,
     /// Times a pool had more targets than it may.
     pub target_limit_exceeded: Counter,
-    /// Files of discovery that could not be read.
-    pub file_sd_errors: Counter,
 }
 
-const COUNTERS: [Figure<ScrapeCounters>; 7] = [
+const COUNTERS: [Figure<ScrapeCounters>; 6] = [
     counter(
         "watchbell_target_scrapes_sample_out_of_order_total",
         "Total number of samples rejected due to not being in the expected order.",
@@ -51,9 +49,6 @@ const COUNTERS: [Figure<ScrapeCounters>; 7] = [
         "Total number of times scrape pools hit the target limit, during sync or config reload.",
         |c| c.target_limit_exceeded.get() as f64,
     ),
-    counter("watchbell_sd_file_read_errors_total", "The number of File-SD read errors.", |c| {
-        c.file_sd_errors.get() as f64
-    }),
 ];
 
 impl Collect for ScrapeCounters {

@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod classic;
+mod client;
 pub mod digest;
 mod down;
 mod fetch;

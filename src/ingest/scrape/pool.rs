@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::client::PoolClient;
 use super::fetch::{Answer, fetch};
 use super::metrics::ScrapeCounters;
 use super::run::{ScrapeState, TargetRun};
@@ -17,11 +18,10 @@ use super::settings::{MOST_HELD, ScrapeSettings};
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
 use crate::ingest::admission::Admission;
-use crate::ingest::discovery::{FileDiscovery, TargetGroup};
+use crate::ingest::discovery::{DiscoveryManager, Groups, Subscription};
 use crate::ingest::store::{SampleStore, StoreCounts};
 use crate::instrument::{Collect, Exposition, Kind};
 use crate::model::Labels;
-use crate::net::HttpClient;
 
 /// The longest a target's loop sleeps without a look at the clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
@@ -54,6 +54,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     handle: Handle,
     counters: Arc<ScrapeCounters>,
+    discoveries: Arc<DiscoveryManager>,
     /// What all scrapes under way may hold together.
     admission: Admission,
 }
@@ -71,8 +72,14 @@ struct Pool {
     task: JoinHandle<Ended>,
 }
 
-/// The runs of a pool that is replaced, by the labels of their targets: its successor goes on with them.
-type Ended = HashMap<Labels, TargetRun>;
+/// What the successor of a pool that is replaced goes on with.
+#[derive(Default)]
+struct Ended {
+    /// Its runs, by the labels of their targets.
+    runs: HashMap<Labels, TargetRun>,
+    /// Its discoveries, which go on where the successor has the same.
+    discovery: Subscription,
+}
 
 /// Whether a loop goes on, and whether its series end with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +99,22 @@ struct PoolView {
     discovered: bool,
     targets: Vec<(Arc<Target>, Arc<Mutex<ScrapeState>>)>,
     dropped: Vec<Labels>,
+    /// How many targets were found, before relabelling.
+    found: usize,
 }
 
 impl ScrapeManager {
     /// A manager without pools; its loops run on `handle`.
     pub fn new(store: Arc<dyn SampleStore>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
         let admission = Admission::new(MOST_HELD);
-        let shared = Shared { store, clock, handle, counters: Arc::default(), admission };
+        let discoveries = Arc::new(DiscoveryManager::new(handle.clone()));
+        let shared = Shared { store, clock, handle, counters: Arc::default(), discoveries, admission };
         ScrapeManager { shared: Arc::new(shared), pools: Mutex::default() }
+    }
+
+    /// The discoveries of all pools, which others may join.
+    pub fn discoveries(&self) -> Arc<DiscoveryManager> {
+        self.shared.discoveries.clone()
     }
 
     /// Takes a configuration into force: unchanged pools go on, others end or start.
@@ -119,35 +134,32 @@ impl ScrapeManager {
                 pool.stop.send_replace(Stop::Replaced);
                 pool.task
             });
-            pools.extend(self.start(settings, previous));
+            pools.push(self.start(settings, previous));
         }
         for pool in old {
             pool.stop.send_replace(Stop::Gone);
         }
     }
 
-    fn start(&self, settings: ScrapeSettings, previous: Option<JoinHandle<Ended>>) -> Option<Pool> {
-        let client = match HttpClient::new(&settings.http) {
-            Ok(client) => client,
-            Err(e) => {
-                self.shared.counters.pools_failed.inc();
-                tracing::error!(scrape_pool = settings.job_name, error = %e, "Scrape pool cannot be started");
-                return None;
-            }
-        };
+    fn start(&self, settings: ScrapeSettings, previous: Option<JoinHandle<Ended>>) -> Pool {
+        let client = PoolClient::new(settings.http.clone());
+        if let Err(e) = client.get() {
+            self.shared.counters.pools_failed.inc();
+            tracing::error!(scrape_pool = settings.job_name, error = %e, "Scrape pool cannot be started: its targets are down");
+        }
         let settings = Arc::new(settings);
         let view = Arc::new(Mutex::new(PoolView::default()));
         let (stop, stopped) = watch::channel(Stop::Run);
         let pool = PoolLoop {
             shared: self.shared.clone(),
             settings: settings.clone(),
-            client,
+            client: Arc::new(client),
             view: view.clone(),
             running: HashMap::new(),
             inherited: HashMap::new(),
         };
         let task = self.shared.handle.spawn(pool.run(stopped, previous));
-        Some(Pool { settings, view, stop, task })
+        Pool { settings, view, stop, task }
     }
 
     /// Ends all loops and waits for them. Series are not marked stale: the next process goes on with them.
@@ -217,18 +229,27 @@ impl Collect for ScrapeManager {
                 f.sample(&[("scrape_job", pool)], *targets as f64);
             }
         });
+        let help = "Current number of discovered targets.";
+        let found = |pool: &Pool| (pool.settings.job_name.clone(), pool.view.lock().found);
+        let found: Vec<(String, usize)> = self.pools.lock().iter().map(found).collect();
+        out.family("prometheus_sd_discovered_targets", Kind::Gauge, help, |f| {
+            for (pool, targets) in &found {
+                f.sample(&[("config", pool), ("name", "scrape")], *targets as f64);
+            }
+        });
         self.shared.counters.collect(out);
+        self.shared.discoveries.collect(out);
     }
 }
 
 struct PoolLoop {
     shared: Arc<Shared>,
     settings: Arc<ScrapeSettings>,
-    client: HttpClient,
+    client: Arc<PoolClient>,
     view: Arc<Mutex<PoolView>>,
     running: HashMap<(Labels, String), Running>,
     /// Runs of the pool this one replaces, until the targets are known.
-    inherited: Ended,
+    inherited: HashMap<Labels, TargetRun>,
 }
 
 struct Running {
@@ -242,58 +263,47 @@ struct Running {
 
 impl PoolLoop {
     async fn run(mut self, mut stop: watch::Receiver<Stop>, previous: Option<JoinHandle<Ended>>) -> Ended {
+        // What the predecessor follows is held until we follow it, so that what goes on is not begun anew.
+        let mut former = Subscription::default();
         if let Some(previous) = previous {
-            self.inherited = previous.await.unwrap_or_default();
+            let ended = previous.await.unwrap_or_default();
+            (self.inherited, former) = (ended.runs, ended.discovery);
         }
-        let mut files: Vec<FileDiscovery> =
-            self.settings.file_sd.iter().map(|sd| FileDiscovery::new(sd.files.clone())).collect();
-        let refresh = self.settings.file_sd.iter().map(|sd| sd.refresh_interval.max(1)).min();
+        let mut discovery = self.shared.discoveries.subscribe(&self.settings.discovery, &self.settings.job_name);
+        drop(former);
+        if self.settings.discovery.is_empty() {
+            self.discovered(&discovery);
+        }
         loop {
-            files = self.discover(files).await;
-            let pause = async {
-                match refresh {
-                    Some(millis) => tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = pause => {}
+                () = discovery.changed() => self.discovered(&discovery),
                 changed = stop.changed() => {
                     let why = if changed.is_ok() { *stop.borrow_and_update() } else { Stop::Shutdown };
                     if why != Stop::Run {
-                        return self.end(why).await;
+                        return self.end(why, discovery).await;
                     }
                 }
             }
         }
     }
 
-    /// Reads the files anew and starts and ends targets accordingly.
-    async fn discover(&mut self, mut files: Vec<FileDiscovery>) -> Vec<FileDiscovery> {
-        let read = tokio::task::spawn_blocking(move || {
-            let errors: Vec<_> = files.iter_mut().flat_map(FileDiscovery::refresh).collect();
-            (files, errors)
-        });
-        let Ok((files, errors)) = read.await else { return Vec::new() };
-        for error in errors {
-            self.shared.counters.file_sd_errors.inc();
-            tracing::error!(scrape_pool = self.settings.job_name, error = %error, "Error reading file");
-        }
-        let groups: Vec<&TargetGroup> =
-            self.settings.static_groups.iter().chain(files.iter().flat_map(FileDiscovery::groups)).collect();
-        let resolved = resolve(&self.settings, groups);
+    /// Starts and ends targets as they were found.
+    fn discovered(&mut self, discovery: &Subscription) {
+        let groups: Vec<Groups> = discovery.groups();
+        let resolved = resolve(&self.settings, groups.iter().flat_map(|groups| groups.iter()));
         for error in &resolved.errors {
             tracing::error!(scrape_pool = self.settings.job_name, error, "Creating target failed");
         }
-        self.sync(resolved);
-        // What the new settings have no target for is gone.
-        let gone = std::mem::take(&mut self.inherited);
-        let now = self.shared.clock.now();
-        gone.into_values().for_each(|mut run| run.end(now));
-        files
+        self.sync(resolved, discovery);
+        if discovery.is_complete() {
+            // What the new settings have no target for is gone.
+            let gone = std::mem::take(&mut self.inherited);
+            let now = self.shared.clock.now();
+            gone.into_values().for_each(|mut run| run.end(now));
+        }
     }
 
-    fn sync(&mut self, mut resolved: Resolved) {
+    fn sync(&mut self, mut resolved: Resolved, discovery: &Subscription) {
         let limit = self.settings.limits.targets;
         let forced: Option<Arc<str>> = (limit > 0 && resolved.active.len() as u64 > limit).then(|| {
             self.shared.counters.target_limit_exceeded.inc();
@@ -317,7 +327,12 @@ impl PoolLoop {
         if keep > 0 {
             resolved.dropped.truncate(keep as usize);
         }
-        *self.view.lock() = PoolView { discovered: true, targets: view, dropped: resolved.dropped };
+        *self.view.lock() = PoolView {
+            discovered: discovery.is_complete(),
+            targets: view,
+            dropped: resolved.dropped,
+            found: discovery.target_count(),
+        };
     }
 
     fn start(&mut self, target: Arc<Target>) -> Running {
@@ -332,14 +347,14 @@ impl PoolLoop {
         Running { target, state, stop, forced_error, task: self.shared.handle.spawn(task.run(run)) }
     }
 
-    async fn end(self, why: Stop) -> Ended {
+    async fn end(self, why: Stop, discovery: Subscription) -> Ended {
         for running in self.running.values() {
             running.stop.send_replace(why);
         }
-        let mut ended = self.inherited;
+        let mut ended = Ended { runs: self.inherited, discovery };
         for running in self.running.into_values() {
             match running.task.await {
-                Ok(run) => ended.extend(run.map(|run| (run.target.labels.clone(), run))),
+                Ok(run) => ended.runs.extend(run.map(|run| (run.target.labels.clone(), run))),
                 Err(e) => tracing::error!(error = %e, "Scrape loop ended badly"),
             }
         }
@@ -349,7 +364,7 @@ impl PoolLoop {
 
 struct TargetLoop {
     shared: Arc<Shared>,
-    client: HttpClient,
+    client: Arc<PoolClient>,
     stopped: watch::Receiver<Stop>,
     forced: watch::Receiver<Option<Arc<str>>>,
 }

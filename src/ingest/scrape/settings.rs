@@ -1,11 +1,9 @@
 //! What a scrape pool is told: Prometheus' `scrape_config`, checked and compiled.
 
 use crate::config::protocol::{ALLOW_UTF8, DEFAULT_PROTOCOLS, NameScheme};
-use crate::config::scrape::StaticConfig;
 use crate::config::{RelabelConfig, ScrapeConfig, ScrapeProtocol};
-use crate::ingest::discovery::TargetGroup;
+use crate::ingest::discovery::Source;
 use crate::ingest::exposition::Format;
-use crate::model::Labels;
 use crate::net::HttpSettings;
 
 /// The longest line of a text, and the longest metric family of protobuf, bytes: what can be read only as a whole.
@@ -126,19 +124,8 @@ pub struct ScrapeSettings {
     pub relabel: Vec<RelabelConfig>,
     /// `metric_relabel_configs`.
     pub metric_relabel: Vec<RelabelConfig>,
-    /// `static_configs`.
-    pub static_groups: Vec<TargetGroup>,
-    /// `file_sd_configs`.
-    pub file_sd: Vec<FileSdSettings>,
-}
-
-/// One `file_sd_configs` entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSdSettings {
-    /// Globs.
-    pub files: Vec<String>,
-    /// Milliseconds between readings; default 5 minutes.
-    pub refresh_interval: i64,
+    /// Where targets are found.
+    pub discovery: Vec<Source>,
 }
 
 impl ScrapeSettings {
@@ -169,8 +156,7 @@ impl ScrapeSettings {
             http: HttpSettings::default(),
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
-            static_groups: Vec::new(),
-            file_sd: Vec::new(),
+            discovery: Vec::new(),
         }
     }
 }
@@ -194,12 +180,6 @@ impl ScrapeSettings {
         if native && !protocols.contains(&ScrapeProtocol::PrometheusProto) {
             protocols.insert(0, ScrapeProtocol::PrometheusProto);
         }
-        let group = |(i, c): (usize, &StaticConfig)| TargetGroup {
-            targets: c.targets.clone(),
-            labels: Labels::from_pairs(c.labels.clone()),
-            source: i.to_string().into(),
-        };
-        let file_sd = config.file_sd_configs.iter();
         ScrapeSettings {
             honor_labels: config.honor_labels,
             honor_timestamps: config.honor_timestamps,
@@ -234,10 +214,7 @@ impl ScrapeSettings {
             http: HttpSettings::from(&config.http),
             relabel: config.relabel_configs.clone(),
             metric_relabel: config.metric_relabel_configs.clone(),
-            static_groups: config.static_configs.iter().enumerate().map(group).collect(),
-            file_sd: file_sd
-                .map(|c| FileSdSettings { files: c.files.clone(), refresh_interval: c.refresh_interval.millis() })
-                .collect(),
+            discovery: Source::of(&config.discovery),
             ..ScrapeSettings::new(&config.job_name)
         }
     }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::settings::ScrapeSettings;
-use crate::ingest::discovery::TargetGroup;
+use crate::ingest::discovery::{ADDRESS, TargetGroup};
 use crate::ingest::relabel;
 use crate::model::{Labels, LabelsBuilder, duration};
 
-const ADDRESS: &str = "__address__";
 const SCHEME: &str = "__scheme__";
 const METRICS_PATH: &str = "__metrics_path__";
 const SCRAPE_INTERVAL: &str = "__scrape_interval__";
@@ -25,6 +24,8 @@ pub struct Target {
     pub labels: Labels,
     /// Where it is scraped, parameters included.
     pub url: String,
+    /// Why it cannot be: such a target is down.
+    pub impossible: Option<String>,
     /// Milliseconds between scrapes.
     pub interval: i64,
     /// Milliseconds a scrape may take.
@@ -56,8 +57,8 @@ pub fn resolve<'a>(settings: &ScrapeSettings, groups: impl IntoIterator<Item = &
     let mut out = Resolved::default();
     let mut seen = std::collections::HashSet::new();
     for group in groups {
-        for (i, address) in group.targets.iter().enumerate() {
-            match resolve_one(settings, address, &group.labels) {
+        for (i, target) in group.targets.iter().enumerate() {
+            match resolve_one(settings, target, &group.labels) {
                 Ok((_, Some(target))) => {
                     if seen.insert((target.labels.clone(), target.url.clone())) {
                         out.active.push(Arc::new(target));
@@ -71,10 +72,12 @@ pub fn resolve<'a>(settings: &ScrapeSettings, groups: impl IntoIterator<Item = &
     out
 }
 
-/// The labels of one address before relabelling, and its target unless relabelling drops it.
-fn resolve_one(settings: &ScrapeSettings, address: &str, group: &Labels) -> Result<(Labels, Option<Target>), String> {
+/// The labels of one target before relabelling, and what becomes of it unless relabelling drops it.
+fn resolve_one(settings: &ScrapeSettings, own: &Labels, group: &Labels) -> Result<(Labels, Option<Target>), String> {
     let mut labels = group.to_builder();
-    labels.set(ADDRESS, address);
+    for (name, value) in own.iter() {
+        labels.set(name, value);
+    }
     let mut default = |name: &str, value: &str| {
         if labels.get(name).is_none() {
             labels.set(name, value);
@@ -112,12 +115,12 @@ fn finish(settings: &ScrapeSettings, mut labels: LabelsBuilder, discovered: Labe
         let (t, i) = (labels.get(SCRAPE_TIMEOUT).unwrap_or(""), labels.get(SCRAPE_INTERVAL).unwrap_or(""));
         return Err(format!("scrape timeout cannot be greater than scrape interval ({t:?} > {i:?})"));
     }
-    let url = target_url(settings, &labels, &address)?;
+    let (url, impossible) = target_url(settings, &labels, &address);
     if labels.get("instance").is_none() {
         labels.set("instance", address);
     }
     labels.retain(|name, _| !name.starts_with(META_PREFIX) && !name.starts_with(RESERVED_PREFIX));
-    Ok(Target { discovered, labels: labels.build(), url, interval, timeout })
+    Ok(Target { discovered, labels: labels.build(), url, impossible, interval, timeout })
 }
 
 fn positive_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<i64, String> {
@@ -128,23 +131,27 @@ fn positive_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<
     }
 }
 
-fn target_url(settings: &ScrapeSettings, labels: &LabelsBuilder, address: &str) -> Result<String, String> {
+/// The target's URL, and why no request can be made of it.
+fn target_url(settings: &ScrapeSettings, labels: &LabelsBuilder, address: &str) -> (String, Option<String>) {
     let scheme = labels.get(SCHEME).unwrap_or("");
-    if scheme != "http" && scheme != "https" {
-        return Err(format!("scheme {scheme:?} is neither http nor https"));
-    }
     let path = labels.get(METRICS_PATH).unwrap_or("");
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let mut url = url::Url::parse(&format!("{scheme}://{address}{slash}{path}"))
-        .map_err(|e| format!("address {address:?}: {e}"))?;
     let params = parameters(settings, labels);
+    let text = format!("{scheme}://{address}{slash}{path}");
+    if scheme != "http" && scheme != "https" {
+        return (text, Some(format!("unsupported protocol scheme {scheme:?}")));
+    }
+    let mut url = match url::Url::parse(&text) {
+        Ok(url) => url,
+        Err(e) => return (text, Some(format!("address {address:?}: {e}"))),
+    };
     if !params.is_empty() {
         let mut query = url.query_pairs_mut();
         params.iter().for_each(|(n, v)| {
             query.append_pair(n, v);
         });
     }
-    Ok(url.into())
+    (url.into(), None)
 }
 
 /// The URL's parameters in the order of their names: configured ones, the first value of each replaced by `__param_*`.
@@ -171,11 +178,7 @@ mod tests {
     use crate::config::{RelabelAction, RelabelConfig};
 
     fn group(targets: &[&str], labels: &[(&str, &str)]) -> TargetGroup {
-        TargetGroup {
-            targets: targets.iter().map(|t| (*t).to_owned()).collect(),
-            labels: Labels::from_pairs(labels.iter().copied()),
-            source: "0".into(),
-        }
+        TargetGroup::of_addresses(targets, Labels::from_pairs(labels.iter().copied()), "0")
     }
 
     #[test]
@@ -238,9 +241,23 @@ mod tests {
                 &[("__scrape_timeout__", "2m")],
                 "instance 0 in group 0: scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
             ),
-            ("h:1", &[("__scheme__", "ftp")], "instance 0 in group 0: scheme \"ftp\" is neither http nor https"),
         ] {
             assert_eq!(resolve(&settings, [&group(&[address], labels)]).errors, [want]);
+        }
+    }
+
+    #[test]
+    fn a_target_of_which_no_request_can_be_made_is_a_target() {
+        let settings = ScrapeSettings::new("j");
+        for (address, labels, want) in [
+            ("h:1", &[("__scheme__", "ftp")][..], "unsupported protocol scheme \"ftp\""),
+            ("a b:1", &[], "address \"a b:1\": invalid international domain name"),
+            ("h:99999", &[], "address \"h:99999\": invalid port number"),
+        ] {
+            let found = resolve(&settings, [&group(&[address], labels)]);
+            assert_eq!(found.errors, Vec::<String>::new());
+            assert_eq!(found.active[0].impossible.as_deref(), Some(want));
+            assert_eq!(found.active[0].labels.value("instance"), address);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::message::{Body, Request, resolve_all};
 use super::rendering::Problem;
 use crate::clock::Clock;
-use crate::net::{HttpClient, NetError, read_body};
+use crate::net::{HttpClient, NetError, aws, read_body};
 use crate::notify::Outcome;
 
 /// Most bytes of an answer that are read.
@@ -26,7 +26,7 @@ pub(super) struct Link<'a> {
     /// What went wrong without keeping the message from being delivered.
     pub problems: &'a Mutex<Vec<Problem>>,
     /// The role taken for AWS.
-    pub role: &'a super::sigv4::Role,
+    pub role: &'a aws::Role,
 }
 
 /// A receiver's answer.

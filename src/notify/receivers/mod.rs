@@ -4,8 +4,6 @@
 //! its secrets. [`Integrations::deliver`] renders, sends, and says what became of it.
 
 mod addresses;
-mod aws;
-mod aws_profile;
 pub mod check;
 mod discord;
 mod email;
@@ -25,7 +23,6 @@ mod plain;
 mod pushover;
 mod rendering;
 mod rocketchat;
-mod sigv4;
 mod slack;
 mod smtp;
 mod smtp_stream;
@@ -48,7 +45,7 @@ use crate::config::alertmanager::AlertmanagerConfig;
 use crate::config::alertmanager::receivers::Receiver;
 use crate::config::http::HttpClientConfig;
 use crate::model::Diagnostic;
-use crate::net::{self, HttpClient, HttpSettings};
+use crate::net::{self, HttpClient, HttpSettings, aws};
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
@@ -139,7 +136,7 @@ struct Integration {
     kind: Arc<dyn Kind>,
     client: HttpClient,
     timeout: Duration,
-    role: sigv4::Role,
+    role: aws::Role,
 }
 
 /// All integrations of a configuration.
@@ -293,6 +290,6 @@ impl Integration {
             Ok(0) | Err(_) => LONGEST_ATTEMPT,
             Ok(ms) => Duration::from_millis(ms),
         };
-        Ok(Integration { kind, client, timeout, role: sigv4::Role::default() })
+        Ok(Integration { kind, client, timeout, role: aws::Role::default() })
     }
 }

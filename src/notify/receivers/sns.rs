@@ -2,13 +2,13 @@
 
 use futures::future::BoxFuture;
 
-use super::aws;
 use super::fit::Limit;
 use super::http::{Link, give_up, retry};
 use super::message::{Body, Message, Part, Request};
 use super::rendering::{RenderError, Rendering, hash};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::SnsConfig;
+use crate::net::aws;
 use crate::notify::Outcome;
 
 /// A subject has fewer than 100 characters.
@@ -24,18 +24,13 @@ impl SnsConfig {
         }
         let arn = if self.topic_arn.is_empty() { &self.target_arn } else { &self.topic_arn };
         let of_arn = arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
-        of_arn.or_else(|| aws::region(&self.sigv4, &variable)).unwrap_or_else(|| "us-east-1".into())
+        of_arn.or_else(|| aws::region(&self.sigv4, &aws::variable)).unwrap_or_else(|| "us-east-1".into())
     }
 
     fn endpoint(&self, with: &Rendering<'_>) -> Result<String, RenderError> {
         let given = with.address("api_url", &self.api_url)?;
         Ok(if given.is_empty() { format!("https://sns.{}.amazonaws.com/", self.region()) } else { given })
     }
-}
-
-/// A variable of the process' environment.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 impl Kind for SnsConfig {
@@ -110,8 +105,18 @@ impl SnsConfig {
         let address = super::message::resolve_all(&request.url).map_err(retry)?;
         let url = url::Url::parse(&address).map_err(|_| give_up("api_url is not a valid URL"))?;
         let region = self.region();
-        let signer = aws::credentials(&self.sigv4, &region, link.role, link, &variable).await?;
+        let now = link.clock.now();
+        let found = aws::credentials(&self.sigv4, &region, link.role, &link.client.plain(), now, &aws::variable).await;
+        let signer = found.map_err(|e| match e.passes {
+            true => Outcome::Retry { after: e.after, reason: e.reason },
+            false => give_up(e.reason),
+        })?;
         let service = if self.sigv4.service_name.is_empty() { "sns" } else { &self.sigv4.service_name };
-        Ok(self.judge(&aws::post(link, &url, &region, service, Some(&signer), body).await?))
+        let request = link.client.request(reqwest::Method::POST, url.as_str()).map_err(|e| give_up(e.to_string()))?;
+        let mut request = request.header(reqwest::header::CONTENT_TYPE, aws::FORM);
+        for (name, value) in aws::Signed::form(&signer, &region, service, &url, &body, now).headers() {
+            request = request.header(name, value);
+        }
+        Ok(self.judge(&link.send_secret(request.body(body)).await?))
     }
 }

@@ -127,7 +127,7 @@ pub async fn alertmanagers(State(app): State<Arc<App>>) -> Response {
     let view = app.config.load();
     respond(success(&Notes::none(), |j| {
         j.object(|j| {
-            j.key("activeAlertmanagers").array_of(&view.alertmanagers, |j, url| {
+            j.key("activeAlertmanagers").array_of(&**view.alertmanagers.load(), |j, url| {
                 j.object(|j| j.key("url").string(&redact_url(url)));
             });
             j.key("droppedAlertmanagers").array(|_| {});

@@ -54,6 +54,8 @@ impl Exporter {
     /// # Errors
     /// A client cannot be built; where the section is wrong.
     pub fn apply(&self, config: Option<&TracingConfig>) -> Result<(), Diagnostic> {
+        // What cannot be spoken was told when the configuration was read.
+        let config = config.filter(|c| c.refused().is_none());
         let collector = config.map(Collector::of).transpose()?;
         self.tracer.sample(config.map_or(0.0, |c| c.sampling_fraction));
         self.collector.store(collector.map(Arc::new));

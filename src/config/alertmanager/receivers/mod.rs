@@ -32,7 +32,7 @@ pub use self::opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use self::pagerduty::{PagerdutyConfig, PagerdutyImage, PagerdutyLink};
 pub use self::rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};
 pub use self::slack::{SlackAction, SlackConfig, SlackConfirmation, SlackField};
-pub use self::sns::{SigV4Config, SnsConfig};
+pub use self::sns::SnsConfig;
 pub use self::teams::{MsTeamsConfig, MsTeamsV2Config};
 pub use self::telegram::TelegramConfig;
 pub use self::webhook::WebhookConfig;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::integration;
 use crate::config::http::HttpClientConfig;
-use crate::config::secret::Secret;
+use crate::config::identity::SigV4Config;
 use crate::config::yaml::MapReader;
 use crate::section;
 
@@ -36,28 +36,6 @@ section! {
     }
 }
 
-section! {
-    /// How requests to AWS are signed.
-    pub struct SigV4Config as "sigv4 config" with check {
-        /// Region.
-        region: String,
-        /// Access key.
-        access_key: String,
-        /// Its secret.
-        secret_key: Secret,
-        /// Profile of the credentials file.
-        profile: String,
-        /// Role to take.
-        role_arn: String,
-        /// Id that the role asks for.
-        external_id: String,
-        /// Use FIPS endpoints.
-        use_fips_sts_endpoint: bool,
-        /// Service that is signed for.
-        service_name: String,
-    }
-}
-
 integration!(SnsConfig as "sns");
 
 impl SnsConfig {
@@ -66,17 +44,6 @@ impl SnsConfig {
         if given != 1 {
             let message = "must provide either a Target ARN, Topic ARN, or Phone Number for SNS config";
             m.decoder().error(m.node().position, message);
-        }
-    }
-}
-
-impl SigV4Config {
-    fn check(&mut self, m: &MapReader) {
-        if self.access_key.is_empty() != self.secret_key.is_empty() {
-            m.decoder().error(
-                m.node().position,
-                "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config",
-            );
         }
     }
 }

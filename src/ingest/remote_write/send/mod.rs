@@ -15,7 +15,7 @@ use crate::config::RelabelConfig;
 use crate::config::remote::{RemoteWriteConfig, RemoteWriteMessage};
 use crate::ingest::remote_write::Protocol;
 use crate::model::Labels;
-use crate::net::HttpSettings;
+use crate::net::{Auth, HttpSettings};
 
 pub use delivery::{Backoff, Verdict, verdict};
 pub use metrics::SendCounters;
@@ -128,6 +128,15 @@ impl RemoteWriteSettings {
     pub fn from_config(config: &RemoteWriteConfig, external_labels: Labels) -> Self {
         let q = &config.queue_config;
         let mut http = HttpSettings::from(&config.http);
+        if let Some(sigv4) = &config.sigv4 {
+            http.auth = Some(Auth::SigV4(Box::new(sigv4.clone())));
+        }
+        if let Some(identity) = &config.azuread {
+            http.auth = Some(Auth::AzureAd(Box::new(identity.clone())));
+        }
+        if let Some(identity) = &config.google_iam {
+            http.auth = Some(Auth::GoogleIam(Box::new(identity.clone())));
+        }
         http.headers.extend(config.headers.iter().map(|(n, v)| (n.clone(), v.as_str().into())));
         RemoteWriteSettings {
             url: config.url.as_str().to_owned(),

@@ -1,61 +1,100 @@
 //! Who we are for AWS, looked for where AWS' own clients look: keys of the configuration, the environment, a web identity,
-//! the shared files; then a role that is taken with what was found. Roles are taken from STS, and kept until they expire.
+//! the shared files, the container, the machine; then a role that is taken with what was found. What ends is kept until
+//! then.
 
-use super::aws_profile::{Profiles, Variables};
-use super::http::{Link, give_up, retry};
-use super::sigv4::{Credentials, FORM, Role, Signed, Taken};
-use crate::config::alertmanager::receivers::SigV4Config;
+mod machine;
+mod profile;
+mod sigv4;
+mod taken;
+
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::sync::Mutex;
+
+pub use self::profile::Variables;
+pub use self::sigv4::{Credentials, FORM, Signed};
+pub use self::taken::AwsError;
+
+use self::profile::Profiles;
+use self::taken::{LONGEST_ANSWER, Taken};
+use super::body::read_body;
+use super::error::NetError;
+use crate::config::identity::SigV4Config;
 use crate::config::secret::{Secret, read_file};
-use crate::notify::Outcome;
-use crate::template::Time;
 
-/// How long before its end a role is taken anew, milliseconds.
+/// How long before their end credentials are had anew, milliseconds.
 const MARGIN: i64 = 60_000;
 /// How many profiles may stand behind one another.
 const LONGEST_CHAIN: usize = 5;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a role is taken.
+/// The role somebody has taken. Held while it is taken, so that requests side by side take it once.
+#[derive(Default)]
+pub struct Role(Mutex<Option<Taken>>);
+
+/// How credentials are had from somebody.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// With credentials.
     Assume { role: String, external_id: String, session: String },
     /// With the token in a file.
     WebIdentity { role: String, token_file: String, session: String },
+    /// From the agent of the container that we run in.
+    Container { url: String, token: Option<Secret>, token_file: String },
+    /// From the machine that we run on.
+    Machine { endpoint: String },
 }
 
-/// What is known without asking anybody: credentials, or none for a web identity, and the roles to take in order.
+/// What is known without asking anybody: credentials, or none for what is asked for, and the steps in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
     credentials: Option<Credentials>,
     steps: Vec<Step>,
 }
 
-/// The credentials to sign with.
+/// A variable of the process' environment.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The credentials to sign with at `now`, milliseconds.
 ///
 /// # Errors
-/// The outcome of an attempt without them.
-pub(super) async fn credentials(
+/// There are none.
+pub async fn credentials(
     sigv4: &SigV4Config,
     region: &str,
     role: &Role,
-    link: &Link<'_>,
+    client: &Client,
+    now: i64,
     variables: Variables<'_>,
-) -> Result<Credentials, Outcome> {
+) -> Result<Credentials, AwsError> {
     // Files may be put right.
-    let Plan { credentials, steps } = plan(sigv4, variables).map_err(|e| retry(format!("AWS credentials: {e}")))?;
+    let planned = plan(sigv4, variables).map_err(|e| AwsError::passing(format!("AWS credentials: {e}")));
+    let Plan { credentials, steps } = planned?;
+    let none = || AwsError::passing("AWS credentials: none");
     if steps.is_empty() {
-        return credentials.ok_or_else(|| retry("AWS credentials: none"));
+        return credentials.ok_or_else(none);
     }
     let mut kept = role.0.lock().await;
-    if let Some(taken) = kept.as_ref().filter(|taken| link.clock.now() + MARGIN < taken.until) {
+    if let Some(taken) = kept.as_ref().filter(|taken| now + MARGIN < taken.until) {
         return Ok(taken.credentials.clone());
     }
-    let sts = Sts { url: sts_url(sigv4, region, variables)?, region, link };
+    let sts = Sts { url: sts_url(sigv4, region, variables)?, region, client, now };
     let mut taken = credentials.map(|credentials| Taken { credentials, until: i64::MAX });
     for step in &steps {
-        taken = Some(sts.take(step, taken.as_ref().map(|t| &t.credentials)).await?);
+        let found = match step {
+            Step::Container { url, token, token_file } => {
+                machine::of_container(client, url, token.as_ref(), token_file).await?
+            }
+            Step::Machine { endpoint } => machine::of_machine(client, endpoint).await?,
+            step => sts.take(step, taken.as_ref().map(|t| &t.credentials)).await?,
+        };
+        taken = Some(found);
     }
-    let taken = taken.ok_or_else(|| retry("AWS credentials: none"))?;
+    let taken = taken.ok_or_else(none)?;
     let credentials = taken.credentials.clone();
     *kept = Some(taken);
     Ok(credentials)
@@ -93,12 +132,29 @@ fn base(sigv4: &SigV4Config, variables: Variables<'_>) -> Result<Plan, String> {
     let profile = asked.clone().unwrap_or_else(|| "default".into());
     let profiles = Profiles::read(variables)?;
     if !profiles.has(&profile) {
-        return Err(match asked {
-            Some(_) => format!("no profile {profile:?} in the shared credentials and config files"),
-            None => "none in sigv4, in the environment or in the shared credentials and config files".into(),
-        });
+        return match (asked, of_surroundings(variables)) {
+            (Some(_), _) => Err(format!("no profile {profile:?} in the shared credentials and config files")),
+            (None, Some(step)) => Ok(Plan { credentials: None, steps: vec![step] }),
+            (None, None) => {
+                Err("none in the configuration, in the environment or in the shared credentials and config files"
+                    .into())
+            }
+        };
     }
     of_profile(&profiles, &profile, variables, LONGEST_CHAIN)
+}
+
+/// Who the container or the machine is that we run in.
+fn of_surroundings(variables: Variables<'_>) -> Option<Step> {
+    let given = |name: &str| variables(name).filter(|v| !v.is_empty());
+    let relative = given("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").map(|path| format!("http://169.254.170.2{path}"));
+    if let Some(url) = relative.or_else(|| given("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
+        let token_file = given("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").unwrap_or_default();
+        let token = given("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Secret::new);
+        return Some(Step::Container { url, token, token_file });
+    }
+    let disabled = given("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    (!disabled).then(|| Step::Machine { endpoint: machine::endpoint(variables) })
 }
 
 fn of_environment(variables: Variables<'_>) -> Option<Credentials> {
@@ -148,56 +204,58 @@ fn of_profile(profiles: &Profiles, name: &str, variables: Variables<'_>, left: u
     Ok(plan)
 }
 
-fn sts_url(sigv4: &SigV4Config, region: &str, variables: Variables<'_>) -> Result<url::Url, Outcome> {
+fn sts_url(sigv4: &SigV4Config, region: &str, variables: Variables<'_>) -> Result<url::Url, AwsError> {
     let given = |name: &str| variables(name).filter(|v| !v.is_empty());
     let host = if sigv4.use_fips_sts_endpoint { "sts-fips" } else { "sts" };
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let usual = || format!("https://{host}.{region}.{domain}/");
+    let usual = || format!("https://{host}.{region}.{}/", domain(region));
     let text = given("AWS_ENDPOINT_URL_STS").or_else(|| given("AWS_ENDPOINT_URL")).unwrap_or_else(usual);
-    url::Url::parse(&text).map_err(|_| give_up("the endpoint of STS is not a valid URL"))
+    url::Url::parse(&text).map_err(|_| AwsError::lasting("the endpoint of STS is not a valid URL"))
+}
+
+/// The domain of a region's services.
+pub fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 /// The service that gives roles.
 struct Sts<'a> {
     url: url::Url,
     region: &'a str,
-    link: &'a Link<'a>,
+    client: &'a Client,
+    now: i64,
 }
 
 impl Sts<'_> {
-    async fn take(&self, step: &Step, with: Option<&Credentials>) -> Result<Taken, Outcome> {
+    async fn take(&self, step: &Step, with: Option<&Credentials>) -> Result<Taken, AwsError> {
         let (action, role, session) = match step {
             Step::Assume { role, session, .. } => ("AssumeRole", role, session),
             Step::WebIdentity { role, session, .. } => ("AssumeRoleWithWebIdentity", role, session),
+            Step::Container { .. } | Step::Machine { .. } => return Err(AwsError::lasting("not a role")),
         };
-        let now = self.link.clock.now();
-        let session = if session.is_empty() { format!("watchbell-{now}") } else { session.clone() };
+        let session = if session.is_empty() { format!("watchbell-{}", self.now) } else { session.clone() };
         let mut form =
             vec![("Action", action), ("Version", "2011-06-15"), ("RoleArn", role), ("RoleSessionName", &session)];
         let token;
         let signer = match step {
-            Step::Assume { external_id, .. } => {
-                form.extend((!external_id.is_empty()).then_some(("ExternalId", external_id.as_str())));
-                form.push(("DurationSeconds", "900"));
-                Some(with.ok_or_else(|| retry("AWS credentials: none to take a role with"))?)
-            }
             Step::WebIdentity { token_file, .. } => {
-                token = read_file(token_file).map_err(|e| retry(e.to_string()))?;
+                token = read_file(token_file).map_err(|e| AwsError::passing(e.to_string()))?;
                 form.push(("WebIdentityToken", token.expose()));
                 None
             }
+            _ => {
+                if let Step::Assume { external_id, .. } = step {
+                    form.extend((!external_id.is_empty()).then_some(("ExternalId", external_id.as_str())));
+                }
+                form.push(("DurationSeconds", "900"));
+                Some(with.ok_or_else(|| AwsError::passing("AWS credentials: none to take a role with"))?)
+            }
         };
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let reply = post(self.link, &self.url, self.region, "sts", signer, body).await?;
-        match reply.judge(&[]) {
-            Outcome::Delivered | Outcome::DeliveredAt(_) => {}
-            Outcome::Retry { after, reason } => {
-                return Err(Outcome::Retry { after, reason: format!("{action}: {reason}") });
-            }
-            Outcome::GiveUp { reason } => return Err(give_up(format!("{action}: {reason}"))),
-        }
+        let answer =
+            self.post(signer, body).await.map_err(|e| AwsError { reason: format!("{action}: {}", e.reason), ..e })?;
         let field = |name: &str| {
-            element(&reply.body, name).ok_or_else(|| retry(format!("{action}: expected {name} in the answer of STS")))
+            let missing = || AwsError::passing(format!("{action}: expected {name} in the answer of STS"));
+            element(&answer, name).ok_or_else(missing)
         };
         let until = chrono::DateTime::parse_from_rfc3339(&field("Expiration")?);
         Ok(Taken {
@@ -206,34 +264,38 @@ impl Sts<'_> {
                 secret_key: Secret::new(field("SecretAccessKey")?),
                 session_token: Some(Secret::new(field("SessionToken")?)),
             },
-            until: until.map_or(now, |at| at.timestamp_millis()),
+            until: until.map_or(self.now, |at| at.timestamp_millis()),
         })
     }
-}
 
-/// Posts a form, signed where there is somebody to sign.
-///
-/// # Errors
-/// The outcome of an attempt that got no answer.
-pub(super) async fn post(
-    link: &Link<'_>,
-    url: &url::Url,
-    region: &str,
-    service: &str,
-    signer: Option<&Credentials>,
-    body: String,
-) -> Result<super::http::Reply, Outcome> {
-    let request = link.client.request(reqwest::Method::POST, url.as_str()).map_err(|e| give_up(e.to_string()))?;
-    let mut request = request.header(reqwest::header::CONTENT_TYPE, FORM);
-    if let Some(credentials) = signer {
-        let at = Time::from_millis(link.clock.now()).format("20060102T150405Z");
-        let signed = Signed { credentials, region, service, url, body: &body, at: &at };
-        request = request.header("Authorization", signed.authorization()).header("X-Amz-Date", &at);
-        if let Some(token) = &credentials.session_token {
-            request = request.header("X-Amz-Security-Token", token.expose());
+    async fn post(&self, signer: Option<&Credentials>, body: String) -> Result<String, AwsError> {
+        let mut request = self.client.post(self.url.clone()).header("Content-Type", FORM).timeout(PATIENCE);
+        if let Some(credentials) = signer {
+            let signed = Signed::form(credentials, self.region, "sts", &self.url, &body, self.now);
+            for (name, value) in signed.headers() {
+                request = request.header(name, value);
+            }
+        }
+        let sent = request.body(body).send().await;
+        let response = sent.map_err(|e| AwsError::passing(NetError::from(e).to_string()))?;
+        let status = response.status().as_u16();
+        let after = response
+            .headers()
+            .get("Retry-After")
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.trim().parse::<u32>().ok());
+        let said = read_body(response, LONGEST_ANSWER).await.unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        match status {
+            200..300 => Ok(said),
+            status => {
+                let quote: String = said.trim().chars().take(300).collect();
+                let reason = format!("unexpected status code {status}: {quote}");
+                let after = after.map(|seconds| i64::from(seconds) * 1000);
+                Err(AwsError { passes: status >= 500 || status == 429, after, reason })
+            }
         }
     }
-    link.send_secret(request.body(body)).await
 }
 
 /// The text of the first element of this name.
@@ -244,12 +306,26 @@ fn element(xml: &str, name: &str) -> Option<String> {
 }
 
 /// The region the environment or the profile names.
-pub(super) fn region(sigv4: &SigV4Config, variables: Variables<'_>) -> Option<String> {
+pub fn region(sigv4: &SigV4Config, variables: Variables<'_>) -> Option<String> {
     let given = |name: &str| variables(name).filter(|v| !v.is_empty());
     let profile = Some(sigv4.profile.clone()).filter(|p| !p.is_empty()).or_else(|| given("AWS_PROFILE"));
     given("AWS_REGION").or_else(|| given("AWS_DEFAULT_REGION")).or_else(|| {
         Some(Profiles::read(variables).ok()?.get(&profile.unwrap_or_else(|| "default".into()), "region")?.to_owned())
     })
+}
+
+/// The region that is configured, or that the environment names, or that the machine is in.
+///
+/// # Errors
+/// None of them says.
+pub async fn region_of(sigv4: &SigV4Config, client: &Client, variables: Variables<'_>) -> Result<String, AwsError> {
+    if !sigv4.region.is_empty() {
+        return Ok(sigv4.region.clone());
+    }
+    match region(sigv4, variables) {
+        Some(region) => Ok(region),
+        None => machine::region(client, &machine::endpoint(variables)).await,
+    }
 }
 
 #[cfg(test)]

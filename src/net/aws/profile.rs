@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where settings come from: the process' environment, or what a test says.
-pub(super) type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+pub type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// The settings of all profiles, by profile and name.
 #[derive(Debug, Default, PartialEq, Eq)]
