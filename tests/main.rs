@@ -16,6 +16,7 @@ mod aws_credentials;
 mod check_config;
 mod client_commands;
 mod clock_leaps;
+mod cloud_tokens;
 mod configuration;
 mod configured_silences;
 mod connections;
