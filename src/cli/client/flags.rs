@@ -142,7 +142,11 @@ fn user() -> Option<String> {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok().filter(|name| !name.is_empty())
 }
 
-fn read<T: Decode>(path: &Path) -> Result<T, String> {
+/// Reads a file of settings.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::cli) fn read<T: Decode>(path: &Path) -> Result<T, String> {
     let lines = |all: Vec<Diagnostic>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let text = read_text(path).map_err(lines)?;
     let decoder = Decoder::new(path.display().to_string(), &text);

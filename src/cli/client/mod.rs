@@ -6,7 +6,7 @@ pub mod alert_query;
 mod api;
 pub mod config_show;
 pub mod drill;
-mod flags;
+pub(super) mod flags;
 mod matchers;
 pub mod receiver_test;
 pub mod route_show;
