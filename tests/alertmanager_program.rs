@@ -28,8 +28,12 @@ impl Drop for Program {
 }
 
 fn command(home: &std::path::Path, flags: &[&str]) -> Command {
+    command_of(home, "alertmanager", flags)
+}
+
+fn command_of(home: &std::path::Path, program: &str, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
-    command.current_dir(home).arg("alertmanager").args(flags).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.current_dir(home).arg(program).args(flags).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -41,7 +45,16 @@ pub fn start(config: &str, flags: &[&str]) -> Program {
 /// Starts it in a folder.
 pub fn start_in(home: tempfile::TempDir, config: &str, flags: &[&str]) -> Program {
     std::fs::write(home.path().join("alertmanager.yml"), config).unwrap();
-    let mut child = command(home.path(), flags).spawn().unwrap();
+    watched(home, "alertmanager", flags)
+}
+
+/// Starts the whole service in a folder.
+pub fn start_service(home: tempfile::TempDir, flags: &[&str]) -> Program {
+    watched(home, "run", flags)
+}
+
+fn watched(home: tempfile::TempDir, program: &str, flags: &[&str]) -> Program {
+    let mut child = command_of(home.path(), program, flags).spawn().unwrap();
     let (sender, lines) = mpsc::channel();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || stderr.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));

@@ -41,12 +41,18 @@ fn rows(start: i64) -> Vec<SampleRow> {
 
 /// What of an answer must agree: results of instant queries have no defined order, and durations differ.
 fn comparable(body: &str) -> Json {
+    if body.starts_with("# TYPE") {
+        let mut lines: Vec<&str> = body.lines().collect();
+        lines.sort_unstable();
+        return Json::String(lines.join("\n"));
+    }
     let mut json: Json = serde_json::from_str(body).unwrap_or_else(|_| Json::String(body.to_owned()));
     if json["data"]["resultType"] == "vector"
         && let Some(result) = json["data"]["result"].as_array_mut()
     {
         result.sort_by_key(Json::to_string);
     }
+    strip(&mut json);
     // Prometheus keeps warnings and infos in a map: their order is nobody's.
     for notes in ["warnings", "infos"] {
         if let Some(notes) = json.get_mut(notes).and_then(Json::as_array_mut) {
@@ -54,6 +60,18 @@ fn comparable(body: &str) -> Json {
         }
     }
     json
+}
+
+/// Removes what newer versions than the peer write into a syntax tree.
+fn strip(json: &mut Json) {
+    match json {
+        Json::Array(all) => all.iter_mut().for_each(strip),
+        Json::Object(members) => {
+            members.retain(|name, _| !["anchored", "smoothed", "fillValues"].contains(&name.as_str()));
+            members.values_mut().for_each(strip);
+        }
+        _ => {}
+    }
 }
 
 fn paths(end: i64) -> Vec<String> {
@@ -84,7 +102,33 @@ fn paths(end: i64) -> Vec<String> {
         paths.push(format!("/api/v1/query?query={}&time={end}", encode(query)));
         paths.push(format!("/api/v1/query_range?query={}&start={start}&end={end}&step=30s", encode(query)));
     }
+    for query in [
+        "sum by (job) (rate(up{job=~\"a.*\"}[5m] offset 1m))",
+        "a / on (x) group_left (y) b",
+        "a and ignoring (x) b",
+        "topk(3, a) + 2 * -b ^ 2",
+        "-1",
+        "1e9 > bool 3",
+        "avg_over_time((a > 1)[1h:5m] @ end() offset -5m)",
+        "a @ 1609746000",
+        "count_values without (x) (\"v\", a)",
+        "label_replace(a, \"x\", \"$1\", \"y\", \"(.*)\")",
+        "time()",
+        "\"text\"",
+        "{__name__=\"a\", b!=\"c\"}",
+    ] {
+        paths.push(format!("/api/v1/parse_query?query={}", encode(query)));
+        // Numbers stay as they were written.
+        if !query.contains("1e9") {
+            paths.push(format!("/api/v1/format_query?query={}", encode(query)));
+        }
+    }
     let more = [
+        "/api/v1/targets/metadata",
+        "/api/v1/targets/metadata?limit=x",
+        "/api/v1/targets/metadata?match_target=%7Bjob=%22a%22%7D&metric=nothing",
+        "/api/v1/status/walreplay",
+        "/api/v1/notifications",
         "/api/v1/query?query=up&time=abc",
         "/api/v1/query?query=up&timeout=x",
         "/api/v1/query?query=1&time=12.5&limit=-1",
@@ -123,6 +167,12 @@ fn paths(end: i64) -> Vec<String> {
         "/api/v1/format_query?query=sum(up)by(job)",
         "/api/v1/format_query?query=sum(",
         "/api/v1/nope",
+        // As people type it.
+        "/api/v1/query?query=up{job=\"a\"}&time=0",
+        "/api/v1/series?match[]=up{job=~\"a|ب\"}",
+        "/federate?match[]=up&match[]=%7Bjob=%22a%22%7D",
+        "/federate?match[]=%7B__name__=~%22.%2B%22%7D",
+        "/federate",
     ];
     paths.extend(more.iter().map(|p| p.to_string()));
     paths

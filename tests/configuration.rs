@@ -154,10 +154,9 @@ fn defaults_are_prometheus() {
     assert!(job.honor_timestamps && !job.honor_labels && job.http.follow_redirects && job.enable_compression);
     assert_eq!(job.scrape_protocols.len(), 4);
     assert_eq!(config.global.evaluation_interval.0, 60_000);
-    assert_eq!(config.watchbell.retention.0, 15 * 86_400_000);
     assert_eq!(config.watchbell.listen_address, "127.0.0.1:9095");
     assert_eq!(config.watchbell.datasource, Datasource::Local);
-    assert_eq!(load("").unwrap().config.watchbell.retention.0, 15 * 86_400_000);
+    assert_eq!(load("").unwrap().config.watchbell.retention, None);
 }
 
 #[test]

@@ -69,3 +69,31 @@ fn receivers_are_told(events: &[Json]) {
     // Nothing that could be a secret is shown.
     assert!(!told.iter().any(|e| e.to_string().contains("hooks.slack.com/services/xxx")));
 }
+
+#[test]
+fn a_server_is_left_in_which_the_incident_fires() {
+    use crate::support::peers::{Peer, free_port, get, wait_for};
+    let port = free_port();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    command.args(["demo", "--serve", "--json", &format!("--web.listen-address=127.0.0.1:{port}")]);
+    let patience = std::time::Duration::from_secs(600);
+    let server = Peer::start_within(patience, &mut command, port, "/-/ready");
+    let firing = wait_for("what fires", || {
+        let (_, body) = get(server.port, "/api/v1/alerts")?;
+        let alerts = serde_json::from_str::<Json>(&body).ok()?;
+        let all = alerts["data"]["alerts"].as_array()?.clone();
+        let firing = all.iter().filter(|a| a["state"] == "firing");
+        let names: BTreeSet<String> = firing.map(|a| a["labels"]["alertname"].as_str().unwrap().to_owned()).collect();
+        (names.len() >= 5).then_some(names)
+    });
+    assert!(firing.contains("InferenceErrorRateHigh") && firing.contains("GPUTemperatureHigh"), "{firing:?}");
+    // A busy port is told before anything is played.
+    let begin = watchbell::clock::Stopwatch::start();
+    let second = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["demo", "--serve", &format!("--web.listen-address=127.0.0.1:{port}")])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(!second.status.success() && second.stdout.is_empty(), "{told}");
+    assert!(told.contains(&format!("listen on 127.0.0.1:{port}")), "{told} after {:?}", begin.elapsed());
+}

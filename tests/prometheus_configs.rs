@@ -135,7 +135,6 @@ fn what_has_no_effect_is_told() {
             "c:1:10: runtime has no effect: Watchbell has no garbage collector",
             "c:2:10: tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port",
             "c:3:22: unsupported scheme \"\" for URL: no request can be made",
-            "c:4:36: retention by size has no effect, use retention.time",
         ]
     );
 }

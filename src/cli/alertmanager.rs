@@ -202,6 +202,7 @@ impl Alertmanager {
             listen_addresses: self.listen_addresses.clone(),
             systemd_socket: self.web.systemd_socket(),
             web_config: self.web.config(),
+            cors_origin: self.web.cors_origin(),
             external_url: self.external_url.clone(),
             route_prefix: self.route_prefix.clone(),
             cluster_address: self.cluster.listen_address.clone(),

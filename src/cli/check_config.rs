@@ -25,7 +25,7 @@ pub fn run(
     lenient: bool,
     out: &mut dyn Write,
 ) -> io::Result<i32> {
-    let mut report = Report { out, syntax_only, lenient, failed: false };
+    let mut report = Report { lenient, ..Report::new(out, syntax_only) };
     for file in files {
         report.config(file, options)?;
     }
@@ -37,7 +37,7 @@ pub fn run(
 /// # Errors
 /// When the report cannot be written.
 pub fn run_alertmanager(files: &[PathBuf], syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report { out, syntax_only, lenient: false, failed: false };
+    let mut report = Report::new(out, syntax_only);
     for file in files {
         report.alertmanager(file)?;
     }
@@ -66,7 +66,8 @@ fn missing_rule_files(file: &Path, config: &Config) -> Vec<Diagnostic> {
         .collect()
 }
 
-struct Report<'a> {
+/// What is found, as it is written.
+pub(super) struct Report<'a> {
     out: &'a mut dyn Write,
     /// Nothing is built, so that files may be missing that are there where the service runs.
     syntax_only: bool,
@@ -75,12 +76,46 @@ struct Report<'a> {
     failed: bool,
 }
 
+impl<'a> Report<'a> {
+    /// Nothing is found yet.
+    pub fn new(out: &'a mut dyn Write, syntax_only: bool) -> Self {
+        Report { out, syntax_only, lenient: false, failed: false }
+    }
+}
+
 impl Report<'_> {
-    fn code(&self) -> i32 {
+    /// The exit code.
+    pub fn code(&self) -> i32 {
         i32::from(self.failed)
     }
 
-    fn config(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
+    /// Whether something is wrong.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// A file, what it is, and what is wrong with it.
+    pub fn file(&mut self, file: &Path, what: &str, found: Result<(), Vec<Diagnostic>>) -> io::Result<()> {
+        writeln!(self.out, "Checking {}", file.display())?;
+        match found {
+            Ok(()) => writeln!(self.out, "  SUCCESS: {what}\n"),
+            Err(defects) => self.defects(&defects),
+        }
+    }
+
+    /// Something that is wrong as a whole.
+    pub fn failure(&mut self, what: &str, why: &str) -> io::Result<()> {
+        self.failed = true;
+        writeln!(self.out, "Checking {what}\n  FAILED:\n{why}\n")
+    }
+
+    /// A file that is nothing that is checked.
+    pub fn skipped(&mut self, file: &Path, what: &str) -> io::Result<()> {
+        writeln!(self.out, "Skipping {}: {what}", file.display())
+    }
+
+    /// A configuration of the service.
+    pub fn config(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
         let name = file.display();
         writeln!(self.out, "Checking {name}")?;
         let Loaded { config, mut notes, .. } = match Config::load_file(file) {
@@ -113,7 +148,8 @@ impl Report<'_> {
         }
     }
 
-    fn rules(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
+    /// A file of rules.
+    pub fn rules(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
         let name = file.to_string_lossy();
         writeln!(self.out, "Checking {name}")?;
         match read_text(file).and_then(|text| rules::load_str(&name, &text, options)) {
@@ -139,7 +175,8 @@ impl Report<'_> {
         }
     }
 
-    fn alertmanager(&mut self, file: &Path) -> io::Result<()> {
+    /// A configuration of Alertmanager.
+    pub fn alertmanager(&mut self, file: &Path) -> io::Result<()> {
         writeln!(self.out, "Checking '{}'", file.display())?;
         let config = match AlertmanagerConfig::load_file(file) {
             Ok(loaded) => loaded.config,

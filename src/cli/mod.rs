@@ -3,6 +3,7 @@
 pub mod alertmanager;
 mod arguments;
 pub mod check_config;
+pub mod check_paths;
 pub mod check_rules;
 pub mod client;
 pub mod demo;
@@ -10,6 +11,7 @@ mod exit;
 pub mod fmt;
 pub mod health;
 mod log;
+mod prometheus_flags;
 pub mod query;
 mod routing_flags;
 pub mod run;
@@ -43,9 +45,7 @@ enum Command {
     Alertmanager(Box<alertmanager::Alertmanager>),
     Demo(demo::Demo),
     Query(query::Query),
-    /// Check files, with the place of every defect.
-    #[command(subcommand)]
-    Check(Check),
+    Check(CheckCommand),
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
@@ -82,6 +82,31 @@ enum Command {
     /// Print the manual page.
     #[command(hide = true)]
     Man,
+}
+
+/// Check files, with the place of every defect.
+///
+/// What a file is shows in what is in it: rules, tests of rules, configurations, Kubernetes objects, templates.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct CheckCommand {
+    #[command(subcommand)]
+    what: Option<Check>,
+    /// Files, folders and globs.
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Build no clients: the files that TLS and secrets need may be missing here.
+    #[arg(long)]
+    syntax_only: bool,
+}
+
+impl CheckCommand {
+    fn execute(&self) -> ExitCode {
+        match &self.what {
+            Some(what) => what.execute(),
+            None => written(check_paths::run(&self.paths, self.syntax_only, &mut std::io::stdout().lock())),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,28 +7,32 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::alertmanager::matchers;
+use crate::ingest::remote_write::Protocol;
 use crate::model::duration;
 use crate::net::descriptors;
-use crate::server::{ConnectionLimits, QueryOptions};
-use crate::service::owner;
+use crate::server::{ConnectionLimits, QueryOptions, ReadLimits};
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
+use crate::service::{listen, owner};
 
-use super::arguments::duration_arg;
+use super::arguments::{count_arg, duration_arg, size_arg};
 use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
+use super::prometheus_flags::PrometheusFlags;
 use super::routing_flags::RoutingFlags;
 use super::signals::{asked_to_end, hangups};
 use super::web_flags::WebFlags;
 
 /// Run the service.
 ///
-/// Without a configuration file: built-in defaults. The shipped rules are evaluated over the service's own metrics,
-/// and notifications are printed.
+/// Without a configuration file: it scrapes itself, evaluates its own rules over what it finds, and prints notifications.
 #[derive(Args, Debug)]
 pub struct Run {
     /// The configuration file: Prometheus' format with a `watchbell` section.
     #[arg(long = "config.file", alias = "config", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// How often the configuration's files are looked at with --enable-feature=auto-reload-config.
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", default_value = "30s", value_parser = duration_arg)]
+    auto_reload_interval: i64,
     /// Check the configuration and everything it names, then exit.
     #[arg(long = "config.check")]
     check: bool,
@@ -52,6 +56,15 @@ pub struct Run {
     /// Take OpenTelemetry's metrics at /api/v1/otlp/v1/metrics
     #[arg(long = "web.enable-otlp-receiver")]
     otlp_receiver: bool,
+    /// Which messages of remote write are taken in; may be repeated [default: all].
+    #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages", value_name = "MESSAGE", value_parser = message_arg)]
+    write_protocols: Vec<Protocol>,
+    /// Allow what deletes and copies series under /api/v1/admin.
+    #[arg(long = "web.enable-admin-api")]
+    admin_api: bool,
+    /// How many clients may follow notifications at /api/v1/notifications/live.
+    #[arg(long = "web.max-notifications-subscribers", value_name = "N", default_value_t = 16)]
+    live_subscribers: usize,
     /// How many connections of clients may be open.
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = ConnectionLimits::default().most)]
     max_connections: usize,
@@ -61,15 +74,26 @@ pub struct Run {
     /// Data directory [default: the configuration's, else data].
     #[arg(long = "storage.tsdb.path", visible_alias = "storage.path", value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// How long samples are kept [default: the configuration's, else 15d].
+    /// How long samples are kept, where the configuration does not say [default: 15d without a size].
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", value_parser = duration_arg)]
     retention: Option<i64>,
+    /// How large files may be before the oldest blocks go, such as 512MB, where the configuration does not say.
+    #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE", value_parser = size_arg)]
+    retention_bytes: Option<u64>,
+    /// How many samples the answer to a remote read may have, unless it is streamed; 0 for any number.
+    #[arg(long = "storage.remote.read-sample-limit", value_name = "N", default_value = "5e7", value_parser = count_arg)]
+    read_samples: usize,
+    /// How many remote reads are answered at once; 0 for any number.
+    #[arg(long = "storage.remote.read-concurrent-limit", value_name = "N", default_value_t = 10)]
+    read_concurrency: usize,
     #[command(flatten)]
     routing: RoutingFlags,
     #[command(flatten)]
     query: QueryFlags,
     #[command(flatten)]
     rules: RuleFlags,
+    #[command(flatten)]
+    prometheus: PrometheusFlags,
     /// Comma-separated names of features to switch on; may be repeated.
     #[arg(long = "enable-feature", value_name = "NAMES", value_delimiter = ',')]
     features: Vec<String>,
@@ -102,25 +126,40 @@ struct RuleFlags {
     /// The least time before an alert is sent to external Alertmanagers again.
     #[arg(long = "rules.alert.resend-delay", value_name = "DURATION", default_value = "1m", value_parser = duration_arg)]
     resend_delay: i64,
-    /// Accepted for Prometheus' sake: alerts are restored whatever the outage.
-    #[arg(long = "rules.alert.for-outage-tolerance", hide = true, value_parser = duration_arg)]
-    outage_tolerance: Option<i64>,
-    /// Accepted for Prometheus' sake: what was not observed does not count towards `for`.
-    #[arg(long = "rules.alert.for-grace-period", hide = true, value_parser = duration_arg)]
-    grace_period: Option<i64>,
     /// How many groups are evaluated side by side [default: the number of cores].
     #[arg(long = "rules.max-concurrent-evals", value_name = "N", default_value_t = 0, hide_default_value = true)]
     max_concurrent: usize,
     /// How many alerts may wait for external Alertmanagers.
     #[arg(long = "alertmanager.notification-queue-capacity", value_name = "N", default_value_t = 10_000)]
     queue_capacity: usize,
+    /// How many alerts an external Alertmanager is sent at once.
+    #[arg(long = "alertmanager.notification-batch-size", value_name = "N", default_value_t = 256)]
+    batch: usize,
+    /// Send what waits for external Alertmanagers before the end [default].
+    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown", overrides_with = "no_drain")]
+    drain: bool,
+    #[arg(long = "no-alertmanager.drain-notification-queue-on-shutdown", hide = true, overrides_with = "drain")]
+    no_drain: bool,
 }
+
+/// A message of remote write, by its full name.
+fn message_arg(text: &str) -> Result<Protocol, String> {
+    let known = [Protocol::V1, Protocol::V2].map(Protocol::message).join(", ");
+    Protocol::parse(text).ok_or_else(|| format!("unknown message, expected one of {known}"))
+}
+
+/// The configuration's files are not looked at more often, milliseconds.
+const SHORTEST_LOOK: i64 = 1_000;
 
 impl Run {
     /// Runs until it is told to end.
     pub fn execute(&self) -> ExitCode {
         log::init(self.log_format, self.log_level);
         owner::keep_new_files_to_owner();
+        if let Err(e) = self.prometheus.check() {
+            return fail(&e);
+        }
+        self.prometheus.warn();
         // Before anything is opened: what may be open decides how much of it clients and scrapes get.
         tracing::debug!(descriptors = descriptors::limit(), "descriptors");
         let options = match self.options() {
@@ -163,7 +202,7 @@ impl Run {
         let delivery = match source {
             Source::File(_) | Source::Alertmanager(_) => Delivery::Receivers,
             // Nobody configured the shipped receivers: their addresses are examples.
-            Source::BuiltIn => Delivery::Print,
+            Source::BuiltIn | Source::Demo => Delivery::Print,
         };
         let mut options = ServiceOptions {
             source,
@@ -172,6 +211,11 @@ impl Run {
             route_prefix: self.route_prefix.clone(),
             systemd_socket: self.web.systemd_socket(),
             web_config: self.web.config(),
+            cors_origin: self.web.cors_origin(),
+            admin_api: self.admin_api,
+            live_subscribers: self.live_subscribers,
+            write_protocols: self.write_protocols.clone(),
+            reads: ReadLimits { samples: self.read_samples, concurrent: self.read_concurrency },
             external_url: self.external_url.clone(),
             lifecycle: self.lifecycle,
             remote_write_receiver: self.remote_write_receiver,
@@ -183,6 +227,7 @@ impl Run {
             },
             data_dir: self.data_dir.clone(),
             retention: self.retention,
+            retention_bytes: self.retention_bytes.unwrap_or(0),
             query: QueryOptions {
                 concurrency: self.query.max_concurrency,
                 timeout: self.query.timeout,
@@ -193,11 +238,14 @@ impl Run {
             resend_delay: self.rules.resend_delay,
             workers: self.rules.max_concurrent,
             queue_capacity: self.rules.queue_capacity,
+            batch: self.rules.batch,
+            drain_queue: !self.rules.no_drain,
             flags: self.flags(),
             ..ServiceOptions::default()
         };
         self.routing.apply(&mut options);
         options.enable(self.features.iter().map(String::as_str))?;
+        options.auto_reload = options.auto_reload.map(|_| self.auto_reload_interval.max(SHORTEST_LOOK));
         Ok(options)
     }
 
@@ -213,12 +261,19 @@ impl Run {
             flag("web.systemd-socket", self.web.systemd_socket().to_string()),
             flag("web.external-url", self.external_url.clone().unwrap_or_default()),
             flag("web.enable-lifecycle", self.lifecycle.to_string()),
+            flag("web.enable-admin-api", self.admin_api.to_string()),
+            flag("web.max-notifications-subscribers", self.live_subscribers.to_string()),
+            flag("web.cors.origin", self.web.shown_cors_origin()),
+            flag("config.auto-reload-interval", duration::format(self.auto_reload_interval)),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
             flag("web.enable-otlp-receiver", self.otlp_receiver.to_string()),
             flag("web.max-connections", self.max_connections.to_string()),
             flag("web.read-timeout", duration::format(self.read_timeout)),
             flag("storage.tsdb.path", path(&self.data_dir)),
             flag("storage.tsdb.retention.time", self.retention.map(duration::format).unwrap_or_default()),
+            flag("storage.tsdb.retention.size", self.retention_bytes.map(|n| format!("{n}B")).unwrap_or_default()),
+            flag("storage.remote.read-sample-limit", self.read_samples.to_string()),
+            flag("storage.remote.read-concurrent-limit", self.read_concurrency.to_string()),
             flag("query.lookback-delta", duration::format(self.query.lookback)),
             flag("query.timeout", duration::format(self.query.timeout)),
             flag("query.max-concurrency", self.query.max_concurrency.to_string()),
@@ -226,6 +281,8 @@ impl Run {
             flag("rules.alert.resend-delay", duration::format(self.rules.resend_delay)),
             flag("rules.max-concurrent-evals", self.rules.max_concurrent.to_string()),
             flag("alertmanager.notification-queue-capacity", self.rules.queue_capacity.to_string()),
+            flag("alertmanager.notification-batch-size", self.rules.batch.to_string()),
+            flag("alertmanager.drain-notification-queue-on-shutdown", (!self.rules.no_drain).to_string()),
             flag("enable-feature", self.features.join(",")),
             flag("log.format", format!("{:?}", self.log_format).to_lowercase()),
             flag("log.level", format!("{:?}", self.log_level).to_lowercase()),
@@ -242,6 +299,10 @@ pub(super) fn serve(
     prepared: Prepared,
     open: impl FnOnce() -> Result<Parts, ServiceError> + Send + 'static,
 ) -> ExitCode {
+    // Before a large database is read for nothing.
+    if let Err(e) = listen::probe(listen::addresses(&options, &prepared).iter().map(String::as_str)) {
+        return fail(&e);
+    }
     let served = async {
         // Signals are taken from the beginning: whoever sees the service ready may ask it to end.
         let (end, reload) = (asked_to_end()?, hangups()?);

@@ -1,7 +1,8 @@
 //! The names that `--enable-feature` takes: Prometheus' as of 3.14.
 
 /// Names that switch something here.
-const SWITCHES: [&str; 9] = [
+const SWITCHES: [&str; 10] = [
+    "auto-reload-config",
     "created-timestamp-zero-ingestion",
     "extra-scrape-metrics",
     "promql-binop-fill-modifiers",
@@ -14,10 +15,9 @@ const SWITCHES: [&str; 9] = [
 ];
 
 /// Names without effect, with the reason.
-const NOTES: [(&str, &str); 27] = [
+const NOTES: [(&str, &str); 26] = [
     ("auto-gomaxprocs", NO_GO),
     ("auto-gomemlimit", NO_GO),
-    ("auto-reload-config", "the configuration is reloaded when that is asked for"),
     ("concurrent-rule-eval", "what the rules of a tick have in common is evaluated once, on one thread a group"),
     ("delayed-compaction", OWN_STORAGE),
     ("exemplar-storage", ALWAYS_ON),

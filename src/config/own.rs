@@ -20,8 +20,8 @@ section! {
         alertmanager_config: String,
         /// Where data is kept.
         data_dir: String = "data".into(),
-        /// How long samples are kept.
-        retention: Duration = Duration(15 * 86_400_000),
+        /// How long samples are kept; where nothing says how much, 15d.
+        retention: Option<Duration>,
         /// Where HTTP is served. Only this machine by default: the API has no authorization of its own.
         listen_address: String = DEFAULT_LISTEN_ADDRESS.into(),
         /// An outside watch that is called while everything works.
@@ -134,7 +134,7 @@ impl RemoteDatasource {
 
 impl WatchbellConfig {
     fn check(&mut self, m: &MapReader) {
-        if self.retention.0 == 0 {
+        if self.retention == Some(Duration(0)) {
             m.error("retention", "retention cannot be zero");
         }
         if self.listen_address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {

@@ -20,8 +20,8 @@ section! {
         out_of_order_time_window: Duration,
         /// Accepted and without effect: series that ended leave memory by themselves.
         stale_series_compaction_threshold: f64,
-        /// How long samples are kept; `watchbell.retention` when absent.
-        retention: Option<TsdbRetention>,
+        /// How much is kept; what it does not say, flags and `watchbell.retention` say.
+        retention: TsdbRetention,
     }
 }
 
@@ -30,10 +30,10 @@ section! {
     pub struct TsdbRetention as "storage.tsdb.retention" with check {
         /// By age.
         time: Option<Duration>,
-        /// By size; accepted and without effect.
-        size: Option<ByteSize>,
-        /// By part of the disk; accepted and without effect.
-        percentage: Option<f64>,
+        /// By the size of all files: the oldest blocks go while they hold more.
+        size: ByteSize,
+        /// By the share of the disk that all files hold, per cent.
+        percentage: f64,
     }
 }
 
@@ -54,9 +54,7 @@ impl TsdbConfig {
 
 impl TsdbRetention {
     fn check(&mut self, m: &MapReader) {
-        m.warn("size", "retention by size has no effect, use retention.time");
-        m.warn("percentage", "retention by percentage has no effect, use retention.time");
-        if self.percentage.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+        if !(0.0..=100.0).contains(&self.percentage) {
             m.error("percentage", "percentage must be between 0 and 100");
         }
     }

@@ -10,7 +10,7 @@ use super::slot::GroupView;
 use super::view::View;
 
 /// Of every rule group, labelled `rule_group` as Prometheus labels it.
-const GROUP: [Figure<GroupView>; 8] = [
+const GROUP: [Figure<GroupView>; 10] = [
     gauge("watchbell_rule_group_interval_seconds", "The interval of a rule group.", |g| {
         g.spec.interval as f64 / 1_000.0
     }),
@@ -22,6 +22,14 @@ const GROUP: [Figure<GroupView>; 8] = [
         "The timestamp of the last rule group evaluation in seconds.",
         |g| g.state.evaluated_at.unwrap_or(0) as f64 / 1_000.0,
     ),
+    gauge(
+        "watchbell_rule_group_last_evaluation_samples",
+        "The number of samples of the last rule group evaluation.",
+        |g| g.state.rules.iter().map(|rule| rule.written.len()).sum::<usize>() as f64,
+    ),
+    gauge("watchbell_rule_group_last_rule_duration_sum_seconds", "What the rules of the last evaluation took.", |g| {
+        g.state.rules.iter().map(|rule| rule.duration).sum()
+    }),
     gauge("watchbell_rule_group_rules", "The number of rules.", |g| g.spec.rules.len() as f64),
     counter(
         "watchbell_rule_group_iterations_total",

@@ -62,6 +62,26 @@ impl Incident {
         }
     }
 
+    /// The same incident, of which nothing that is going on at a time ends any more.
+    pub(super) fn held_from(self, at: i64) -> Incident {
+        // Far away, and near enough for sums of times.
+        let never = i64::MAX / 8;
+        let hold = |during: Envelope| Envelope { end: if during.end > at { never } else { during.end }, ..during };
+        Incident {
+            start: self.start,
+            shifted_predictions: hold(self.shifted_predictions),
+            lost_accuracy: hold(self.lost_accuracy),
+            failing_requests: hold(self.failing_requests),
+            slow_requests: hold(self.slow_requests),
+            filled_memory: hold(self.filled_memory),
+            failed_fan: hold(self.failed_fan),
+            xid: hold(self.xid),
+        }
+    }
+
+    /// How long into the incident its height is, milliseconds: most of what goes wrong does so then.
+    pub const HEIGHT: i64 = 125 * MINUTE;
+
     /// How long to play, milliseconds: from quiet to quiet.
     pub const LENGTH: i64 = 420 * MINUTE;
 
@@ -94,6 +114,25 @@ impl Incident {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn at_its_height_everything_is_wrong_and_stays_so_when_it_is_held() {
+        let held = Incident::at(1_000).held_from(1_000 + Incident::HEIGHT);
+        let week = 1_000 + 7 * 24 * 60 * MINUTE;
+        for during in [
+            held.shifted_predictions,
+            held.lost_accuracy,
+            held.failing_requests,
+            held.slow_requests,
+            held.filled_memory,
+            held.failed_fan,
+            held.xid,
+        ] {
+            assert_eq!((during.at(1_000 + Incident::HEIGHT) > 0.9, during.at(week)), (true, 1.0), "{during:?}");
+            assert!(during.integral(week) > 0.0);
+        }
+        assert!(held.acts().iter().all(|act| act.at <= 1_000 + Incident::HEIGHT || act.at > week));
+    }
 
     #[test]
     fn the_story_is_told_in_order_and_ends_before_the_play_does() {

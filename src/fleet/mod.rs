@@ -28,7 +28,15 @@ pub struct Fleet {
 impl Fleet {
     /// The fleet of `seed`. Counters begin at `origin` (milliseconds); the incident's acts are relative to `incident`.
     pub fn new(seed: u64, origin: i64, incident: i64) -> Fleet {
-        let incident = Incident::at(incident);
+        Fleet::with(seed, origin, Incident::at(incident))
+    }
+
+    /// The same fleet, whose incident goes on for ever from its height.
+    pub fn held(seed: u64, origin: i64, incident: i64) -> Fleet {
+        Fleet::with(seed, origin, Incident::at(incident).held_from(incident + Incident::HEIGHT))
+    }
+
+    fn with(seed: u64, origin: i64, incident: Incident) -> Fleet {
         let mut build = Builder { seed, origin, incident: &incident, series: Vec::with_capacity(2_200) };
         inference::describe(&mut build);
         gpu::describe(&mut build);

@@ -6,6 +6,7 @@ pub mod exposition;
 pub mod histogram_wire;
 pub mod otlp;
 pub mod relabel;
+pub mod remote_read;
 pub mod remote_write;
 pub mod scrape;
 pub mod store;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::shared_names;
+
 /// Which text format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -52,6 +54,8 @@ pub enum Kind {
 pub struct Exposition {
     out: String,
     format: Format,
+    /// Whether families that Prometheus has too are written under its names as well.
+    as_prometheus: bool,
 }
 
 /// Writes the samples of one family.
@@ -64,11 +68,33 @@ pub struct Family<'a> {
 impl Exposition {
     /// An empty exposition.
     pub fn new(format: Format) -> Self {
-        Exposition { out: String::with_capacity(16 << 10), format }
+        Exposition { out: String::with_capacity(16 << 10), format, as_prometheus: false }
+    }
+
+    /// The same, where families that Prometheus has too are written under its names as well.
+    pub fn as_prometheus(self) -> Self {
+        Exposition { as_prometheus: true, ..self }
     }
 
     /// Writes a family: its head, then the samples that `samples` writes. A counter's name ends in `_total`.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str, samples: impl FnOnce(&mut Family<'_>)) {
+        let begin = self.out.len();
+        self.one_family(name, kind, help, samples);
+        let Some(theirs) = Some(name).filter(|_| self.as_prometheus).and_then(shared_names::of_prometheus) else {
+            return;
+        };
+        // Names stand at the beginnings of lines; what labels and help say is another's text.
+        let (ours, theirs) = (bare(name), bare(&theirs));
+        let written = self.out.get(begin..).unwrap_or("").to_owned();
+        for line in written.lines() {
+            let at = if line.starts_with("# ") { "# HELP ".len() } else { 0 };
+            let (before, named) = line.split_at_checked(at).unwrap_or(("", line));
+            let rest = named.strip_prefix(ours).unwrap_or(named);
+            self.out.extend([before, theirs, rest, "\n"]);
+        }
+    }
+
+    fn one_family(&mut self, name: &str, kind: Kind, help: &str, samples: impl FnOnce(&mut Family<'_>)) {
         let kind_name = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -120,7 +146,15 @@ impl Family<'_> {
         self.suffixed("_count", labels, count as f64);
     }
 
-    /// Writes a summary's samples.
+    /// Writes a summary's quantiles, each by its name.
+    pub fn quantiles(&mut self, labels: &[(&str, &str)], quantiles: &[(&str, f64)]) {
+        for (quantile, value) in quantiles {
+            let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("quantile", *quantile)]).collect();
+            self.suffixed("", &labels, *value);
+        }
+    }
+
+    /// Writes a summary's sum and count.
     pub fn summary(&mut self, labels: &[(&str, &str)], sum: f64, count: u64) {
         self.suffixed("_sum", labels, sum);
         self.suffixed("_count", labels, count as f64);
@@ -157,6 +191,11 @@ impl Family<'_> {
     }
 }
 
+/// A name without the suffix that a counter's head may lack.
+fn bare(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
+}
+
 /// A value: the shortest digits that read back as the same.
 fn push_value(out: &mut String, v: f64) {
     let _ = match v {
@@ -191,6 +230,28 @@ mod tests {
             .replace("# TYPE a_total", "# TYPE a")
             .replace("le=\"1\"", "le=\"1.0\"");
         assert_eq!(exposed(Format::OpenMetrics), open + "# EOF\n");
+    }
+
+    #[test]
+    fn what_prometheus_has_is_written_under_its_name_too() {
+        let exposed = |format| {
+            let mut out = Exposition::new(format).as_prometheus();
+            out.family("watchbell_rule_evaluations_total", Kind::Counter, "Not watchbell_x.", |f| {
+                f.sample(&[("rule_group", "watchbell_rule_evaluations_total")], 2.0);
+            });
+            out.single("watchbell_state_store_healthy", Kind::Gauge, "H.", 1.0);
+            out.finish()
+        };
+        let text = exposed(Format::Text);
+        let line = "_rule_evaluations_total{rule_group=\"watchbell_rule_evaluations_total\"} 2\n";
+        for prefix in ["watchbell", "prometheus"] {
+            let head = format!(
+                "# HELP {prefix}_rule_evaluations_total Not watchbell_x.\n# TYPE {prefix}_rule_evaluations_total counter\n"
+            );
+            assert!(text.contains(&format!("{head}{prefix}{line}")), "{text}");
+        }
+        assert!(!text.contains("prometheus_state"), "{text}");
+        assert!(exposed(Format::OpenMetrics).contains("# TYPE prometheus_rule_evaluations counter\n"));
     }
 
     #[test]

@@ -94,17 +94,17 @@ impl Histogram {
 const MAX_CHILDREN: usize = 2_000;
 
 #[derive(Debug)]
-struct Children<T> {
+pub(super) struct Children<T> {
     names: &'static [&'static str],
     children: RwLock<BTreeMap<Vec<String>, Arc<T>>>,
 }
 
 impl<T> Children<T> {
-    fn new(names: &'static [&'static str]) -> Self {
+    pub fn new(names: &'static [&'static str]) -> Self {
         Children { names, children: RwLock::default() }
     }
 
-    fn get(&self, values: &[&str], make: impl FnOnce() -> T) -> Arc<T> {
+    pub fn get(&self, values: &[&str], make: impl FnOnce() -> T) -> Arc<T> {
         let key: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
         if let Some(child) = self.children.read().get(&key) {
             return child.clone();
@@ -116,7 +116,7 @@ impl<T> Children<T> {
         children.entry(key).or_insert_with(|| Arc::new(make())).clone()
     }
 
-    fn each(&self, mut see: impl FnMut(&[(&str, &str)], &T)) {
+    pub fn each(&self, mut see: impl FnMut(&[(&str, &str)], &T)) {
         for (values, child) in self.children.read().iter() {
             let labels: Vec<(&str, &str)> = self.names.iter().copied().zip(values.iter().map(String::as_str)).collect();
             see(&labels, child);

@@ -1,17 +1,20 @@
 //! Our own metrics: instruments with which every room counts its own, and the exposition that writes them.
 //!
-//! Names are Prometheus' with our prefix where the thing is the same. A room says what it counts ([`Collect`]), most of it
-//! in tables ([`Figure`]); the server only writes them out.
+//! Names are Prometheus' with our prefix where the thing is the same, and such families are written under its own names
+//! too. A room says what it counts ([`Collect`]), most of it in tables ([`Figure`]); the server only writes them out.
 
 mod exposition;
 mod instruments;
 mod process;
+mod shared_names;
 pub mod spans;
+mod summary;
 mod table;
 
 pub use exposition::{Exposition, Family, Format, Kind};
 pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
 pub use process::Process;
+pub use summary::{Summary, SummaryVec};
 pub use table::{Figure, counter, gauge};
 
 /// Something that writes metric families.
@@ -24,12 +27,18 @@ pub trait Collect: Send + Sync {
 #[derive(Default)]
 pub struct Registry {
     collectors: parking_lot::RwLock<Vec<std::sync::Arc<dyn Collect>>>,
+    as_prometheus: bool,
 }
 
 impl Registry {
     /// An empty registry.
     pub fn new() -> Self {
         Registry::default()
+    }
+
+    /// An empty registry, which exposes what Prometheus has too under its names as well.
+    pub fn as_prometheus() -> Self {
+        Registry { as_prometheus: true, ..Registry::default() }
     }
 
     /// Exposes what `collector` writes, too.
@@ -41,6 +50,9 @@ impl Registry {
     pub fn expose(&self, format: Format) -> String {
         let collectors = self.collectors.read().clone();
         let mut out = Exposition::new(format);
+        if self.as_prometheus {
+            out = out.as_prometheus();
+        }
         for collector in collectors {
             collector.collect(&mut out);
         }

@@ -101,6 +101,32 @@ impl SampleBuf {
         rearrange(&mut self.hist_st, histograms, &order);
     }
 
+    /// Keeps of the samples from a place on those at times that `keep` says.
+    pub fn retain_from(&mut self, floats: usize, histograms: usize, keep: impl Fn(i64) -> bool) {
+        let mut kept = floats;
+        for i in floats..self.ts.len() {
+            if self.ts.get(i).is_some_and(|t| keep(*t)) {
+                self.ts.swap(kept, i);
+                self.vs.swap(kept, i);
+                if self.float_st.len() > i {
+                    self.float_st.swap(kept, i);
+                }
+                kept += 1;
+            }
+        }
+        let mut kept_histograms = histograms;
+        for i in histograms..self.hists.len() {
+            if self.hists.get(i).is_some_and(|(t, _)| keep(*t)) {
+                self.hists.swap(kept_histograms, i);
+                if self.hist_st.len() > i {
+                    self.hist_st.swap(kept_histograms, i);
+                }
+                kept_histograms += 1;
+            }
+        }
+        self.truncate(kept, kept_histograms);
+    }
+
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.ts.is_empty() && self.hists.is_empty()

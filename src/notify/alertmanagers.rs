@@ -62,6 +62,10 @@ pub struct ForwarderCounts {
     pub dropped: u64,
     /// Alerts that wait.
     pub queued: usize,
+    /// Alerts that may wait.
+    pub capacity: usize,
+    /// Alertmanagers there are.
+    pub discovered: usize,
     /// By Alertmanager, its URL without secrets.
     pub destinations: BTreeMap<String, DestinationCounts>,
 }
@@ -72,6 +76,8 @@ pub struct Forwarder {
     capacity: usize,
     batch: usize,
     wake: Notify,
+    /// Held while a batch is under way.
+    sending: tokio::sync::Mutex<()>,
     destinations: ArcSwap<Vec<Destination>>,
     counts: Mutex<ForwarderCounts>,
 }
@@ -85,6 +91,7 @@ impl Forwarder {
             capacity: capacity.max(1),
             batch: batch.max(1),
             wake: Notify::new(),
+            sending: tokio::sync::Mutex::default(),
             destinations: ArcSwap::default(),
             counts: Mutex::default(),
         }
@@ -92,6 +99,11 @@ impl Forwarder {
 
     /// Sets whom to tell from now on.
     pub fn set_destinations(&self, destinations: Vec<Destination>) {
+        let mut counts = self.counts.lock();
+        for destination in &destinations {
+            counts.destinations.entry(redact_url(&destination.url)).or_default();
+        }
+        drop(counts);
         self.destinations.store(Arc::new(destinations));
     }
 
@@ -110,12 +122,18 @@ impl Forwarder {
     pub async fn run(&self) {
         loop {
             self.wake.notified().await;
-            while self.send_batch().await {}
+            self.drain().await;
         }
+    }
+
+    /// Sends all that waits, what is under way included.
+    pub async fn drain(&self) {
+        while self.send_batch().await {}
     }
 
     /// Sends one batch. Returns whether there was one.
     pub async fn send_batch(&self) -> bool {
+        let _turn = self.sending.lock().await;
         let batch: Vec<OutgoingAlert> = {
             let mut queue = self.queue.lock();
             let count = queue.len().min(self.batch);
@@ -151,7 +169,12 @@ impl Forwarder {
 
     /// Counts for metrics.
     pub fn counts(&self) -> ForwarderCounts {
-        ForwarderCounts { queued: self.queue.lock().len(), ..self.counts.lock().clone() }
+        ForwarderCounts {
+            queued: self.queue.lock().len(),
+            capacity: self.capacity,
+            discovered: self.destinations.load().len(),
+            ..self.counts.lock().clone()
+        }
     }
 }
 
@@ -162,7 +185,7 @@ const DESTINATION: [Figure<DestinationCounts>; 2] = [
     }),
 ];
 
-const QUEUE: [Figure<ForwarderCounts>; 2] = [
+const QUEUE: [Figure<ForwarderCounts>; 4] = [
     counter(
         "watchbell_notifications_dropped_total",
         "Total number of alerts dropped due to errors when sending to Alertmanager.",
@@ -170,6 +193,12 @@ const QUEUE: [Figure<ForwarderCounts>; 2] = [
     ),
     gauge("watchbell_notifications_queue_length", "The number of alert notifications in the queue.", |c| {
         c.queued as f64
+    }),
+    gauge("watchbell_notifications_queue_capacity", "The capacity of the alert notifications queue.", |c| {
+        c.capacity as f64
+    }),
+    gauge("watchbell_notifications_alertmanagers_discovered", "The number of external Alertmanagers.", |c| {
+        c.discovered as f64
     }),
 ];
 
@@ -258,5 +287,8 @@ mod tests {
         assert!(forwarder.send_batch().await);
         assert_eq!((forwarder.counts().queued, forwarder.counts().dropped), (1, 4));
         assert!(forwarder.send_batch().await && !forwarder.send_batch().await);
+        forwarder.send((0..3).map(alert).collect());
+        forwarder.drain().await;
+        assert_eq!(forwarder.counts().queued, 0);
     }
 }

@@ -162,26 +162,15 @@ pub enum AggregateOp {
 }
 
 impl AggregateOp {
+    /// All of them.
+    pub const ALL: [AggregateOp; 14] = {
+        use AggregateOp::*;
+        [Avg, Bottomk, Count, CountValues, Group, LimitRatio, Limitk, Max, Min, Quantile, Stddev, Stdvar, Sum, Topk]
+    };
+
     /// The operator of a name, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        use AggregateOp::*;
-        let all = [
-            Avg,
-            Bottomk,
-            Count,
-            CountValues,
-            Group,
-            LimitRatio,
-            Limitk,
-            Max,
-            Min,
-            Quantile,
-            Stddev,
-            Stdvar,
-            Sum,
-            Topk,
-        ];
-        all.into_iter().find(|op| op.as_str().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|op| op.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The name in PromQL.
@@ -264,6 +253,12 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// All of them.
+    pub const ALL: [BinaryOp; 18] = {
+        use BinaryOp::*;
+        [Add, Sub, Mul, Div, Mod, Pow, Atan2, Eql, Neq, Lss, Lte, Gtr, Gte, TrimUpper, TrimLower, And, Or, Unless]
+    };
+
     /// As PromQL writes it.
     pub fn as_str(self) -> &'static str {
         use BinaryOp::*;

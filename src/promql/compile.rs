@@ -45,6 +45,19 @@ pub fn parse(source: &str, options: &CompileOptions) -> Result<Expr, PromqlError
     dialect::parse(source, &options.features).map(|p| p.expr).map_err(|f| f.locate(source))
 }
 
+/// Parses a query and gives what `look` makes of its tree, with room for a walk as deep as the tree.
+///
+/// # Errors
+/// What is wrong with the query, and where.
+pub fn parse_and<T: Send>(
+    source: &str,
+    options: &CompileOptions,
+    look: impl Fn(&Expr) -> T + Sync,
+) -> Result<T, PromqlError> {
+    let parsed = dialect::parse(source, &options.features).map_err(|f| f.locate(source))?;
+    Ok(stack::with_room_for(parsed.depth, || look(&parsed.expr)))
+}
+
 impl Plan {
     /// Evaluates at one time.
     ///

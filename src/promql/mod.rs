@@ -37,7 +37,7 @@ pub mod steps;
 pub mod value;
 
 pub use annotations::{Annotations, Note, Severity, Span};
-pub use compile::{CompileOptions, compile, parse};
+pub use compile::{CompileOptions, compile, parse, parse_and};
 pub use dialect::MAX_QUERY_LEN;
 pub(crate) use dialect::unquote;
 pub use env::{EvalEnv, RequestTerms};

@@ -11,7 +11,7 @@ use crate::datasource::Querier;
 use crate::engine::live::Live;
 use crate::ingest::admission::Admission;
 use crate::ingest::otlp::OtlpSettings;
-use crate::ingest::remote_write::Receiver;
+use crate::ingest::remote_write::{Protocol, Receiver};
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
 use crate::notify::drill::Drills;
@@ -22,6 +22,9 @@ use crate::tsdb::Tsdb;
 
 use super::api_metrics::{ApiMetrics, MetricLabels};
 use super::error::ApiError;
+use super::limits::ReadLimits;
+use super::notices::Notices;
+use super::origins::Origins;
 use super::queries::Queries;
 use super::requests::HttpMetrics;
 use super::web::WebAccess;
@@ -70,6 +73,10 @@ pub struct App {
     pub http: HttpMetrics,
     /// Where spans of requests are noted.
     pub tracer: Tracer,
+    /// Places for remote reads.
+    pub reads: Arc<Semaphore>,
+    /// What users of the API should know.
+    pub notices: Notices,
 }
 
 /// One attempt to deliver a notification.
@@ -124,14 +131,24 @@ pub struct Service {
     pub limits: AlertmanagerLimits,
     /// Which labels Alertmanager's metrics have beyond their usual ones.
     pub metric_labels: MetricLabels,
+    /// What pages in browsers may do.
+    pub origins: Origins,
+    /// Whether the configuration is read again when its files change.
+    pub auto_reload: bool,
+    /// Whether `/api/v1/admin` may be used.
+    pub admin_api: bool,
+    /// How many clients may follow notifications.
+    pub live_subscribers: usize,
+    /// Bounds of remote reads.
+    pub reads: ReadLimits,
+    /// Messages of remote write that are taken in; all when empty.
+    pub write_protocols: Vec<Protocol>,
     /// Whether `/-/reload` and `/-/quit` may be used.
     pub lifecycle: bool,
     /// Whether remote writes are taken in.
     pub remote_write_receiver: bool,
     /// Whether OTLP is taken.
     pub otlp_receiver: bool,
-    /// How long samples are kept, milliseconds.
-    pub retention: i64,
 }
 
 /// The configuration in force, for display: secrets are masked.
@@ -145,6 +162,8 @@ pub struct ConfigView {
     pub receivers: Vec<ReceiverView>,
     /// URLs of external Alertmanagers, without secrets.
     pub alertmanagers: Arc<ArcSwap<Vec<String>>>,
+    /// Labels of everything that leaves this instance.
+    pub external_labels: Labels,
     /// Message templates.
     pub templates: Arc<Templates>,
     /// When it was put in force, milliseconds.

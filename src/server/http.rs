@@ -11,12 +11,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
-use super::{acknowledge, admin, alertmanager, api, drill, pages, receivers, telemetry, web};
+use super::{acknowledge, admin, alertmanager, api, drill, federate, origins, pages, receivers, telemetry, web};
 
 /// The largest request body, bytes. Remote writes have their own limit.
 pub const MAX_BODY: usize = 10 << 20;
@@ -54,16 +53,17 @@ fn api_v1(app: &App) -> Router<Arc<App>> {
     if app.service.alertmanager_alone {
         return Router::new().route("/api/v1/{*rest}", any(alertmanager::version_1));
     }
-    Router::new().nest("/api/v1", api::routes())
+    Router::new().nest("/api/v1", api::routes()).route("/federate", get(federate::federate))
 }
 
-/// What senders of samples write to: it knows their compression and their limits itself.
-fn remote_write(app: &App) -> Router<Arc<App>> {
-    if app.service.alertmanager_alone { Router::new() } else { api::write_route() }
+/// What senders of samples write to, and what reads them from afar: they know their compression and their limits themselves.
+fn remote(app: &App) -> Router<Arc<App>> {
+    if app.service.alertmanager_alone { Router::new() } else { api::write_route().merge(api::read_route()) }
 }
 
 fn unprefixed(app: Arc<App>) -> Router {
     let first_page = format!("{}/alerts", app.service.route_prefix);
+    let origins = Arc::new(app.service.origins.clone());
     let gets = alertmanager::GetLimit::new(&app.service.limits, app.api_metrics.gets_refused.clone());
     let apis = Router::new()
         .merge(api_v1(&app))
@@ -71,11 +71,12 @@ fn unprefixed(app: Arc<App>) -> Router {
         .merge(acknowledge::routes())
         .merge(drill::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
+        .method_not_allowed_fallback(not_allowed)
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(cors())
+        .layer(axum::middleware::from_fn_with_state(origins.clone(), origins::cors))
         .layer(axum::middleware::from_fn(alertmanager::plain_options));
-    let writes = remote_write(&app);
+    let remote = remote(&app);
     Router::new()
         .route("/", get(|| async move { Redirect::to(&first_page) }))
         .route("/-/healthy", get(admin::healthy))
@@ -85,22 +86,17 @@ fn unprefixed(app: Arc<App>) -> Router {
         .route("/metrics", get(admin::metrics))
         .merge(pages::routes())
         .merge(apis)
-        .merge(writes)
+        .merge(remote)
         .fallback(not_found)
-        .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n") })
+        .method_not_allowed_fallback(not_allowed)
+        .layer(axum::middleware::from_fn_with_state(origins, origins::guard))
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::count))
         .layer(CompressionLayer::new().gzip(true))
         .with_state(app)
 }
 
-/// Any page may use the API, as with Prometheus and Alertmanager. Methods and headers are allowed by name: what says "any"
-/// does not mean `Authorization` to a browser.
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::DATE])
+async fn not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n").into_response()
 }
 
 async fn not_found() -> Response {

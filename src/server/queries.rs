@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Stopwatch;
+use crate::instrument::{Collect, Exposition, Summary, SummaryVec};
 use crate::promql::{CancelToken, CompileOptions, EvalEnv, Features, Helpers, Limits, PromqlError};
 
 use super::asked::{Asked, AskedQueries, Cost};
@@ -45,6 +46,10 @@ pub struct Queries {
     gate: Arc<Semaphore>,
     default_step: std::sync::atomic::AtomicI64,
     asked: AskedQueries,
+    /// How long queries took, by what they did meanwhile.
+    durations: SummaryVec,
+    waited: Arc<Summary>,
+    evaluated: Arc<Summary>,
     helpers: Arc<Helpers>,
 }
 
@@ -64,9 +69,16 @@ impl Queries {
     /// A gate.
     pub fn new(options: QueryOptions) -> Self {
         let gate = Arc::new(Semaphore::new(options.concurrency.max(1)));
+        let help = "Query timings.";
+        let durations = SummaryVec::new("watchbell_engine_query_duration_seconds", help, &["slice"]);
+        // What Prometheus tells apart is done as part of the evaluation.
+        ["prepare_time", "result_sort"].iter().for_each(|slice| drop(durations.with(&[slice])));
         Queries {
             options,
             gate,
+            waited: durations.with(&["queue_time"]),
+            evaluated: durations.with(&["inner_eval"]),
+            durations,
             default_step: 60_000.into(),
             asked: AskedQueries::default(),
             helpers: Arc::new(Helpers::of_this_machine()),
@@ -125,12 +137,23 @@ impl Queries {
             && let Ok(_place) = self.gate.try_acquire()
         {
             let stop = CancelToken::with_timeout(NO_LONGER_SHORT);
+            let watch = Stopwatch::start();
             let done = work.timed(|| query(self.env(stop.clone())));
             if stop.check().is_ok() || done.is_ok() {
+                self.waited.observe(0.0);
+                self.evaluated.observe(watch.elapsed().as_secs_f64());
                 return done;
             }
         }
-        self.run(timeout, move |env| work.timed(|| query(env))).await
+        let (asked, waited, evaluated) = (Stopwatch::start(), self.waited.clone(), self.evaluated.clone());
+        let timed = move |env| {
+            waited.observe(asked.elapsed().as_secs_f64());
+            let watch = Stopwatch::start();
+            let done = work.timed(|| query(env));
+            evaluated.observe(watch.elapsed().as_secs_f64());
+            done
+        };
+        self.run(timeout, timed).await
     }
 
     /// Runs `query` on a thread that may block, when there is room. `timeout` (milliseconds) shortens the usual one. If
@@ -161,6 +184,12 @@ impl Queries {
         let result = run.await;
         drop(guard);
         result.unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+impl Collect for Queries {
+    fn collect(&self, out: &mut Exposition) {
+        self.durations.expose(out);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clock::Stopwatch;
 
 use super::alertmanager;
 use super::app::{App, ConfigView};
+use super::prometheus_metrics;
 use super::queries::Queries;
 use crate::instrument::spans::{Span, SpanId, SpanKind};
 use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
@@ -24,7 +25,6 @@ pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let span = begin_span(&app, request.headers());
     let response = next.run(request).await;
     let (status, took) = (response.status(), watch.elapsed());
-    app.http.count(status.as_str(), &handler, took);
     if let Some((id, parent)) = span {
         let attributes = vec![
             ("http.request.method", method.to_string()),
@@ -36,6 +36,8 @@ pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) ->
         app.tracer.note(Span { id, parent, name, kind, ended_at, took, attributes, error });
     }
     let path = handler.strip_prefix(app.service.route_prefix.as_str()).unwrap_or(&handler);
+    // As Prometheus writes it.
+    app.http.count(status.as_str(), &path.replace("{name}", ":name"), took);
     app.api_metrics.end((status.as_str(), path, method.as_str()), took, response.body().size_hint().exact());
     response
 }
@@ -97,6 +99,7 @@ impl Collect for AppMetrics {
         });
         out.figures(&CONFIG, &app.config.load());
         out.figures(&QUERIES, &app.queries);
+        app.queries.collect(out);
         app.http.collect(out);
         alertmanager::metrics::collect(&app, out);
         app.engine.collect(out);
@@ -104,6 +107,9 @@ impl Collect for AppMetrics {
         app.scrapes.collect(out);
         if app.service.remote_write_receiver {
             app.receiver.collect(out);
+        }
+        if !app.service.alertmanager_alone {
+            prometheus_metrics::collect(&app, out);
         }
     }
 }

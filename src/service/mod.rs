@@ -4,10 +4,13 @@
 //! parts; [`Service::run`] keeps them going until someone ends the process, and puts new configurations in force.
 
 mod alertmanagers;
+mod auto_reload;
 pub mod checks;
 mod clock_watch;
+mod error;
 mod first_data;
 mod heartbeat;
+pub mod listen;
 mod notifier;
 mod options;
 pub mod owner;
@@ -18,7 +21,8 @@ mod running;
 mod shown;
 mod traces;
 
+pub use error::ServiceError;
 pub use notifier::ConfiguredNotifier;
 pub use options::{Delivery, ServiceOptions, Source};
 pub use prepare::Prepared;
-pub use running::{Parts, Service, ServiceError, data_dir, retention};
+pub use running::{Parts, Service, data_dir, retention};

@@ -23,9 +23,6 @@ use crate::notify::{IntegrationId, Notification, Outcome};
 use super::options::{Delivery, ServiceOptions};
 use super::prepare::Prepared;
 
-/// Alerts of one request to an external Alertmanager, at most.
-const BATCH: usize = 256;
-
 /// Delivers as the configuration in force says.
 pub struct ConfiguredNotifier {
     delivery: Delivery,
@@ -50,7 +47,7 @@ impl ConfiguredNotifier {
             external_url: external_url.into(),
             clock,
             receivers: ArcSwapOption::default(),
-            forwarder: Forwarder::new(options.queue_capacity, BATCH),
+            forwarder: Forwarder::new(options.queue_capacity, options.batch),
             attempts: Arc::new(AttemptMetrics::new(options.metric_labels.receiver_names)),
             statuses: Arc::default(),
             drills: Arc::default(),

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use regex::Regex;
+
 use crate::alerting::schedule::Schedule;
 use crate::config::alertmanager::matchers::Syntax;
 use crate::config::features;
 use crate::engine::{DataAtStart, Options};
+use crate::ingest::remote_write::Protocol;
 use crate::ingest::scrape::settings::ScrapeFeatures;
-use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions};
+use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions, ReadLimits};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -16,8 +19,10 @@ pub enum Source {
     File(PathBuf),
     /// An Alertmanager's configuration: alerts are routed, no rules are evaluated and nothing is scraped.
     Alertmanager(PathBuf),
-    /// Built-in defaults: the shipped rules and routing, scraping ourselves.
+    /// Built-in defaults: our own rules and the shipped routing, scraping ourselves.
     BuiltIn,
+    /// The same beside a demo's fleet, with the rules about it.
+    Demo,
 }
 
 /// How a service is run.
@@ -49,6 +54,18 @@ pub struct ServiceOptions {
     pub state_retention: i64,
     /// `--alerts.per-alertname-limit`: how many posted alerts of one name are taken in; 0 for any number.
     pub alerts_per_name: usize,
+    /// `--web.cors.origin`: pages of which origins may read answers and change things.
+    pub cors_origin: Option<Regex>,
+    /// `--web.enable-admin-api`
+    pub admin_api: bool,
+    /// `--web.max-notifications-subscribers`
+    pub live_subscribers: usize,
+    /// `--web.remote-write-receiver.accepted-protobuf-messages`; all when empty.
+    pub write_protocols: Vec<Protocol>,
+    /// `--storage.remote.read-sample-limit`, `--storage.remote.read-concurrent-limit`
+    pub reads: ReadLimits,
+    /// How often the files of the configuration are looked at, milliseconds; never when absent.
+    pub auto_reload: Option<i64>,
     /// `--web.enable-lifecycle`
     pub lifecycle: bool,
     /// `--web.enable-remote-write-receiver`
@@ -59,8 +76,10 @@ pub struct ServiceOptions {
     pub connections: ConnectionLimits,
     /// `--storage.tsdb.path`; else the configuration's.
     pub data_dir: Option<PathBuf>,
-    /// `--storage.tsdb.retention.time`, milliseconds; else the configuration's.
+    /// `--storage.tsdb.retention.time`, milliseconds; what the configuration says counts before it.
     pub retention: Option<i64>,
+    /// `--storage.tsdb.retention.size`, bytes; 0 for any size.
+    pub retention_bytes: u64,
     /// `--query.*`
     pub query: QueryOptions,
     /// `--rules.alert.resend-delay`, milliseconds.
@@ -69,6 +88,10 @@ pub struct ServiceOptions {
     pub workers: usize,
     /// `--alertmanager.notification-queue-capacity`
     pub queue_capacity: usize,
+    /// `--alertmanager.notification-batch-size`
+    pub batch: usize,
+    /// `--alertmanager.drain-notification-queue-on-shutdown`
+    pub drain_queue: bool,
     /// Switches of scraping.
     pub scrape_features: ScrapeFeatures,
     /// How notifications are delivered.
@@ -100,16 +123,25 @@ impl Default for ServiceOptions {
             start_delay: 0,
             state_retention: engine.retention,
             alerts_per_name: 0,
+            cors_origin: None,
+            admin_api: false,
+            live_subscribers: 16,
+            write_protocols: Vec::new(),
+            reads: ReadLimits::default(),
+            auto_reload: None,
             lifecycle: false,
             remote_write_receiver: false,
             otlp_receiver: false,
             connections: ConnectionLimits::default(),
             data_dir: None,
             retention: None,
+            retention_bytes: 0,
             query: QueryOptions::default(),
             resend_delay: engine.resend_delay,
             workers: 0,
             queue_capacity: 10_000,
+            batch: 256,
+            drain_queue: true,
             scrape_features: ScrapeFeatures::default(),
             delivery: Delivery::Receivers,
             flags: Vec::new(),
@@ -150,6 +182,7 @@ impl ServiceOptions {
                 "created-timestamp-zero-ingestion" | "st-storage" => self.scrape_features.start_timestamps = true,
                 "type-and-unit-labels" => self.scrape_features.type_and_unit_labels = true,
                 "extra-scrape-metrics" => self.scrape_features.extra_metrics = true,
+                "auto-reload-config" => _ = self.auto_reload.get_or_insert(0),
                 _ => {}
             }
         }

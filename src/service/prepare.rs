@@ -18,13 +18,13 @@ use crate::template::alertmanager::{Templates, VALUE};
 
 use super::checks;
 use super::options::Source;
-use super::packs;
+use super::packs::{self, Pack};
 
 /// The configuration of a service started without one; `{listen}` is where it listens.
 const BUILT_IN: &str = "\
 global:
-  scrape_interval: 15s
-  evaluation_interval: 15s
+  scrape_interval: 5s
+  evaluation_interval: 5s
 scrape_configs:
   - job_name: watchbell
     static_configs:
@@ -59,7 +59,8 @@ impl Prepared {
         match source {
             Source::File(path) => Prepared::from_file(path, features),
             Source::Alertmanager(path) => Prepared::alertmanager(path),
-            Source::BuiltIn => Prepared::built_in(features, listen),
+            Source::BuiltIn => Prepared::built_in(features, listen, &packs::RULES),
+            Source::Demo => Prepared::built_in(features, listen, &packs::DEMO_RULES),
         }
     }
 
@@ -104,14 +105,14 @@ impl Prepared {
         Ok(Prepared::new(Config::default(), masked, Vec::new(), Some(routing), templates))
     }
 
-    fn built_in(features: Features, listen: Option<&str>) -> Result<Prepared, Vec<Diagnostic>> {
+    fn built_in(features: Features, listen: Option<&str>, packs: &[Pack]) -> Result<Prepared, Vec<Diagnostic>> {
         let listen = listen.unwrap_or(config::own::DEFAULT_LISTEN_ADDRESS);
         // Whoever listens everywhere can be scraped here.
         let target = listen.replacen("0.0.0.0", "127.0.0.1", 1);
         let text = BUILT_IN.replace("{listen}", &target);
         let config::Loaded { config, masked, .. } = Config::load_str("built-in configuration", &text, &|_| None)?;
         let (mut groups, mut defects) = (Vec::new(), Vec::new());
-        for pack in packs::RULES {
+        for pack in packs {
             match rules::load_str(pack.name, pack.text, &options(features)) {
                 Ok(more) => groups.extend(more),
                 Err(more) => defects.extend(more),
@@ -216,15 +217,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_configuration_loads_with_the_shipped_packs() {
+    fn the_built_in_configurations_load_with_their_packs() {
         let prepared = Prepared::read(&Source::BuiltIn, Features::default(), Some("0.0.0.0:1234")).unwrap();
         let targets = &prepared.config.scrape_configs[0].discovery.static_configs[0].targets;
         assert_eq!(*targets, ["127.0.0.1:1234"]);
         let setup = prepared.setup("http://localhost");
-        for name in ["inference-sla", "watchbell-alive"] {
-            assert!(setup.groups.iter().any(|g| &*g.key.name == name), "{name}");
-        }
-        assert_eq!(setup.groups[0].interval, 15_000);
+        let has = |setup: &Setup, name: &str| setup.groups.iter().any(|g| &*g.key.name == name);
+        assert!(has(&setup, "watchbell-alive") && !has(&setup, "inference-sla"), "there is nothing to infer");
+        assert_eq!(setup.groups[0].interval, 5_000);
+        let demo = Prepared::read(&Source::Demo, Features::default(), None).unwrap().setup("http://localhost");
+        assert!(has(&demo, "watchbell-alive") && has(&demo, "inference-sla"));
         assert!(setup.routing.is_some());
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerting::schedule::Schedule;
@@ -25,20 +25,22 @@ use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Collect, Process, Registry};
-use crate::model::Diagnostic;
 use crate::net;
-use crate::notify::receivers::SetupError;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
+use crate::server::notices::Notices;
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
 use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester, WebAccess};
-use crate::state::{DiskStore, StateError, StateStore};
-use crate::tsdb::{Tsdb, TsdbError, TsdbOptions};
+use crate::state::{DiskStore, StateStore};
+use crate::tsdb::{DEFAULT_RETENTION_MS, Retention, Tsdb, TsdbOptions};
 
 use super::alertmanagers::{self, Alertmanagers};
+use super::auto_reload::{self, Watched};
 use super::clock_watch::{self, ClockSteps};
+use super::error::ServiceError;
 use super::first_data;
 use super::heartbeat::Heartbeat;
+use super::listen::{listen, warn_of_strangers};
 use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
 use super::owner;
@@ -56,37 +58,6 @@ const MAX_WARNINGS: usize = 20;
 /// How often the database is maintained.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 
-/// Why a service did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The configuration is not good.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Config(Vec<Diagnostic>),
-    /// Receivers cannot be set up.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Receivers(Vec<SetupError>),
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Storage(#[from] TsdbError),
-    /// The state store cannot be opened.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The web configuration is not good.
-    #[error("web configuration: {0}")]
-    Web(String),
-    /// The address cannot be listened on.
-    #[error("listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The operating system refused something.
-    #[error(transparent)]
-    System(#[from] std::io::Error),
-}
-
 /// Storage that a service goes on with: of its data directory, or what a demo has filled.
 pub struct Parts {
     /// Series.
@@ -100,10 +71,11 @@ impl Parts {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(dir: &Path, retention: i64) -> Result<Parts, ServiceError> {
+    pub fn open(dir: &Path, retention: Retention) -> Result<Parts, ServiceError> {
         let dirs = ["tsdb", "state", "state.rescue"].map(|name| dir.join(name));
         owner::claim(dir, &dirs)?;
-        let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention })?;
+        let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention.time })?;
+        storage.set_retention(retention);
         for damage in recovery.damages.iter().take(MAX_DAMAGES_TOLD) {
             tracing::error!(damage = %damage, "storage is damaged; everything else is kept");
         }
@@ -141,6 +113,7 @@ pub struct Service {
     writers: Arc<RemoteWriters>,
     heartbeat: Arc<Heartbeat>,
     traces: Arc<Exporter>,
+    watched: Arc<ArcSwap<Watched>>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -156,6 +129,9 @@ impl Service {
         let web = options.web_config.as_deref().map(WebAccess::load).transpose();
         let web = web.map_err(ServiceError::Web)?.map(Arc::new);
         let (listeners, address) = listen(&options, &prepared).await?;
+        if !web.as_ref().is_some_and(|web| web.authenticates()) {
+            warn_of_strangers(&listeners);
+        }
         let is_tls = web.as_ref().is_some_and(|web| web.is_tls());
         tracing::info!("TLS is {}.", if is_tls { "enabled" } else { "disabled" });
         let external_url = external_url(&options, &prepared, address);
@@ -194,7 +170,7 @@ impl Service {
 
         let (control, requests) = Control::channel();
         let app = Arc::new(App {
-            service: shown::describe(&options, retention(&options, &prepared), &external_url, clock.now()),
+            service: shown::describe(&options, &external_url, clock.now()),
             config: ArcSwap::from_pointee(shown::view(&prepared, alertmanagers.known.clone(), clock.now())),
             queries: Queries::new(options.query.clone()),
             posts: server::alertmanager::body::admission(),
@@ -203,11 +179,13 @@ impl Service {
             scrapes,
             storage,
             querier,
-            registry: Registry::new(),
+            registry: registry(&options),
             web,
             api_metrics: ApiMetrics::default(),
             http: HttpMetrics::default(),
             tracer: tracer.clone(),
+            reads: Arc::new(Semaphore::new(options.reads.places())),
+            notices: Notices::new(options.live_subscribers),
             clock,
             engine,
             deliveries: notifier.statuses.clone(),
@@ -228,7 +206,7 @@ impl Service {
         counting.into_iter().for_each(|counts| app.registry.register(counts));
         let (end, ended) = watch::channel(false);
         let server = serve(listeners, &app, &options, &ended);
-        let tasks = Vec::new();
+        let (tasks, watched) = (Vec::new(), Arc::new(ArcSwap::from_pointee(Watched::of(&options.source, &prepared))));
         let mut service = Service {
             options,
             app,
@@ -239,6 +217,7 @@ impl Service {
             writers,
             heartbeat,
             traces,
+            watched,
             requests,
             end,
             server,
@@ -262,6 +241,9 @@ impl Service {
             tokio::spawn(async move { heartbeat.run(beaten, ends).await }),
             tokio::spawn(self.traces.clone().run(ended.clone())),
         ];
+        let look = self.options.auto_reload.map(|interval| Duration::from_millis(interval.unsigned_abs()));
+        let (watched, ends) = (self.watched.clone(), ended.clone());
+        self.tasks.extend(look.map(|interval| tokio::spawn(auto_reload::run(app.clone(), watched, interval, ends))));
         let watch = |data| tokio::spawn(first_data::watch(app, data, self.options.clone(), ended.clone()));
         self.tasks.extend(data.map(watch));
     }
@@ -335,6 +317,8 @@ impl Service {
         self.notifier.put_in_force(receivers);
         apply_storage(&self.app.storage, &self.writers, &prepared);
         self.app.otlp.store(Arc::new(otlp_settings(&prepared)));
+        self.app.storage.set_retention(retention(&self.options, &prepared));
+        self.watched.store(Arc::new(Watched::of(&self.options.source, &prepared)));
         self.apply_ingest(&prepared);
         match self.app.engine.reload(prepared.setup(external_url)).await {
             Err(LiveError::Stopped) => {
@@ -386,6 +370,11 @@ impl Service {
         if let Ok(Err(e)) = stopped {
             tracing::error!(error = %e, "storage was not closed cleanly");
         }
+        // The engine sends no more by now.
+        let drain = self.notifier.forwarder.drain();
+        if self.options.drain_queue && tokio::time::timeout(GRACE, drain).await.is_err() {
+            tracing::warn!("alerts that waited for external Alertmanagers were not all sent before the end");
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
@@ -413,57 +402,6 @@ fn warn(prepared: &Prepared, source: &Source) {
     }
 }
 
-/// An address as Go writes it: `:9090` is every interface.
-fn listen_on(address: &str) -> String {
-    match address.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => address.to_owned(),
-    }
-}
-
-/// Opens the sockets; the first one's address is the service's.
-async fn listen(options: &ServiceOptions, prepared: &Prepared) -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
-    let configured = &prepared.config.watchbell.listen_address;
-    if options.systemd_socket {
-        return inherited();
-    }
-    let asked =
-        if options.listen_addresses.is_empty() { std::slice::from_ref(configured) } else { &options.listen_addresses };
-    let mut listeners = Vec::with_capacity(asked.len());
-    for address in asked {
-        let bound = TcpListener::bind(listen_on(address)).await;
-        listeners.push(bound.map_err(|source| ServiceError::Listen { address: address.clone(), source })?);
-    }
-    let none = || std::io::Error::other("no address to listen on");
-    let first = listeners.first().ok_or_else(none)?.local_addr()?;
-    announce(&listeners)?;
-    Ok((listeners, first))
-}
-
-/// The sockets that systemd has opened and hands over.
-fn inherited() -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
-    let mut handed_over = listenfd::ListenFd::from_env();
-    let mut listeners = Vec::new();
-    for index in 0..handed_over.len() {
-        if let Some(listener) = handed_over.take_tcp_listener(index)? {
-            listener.set_nonblocking(true)?;
-            listeners.push(TcpListener::from_std(listener)?);
-        }
-    }
-    let none = || std::io::Error::other("no socket activation file descriptors found");
-    let first = listeners.first().ok_or_else(none)?.local_addr()?;
-    announce(&listeners)?;
-    Ok((listeners, first))
-}
-
-/// Says where the service listens, in Alertmanager's words: tools read the port from them.
-fn announce(listeners: &[TcpListener]) -> Result<(), ServiceError> {
-    for listener in listeners {
-        tracing::info!(address = %listener.local_addr()?, "Listening on");
-    }
-    Ok(())
-}
-
 fn external_url(options: &ServiceOptions, prepared: &Prepared, listen: SocketAddr) -> String {
     let configured = Some(&prepared.config.watchbell.external_url).filter(|url| !url.is_empty());
     let url = options.external_url.as_ref().or(configured).cloned();
@@ -484,6 +422,14 @@ fn schedule(prepared: &Prepared) -> Schedule {
         Datasource::Local => Schedule::default(),
         // Nothing is shared, and a remote server is asked evenly.
         Datasource::Remote(_) => Schedule::Spread { tick: 1 },
+    }
+}
+
+/// Where Prometheus' work is done, what is counted is exposed under its names too.
+fn registry(options: &ServiceOptions) -> Registry {
+    match options.source {
+        Source::Alertmanager(_) => Registry::new(),
+        Source::File(_) | Source::BuiltIn | Source::Demo => Registry::as_prometheus(),
     }
 }
 
@@ -573,10 +519,18 @@ fn alertmanager_sets(prepared: &Prepared) -> Result<Vec<alertmanagers::Set>, Ser
     alertmanagers::sets(&prepared.config.alerting.alertmanagers).map_err(|d| ServiceError::Config(vec![d]))
 }
 
-/// How long samples are kept, milliseconds.
-pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> i64 {
-    let of_file = prepared.config.storage.tsdb.retention.as_ref().and_then(|r| r.time).map(|time| time.millis());
-    options.retention.or(of_file).unwrap_or(prepared.config.watchbell.retention.millis())
+/// How much is kept: what `storage.tsdb.retention` says counts before flags, as in Prometheus, and these before
+/// `watchbell.retention`.
+pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> Retention {
+    let (config, own) = (&prepared.config.storage.tsdb.retention, prepared.config.watchbell.retention);
+    let set = |time: &i64| *time > 0;
+    let time = config.time.map(|time| time.millis()).filter(set).or(options.retention.filter(set));
+    let time = time.or(own.map(|time| time.millis()));
+    let bytes = if config.size.0 > 0 { config.size.0 } else { options.retention_bytes };
+    let is_bounded = bytes > 0 || config.percentage > 0.0;
+    // Whoever bounds the size alone keeps what fits, however old.
+    let time = time.unwrap_or(if is_bounded { 0 } else { DEFAULT_RETENTION_MS });
+    Retention { time, bytes, percentage: config.percentage }
 }
 
 /// The data directory.

@@ -7,13 +7,14 @@ use arc_swap::ArcSwap;
 use crate::config::redact;
 use crate::model::Labels;
 use crate::notify::IntegrationId;
+use crate::server::origins::{Origins, origin_of};
 use crate::server::{self, ConfigView};
 
 use super::options::{ServiceOptions, Source};
 use super::prepare::Prepared;
 
 /// What the API and pages say of a service.
-pub(super) fn describe(options: &ServiceOptions, retention: i64, external_url: &str, now: i64) -> server::Service {
+pub(super) fn describe(options: &ServiceOptions, external_url: &str, now: i64) -> server::Service {
     server::Service {
         started_at: now,
         flags: options
@@ -27,10 +28,20 @@ pub(super) fn describe(options: &ServiceOptions, retention: i64, external_url: &
         limits: options.alertmanager,
         metric_labels: options.metric_labels,
         external_url: external_url.to_owned(),
+        origins: Origins {
+            allowed: options.cors_origin.clone(),
+            // Where routing is all there is, pages may do what Alertmanager lets them.
+            open: matches!(options.source, Source::Alertmanager(_)),
+            own: origin_of(external_url),
+        },
+        auto_reload: options.auto_reload.is_some(),
+        admin_api: options.admin_api,
+        live_subscribers: options.live_subscribers,
+        write_protocols: options.write_protocols.clone(),
+        reads: options.reads,
         lifecycle: options.lifecycle,
         remote_write_receiver: options.remote_write_receiver,
         otlp_receiver: options.otlp_receiver,
-        retention,
     }
 }
 
@@ -63,6 +74,7 @@ pub(super) fn view(prepared: &Prepared, alertmanagers: Arc<ArcSwap<Vec<String>>>
         alertmanager_yaml: routing.map(|(_, text)| text.clone()).unwrap_or_default(),
         receivers: routing.map(|(c, _)| c.receivers.iter().map(receiver_view).collect()).unwrap_or_default(),
         alertmanagers,
+        external_labels: prepared.external_labels(),
         templates: prepared.templates.clone(),
         loaded_at: now,
         reload_succeeded: true,

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Mutex, RwLock};
 
+use crate::clock::Stopwatch;
 use crate::model::{Labels, METRIC_NAME, Matcher, Value};
 
 use super::block::BlockSet;
@@ -23,12 +25,14 @@ use super::manifest::Manifest;
 use super::metadata::{Metadata, MetadataStore};
 use super::places::{LogEnd, Places, read_places};
 use super::query::{Queryable, Series, SharedSeries, StorageError};
-use super::recovery::{Recovery, Restore};
+use super::recovery::{Damage, Recovery, Restore};
+use super::retention::Retention;
 use super::selection::Selections;
 use super::series::{MemSeries, State};
 use super::stats::{Cardinality, Counters, TsdbStats};
+use super::tombstones::Tombstones;
 use super::wal::Wal;
-use super::{SeriesRef, TsdbError};
+use super::{DeleteError, SeriesRef, TsdbError};
 
 /// 15 days, Prometheus' default.
 pub const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 3600 * 1000;
@@ -65,7 +69,10 @@ pub(super) struct Inner {
     /// What the last walk over all series found.
     walked: ArcSwapOption<TsdbStats>,
     metadata: MetadataStore,
-    options: TsdbOptions,
+    pub(super) retention: ArcSwap<Retention>,
+    /// How long it took to read the files.
+    replayed_in: Duration,
+    pub(super) tombstones: Tombstones,
     /// Samples before this are rejected: retention would drop them at once.
     min_valid: AtomicI64,
     /// The clock is not trusted: the bound does not rise.
@@ -97,7 +104,7 @@ impl Disk {
 }
 
 /// Bytes of the numbered files in a directory.
-fn bytes_in(dir: &Path) -> Result<u64, TsdbError> {
+pub(super) fn bytes_in(dir: &Path) -> Result<u64, TsdbError> {
     Ok(numbered(dir)?.iter().filter_map(|(_, p)| p.metadata().ok()).map(|m| m.len()).sum())
 }
 
@@ -143,7 +150,7 @@ impl Writer {
 }
 
 impl Inner {
-    fn new(options: TsdbOptions, blocks: Arc<BlockSet>, index: Index) -> Self {
+    fn new(options: &TsdbOptions, blocks: Arc<BlockSet>, index: Index) -> Self {
         Inner {
             index: RwLock::new(index),
             blocks,
@@ -155,7 +162,9 @@ impl Inner {
             health: Health::default(),
             walked: ArcSwapOption::empty(),
             metadata: MetadataStore::default(),
-            options,
+            retention: ArcSwap::from_pointee(Retention::by_time(options.retention_ms)),
+            replayed_in: Duration::ZERO,
+            tombstones: Tombstones::default(),
             min_valid: AtomicI64::new(i64::MIN),
             retention_held: AtomicBool::new(false),
             out_of_order_window: AtomicI64::new(0),
@@ -199,7 +208,8 @@ impl Inner {
         let head = self.index.read().iter().map(|s| s.newest()).filter(past).max();
         let newest = self.blocks.load().iter().map(|b| b.footer.maxt).filter(past).chain(head).max();
         let Some(newest) = newest.filter(|t| *t > i64::MIN) else { return };
-        let bound = newest.saturating_sub(self.options.retention_ms);
+        let time = Some(self.retention.load().time).filter(|time| *time > 0);
+        let bound = time.map_or(i64::MIN, |time| newest.saturating_sub(time));
         if bound < self.min_valid() || !self.is_retention_held() {
             self.min_valid.store(bound, Ordering::Relaxed);
         }
@@ -213,11 +223,11 @@ impl Tsdb {
     /// reported in [`Recovery`].
     pub fn open(dir: impl AsRef<Path>, options: TsdbOptions) -> Result<(Self, Recovery), TsdbError> {
         let files = Files::create(dir.as_ref())?;
-        let lock = files.lock()?;
+        let (lock, watch) = (files.lock()?, Stopwatch::start());
         let blocks = Arc::new(BlockSet::default());
-        let (restored, wal) = Restore::run(&files, blocks.clone())?;
+        let (mut restored, wal) = Restore::run(&files, blocks.clone())?;
         let next_block = blocks.load().iter().map(|b| b.name.number + 1).max().unwrap_or(0);
-        let mut inner = Inner::new(options, blocks, restored.index);
+        let mut inner = Inner::new(&options, blocks, restored.index);
         inner.find_newest();
         inner.exemplars = restored.exemplars;
         let (log_end, places) = (wal.end(), read_places(&files)?);
@@ -225,10 +235,14 @@ impl Tsdb {
         inner.housekeeping.get_mut().next_block = next_block;
         // The first maintenance replaces what is damaged by a checkpoint.
         let damaged = !restored.recovery.is_clean();
+        let (tombstones, defect) = Tombstones::of(files.tombstones());
+        inner.tombstones = tombstones;
+        restored.recovery.damages.extend(defect.map(|what| Damage::of("tombstones", what)));
         let names = inner.blocks.load().iter().map(|b| b.name).collect();
         Manifest::now(&files, names)?.write(&files.manifest())?;
         inner.disk = Some(Disk { files, unlogged: AtomicBool::new(damaged), log_end, places, _lock: lock });
         inner.counters.wal_corruptions.add(restored.recovery.damages.len() as u64);
+        inner.replayed_in = watch.elapsed();
         Ok((Tsdb(Arc::new(inner)), restored.recovery))
     }
 
@@ -241,7 +255,7 @@ impl Tsdb {
     pub fn in_memory_with(options: TsdbOptions) -> Self {
         let blocks = Arc::new(BlockSet::default());
         let index = Index::new(blocks.clone());
-        Tsdb(Arc::new(Inner::new(options, blocks, index)))
+        Tsdb(Arc::new(Inner::new(&options, blocks, index)))
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -280,6 +294,11 @@ impl Tsdb {
             self.0.counters.reject(reason);
         }
         result
+    }
+
+    /// How long it took to read the files at the start.
+    pub fn replayed_in(&self) -> Duration {
+        self.0.replayed_in
     }
 
     /// What is wrong with the storage now, if anything is: what was committed is not on disk, or maintenance fails. For
@@ -351,6 +370,24 @@ impl Tsdb {
         Ok(found)
     }
 
+    /// Deletes the samples in `[mint, maxt]` of the series that satisfy every matcher of any of the sets: no answer has them
+    /// from now on. What comes in later is not deleted. Gives the number of series that lost samples.
+    ///
+    /// # Errors
+    /// Series could not be read, or it could not be written down; nothing is deleted then.
+    pub fn delete_series(&self, sets: &[Vec<Matcher>], mint: i64, maxt: i64) -> Result<usize, DeleteError> {
+        let mut spans = Vec::new();
+        for matchers in sets {
+            for series in self.select_shared(matchers, mint, maxt)?.iter() {
+                let newest = series.latest(mint, maxt)?;
+                spans.extend(newest.map(|(t, _)| (series.labels().clone(), (mint, t))));
+            }
+        }
+        let count = spans.len();
+        self.0.tombstones.bury(spans)?;
+        Ok(count)
+    }
+
     /// The figures of this moment. Looks at every series.
     pub fn stats(&self) -> TsdbStats {
         let mut stats = self.counters();
@@ -370,7 +407,9 @@ impl Tsdb {
             stats.mint = Some(stats.mint.map_or(block.footer.mint, |t| t.min(block.footer.mint)));
         }
         if let Some(disk) = &self.0.disk {
-            stats.wal_segments = numbered(&disk.files.wal()).map_or(0, |all| all.len() as u64);
+            let segments = numbered(&disk.files.wal()).unwrap_or_default();
+            stats.wal_segments = segments.len() as u64;
+            stats.wal_segment = segments.last().map_or(0, |(number, _)| *number);
             stats.wal_bytes =
                 bytes_in(&disk.files.wal()).unwrap_or(0) + bytes_in(&disk.files.checkpoints()).unwrap_or(0);
         }
@@ -403,6 +442,8 @@ impl Tsdb {
             blocks_deleted: c.blocks_deleted.get(),
             samples_set_aside: c.set_aside.get(),
             late_appended: c.late.get(),
+            time_retentions: c.time_retentions.get(),
+            size_retentions: c.size_retentions.get(),
             ..TsdbStats::default()
         };
         for block in self.0.blocks.load().iter() {
@@ -487,7 +528,7 @@ impl Queryable for Tsdb {
     }
 
     fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {
-        self.0.select(matchers, mint, maxt)
+        Ok(self.0.tombstones.cover(self.0.select(matchers, mint, maxt)?))
     }
 
     fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {

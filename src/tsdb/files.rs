@@ -7,6 +7,7 @@
 //! blocks/START_END_SEQ.block  samples of a span of time; SEQ.damaged: set aside, as nothing of it can be read
 //! followers/NAME            how far a follower of the log has got
 //! manifest                  which of these there should be
+//! tombstones                which samples somebody deleted
 //! ahead/START_END_SEQ.block   samples that a clock let in that was ahead
 //! ```
 //!
@@ -67,6 +68,11 @@ impl Files {
         self.root.join("followers")
     }
 
+    /// Where it is kept what was deleted.
+    pub(super) fn tombstones(&self) -> PathBuf {
+        self.root.join("tombstones")
+    }
+
     /// Where the manifest is.
     pub(super) fn manifest(&self) -> PathBuf {
         self.root.join("manifest")
@@ -92,6 +98,11 @@ impl Files {
             Err(fs::TryLockError::WouldBlock) => Err(TsdbError::Locked(self.root.display().to_string())),
             Err(fs::TryLockError::Error(e)) => Err(because("cannot lock", &path)(e)),
         }
+    }
+
+    /// The directory of all.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) fn wal(&self) -> PathBuf {

@@ -14,6 +14,7 @@ use super::housekeeping::Housekeeping;
 use super::manifest::Manifest;
 use super::series::MemSeries;
 use super::{TsdbError, checkpoint};
+use crate::instrument::Counter;
 
 /// Samples stay in memory this long after their window ended: late ones join them.
 pub(super) const LATE_MS: i64 = 15 * 60 * 1000;
@@ -46,6 +47,7 @@ impl Tsdb {
         let mut steps = Steps::of(inner);
         steps.take(disk.files.create_directories());
         steps.take(inner.delete_old_blocks(disk));
+        steps.take(inner.tombstones.forget_before(inner.min_valid()));
         let flushed = steps.take(inner.flush(disk, &mut housekeeping, now)).unwrap_or(true);
         let late = steps.take(inner.flush_late(disk, &mut housekeeping, now)).unwrap_or(true);
         let left = steps.take(inner.let_series_leave(disk, &mut housekeeping, now)).unwrap_or(true);
@@ -241,16 +243,23 @@ impl Inner {
         Ok(())
     }
 
-    /// Deletes the blocks of which every sample is beyond the retention.
+    /// Deletes the blocks of which every sample is beyond the retention, then the oldest of the others while files are
+    /// too large.
     fn delete_old_blocks(&self, disk: &Disk) -> Result<(), TsdbError> {
         self.delete_set_aside(disk)?;
         let cutoff = self.min_valid();
-        let old: Vec<Arc<Block>> = self.blocks.load().iter().filter(|b| b.footer.maxt < cutoff).cloned().collect();
-        let names: Vec<BlockName> = old.iter().map(|b| b.name).collect();
-        if !old.is_empty() {
+        let old = self.blocks.load().iter().filter(|b| b.footer.maxt < cutoff).cloned().collect::<Vec<_>>();
+        self.drop_blocks(disk, &old, &self.counters.time_retentions)?;
+        self.drop_blocks(disk, &self.beyond_size(disk), &self.counters.size_retentions)
+    }
+
+    fn drop_blocks(&self, disk: &Disk, blocks: &[Arc<Block>], retentions: &Counter) -> Result<(), TsdbError> {
+        let names: Vec<BlockName> = blocks.iter().map(|b| b.name).collect();
+        if !names.is_empty() {
+            retentions.inc();
             self.blocks.change(Vec::new(), &names);
         }
-        self.delete_files(disk, &old)
+        self.delete_files(disk, blocks)
     }
 
     /// Without files, retention drops chunks from memory.
@@ -266,7 +275,7 @@ impl Inner {
     }
 
     /// Replaces the log up to now by a checkpoint.
-    fn checkpoint(&self, disk: &Disk, housekeeping: &Housekeeping) -> Result<(), TsdbError> {
+    pub(super) fn checkpoint(&self, disk: &Disk, housekeeping: &Housekeeping) -> Result<(), TsdbError> {
         // Columns that come in from here on may miss the checkpoint: the next one takes them.
         disk.unlogged.store(false, Ordering::SeqCst);
         // First without the lock, so that little is left to sync with it.

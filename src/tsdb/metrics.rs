@@ -11,7 +11,7 @@ fn time(t: Option<i64>) -> f64 {
     t.unwrap_or(0) as f64
 }
 
-const STATS: [Figure<TsdbStats>; 19] = [
+const STATS: [Figure<TsdbStats>; 22] = [
     gauge("watchbell_tsdb_head_series", "Total number of series in the head block.", |s| s.series as f64),
     gauge("watchbell_tsdb_head_chunks", "Total number of chunks in the head block.", |s| s.chunks as f64),
     gauge("watchbell_tsdb_head_min_time", "Minimum time bound of the head block, milliseconds.", |s| time(s.head_mint)),
@@ -49,6 +49,17 @@ const STATS: [Figure<TsdbStats>; 19] = [
         s.samples_set_aside as f64
     }),
     counter("watchbell_tsdb_compactions_total", "Total number of blocks written.", |s| s.flushes as f64),
+    counter("watchbell_tsdb_time_retentions_total", "Times that blocks were deleted because of their age.", |s| {
+        s.time_retentions as f64
+    }),
+    counter(
+        "watchbell_tsdb_size_retentions_total",
+        "Times that blocks were deleted because of the size of all.",
+        |s| s.size_retentions as f64,
+    ),
+    gauge("watchbell_tsdb_wal_segment_current", "The segment of the write log that is written.", |s| {
+        s.wal_segment as f64
+    }),
 ];
 
 const WRITABLE: Figure<Tsdb> =
@@ -56,13 +67,25 @@ const WRITABLE: Figure<Tsdb> =
         f64::from(u8::from(db.trouble().is_none()))
     });
 
+const RETENTION: [Figure<Tsdb>; 3] = [
+    gauge("watchbell_tsdb_retention_limit_seconds", "How long samples are kept; 0 for any time.", |db| {
+        db.retention().time as f64 / 1_000.0
+    }),
+    gauge("watchbell_tsdb_retention_limit_bytes", "How many bytes of files are kept; 0 for any number.", |db| {
+        db.most_bytes() as f64
+    }),
+    gauge("watchbell_tsdb_data_replay_duration_seconds", "How long reading the files took at the start.", |db| {
+        db.replayed_in().as_secs_f64()
+    }),
+];
+
 /// So many series are walked at once.
 const FEW: u64 = 10_000;
 
 impl Tsdb {
     /// The figures for metrics: where series are many, those that take a walk over all of them are as of the last
     /// maintenance, so that whoever asks has an answer at once.
-    fn figures(&self) -> TsdbStats {
+    pub fn figures(&self) -> TsdbStats {
         let counters = self.counters();
         match self.walked() {
             Some(walked) if counters.series > FEW => counters.with_walked(&walked),
@@ -76,6 +99,7 @@ impl Collect for Tsdb {
         let stats = self.figures();
         out.figures(&STATS, &stats);
         out.figures(&[WRITABLE], self);
+        out.figures(&RETENTION, self);
         let help = "Total number of appended samples.";
         out.family("watchbell_tsdb_head_samples_appended_total", Kind::Counter, help, |f| {
             f.sample(&[("type", "float")], stats.floats_appended as f64);

@@ -70,13 +70,17 @@ mod places;
 mod postings;
 pub mod query;
 mod recovery;
+mod retention;
 mod selection;
 mod series;
+mod size;
+mod snapshot;
 pub mod stats;
 mod sums;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 pub mod verify;
 mod wal;
 mod xor;
@@ -89,6 +93,8 @@ pub use exemplars::{Exemplar, ExemplarError};
 pub use metadata::{Metadata, MetricType};
 pub use query::{Queryable, Selection, Series, SharedSeries, StorageError};
 pub use recovery::{Damage, Recovery};
+pub use retention::Retention;
+pub use size::BlockInfo;
 pub use stats::{Cardinality, Rejected, TsdbStats};
 
 /// Names a series for as long as it lives. Never given to another series, so a stale one is refused, not misled.
@@ -109,7 +115,21 @@ pub enum TsdbError {
     /// The directory is in use.
     #[error("tsdb: {0} is locked by another process")]
     Locked(String),
+    /// More would be deleted than can be remembered.
+    #[error("tsdb: more than {1} {0} with deleted samples")]
+    TooMany(&'static str, usize),
     /// A file is not what was just written.
     #[error("tsdb: {0}")]
     Damaged(String),
+}
+
+/// Why series could not be deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// They could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It could not be written down.
+    #[error(transparent)]
+    Files(#[from] TsdbError),
 }

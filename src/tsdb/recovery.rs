@@ -44,7 +44,7 @@ pub struct Damage {
 }
 
 impl Damage {
-    fn of(file: &str, what: impl Into<String>) -> Self {
+    pub(super) fn of(file: &str, what: impl Into<String>) -> Self {
         Damage { file: file.to_owned(), offset: 0, what: what.into(), bytes: 0, samples: None }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Counters {
     pub(super) blocks_deleted: Counter,
     pub(super) set_aside: Counter,
     pub(super) late: Counter,
+    pub(super) time_retentions: Counter,
+    pub(super) size_retentions: Counter,
     rejected: [Counter; Rejected::REASONS],
 }
 
@@ -120,6 +122,8 @@ pub struct TsdbStats {
     pub wal_bytes: u64,
     /// Segments of the log.
     pub wal_segments: u64,
+    /// The segment that is written.
+    pub wal_segment: u64,
     /// Damaged places found in the log when it was read.
     pub wal_corruptions: u64,
     /// Failed writes of the log.
@@ -147,6 +151,10 @@ pub struct TsdbStats {
     /// Samples appended since the start that were older than the newest of their series; they are among the floats and
     /// histograms too.
     pub late_appended: u64,
+    /// Times that blocks were dropped because of their age.
+    pub time_retentions: u64,
+    /// Times that blocks were dropped because of the size of all files.
+    pub size_retentions: u64,
 }
 
 impl TsdbStats {
@@ -164,6 +172,7 @@ impl TsdbStats {
             head_chunk_samples: walked.head_chunk_samples,
             wal_bytes: walked.wal_bytes,
             wal_segments: walked.wal_segments,
+            wal_segment: walked.wal_segment,
             ..self
         }
     }

@@ -143,6 +143,11 @@ pub struct Peer {
 impl Peer {
     /// Starts a command and waits until `ready_path` on `port` answers with 200.
     pub fn start(command: &mut Command, port: u16, ready_path: &str) -> Peer {
+        Peer::start_within(Duration::from_secs(60), command, port, ready_path)
+    }
+
+    /// The same, of something that takes its time.
+    pub fn start_within(patience: Duration, command: &mut Command, port: u16, ready_path: &str) -> Peer {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut peer = Peer { port, child: child.unwrap_or_else(|e| panic!("{command:?}: {e}")), _files: None };
         let begin = Stopwatch::start();
@@ -150,7 +155,7 @@ impl Peer {
             if let Some(status) = peer.child.try_wait().unwrap() {
                 panic!("{command:?} ended with {status}");
             }
-            assert!(begin.elapsed() < Duration::from_secs(60), "{command:?} is not ready after a minute");
+            assert!(begin.elapsed() < patience, "{command:?} is not ready after {patience:?}");
             pause();
         }
         peer
@@ -225,6 +230,20 @@ pub fn raw(port: u16, request: &str) -> String {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// What an answer that does not end begins with, up to `until`, which it must hold.
+pub fn beginning(port: u16, request: &str, until: &str) -> String {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut answer, mut piece) = (String::new(), [0; 4096]);
+    while !answer.contains(until) {
+        let n = stream.read(&mut piece).unwrap();
+        assert!(n > 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&piece[..n]));
+    }
+    answer
 }
 
 fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {

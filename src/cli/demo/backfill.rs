@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use crate::fleet::{Fleet, SCRAPE_INTERVAL};
+use crate::fleet::{Act, Fleet, SCRAPE_INTERVAL};
 use crate::tsdb::{AppendError, SeriesRef, Tsdb, TsdbError};
 
 /// A fleet whose series are known to a database.
@@ -11,6 +11,8 @@ pub struct Stage {
     fleet: Fleet,
     storage: Tsdb,
     refs: Vec<SeriesRef>,
+    /// How much later the fleet's times are here, milliseconds.
+    shift: i64,
 }
 
 /// Why the fleet could not be stored.
@@ -25,15 +27,22 @@ pub enum StageError {
 }
 
 impl Stage {
-    /// Makes the fleet's series known.
+    /// Makes the fleet's series known. What the fleet has at a time happens `shift` milliseconds later here: its day and
+    /// its story are the same at any hour.
     ///
     /// # Errors
     /// The database does not take them.
-    pub fn new(fleet: Fleet, storage: Tsdb) -> Result<Stage, StageError> {
+    pub fn new(fleet: Fleet, storage: Tsdb, shift: i64) -> Result<Stage, StageError> {
         let mut appender = storage.appender();
         let refs = fleet.series().iter().map(|s| appender.series(&s.labels)).collect::<Result<_, _>>()?;
         drop(appender);
-        Ok(Stage { fleet, storage, refs })
+        Ok(Stage { fleet, storage, refs, shift })
+    }
+
+    /// What goes wrong in the fleet, and when here.
+    pub fn acts(&self) -> Vec<Act> {
+        let acts = self.fleet.incident().acts().into_iter();
+        acts.map(|act| Act { at: act.at.saturating_add(self.shift), ..act }).collect()
     }
 
     /// The fleet.
@@ -63,7 +72,7 @@ impl Stage {
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let (Some(series), Some(id)) = (self.fleet.series().get(i), self.refs.get(i)) else { break };
-                        series.fill(start, SCRAPE_INTERVAL, &mut values);
+                        series.fill(start - self.shift, SCRAPE_INTERVAL, &mut values);
                         // The receiver listens until the last sender is gone.
                         let _ = sender.send(self.storage.append_column(*id, times, &values));
                     }
@@ -85,7 +94,7 @@ impl Stage {
     pub fn row(&self, t: i64) -> Result<(), StageError> {
         let mut appender = self.storage.appender();
         for (series, id) in self.fleet.series().iter().zip(&self.refs) {
-            appender.append_ref(*id, t, series.value(t))?;
+            appender.append_ref(*id, t, series.value(t - self.shift))?;
         }
         appender.commit()?;
         Ok(())

@@ -24,12 +24,13 @@ pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Resu
     log::init(LogFormat::Logfmt, LogLevel::Warn);
     let options = ServiceOptions {
         listen_addresses: vec![listen.to_owned()],
+        source: Source::Demo,
         delivery: Delivery::Print,
         lifecycle: true,
         ..ServiceOptions::default()
     };
     let mut prepared =
-        Prepared::read(&Source::BuiltIn, Features::default(), Some(listen)).map_err(ServiceError::Config)?;
+        Prepared::read(&Source::Demo, Features::default(), Some(listen)).map_err(ServiceError::Config)?;
     prepared.alertmanager = Some((cast.routing, cast.routing_text));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -19,6 +19,7 @@ use clap::Args;
 use crate::cli::exit::fail;
 use crate::clock::{Clock, Stopwatch, SystemClock, VirtualClock};
 use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
+use crate::service::listen;
 use crate::state::MemoryStore;
 use crate::tsdb::{Tsdb, TsdbOptions};
 
@@ -58,6 +59,10 @@ const BEGIN: i64 = 1_772_431_200_000;
 impl Demo {
     /// Plays.
     pub fn execute(&self) -> ExitCode {
+        // Before anything is played for nothing.
+        if let Some(e) = self.serve.then(|| listen::probe([self.listen_address.as_str()]).err()).flatten() {
+            return fail(&e);
+        }
         match self.play() {
             Ok((stage, cast, store)) if self.serve => {
                 live::serve(stage, cast, store, &self.listen_address).unwrap_or_else(|e| fail(&e))
@@ -70,14 +75,18 @@ impl Demo {
 
     fn play(&self) -> Result<(Stage, Cast, MemoryStore), DemoError> {
         let watch = Stopwatch::start();
-        let begin = match self.serve {
-            true => SystemClock.now() / SCRAPE_INTERVAL * SCRAPE_INTERVAL - Incident::LENGTH,
-            false => BEGIN,
+        // Who looks at it afterwards finds it at its height, where it stays.
+        let (fleet, length, begin) = match self.serve {
+            true => {
+                let now = SystemClock.now() / SCRAPE_INTERVAL * SCRAPE_INTERVAL;
+                (Fleet::held(self.seed, BEGIN - HISTORY, BEGIN), Incident::HEIGHT, now - Incident::HEIGHT)
+            }
+            false => (Fleet::new(self.seed, BEGIN - HISTORY, BEGIN), Incident::LENGTH, BEGIN),
         };
         let external_url = format!("http://{}", self.listen_address);
         let cast = Cast::new(&external_url).map_err(DemoError::Cast)?;
         let storage = Tsdb::in_memory_with(TsdbOptions { retention_ms: 30 * 86_400_000 });
-        let stage = Stage::new(Fleet::new(self.seed, begin - HISTORY, begin), storage).map_err(PlayError::from)?;
+        let stage = Stage::new(fleet, storage, begin - BEGIN).map_err(PlayError::from)?;
         self.backfill(&stage, begin)?;
 
         let store = MemoryStore::default();
@@ -88,7 +97,7 @@ impl Demo {
         let mut out = std::io::stdout().lock();
         let teller = Teller { colour: out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
         let json = self.json;
-        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), clock, &mut |event| {
+        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), clock, length, &mut |event| {
             ledger.note(event);
             match (json, event.to_json()) {
                 (true, Some(line)) => writeln!(out, "{line}"),
@@ -99,7 +108,8 @@ impl Demo {
         if !json {
             let seconds = watch.elapsed().as_secs_f64();
             let table = ledger.table();
-            writeln!(out, "\n{table}\n7 hours of virtual time and 8 days before them in {seconds:.1} s.")
+            let played = hours(length);
+            writeln!(out, "\n{table}\n{played} of virtual time and 8 days before them in {seconds:.1} s.")
                 .map_err(PlayError::from)?;
         }
         out.flush().map_err(PlayError::from)?;
@@ -121,6 +131,14 @@ impl Demo {
             samples as f64 / seconds / 1e6,
         ));
         Ok(())
+    }
+}
+
+/// A time in hours, and what is over them in minutes.
+fn hours(millis: i64) -> String {
+    match (millis / 3_600_000, millis / 60_000 % 60) {
+        (hours, 0) => format!("{hours} hours"),
+        (hours, minutes) => format!("{hours} hours and {minutes} minutes"),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::{Clock, VirtualClock};
 use crate::datasource::LocalQuerier;
 use crate::engine::drive::{Audience, Replay};
 use crate::engine::{Options, Setup};
-use crate::fleet::{Incident, SCRAPE_INTERVAL};
+use crate::fleet::SCRAPE_INTERVAL;
 use crate::model::Labels;
 use crate::notify::{Notification, Outcome, Reason};
 use crate::promql::{CompileOptions, EvalEnv};
@@ -52,7 +52,7 @@ pub fn rule_context(stage: &Stage, external_url: &str) -> RuleContext {
     }
 }
 
-/// Plays from the clock's time to the incident's end; `listener` hears everything in the order in which it happens.
+/// Plays for `length` milliseconds from the clock's time on; `listener` hears everything in the order in which it happens.
 ///
 /// # Errors
 /// What cannot be stored or told.
@@ -62,6 +62,7 @@ pub fn play(
     mailbox: Mailbox,
     store: Arc<dyn StateStore>,
     clock: VirtualClock,
+    length: i64,
     listener: Listener<'_>,
 ) -> Result<(), PlayError> {
     let start = clock.now();
@@ -71,7 +72,7 @@ pub fn play(
         Box::new(TemplateRenderer::default()),
     );
     let mut hall = Hall { mailbox, listener, seen: HashSet::new(), failure: None };
-    let mut acts = stage.fleet().incident().acts().into_iter().peekable();
+    let mut acts = stage.acts().into_iter().peekable();
     // People compute these times by hand: every group is evaluated when its samples have just arrived.
     let options = Options { schedule: Schedule::Aligned { start }, ..Options::default() };
     stage.row(start)?;
@@ -80,7 +81,7 @@ pub fn play(
     }
     let mut replay = Replay::start(options, setup, clock, &world, store, &mut hall)?;
     let mut t = start;
-    while t < start + Incident::LENGTH {
+    while t < start + length {
         replay.play_until(t + SCRAPE_INTERVAL - 1)?;
         if let Some(failure) = replay.audience().failure.take() {
             return Err(failure.into());

@@ -21,4 +21,4 @@ pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
 pub use place::Place;
 pub use print::print;
-pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_go_duration, to_json};
+pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_bytes, parse_go_duration, to_json};

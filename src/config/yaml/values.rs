@@ -276,7 +276,8 @@ impl Decode for ByteSize {
     }
 }
 
-fn parse_bytes(text: &str) -> Option<u64> {
+/// Reads a number of bytes, such as `10MB`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }

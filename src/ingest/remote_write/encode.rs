@@ -36,6 +36,14 @@ impl Protocol {
         }
     }
 
+    /// The message's full name.
+    pub fn message(self) -> &'static str {
+        match self {
+            Protocol::V1 => "prometheus.WriteRequest",
+            Protocol::V2 => "io.prometheus.write.v2.Request",
+        }
+    }
+
     /// Reads a message's name in a configuration.
     pub fn parse(message: &str) -> Option<Self> {
         match message {
@@ -130,6 +138,11 @@ fn type_number(kind: MetricType) -> u64 {
         Info => 6,
         StateSet => 7,
     }
+}
+
+/// The rows as a `prometheus.WriteRequest`, not compressed.
+pub fn encode_rows(rows: &[SampleRow]) -> Vec<u8> {
+    encode_v1(&Request::of(rows))
 }
 
 /// A `prometheus.WriteRequest`, not compressed.

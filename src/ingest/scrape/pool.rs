@@ -17,11 +17,12 @@ use super::schedule::{aligned, awaited, following, next_scrape};
 use super::settings::{MOST_HELD, ScrapeSettings};
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
+use crate::config::RelabelConfig;
 use crate::ingest::admission::Admission;
 use crate::ingest::discovery::{DiscoveryManager, Groups, Subscription};
 use crate::ingest::store::{SampleStore, StoreCounts};
-use crate::instrument::{Collect, Exposition, Kind};
-use crate::model::Labels;
+use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
+use crate::model::{Labels, duration};
 
 /// The longest a target's loop sleeps without a look at the clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
@@ -142,6 +143,8 @@ impl ScrapeManager {
     }
 
     fn start(&self, settings: ScrapeSettings, previous: Option<JoinHandle<Ended>>) -> Pool {
+        self.shared.counters.pools_begun.inc();
+        self.shared.counters.times.begin(&settings.job_name);
         let client = PoolClient::new(settings.http.clone());
         if let Err(e) = client.get() {
             self.shared.counters.pools_failed.inc();
@@ -190,6 +193,13 @@ impl ScrapeManager {
         self.pools.lock().iter().map(status).collect()
     }
 
+    /// The relabelling rules of a pool's targets; `None` when there is no such pool.
+    pub fn relabelling(&self, pool: &str) -> Option<Vec<RelabelConfig>> {
+        let pools = self.pools.lock();
+        let settings = pools.iter().map(|pool| &pool.settings).find(|settings| settings.job_name == pool)?;
+        Some(settings.relabel.clone())
+    }
+
     /// Counts [rounds](Self::rounds) from now on.
     pub fn count_rounds_anew(&self) {
         for pool in self.pools.lock().iter() {
@@ -220,13 +230,51 @@ impl ScrapeManager {
     }
 }
 
+/// What is shown of a pool.
+struct PoolFigures {
+    targets: usize,
+    target_limit: u64,
+    dropped: usize,
+    metadata: usize,
+}
+
+const POOL: [Figure<PoolFigures>; 3] = [
+    gauge("watchbell_target_scrape_pool_targets", "Current number of targets in this scrape pool.", |p| {
+        p.targets as f64
+    }),
+    gauge("watchbell_target_scrape_pool_target_limit", "Maximum number of targets allowed in this scrape pool.", |p| {
+        p.target_limit as f64
+    }),
+    gauge("watchbell_target_metadata_cache_entries", "Total number of metric metadata entries in the cache.", |p| {
+        p.metadata as f64
+    }),
+];
+
+impl ScrapeManager {
+    fn figures(&self) -> Vec<(String, PoolFigures)> {
+        let of = |pool: &Pool| {
+            let view = pool.view.lock();
+            let figures = PoolFigures {
+                targets: view.targets.len(),
+                target_limit: pool.settings.limits.targets,
+                dropped: view.dropped.len(),
+                metadata: view.targets.iter().map(|(_, state)| state.lock().metadata.len()).sum(),
+            };
+            (pool.settings.job_name.clone(), figures)
+        };
+        self.pools.lock().iter().map(of).collect()
+    }
+}
+
 impl Collect for ScrapeManager {
     fn collect(&self, out: &mut Exposition) {
-        let pools = self.target_counts();
-        let help = "Current number of targets in this scrape pool.";
-        out.family("watchbell_target_scrape_pool_targets", Kind::Gauge, help, |f| {
-            for (pool, targets) in &pools {
-                f.sample(&[("scrape_job", pool)], *targets as f64);
+        let pools = self.figures();
+        let named = pools.iter().map(|(pool, figures)| (vec![("scrape_job", pool.as_str())], figures));
+        out.figures_by(&POOL, &named.collect::<Vec<_>>());
+        let help = "Current number of discovered targets.";
+        out.family("watchbell_sd_discovered_targets", Kind::Gauge, help, |f| {
+            for (pool, figures) in &pools {
+                f.sample(&[("config", pool), ("name", "scrape")], (figures.targets + figures.dropped) as f64);
             }
         });
         let help = "Current number of discovered targets.";
@@ -290,11 +338,14 @@ impl PoolLoop {
     /// Starts and ends targets as they were found.
     fn discovered(&mut self, discovery: &Subscription) {
         let groups: Vec<Groups> = discovery.groups();
+        let watch = Stopwatch::start();
         let resolved = resolve(&self.settings, groups.iter().flat_map(|groups| groups.iter()));
+        let failed = resolved.errors.len();
         for error in &resolved.errors {
             tracing::error!(scrape_pool = self.settings.job_name, error, "Creating target failed");
         }
         self.sync(resolved, discovery);
+        self.shared.counters.times.synced(&self.settings.job_name, failed, watch.elapsed());
         if discovery.is_complete() {
             // What the new settings have no target for is gone.
             let gone = std::mem::take(&mut self.inherited);
@@ -375,6 +426,8 @@ impl TargetLoop {
         let (target, settings) = (run.target.clone(), run.settings.clone());
         let hash = target.hash();
         let mut due = next_scrape(self.shared.clock.now(), target.interval, hash);
+        let intervals = self.shared.counters.times.intervals.with(&[&duration::format(target.interval)]);
+        let mut before: Option<Stopwatch> = None;
         loop {
             tokio::select! {
                 at = self.wait(due, target.interval, hash) => due = at,
@@ -382,6 +435,9 @@ impl TargetLoop {
             }
             let at = aligned(due, self.shared.clock.now(), target.interval);
             let watch = Stopwatch::start();
+            if let Some(before) = before.replace(watch) {
+                intervals.observe(before.elapsed().as_secs_f64());
+            }
             let forced = self.forced.borrow().clone();
             let answer = match forced {
                 Some(error) => Err(error.to_string()),
@@ -400,6 +456,9 @@ impl TargetLoop {
             (run, counts) = self.read(run, answer, at, &watch).await?;
             let Some(counts) = counts else { break };
             self.shared.counters.count(&counts);
+            if let Some(limit) = run.exceeded.take() {
+                self.shared.counters.exceeded.count(limit);
+            }
             due = following(due, self.shared.clock.now(), target.interval, hash);
         }
         if *self.stopped.borrow() == Stop::Gone {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::cache::SeriesCache;
 use super::digest::{Digest, DigestError, Digestion};
+use super::metrics::Limit;
 use super::settings::ScrapeSettings;
 use crate::ingest::admission::Admitted;
 use crate::ingest::exposition::{Format, Part};
@@ -28,6 +29,19 @@ pub(super) enum ReadError {
     LongItem,
     #[error("scrapes under way hold all the memory they may hold")]
     NoRoom,
+}
+
+impl ReadError {
+    /// The limit that was exceeded, if one was.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            ReadError::Body(BodyError::TooLarge) => Some(Limit::Body),
+            ReadError::Digest(DigestError::SampleLimit | DigestError::TooManySamples) => Some(Limit::Samples),
+            ReadError::Digest(DigestError::BucketLimit) => Some(Limit::Buckets),
+            ReadError::Digest(DigestError::LabelLimit(_)) => Some(Limit::Labels),
+            _ => None,
+        }
+    }
 }
 
 /// An answer that is about to be read.

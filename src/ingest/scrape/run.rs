@@ -10,6 +10,7 @@ use super::classic::EntryId;
 use super::digest::Digest;
 use super::down::{Down, HealthChange};
 use super::fetch::Pieces;
+use super::metrics::Limit;
 use super::reading::{Opening, Reading};
 use super::report::{self, Report};
 use super::settings::ScrapeSettings;
@@ -77,6 +78,8 @@ pub(super) struct TargetRun {
     /// The time of the last samples written, so that markers at the end come after them.
     last_written: Option<i64>,
     down: Down,
+    /// The limit that the last scrape exceeded.
+    pub exceeded: Option<Limit>,
     /// The body of the scrape that is under way, and how many series were remembered when it began.
     reading: Option<(Reading, usize)>,
 }
@@ -94,6 +97,7 @@ impl TargetRun {
             inherited: Vec::new(),
             last_written: None,
             down: Down::default(),
+            exceeded: None,
             reading: None,
         }
     }
@@ -130,11 +134,16 @@ impl TargetRun {
             return Some(self.over(pieces.map(drop), Digest::default(), 0, at, seconds));
         };
         let (cache, settings, target) = (&mut self.cache, &*self.settings, &self.target.labels);
+        let mut exceeded = None;
         let read = pieces.and_then(|pieces| {
             let taken = reading.take(&pieces.bytes, cache, settings, target);
             let read = taken.and_then(|()| if pieces.last { reading.finish(cache, settings, target) } else { Ok(()) });
-            read.map(|()| pieces.last).map_err(|e| e.to_string())
+            read.map(|()| pieces.last).map_err(|e| {
+                exceeded = e.limit();
+                e.to_string()
+            })
         });
+        self.exceeded = exceeded;
         if read == Ok(false) {
             self.reading = Some((reading, remembered));
             return None;

@@ -8,6 +8,11 @@ pub fn lookup(name: &str) -> Option<&'static Function> {
     table::FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().and_then(|i| table::FUNCTIONS.get(i))
 }
 
+/// All functions, ascending by name.
+pub fn all() -> &'static [Function] {
+    table::FUNCTIONS
+}
+
 mod batch;
 pub mod bucket;
 mod changes;

@@ -10,8 +10,9 @@ use futures::StreamExt as _;
 
 use crate::datasource::QueryError;
 use crate::model::{Labels, Matcher};
+use crate::promql::pretty::prettify;
 use crate::promql::steps::StepGrid;
-use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue};
+use crate::promql::{CompileOptions, EvalEnv, EvalError, EvalStats, Evaluated, Plan, QueryValue, parse_and};
 use crate::server::app::App;
 use crate::server::asked::Asked;
 use crate::server::error::ApiError;
@@ -116,10 +117,13 @@ pub async fn exemplars(State(app): State<Arc<App>>, params: Params) -> Result<Re
 
 /// `GET|POST /api/v1/format_query`
 pub async fn format(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
-    let query = params.get("query").unwrap_or("");
+    let query = params.get("query").unwrap_or("").to_owned();
     let options = CompileOptions { features: app.queries.options().features };
-    let parsed = crate::promql::parse(query, &options).map_err(|e| ApiError::parameter("query", e))?;
-    let text = crate::promql::pretty::prettify(query, &parsed);
+    let written = app.queries.run(None, move |_| {
+        let text = parse_and(&query, &options, |tree| prettify(&query, tree));
+        text.map_err(|e| ApiError::parameter("query", e))
+    });
+    let text = written.await?;
     Ok(respond(success(&Notes::none(), |j| j.string(&text))))
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 
-use crate::model::duration;
 use crate::server::app::App;
 use crate::server::error::ApiError;
 use crate::server::json::Json;
@@ -17,10 +17,14 @@ fn answer(data: impl FnOnce(&mut Json)) -> Response {
     respond(success(&Notes::none(), |j| j.object(data)))
 }
 
+/// The version of Prometheus that clients are told: they decide by it what they may ask.
+pub const COMPATIBLE_VERSION: &str = "3.14.0";
+
 /// `GET /api/v1/status/buildinfo`
 pub async fn build() -> Response {
     answer(|j| {
-        j.key("version").string(env!("CARGO_PKG_VERSION"));
+        j.key("version").string(COMPATIBLE_VERSION);
+        j.key("watchbell").string(env!("CARGO_PKG_VERSION"));
         for key in ["revision", "branch", "buildUser", "buildDate", "goVersion"] {
             j.key(key).string("");
         }
@@ -58,7 +62,7 @@ pub async fn runtime(State(app): State<Arc<App>>) -> Response {
         j.key("GOMEMLIMIT").int(i64::MAX);
         j.key("GOGC").string("");
         j.key("GODEBUG").string("");
-        j.key("storageRetention").string(&duration::format(app.service.retention));
+        j.key("storageRetention").string(&app.storage.retention().to_string());
     })
 }
 
@@ -102,12 +106,36 @@ pub async fn tsdb(State(app): State<Arc<App>>, params: Params) -> Result<Respons
     }))
 }
 
+/// `GET /api/v1/status/tsdb/blocks`
+pub async fn blocks(State(app): State<Arc<App>>) -> Response {
+    let blocks = app.storage.blocks();
+    let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    answer(|j| {
+        j.key("blocks").array_of(&blocks, |j, block| {
+            j.object(|j| {
+                // What names a block here, where Prometheus has an ULID.
+                j.key("ulid").string(&block.name);
+                j.key("minTime").int(block.mint);
+                j.key("maxTime").int(block.maxt);
+                j.key("stats").object(|j| {
+                    j.key("numSamples").int(int(block.samples));
+                    j.key("numSeries").int(int(block.series));
+                    j.key("numBytes").int(int(block.bytes));
+                });
+            });
+        });
+    })
+}
+
 /// `GET /api/v1/status/walreplay`: the log is replayed before the server listens.
 pub async fn wal_replay() -> Response {
     answer(|j| ["min", "max", "current"].into_iter().for_each(|key| j.key(key).int(0)))
 }
 
-/// `GET /api/v1/notifications`: there is nothing to notify users of the API of.
-pub async fn notifications() -> Response {
-    respond(success(&Notes::none(), |j| j.array(|_| {})))
+/// The API's description.
+const OPENAPI: &str = include_str!("openapi.yaml");
+
+/// `GET /api/v1/openapi.yaml`
+pub async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/yaml; charset=utf-8")], OPENAPI)
 }

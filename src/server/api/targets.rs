@@ -84,7 +84,13 @@ fn target(j: &mut Json, status: &TargetStatus) {
 
 /// `GET /api/v1/targets/metadata`
 pub async fn metadata(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
-    let limit = Some(params.limit()?).filter(|l| *l > 0).unwrap_or(usize::MAX);
+    let limit = match params.get("limit") {
+        None => usize::MAX,
+        Some(s) => {
+            let number = s.parse::<i64>().map_err(|_| ApiError::BadData("limit must be a number".into()))?;
+            usize::try_from(number).unwrap_or(usize::MAX)
+        }
+    };
     let sets = match params.get("match_target") {
         None => Vec::new(),
         Some(_) => params.matchers_of("match_target", &app.queries.options().features)?,
@@ -95,11 +101,14 @@ pub async fn metadata(State(app): State<Arc<App>>, params: Params) -> Result<Res
         let labels = &t.target.labels;
         sets.is_empty() || sets.iter().any(|set| set.iter().all(|m| m.matches(labels.value(&m.name))))
     };
+    // The limit counts targets; those that know nothing of the metric do not count.
+    let targets = pools.iter().flat_map(|p| &p.active).filter(matches);
+    let known = |t: &&TargetStatus| t.state.metadata.iter().any(|(name, _)| metric.is_none_or(|want| want == *name));
+    let targets: Vec<&TargetStatus> = targets.filter(known).take(limit).collect();
     let json = success(&Notes::none(), |j| {
         j.array(|j| {
-            let targets = pools.iter().flat_map(|p| &p.active).filter(matches);
-            let all = targets.flat_map(|t| t.state.metadata.iter().map(move |(name, m)| (t, name, m)));
-            for (t, name, m) in all.filter(|(_, name, _)| metric.is_none_or(|want| want == *name)).take(limit) {
+            let all = targets.iter().flat_map(|t| t.state.metadata.iter().map(move |(name, m)| (t, name, m)));
+            for (t, name, m) in all.filter(|(_, name, _)| metric.is_none_or(|want| want == *name)) {
                 j.object(|j| {
                     j.key("target").labels(&t.target.labels);
                     if metric.is_none() {

@@ -36,6 +36,12 @@ pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
         Ok(protocol) => protocol,
         Err(e) => return refused(&e, Protocol::V1),
     };
+    if !is_taken(&app.service.write_protocols, protocol) {
+        let names: Vec<&str> = app.service.write_protocols.iter().map(|p| p.message()).collect();
+        let (message, names) = (protocol.message(), names.join(", "));
+        let text = format!("{message} protobuf message is not accepted by this server; only accepts {names}\n");
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
+    }
     let mut admitted = app.receiver.admit();
     let read = tokio::time::timeout(READ_TIMEOUT, read(&app, body, &mut admitted)).await;
     let body = match read {
@@ -53,6 +59,10 @@ pub async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
         Ok(Err(e)) => refused(&e, protocol),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the write panicked; this is a defect\n").into_response(),
     }
+}
+
+fn is_taken(taken: &[Protocol], protocol: Protocol) -> bool {
+    taken.is_empty() || taken.contains(&protocol)
 }
 
 /// Reads a body, piece by piece as room is found for it.

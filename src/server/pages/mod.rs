@@ -230,7 +230,7 @@ async fn status(State(app): State<Arc<App>>) -> Response {
         ("Last reload succeeded", view.reload_succeeded.to_string()),
         ("Series", stats.series.to_string()),
         ("Chunks in memory", stats.chunks.to_string()),
-        ("Retention", duration::format(app.service.retention)),
+        ("Retention", app.storage.retention().to_string()),
     ];
     let data = json!({
         "page": "status",

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustls::ServerConfig;
 
 use crate::clock::Stopwatch;
-use crate::config::web::WebConfig;
+use crate::config::web::{ClientAuth, WebConfig};
 
 use rate::Bucket;
 use users::Users;
@@ -81,6 +81,13 @@ impl WebAccess {
     /// Whether TLS is spoken: that does not change while the service runs.
     pub fn is_tls(&self) -> bool {
         self.is_tls
+    }
+
+    /// Whether whoever asks has to say who they are, by a password or by a certificate.
+    pub fn authenticates(&self) -> bool {
+        let config = self.in_force.lock().config.clone();
+        let is_verified = config.tls_server_config.client_auth_type == ClientAuth::RequireAndVerifyClientCert;
+        is_verified || !config.basic_auth_users.is_empty()
     }
 
     /// What the file says now.

@@ -47,7 +47,16 @@ impl Feeder {
         let q = &self.endpoint.settings.queue;
         let queues: Arc<[_]> = (0..shards).map(|_| Arc::new(Queue::new(q.capacity, q.max_samples_per_send))).collect();
         *self.progress.queues.write() = queues.clone();
-        self.progress.counters.shards.set(shards as f64);
+        let counters = &self.progress.counters;
+        for (gauge, value) in [
+            (&counters.shards, shards),
+            (&counters.shards_max, q.max_shards),
+            (&counters.shards_min, q.min_shards),
+            (&counters.shard_capacity, q.capacity),
+            (&counters.max_samples_per_send, q.max_samples_per_send),
+        ] {
+            gauge.set(value as f64);
+        }
         let run = |queue: &Arc<Queue>| {
             let shard = Shard::new(self.endpoint.clone(), queue.clone(), self.progress.clone());
             self.handle.spawn(shard.run())

@@ -33,6 +33,14 @@ pub struct SendCounters {
     pub pending: Gauge,
     /// Shards.
     pub shards: Gauge,
+    /// The most shards there may be, and the fewest.
+    pub shards_max: Gauge,
+    /// See `shards_max`.
+    pub shards_min: Gauge,
+    /// Samples that a shard holds.
+    pub shard_capacity: Gauge,
+    /// Samples of a request, at most.
+    pub max_samples_per_send: Gauge,
     /// The newest sample read from the log, seconds.
     pub highest: Gauge,
     /// The newest sample sent, seconds.
@@ -44,7 +52,7 @@ pub struct SendCounters {
 }
 
 /// What is shown of an endpoint.
-pub(super) const ENDPOINT: [Figure<SendCounters>; 16] = [
+pub(super) const ENDPOINT: [Figure<SendCounters>; 21] = [
     counter("watchbell_remote_storage_samples_total", "Total number of samples sent to remote storage.", |c| {
         c.samples.get() as f64
     }),
@@ -98,6 +106,27 @@ pub(super) const ENDPOINT: [Figure<SendCounters>; 16] = [
         "watchbell_remote_storage_shards",
         "The number of shards used for parallel sending to the remote storage.",
         |c| c.shards.get(),
+    ),
+    gauge(
+        "watchbell_remote_storage_shards_max",
+        "The maximum number of shards that the queue is allowed to run.",
+        |c| c.shards_max.get(),
+    ),
+    gauge(
+        "watchbell_remote_storage_shards_min",
+        "The minimum number of shards that the queue is allowed to run.",
+        |c| c.shards_min.get(),
+    ),
+    gauge("watchbell_remote_storage_shard_capacity", "The samples that each shard holds at most.", |c| {
+        c.shard_capacity.get()
+    }),
+    gauge("watchbell_remote_storage_max_samples_per_send", "The samples of a request at most.", |c| {
+        c.max_samples_per_send.get()
+    }),
+    gauge(
+        "watchbell_remote_storage_queue_highest_timestamp_seconds",
+        "Timestamp, in seconds since epoch, of the highest sample that was read for this queue.",
+        |c| c.highest.get(),
     ),
     gauge(
         "watchbell_remote_storage_highest_timestamp_in_seconds",

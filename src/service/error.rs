@@ -1,0 +1,37 @@
+//! Why a service did not start, or stopped.
+
+use crate::model::Diagnostic;
+use crate::notify::receivers::SetupError;
+use crate::state::StateError;
+use crate::tsdb::TsdbError;
+
+/// Why a service did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration is not good.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Diagnostic>),
+    /// Receivers cannot be set up.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Receivers(Vec<SetupError>),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] TsdbError),
+    /// The state store cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The web configuration is not good.
+    #[error("web configuration: {0}")]
+    Web(String),
+    /// The address cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+}

@@ -1,0 +1,86 @@
+//! What of Prometheus' API no peer is needed for: what it says of itself, and what only some may do.
+
+use serde_json::Value as Json;
+
+use crate::support::peers;
+use crate::support::service::Home;
+
+#[test]
+fn the_api_describes_every_path_it_serves_and_clients_take_it_for_a_current_prometheus() {
+    let home = Home::new(&[("watchbell.yaml", "")]);
+    let server = home.start();
+    let (status, text) = server.get("/api/v1/openapi.yaml");
+    assert_eq!(status, 200);
+    let described: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    let paths = described["paths"].as_mapping().unwrap();
+    assert!(paths.len() >= 28, "{}", paths.len());
+    for (path, methods) in paths {
+        let path = format!("/api/v1{}", path.as_str().unwrap().replace("{name}", "job"));
+        for method in methods.as_mapping().unwrap().keys() {
+            let method = method.as_str().unwrap().to_uppercase();
+            if path.ends_with("/live") {
+                continue;
+            }
+            let (status, body) = peers::send(server.0.port, &method, &path, &[], b"").unwrap();
+            assert!(status != 405 && !body.contains("page not found"), "{method} {path}: {status} {body}");
+        }
+    }
+    let build = server.api("/api/v1/status/buildinfo");
+    assert_eq!(build["data"]["version"], "3.14.0");
+    assert_eq!(build["data"]["watchbell"], env!("CARGO_PKG_VERSION"));
+    let features = server.api("/api/v1/features");
+    assert_eq!(features["data"]["promql_functions"]["rate"], true);
+    assert_eq!(features["data"]["api"]["lifecycle"], true);
+    assert_eq!(features["data"]["api"]["admin"], false);
+}
+
+#[test]
+fn a_query_as_deep_as_it_may_be_is_laid_out_and_taken_apart() {
+    let home = Home::new(&[("watchbell.yaml", "")]);
+    let server = home.start();
+    // Laying out looks at each part as often as it stands in another.
+    for (path, depth) in [("/api/v1/parse_query", 3_900), ("/api/v1/format_query", 600)] {
+        let query = format!("query=x{}", "%2Bx".repeat(depth));
+        let form = "application/x-www-form-urlencoded";
+        let (status, body) = peers::post(server.0.port, path, form, query.as_bytes()).unwrap();
+        assert!(status == 200 && body.starts_with("{\"status\":\"success\""), "{path}: {status}");
+    }
+}
+
+#[test]
+fn a_pools_relabelling_is_shown_rule_by_rule() {
+    let config = "scrape_configs:\n- job_name: j\n  relabel_configs:\n  - {source_labels: [a], target_label: b}\n  \
+        - {source_labels: [a], regex: x, action: drop}\n";
+    let home = Home::new(&[("watchbell.yaml", config)]);
+    let server = home.start();
+    let ask = |labels: &str| {
+        let labels = url::form_urlencoded::byte_serialize(labels.as_bytes()).collect::<String>();
+        server.api(&format!("/api/v1/targets/relabel_steps?scrapePool=j&labels={labels}"))
+    };
+    let steps = ask(r#"{"a": "y"}"#)["data"]["steps"].clone();
+    assert_eq!(steps[0]["output"], serde_json::json!({"a": "y", "b": "y"}));
+    assert_eq!((&steps[0]["rule"]["action"], &steps[1]["keep"]), (&Json::from("replace"), &Json::from(true)));
+    let steps = ask(r#"{"a": "x"}"#)["data"]["steps"].clone();
+    assert_eq!((&steps[1]["keep"], &steps[1]["output"]), (&Json::from(false), &serde_json::json!({})));
+    let (status, _) = server.get("/api/v1/targets/relabel_steps?scrapePool=nosuch&labels={}");
+    assert_eq!(status, 400);
+}
+
+#[test]
+fn a_snapshot_is_made_where_it_is_allowed() {
+    let home = Home::new(&[("watchbell.yaml", "")]);
+    let server = home.start();
+    let (status, body) = server.post("/api/v1/admin/tsdb/snapshot");
+    assert_eq!(status, 503);
+    assert!(body.contains("\"errorType\":\"unavailable\"") && body.contains("admin APIs disabled"), "{body}");
+    drop(server);
+    let server = home.start_with(&["--web.enable-admin-api"]);
+    let (status, body) = server.post("/api/v1/admin/tsdb/snapshot");
+    assert_eq!(status, 200, "{body}");
+    let name = serde_json::from_str::<Json>(&body).unwrap()["data"]["name"].as_str().unwrap().to_owned();
+    assert!(home.path().join("data/snapshots").join(name).join("tsdb/manifest").is_file());
+    assert_eq!(server.post("/api/v1/admin/tsdb/snapshot?skip_head=maybe").0, 400);
+    assert_eq!(server.post("/api/v1/admin/tsdb/delete_series").0, 400);
+    assert_eq!(server.post("/api/v1/admin/tsdb/delete_series?match[]=up").0, 204);
+    assert_eq!(server.post("/api/v1/admin/tsdb/clean_tombstones").0, 503);
+}
