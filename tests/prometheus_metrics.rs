@@ -97,10 +97,13 @@ fn families_are_of_a_real_prometheus_kind_with_its_labels() {
     let ours = families(&server.get("/metrics").1);
     let both: Vec<&String> = ours.keys().filter(|name| theirs.contains_key(*name)).collect();
     assert!(both.len() > 80, "{}", both.len());
-    for name in both {
-        let ((kind, labels), (our_kind, our_labels)) = (&theirs[name], &ours[name]);
-        assert_eq!((kind, true), (our_kind, labels.is_subset(our_labels)), "{name}: {labels:?} {our_labels:?}");
-    }
+    let differs = |name: &&&String| {
+        let ((kind, labels), (our_kind, our_labels)) = (&theirs[**name], &ours[**name]);
+        kind != our_kind || !labels.is_subset(our_labels)
+    };
+    let shown = |name: &&String| format!("{name}: {:?}, ours {:?}", theirs[*name], ours[*name]);
+    let different: Vec<String> = both.iter().filter(differs).map(shown).collect();
+    assert!(different.is_empty(), "{different:#?}");
 }
 
 /// The expressions of a mixin's rules.

@@ -5,7 +5,7 @@
 pub(super) const PREFIXES: (&str, &str) = ("watchbell_", "prometheus_");
 
 /// The names, without a prefix, ascending.
-const SHARED: [&str; 84] = [
+const SHARED: [&str; 83] = [
     "api_remote_write_invalid_labels_samples_total",
     "config_last_reload_success_timestamp_seconds",
     "config_last_reload_successful",
@@ -48,7 +48,6 @@ const SHARED: [&str; 84] = [
     "rule_group_last_evaluation_timestamp_seconds",
     "rule_group_last_rule_duration_sum_seconds",
     "rule_group_rules",
-    "sd_discovered_targets",
     "sd_file_read_errors_total",
     "target_interval_length_seconds",
     "target_metadata_cache_entries",

@@ -66,19 +66,27 @@ impl Default for MechanismCounters {
             consul_rpc_failures: Counter::default(),
             azure_failures: Counter::default(),
             kubernetes_failures: Counter::default(),
-            kubernetes_events: CounterVec::new(
-                "prometheus_sd_kubernetes_events_total",
-                "The number of Kubernetes events handled.",
-                &["role", "event"],
-            ),
+            kubernetes_events: kubernetes_events(),
         }
     }
+}
+
+/// Counts of what the API server tells, each of which begins at 0, as in Prometheus.
+fn kubernetes_events() -> CounterVec {
+    let help = "The number of Kubernetes events handled.";
+    let counters = CounterVec::new("prometheus_sd_kubernetes_events_total", help, &["role", "event"]);
+    for role in ["endpoints", "endpointslice", "ingress", "node", "pod", "service"] {
+        for event in ["add", "delete", "update"] {
+            counters.with(&[role, event]);
+        }
+    }
+    counters
 }
 
 impl MechanismCounters {
     pub fn collect(&self, out: &mut Exposition) {
         for (name, help, counter) in [
-            ("prometheus_sd_file_read_errors_total", "The number of File-SD read errors.", &self.file_read_errors),
+            ("watchbell_sd_file_read_errors_total", "The number of File-SD read errors.", &self.file_read_errors),
             (
                 "prometheus_sd_http_failures_total",
                 "Number of HTTP service discovery refresh failures.",
@@ -128,5 +136,7 @@ pub(super) fn collect(all: &BTreeMap<(&'static str, &str), Sums>, out: &mut Expo
     });
     let help = "Total number of update events received from the SD providers.";
     let updates: u64 = all.values().map(|sums| sums.updates).sum();
-    out.family("prometheus_sd_received_updates_total", Kind::Counter, help, |f| f.sample(&[], updates as f64));
+    out.family("prometheus_sd_received_updates_total", Kind::Counter, help, |f| {
+        f.sample(&[("name", "scrape")], updates as f64);
+    });
 }

@@ -234,7 +234,6 @@ impl ScrapeManager {
 struct PoolFigures {
     targets: usize,
     target_limit: u64,
-    dropped: usize,
     metadata: usize,
 }
 
@@ -257,7 +256,6 @@ impl ScrapeManager {
             let figures = PoolFigures {
                 targets: view.targets.len(),
                 target_limit: pool.settings.limits.targets,
-                dropped: view.dropped.len(),
                 metadata: view.targets.iter().map(|(_, state)| state.lock().metadata.len()).sum(),
             };
             (pool.settings.job_name.clone(), figures)
@@ -271,12 +269,6 @@ impl Collect for ScrapeManager {
         let pools = self.figures();
         let named = pools.iter().map(|(pool, figures)| (vec![("scrape_job", pool.as_str())], figures));
         out.figures_by(&POOL, &named.collect::<Vec<_>>());
-        let help = "Current number of discovered targets.";
-        out.family("watchbell_sd_discovered_targets", Kind::Gauge, help, |f| {
-            for (pool, figures) in &pools {
-                f.sample(&[("config", pool), ("name", "scrape")], (figures.targets + figures.dropped) as f64);
-            }
-        });
         let help = "Current number of discovered targets.";
         let found = |pool: &Pool| (pool.settings.job_name.clone(), pool.view.lock().found);
         let found: Vec<(String, usize)> = self.pools.lock().iter().map(found).collect();
