@@ -63,6 +63,8 @@ impl GlobalConfig {
         if m.has("scrape_protocols") {
             check_protocols(&self.scrape_protocols, m);
         }
+        m.warn("query_log_file", "query_log_file has no effect: queries are not logged");
+        m.warn("scrape_failure_log_file", "scrape_failure_log_file has no effect: scrapes that fail are in the log");
         if m.has("scrape_timeout") && self.scrape_timeout > self.scrape_interval {
             m.error("scrape_timeout", "global scrape timeout greater than scrape interval");
         }

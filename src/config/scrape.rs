@@ -94,6 +94,7 @@ impl ScrapeConfig {
         if self.job_name.is_empty() {
             m.error("job_name", "job_name is empty");
         }
+        m.warn("scrape_failure_log_file", "scrape_failure_log_file has no effect: scrapes that fail are in the log");
         if self.scheme.is_empty() {
             self.scheme = "http".into();
         }
