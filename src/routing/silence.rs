@@ -97,7 +97,11 @@ pub struct Configured {
 impl Silence {
     /// Where it stands at `now`.
     pub fn state(&self, now: i64) -> SilenceState {
-        if now < self.starts_at {
+        // One that was ended stays so, be it that the clock is set back into its time.
+        if self.ends_at <= self.updated_at {
+            SilenceState::Expired
+        } else if now < self.starts_at && self.acknowledges.is_none() {
+            // What is acknowledged is so from then on, wherever the clock is set.
             SilenceState::Pending
         } else if now >= self.ends_at {
             SilenceState::Expired

@@ -247,12 +247,8 @@ impl SimHands {
         self.say(|| format!("answer: {answer:?}{}", if stored { "" } else { ", not stored" }));
         match (self.asked.take(), answer) {
             (Some(quiet), Ok(id)) => self.checker.silences.push(Quiet { id, certain: stored, ..quiet }),
-            // One that was ended is over, unless the clock is set back into its time.
-            (None, Ok(id)) if stored => {
-                let wall = self.wall();
-                let ended = self.checker.silences.iter_mut().filter(|s| s.id == id);
-                ended.for_each(|s| s.ends_at = s.ends_at.min(wall));
-            }
+            // One that was ended is over, also when the clock is set back into its time.
+            (None, Ok(id)) if stored => self.checker.silences.retain(|s| s.id != id),
             _ => {}
         }
     }

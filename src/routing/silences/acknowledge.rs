@@ -97,6 +97,9 @@ mod tests {
         let id = silences.acknowledge(by("amal", &alert), 10, &mut batch).unwrap();
         assert!(silences.is_silenced(&alert, 10) && !silences.is_silenced(&other, 10));
         assert_eq!(silences.acknowledge(by("basim", &alert), 20, &mut batch).unwrap(), id, "taken over");
+        // The clock is set back: it is the same one still.
+        assert!(silences.is_silenced(&alert, 5));
+        assert_eq!(silences.acknowledge(by("basim", &alert), 5, &mut batch).unwrap(), id);
         let store = MemoryStore::default();
         store.apply(&batch).unwrap();
         let mut again = Silences::load(&store.load().unwrap());
@@ -105,6 +108,7 @@ mod tests {
         assert!(again.is_silenced(&alert, 30));
         again.alert_ended(&alert, 30, &mut batch);
         assert!(!again.is_silenced(&alert, 30));
+        assert!(!again.is_silenced(&alert, 25), "nor when the clock is set back");
         store.apply(&batch).unwrap();
         let again = Silences::load(&store.load().unwrap());
         assert!(again.acknowledgement(&alert).is_none() && again.get(&id).is_some_and(|s| s.ends_at == 30));
