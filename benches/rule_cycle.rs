@@ -102,6 +102,7 @@ impl Stage {
             external_labels: Labels::empty(),
             external_url: "".into(),
             common: Some(Arc::new(common)),
+            tells_values: false,
         };
         let world = StorageWorld::new(surroundings, storage.clone(), Box::new(TemplateCache::default()));
         let spec = |g| {

@@ -1,32 +1,14 @@
 //! `alertmanager_*` metrics: all that a real Alertmanager has, of the same kind, with the same labels; all that the field's
 //! rules and dashboards use; and that they count what they say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 
 use crate::alertmanager_program::{CONFIG, start};
+use crate::support::exposition::families;
 use crate::support::peers::{self, wait_for};
 use crate::support::{http, shared};
-
-/// The families of an exposition: their kinds, and the label names of their samples.
-fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
-    let mut families: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
-    let label = Regex::new(r#"([a-z_]+)="(?:[^"\\]|\\.)*""#).unwrap();
-    let mut name = String::new();
-    for line in text.lines() {
-        if let Some(said) = line.strip_prefix("# TYPE ") {
-            let (family, kind) = said.split_once(' ').unwrap();
-            name = family.to_owned();
-            families.insert(name.clone(), (kind.to_owned(), BTreeSet::new()));
-        } else if line.starts_with(&name) && !name.is_empty() {
-            let names = label.captures_iter(line).map(|found| found[1].to_owned());
-            families.get_mut(&name).unwrap().1.extend(names);
-        }
-    }
-    families.retain(|name, _| name.starts_with("alertmanager_"));
-    families
-}
 
 fn metrics(port: u16) -> String {
     peers::get(port, "/metrics").unwrap().1
@@ -50,7 +32,7 @@ fn there_is_every_family_of_a_real_alertmanager() {
         // What counts answers has the answers before.
         metrics(port);
     }
-    let (theirs, ours) = (families(&metrics(theirs.port)), families(&metrics(port)));
+    let (theirs, ours) = (families(&metrics(theirs.port), "alertmanager_"), families(&metrics(port), "alertmanager_"));
     assert!(theirs.len() > 60, "{}", theirs.len());
     for (name, (kind, labels)) in theirs {
         let Some((our_kind, our_labels)) = ours.get(&name) else { panic!("{name} is missing") };

@@ -59,7 +59,7 @@ fn http_targets_follow_the_server_and_stay_while_it_fails() {
     };
     assert!(value("prometheus_sd_http_failures_total ") >= 1.0, "{metrics}");
     assert!(value(r#"prometheus_sd_refresh_failures_total{mechanism="http",config="j"}"#) >= 1.0, "{metrics}");
-    assert!(value("prometheus_sd_received_updates_total ") >= 2.0, "{metrics}");
+    assert!(value("prometheus_sd_received_updates_total{name=\"scrape\"} ") >= 2.0, "{metrics}");
     let asked = asked.lock().unwrap();
     assert_eq!(asked[0].line, "GET /targets HTTP/1.1");
     assert_eq!(asked[0].header("authorization"), "Bearer s3cret");

@@ -134,6 +134,7 @@ fn play(rules: &str, routing: &str) -> Diary {
         external_labels: Labels::empty(),
         external_url: "".into(),
         common: None,
+        tells_values: false,
     };
     let world = StorageWorld::new(context, storage, Box::new(TemplateCache::default()));
     let clock = VirtualClock::at(ZERO);

@@ -1,11 +1,12 @@
 //! `prometheus_*` metrics: all that the field's rules and dashboards ask of a Prometheus, of the same kind and with the
 //! same labels as a real one's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use watchbell::promql::{CompileOptions, Features, compile};
 
+use crate::support::exposition::families;
 use crate::support::peers::{self, prometheus, wait_for};
 use crate::support::service::Home;
 use crate::support::shared;
@@ -21,8 +22,8 @@ const EXPLAINED: [(&str, &str); 12] = [
     ("prometheus_remote_storage_succeeded_samples_total", "gone since Prometheus 2.24: samples_total"),
     ("prometheus_remote_storage_enqueue_retries_total", "a queue that is full makes the reader of the log wait"),
     ("prometheus_wal_watcher_current_segment", "remote_storage_log_behind_bytes says how far behind a queue is"),
-    ("prometheus_sd_kubernetes_failures_total", "of a kind of discovery that counts failures by refresh"),
     ("prometheus_sd_refresh_failures_total", "there once a job discovers by refreshing"),
+    ("prometheus_template_text_expansion_failures_total", "not counted: the text says so where it stands"),
     ("prometheus_build_info_", "a prefix in prose"),
 ];
 
@@ -35,25 +36,6 @@ const CONFIG: &str = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n\
     rule_files: [r.yml]\nalerting: {alertmanagers: [{static_configs: [{targets: ['127.0.0.1:1']}]}]}\n\
     remote_write: [{url: 'http://127.0.0.1:1/write'}]\n";
 const RULES: &str = "groups: [{name: g, rules: [{record: a:b, expr: up}, {alert: A, expr: 'vector(1)'}]}]\n";
-
-/// The families of an exposition: their kinds, and the label names of their samples.
-fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
-    let mut families: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
-    let label = Regex::new(r#"([a-z_]+)="(?:[^"\\]|\\.)*""#).unwrap();
-    let mut name = String::new();
-    for line in text.lines() {
-        if let Some(said) = line.strip_prefix("# TYPE ") {
-            let (family, kind) = said.split_once(' ').unwrap();
-            name = family.to_owned();
-            families.insert(name.clone(), (kind.to_owned(), BTreeSet::new()));
-        } else if line.starts_with(&name) && !name.is_empty() {
-            let names = label.captures_iter(line).map(|found| found[1].to_owned());
-            families.get_mut(&name).unwrap().1.extend(names);
-        }
-    }
-    families.retain(|name, _| name.starts_with("prometheus_"));
-    families
-}
 
 /// A service that does a little of everything, after a scrape and an evaluation.
 fn busy() -> (Home, crate::support::service::Server) {
@@ -84,6 +66,8 @@ fn there_is_every_family_that_mixins_ask_for() {
         |name: &str| text.lines().any(|l| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     let missing: Vec<&String> = asked.iter().filter(|name| !explained(name) && !begins(name)).collect();
     assert!(missing.is_empty(), "asked for and not there: {missing:?}");
+    let there: Vec<&String> = asked.iter().filter(|name| explained(name) && begins(name)).collect();
+    assert!(there.is_empty(), "said not to be there, and it is: {there:?}");
 }
 
 #[test]
@@ -91,10 +75,10 @@ fn families_are_of_a_real_prometheus_kind_with_its_labels() {
     let config = CONFIG.replace("rule_files: [r.yml]\n", "").replace("127.0.0.1:PORT", "127.0.0.1:1");
     let Some(theirs) = prometheus(&config) else { return };
     peers::get(theirs.port, "/api/v1/query?query=1").unwrap();
-    let theirs = families(&peers::get(theirs.port, "/metrics").unwrap().1);
+    let theirs = families(&peers::get(theirs.port, "/metrics").unwrap().1, "prometheus_");
     let (_home, server) = busy();
     server.get("/api/v1/query?query=1");
-    let ours = families(&server.get("/metrics").1);
+    let ours = families(&server.get("/metrics").1, "prometheus_");
     let both: Vec<&String> = ours.keys().filter(|name| theirs.contains_key(*name)).collect();
     assert!(both.len() > 80, "{}", both.len());
     let differs = |name: &&&String| {

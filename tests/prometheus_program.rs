@@ -30,7 +30,7 @@ fn data(port: u16, path: &str) -> Json {
 }
 
 /// What prometheus-operator writes into a StatefulSet of kube-prometheus.
-const OPERATOR: [&str; 15] = [
+const OPERATOR: [&str; 16] = [
     "--web.console.templates=/etc/prometheus/consoles",
     "--web.console.libraries=/etc/prometheus/console_libraries",
     "--web.enable-lifecycle",
@@ -43,6 +43,7 @@ const OPERATOR: [&str; 15] = [
     "--storage.tsdb.max-block-duration=2h",
     "--storage.tsdb.min-block-duration=2h",
     "--no-storage.tsdb.no-lockfile",
+    "--no-storage.tsdb.allow-overlapping-compaction",
     "--web.config.file=web.yml",
     "--rules.alert.for-outage-tolerance=1h",
     "--query.max-concurrency=20",

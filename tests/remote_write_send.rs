@@ -313,3 +313,26 @@ fn success_of_which_nothing_was_written_is_a_failure() {
     sending.shutdown();
     assert_eq!((sending.counters.failed.get(), sending.counters.samples.get()), (3, 0));
 }
+
+#[test]
+fn what_is_left_of_two_endpoints_with_one_url_is_sent_everything_once() {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let counts = arrived.clone();
+    let address = serve(false, move |_| {
+        counts.fetch_add(1, Ordering::SeqCst);
+        Some(answer(204, &[], ""))
+    });
+    let sending = start(&address, |_| {});
+    let of = |timeout| {
+        let mut settings = RemoteWriteSettings::new(format!("http://{address}/api/v1/write"));
+        settings.queue.batch_send_deadline = 20;
+        settings.remote_timeout = timeout;
+        settings
+    };
+    assert!(sending.writers.apply(vec![of(10_000), of(20_000)]).is_empty());
+    // The second takes the first one's name; who had followed under its own ends.
+    assert!(sending.writers.apply(vec![of(20_000)]).is_empty());
+    sending.push(&rows(1));
+    sending.shutdown();
+    assert_eq!(arrived.load(Ordering::SeqCst), 1);
+}

@@ -130,6 +130,7 @@ impl Stage {
             external_labels: Labels::empty(),
             external_url: "".into(),
             common: Some(Arc::new(Common::of(groups.iter().flat_map(|g| &g.rules).map(|r| &*r.plan)))),
+            tells_values: false,
         };
         let world = StorageWorld::new(surroundings, storage.clone(), Box::new(TemplateCache::default()));
         let begin = |g| {

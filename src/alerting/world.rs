@@ -37,6 +37,8 @@ pub struct RuleContext {
     pub external_url: Arc<str>,
     /// What the rules have in common. `None` where sharing saves nothing: the querier does not evaluate here.
     pub common: Option<Arc<Common>>,
+    /// Whether anybody tells what alerts measure.
+    pub tells_values: bool,
 }
 
 /// Runs a query for a template at a time.
@@ -115,9 +117,13 @@ fn vector(evaluated: Evaluated, at: i64) -> Result<Vec<VectorSample>, String> {
 impl RuleContext {
     /// What a rule compares; see [`World::measured`].
     fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
+        if !self.tells_values {
+            return None;
+        }
         let source = rule.plan.source();
         let compared = parse(source, &self.options).ok().and_then(|expr| compared(&expr))?;
-        let samples = self.template_query(source.get(compared)?, at, &self.env()).ok()?;
+        let env = EvalEnv { terms: rule.terms.clone(), ..self.env() };
+        let samples = self.template_query(source.get(compared)?, at, &env).ok()?;
         Some(samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect())
     }
 

@@ -164,7 +164,8 @@ impl Report<'_> {
         }
     }
 
-    fn silences(&mut self, patterns: &[String]) -> io::Result<()> {
+    /// Files of silences.
+    pub fn silences(&mut self, patterns: &[String]) -> io::Result<()> {
         if patterns.is_empty() {
             return Ok(());
         }

@@ -28,6 +28,7 @@ enum Kind {
     Config,
     Alertmanager,
     Web,
+    Silences,
     Template,
     /// Something that is not checked: what it is.
     Other(String),
@@ -73,11 +74,12 @@ fn check(report: &mut Report<'_>, file: &Path, is_named: bool) -> io::Result<boo
         Kind::Config => report.config(file, &options)?,
         Kind::Alertmanager => report.alertmanager(file)?,
         Kind::Tests => tests(report, file)?,
+        Kind::Silences => report.silences(&[glob::Pattern::escape(&file.to_string_lossy())])?,
         Kind::Web => report.file(file, "web configuration", WebConfig::load_file(file).map(drop))?,
         Kind::Template => report.file(file, "templates", template(file))?,
         Kind::Unreadable(why) => report.file(file, "", Err(vec![why]))?,
         Kind::Other(what) if is_named => {
-            let expected = "expected rules, tests of rules, a Prometheus or Alertmanager configuration, a web \
+            let expected = "expected rules, tests of rules, a Prometheus or Alertmanager configuration, silences, a web \
                 configuration, a PrometheusRule, a Secret or ConfigMap with a configuration, or templates";
             report.failure(&file.display().to_string(), &format!("{expected}; found {what}"))?;
         }
@@ -179,7 +181,7 @@ fn kind(file: &Path) -> Kind {
 }
 
 /// Keys at the top of a file, and what it is that has them. The first that is there decides.
-const KEYS: [(&str, Kind); 17] = [
+const KEYS: [(&str, Kind); 21] = [
     ("tests", Kind::Tests),
     ("groups", Kind::Rules),
     ("scrape_configs", Kind::Config),
@@ -196,6 +198,10 @@ const KEYS: [(&str, Kind); 17] = [
     ("tls_server_config", Kind::Web),
     ("basic_auth_users", Kind::Web),
     ("http_server_config", Kind::Web),
+    ("silences", Kind::Silences),
+    ("storage", Kind::Config),
+    ("otlp", Kind::Config),
+    ("tracing", Kind::Config),
     ("global", Kind::Config),
 ];
 

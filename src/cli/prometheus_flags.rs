@@ -46,7 +46,7 @@ const AGENT: Worth = Worth::Refused(
 );
 
 /// Flags of Prometheus 3.14, the hidden ones with them, that `watchbell run` has no field for.
-const FLAGS: [Flag; 48] = [
+const FLAGS: [Flag; 51] = [
     switch("agent", AGENT),
     switch("no-agent", Worth::Given),
     setting("storage.agent.path", AGENT),
@@ -79,6 +79,9 @@ const FLAGS: [Flag; 48] = [
     setting("storage.tsdb.samples-per-chunk", BLOCKS),
     setting("storage.tsdb.head-chunks-write-queue-size", BLOCKS),
     setting("storage.tsdb.delay-compact-file.path", BLOCKS),
+    setting("storage.tsdb.delayed-compaction.max-percent", BLOCKS),
+    switch("storage.tsdb.allow-overlapping-compaction", Worth::Given),
+    switch("no-storage.tsdb.allow-overlapping-compaction", BLOCKS),
     setting("storage.tsdb.block-reload-interval", Worth::Nothing("nobody else writes blocks")),
     setting("storage.tsdb.wal-segment-size", Worth::Nothing("the write log has segments of its own size")),
     switch("storage.tsdb.wal-compression", Worth::Given),

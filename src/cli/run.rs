@@ -266,6 +266,10 @@ impl Run {
             flag("web.cors.origin", self.web.shown_cors_origin()),
             flag("config.auto-reload-interval", duration::format(self.auto_reload_interval)),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
+            flag(
+                "web.remote-write-receiver.accepted-protobuf-messages",
+                self.write_protocols.iter().map(|p| p.message()).collect::<Vec<_>>().join(","),
+            ),
             flag("web.enable-otlp-receiver", self.otlp_receiver.to_string()),
             flag("web.max-connections", self.max_connections.to_string()),
             flag("web.read-timeout", duration::format(self.read_timeout)),

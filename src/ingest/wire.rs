@@ -262,10 +262,15 @@ impl WireWriter {
         self.uint(number, zigzag(n));
     }
 
+    /// A `fixed64` field.
+    pub fn fixed64(&mut self, number: u32, n: u64) {
+        self.tag(number, 1);
+        self.buf.extend_from_slice(&n.to_le_bytes());
+    }
+
     /// A `double` field.
     pub fn double(&mut self, number: u32, v: f64) {
-        self.tag(number, 1);
-        self.buf.extend_from_slice(&v.to_le_bytes());
+        self.fixed64(number, v.to_bits());
     }
 
     /// A length-delimited field.

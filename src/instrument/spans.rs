@@ -156,11 +156,12 @@ fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-const FIGURES: [Figure<Tracer>; 4] = [
+const FIGURES: [Figure<Tracer>; 5] = [
     counter("watchbell_traces_spans_total", "Spans taken to be exported.", |t| t.0.taken.get() as f64),
     counter("watchbell_traces_spans_dropped_total", "Spans dropped because too many waited.", |t| {
         t.0.dropped.get() as f64
     }),
+    counter("watchbell_traces_spans_exported_total", "Spans that were exported.", |t| t.0.exported.get() as f64),
     counter("watchbell_traces_spans_failed_total", "Spans that could not be exported.", |t| t.0.failed.get() as f64),
     gauge("watchbell_traces_spans_waiting", "Spans that wait to be exported.", |t| t.waiting() as f64),
 ];

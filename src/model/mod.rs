@@ -8,6 +8,7 @@ pub mod duration;
 pub mod histogram;
 pub mod kahan;
 pub mod labels;
+pub mod labels_serde;
 pub mod matcher;
 pub mod math;
 pub mod notation;

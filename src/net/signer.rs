@@ -1,6 +1,7 @@
 //! Requests that are signed as AWS asks for (`sigv4`), with what they carry.
 
 use reqwest::{Client, Request};
+use tokio::sync::OnceCell;
 
 use super::aws::{self, AwsError, Role, Signed};
 use super::error::NetError;
@@ -15,6 +16,8 @@ const SERVICE: &str = "aps";
 pub(super) struct Signer {
     config: SigV4Config,
     role: Role,
+    /// Once it is known.
+    region: OnceCell<String>,
 }
 
 fn refused(e: AwsError) -> NetError {
@@ -23,7 +26,7 @@ fn refused(e: AwsError) -> NetError {
 
 impl Signer {
     pub fn new(config: &SigV4Config) -> Self {
-        Signer { config: config.clone(), role: Role::default() }
+        Signer { config: config.clone(), role: Role::default(), region: OnceCell::new() }
     }
 
     /// Signs a request as it is; `client` asks for roles.
@@ -32,8 +35,9 @@ impl Signer {
     /// There is nobody to sign.
     pub async fn sign(&self, request: &mut Request, client: &Client) -> Result<(), NetError> {
         let now = SystemClock.now();
-        let region = aws::region_of(&self.config, client, &aws::variable).await.map_err(refused)?;
-        let found = aws::credentials(&self.config, &region, &self.role, client, now, &aws::variable).await;
+        let region = self.region.get_or_try_init(|| aws::region_of(&self.config, client, &aws::variable));
+        let region = region.await.map_err(refused)?;
+        let found = aws::credentials(&self.config, region, &self.role, client, now, &aws::variable).await;
         let credentials = found.map_err(refused)?;
         let url = request.url().clone();
         let body = request.body().and_then(|b| b.as_bytes()).unwrap_or_default().to_vec();
@@ -41,7 +45,7 @@ impl Signer {
         let method = request.method().as_str().to_owned();
         let signed = Signed {
             credentials: &credentials,
-            region: &region,
+            region,
             service,
             method: &method,
             url: &url,

@@ -5,8 +5,7 @@ use std::cell::Cell;
 
 use super::annotations::Span;
 use super::ast::{
-    Aggregate, At, Binary, BinaryModifiers, Call, Cardinality, Dur, Expr, ExprKind, Grouping, Selector, Subquery,
-    Timing,
+    Aggregate, At, BinaryModifiers, Cardinality, Dur, Expr, ExprKind, Grouping, Selector, Subquery, Timing,
 };
 use super::func::RangeMode;
 use crate::model::duration;
@@ -19,14 +18,17 @@ const INDENT: &str = "  ";
 
 /// The expression over as many lines as it takes; `source` is the text it was parsed from. Comments are left out.
 pub fn prettify(source: &str, expr: &Expr) -> String {
-    Printer::new(source, Vec::new()).pretty(expr, 0)
+    let mut out = String::new();
+    Printer::new(source, Vec::new()).pretty(expr, 0, true, &mut out);
+    out
 }
 
 /// The same with the comments of `source`, each before or behind the part that it stood at. What holds a comment is
 /// broken over lines.
 pub fn prettify_with_comments(source: &str, expr: &Expr) -> String {
     let printer = Printer::new(source, comments(source));
-    let mut out = printer.part(expr, 0, &[]);
+    let mut out = String::new();
+    printer.part(expr, 0, true, "", &mut out);
     let rest = printer.own_lines(u32::MAX, 0);
     if !rest.is_empty() {
         out.push('\n');
@@ -61,7 +63,9 @@ pub fn comments(source: &str) -> Vec<Span> {
 
 /// The expression on one line, in Prometheus' spelling.
 pub fn one_line(source: &str, expr: &Expr) -> String {
-    Printer::new(source, Vec::new()).flat(expr)
+    let mut out = String::new();
+    Printer::new(source, Vec::new()).flat(expr, &mut out, usize::MAX);
+    out
 }
 
 struct Printer<'a> {
@@ -91,11 +95,11 @@ impl<'a> Printer<'a> {
     }
 
     /// The next comment, when it stands behind `end` on the same line with nothing but `between` before it.
-    fn behind(&self, end: u32, between: &[char]) -> String {
+    fn behind(&self, end: u32, between: &str) -> String {
         let next = self.comments.get(self.printed.get()).filter(|c| c.start >= end);
         let Some(span) = next else { return String::new() };
         let gap = self.source.get(end as usize..span.start as usize).unwrap_or("\n");
-        if gap.chars().any(|c| !between.contains(&c) && c != ' ' && c != '\t') {
+        if gap.chars().any(|c| !between.contains(c) && c != ' ' && c != '\t') {
             return String::new();
         }
         self.printed.set(self.printed.get() + 1);
@@ -103,11 +107,11 @@ impl<'a> Printer<'a> {
     }
 
     /// An expression on lines of its own, with the comments before it and the one behind it; `after` is what follows it.
-    fn part(&self, expr: &Expr, level: usize, after: &[char]) -> String {
-        let before = self.own_lines(expr.span.start, level);
-        let text = self.pretty(expr, level);
-        let after_text: String = after.iter().collect();
-        format!("{before}{text}{after_text}{}", self.behind(expr.span.end, after))
+    fn part(&self, expr: &Expr, level: usize, indented: bool, after: &str, out: &mut String) {
+        out.push_str(&self.own_lines(expr.span.start, level));
+        self.pretty(expr, level, indented, out);
+        out.push_str(after);
+        out.push_str(&self.behind(expr.span.end, after));
     }
 
     fn has_comment(&self, span: Span) -> bool {
@@ -116,95 +120,144 @@ impl<'a> Printer<'a> {
     }
 
     /// Comments before the end of `expr` that belong to none of its parts, and the indentation of what closes it.
-    fn closing(&self, expr: &Expr, level: usize) -> String {
-        let lines = self.own_lines(expr.span.end, level + 1);
-        format!("\n{lines}{}", INDENT.repeat(level))
+    fn closing(&self, expr: &Expr, level: usize, out: &mut String) {
+        out.push('\n');
+        out.push_str(&self.own_lines(expr.span.end, level + 1));
+        out.push_str(&INDENT.repeat(level));
     }
 
-    fn pretty(&self, expr: &Expr, level: usize) -> String {
+    /// Writes an expression at a level; its first line without an indentation where something stands before it.
+    fn pretty(&self, expr: &Expr, level: usize, indented: bool, out: &mut String) {
         let indent = INDENT.repeat(level);
-        let flat = self.flat(expr);
-        if flat.chars().count() <= MAX_WIDTH && !self.has_comment(expr.span) {
-            return format!("{indent}{flat}");
+        let lead = if indented { indent.as_str() } else { "" };
+        if !self.has_comment(expr.span) {
+            let before = out.len();
+            out.push_str(lead);
+            // What has more bytes has more characters than fit: so much is written in vain at a level, and no more.
+            let (from, most) = (out.len(), out.len() + 4 * MAX_WIDTH);
+            self.flat(expr, out, most);
+            let fits = out.len() <= most && out.get(from..).is_some_and(|flat| flat.chars().count() <= MAX_WIDTH);
+            if fits {
+                return;
+            }
+            out.truncate(before);
         }
         match &expr.kind {
             ExprKind::Paren(inner) => {
-                let inner = self.part(inner, level + 1, &[]);
-                format!("{indent}(\n{inner}{})", self.closing(expr, level))
+                out.push_str(lead);
+                out.push_str("(\n");
+                self.part(inner, level + 1, true, "", out);
+                self.closing(expr, level, out);
+                out.push(')');
             }
             ExprKind::Negate(inner) => {
-                let before = self.own_lines(expr.span.end, level);
-                format!("{before}{indent}-{}", self.pretty(inner, level).trim_start())
+                out.push_str(&self.own_lines(expr.span.end, level));
+                out.push_str(lead);
+                out.push('-');
+                self.pretty(inner, level, false, out);
             }
             ExprKind::Subquery(s) => {
-                let inner = self.pretty(&s.expr, level);
-                format!("{}{inner}{}", self.own_lines(expr.span.end, level), self.subquery_suffix(s))
+                let before = out.len();
+                self.pretty(&s.expr, level, indented, out);
+                out.insert_str(before, &self.own_lines(expr.span.end, level));
+                self.subquery_suffix(s, out);
             }
             ExprKind::Call(call) => {
                 let args: Vec<&Expr> = call.args.iter().collect();
-                let args = self.parts(&args, level + 1);
-                format!("{indent}{}(\n{args}{})", call.func.name, self.closing(expr, level))
+                self.arguments(expr, (lead, call.func.name), &args, level, out);
             }
             ExprKind::Aggregate(a) => {
                 let args: Vec<&Expr> = a.param.iter().chain([&a.expr]).collect();
-                let args = self.parts(&args, level + 1);
-                format!("{indent}{}(\n{args}{})", aggregate_head(a), self.closing(expr, level))
+                self.arguments(expr, (lead, &aggregate_head(a)), &args, level, out);
             }
             ExprKind::Binary(b) => {
-                let left = self.part(&b.left, level + 1, &[]);
-                let op = format!("{indent}{}{}", b.op.as_str(), modifiers(&b.modifiers));
-                format!("{left}\n{op}\n{}", self.part(&b.right, level + 1, &[]))
+                self.part(&b.left, level + 1, indented, "", out);
+                out.push_str(&format!("\n{indent}{}{}\n", b.op.as_str(), modifiers(&b.modifiers)));
+                self.part(&b.right, level + 1, true, "", out);
             }
             ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix(..) => {
-                format!("{}{indent}{flat}", self.own_lines(expr.span.end, level))
+                out.push_str(&self.own_lines(expr.span.end, level));
+                out.push_str(lead);
+                self.flat(expr, out, usize::MAX);
             }
         }
     }
 
-    /// Arguments, one below the other.
-    fn parts(&self, args: &[&Expr], level: usize) -> String {
+    /// A head with arguments in parentheses, one below the other.
+    fn arguments(&self, expr: &Expr, (lead, head): (&str, &str), args: &[&Expr], level: usize, out: &mut String) {
+        out.push_str(lead);
+        out.push_str(head);
+        out.push_str("(\n");
         let last = args.len().saturating_sub(1);
-        let after = |i: usize| if i < last { &[','][..] } else { &[] };
-        let parts: Vec<String> = args.iter().enumerate().map(|(i, a)| self.part(a, level, after(i))).collect();
-        parts.join("\n")
+        for (i, arg) in args.iter().enumerate() {
+            if i > 0 {
+                out.push('\n');
+            }
+            self.part(arg, level + 1, true, if i < last { "," } else { "" }, out);
+        }
+        self.closing(expr, level, out);
+        out.push(')');
     }
 
-    fn flat(&self, expr: &Expr) -> String {
+    /// Writes an expression on one line, as far as what is there is no longer than `most` bytes: what is longer is of no
+    /// use to who asks.
+    fn flat(&self, expr: &Expr, out: &mut String, most: usize) {
+        if out.len() > most {
+            return;
+        }
         match &expr.kind {
-            ExprKind::Number(_) => self.text(expr.span).to_owned(),
-            ExprKind::String(s) => {
-                let mut out = String::new();
-                push_quoted(&mut out, s);
-                out
+            ExprKind::Number(_) => out.push_str(self.text(expr.span)),
+            ExprKind::String(s) => push_quoted(out, s),
+            ExprKind::Paren(inner) => {
+                out.push('(');
+                self.flat(inner, out, most);
+                out.push(')');
             }
-            ExprKind::Paren(inner) => format!("({})", self.flat(inner)),
-            ExprKind::Negate(inner) => format!("-{}", self.flat(inner)),
-            ExprKind::Vector(s) => format!("{}{}{}", selector(s), mode(s.mode), self.timing(&s.timing)),
+            ExprKind::Negate(inner) => {
+                out.push('-');
+                self.flat(inner, out, most);
+            }
+            ExprKind::Vector(s) => {
+                out.push_str(&format!("{}{}{}", selector(s), mode(s.mode), self.timing(&s.timing)));
+            }
             ExprKind::Matrix(s, range) => {
-                format!("{}[{}]{}{}", selector(s), self.duration(range), mode(s.mode), self.timing(&s.timing))
+                let (range, mode) = (self.duration(range), mode(s.mode));
+                out.push_str(&format!("{}[{range}]{mode}{}", selector(s), self.timing(&s.timing)));
             }
-            ExprKind::Subquery(s) => format!("{}{}", self.flat(&s.expr), self.subquery_suffix(s)),
-            ExprKind::Call(call) => self.call(call),
+            ExprKind::Subquery(s) => {
+                self.flat(&s.expr, out, most);
+                self.subquery_suffix(s, out);
+            }
+            ExprKind::Call(call) => {
+                out.push_str(call.func.name);
+                self.flat_arguments(call.args.iter(), out, most);
+            }
             ExprKind::Aggregate(a) => {
-                let param = a.param.as_ref().map(|p| format!("{}, ", self.flat(p))).unwrap_or_default();
-                format!("{}({param}{})", aggregate_head(a), self.flat(&a.expr))
+                out.push_str(&aggregate_head(a));
+                self.flat_arguments(a.param.iter().chain([&a.expr]), out, most);
             }
-            ExprKind::Binary(b) => self.binary(b),
+            ExprKind::Binary(b) => {
+                self.flat(&b.left, out, most);
+                out.push_str(&format!(" {}{} ", b.op.as_str(), modifiers(&b.modifiers)));
+                self.flat(&b.right, out, most);
+            }
         }
     }
 
-    fn call(&self, call: &Call) -> String {
-        let args: Vec<String> = call.args.iter().map(|a| self.flat(a)).collect();
-        format!("{}({})", call.func.name, args.join(", "))
+    fn flat_arguments<'e>(&self, args: impl Iterator<Item = &'e Expr>, out: &mut String, most: usize) {
+        out.push('(');
+        for (i, arg) in args.enumerate() {
+            if i > 0 {
+                out.push_str(", ");
+            }
+            self.flat(arg, out, most);
+        }
+        out.push(')');
     }
 
-    fn binary(&self, b: &Binary) -> String {
-        format!("{} {}{} {}", self.flat(&b.left), b.op.as_str(), modifiers(&b.modifiers), self.flat(&b.right))
-    }
-
-    fn subquery_suffix(&self, s: &Subquery) -> String {
+    fn subquery_suffix(&self, s: &Subquery, out: &mut String) {
         let step = s.step.as_ref().map(|d| self.duration(d)).unwrap_or_default();
-        format!("[{}:{step}]{}", self.duration(&s.range), self.timing(&s.timing))
+        out.push_str(&format!("[{}:{step}]{}", self.duration(&s.range), self.timing(&s.timing)));
     }
 
     fn timing(&self, timing: &Timing) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::labels::annotations;
+use crate::model::labels_serde::annotations;
 use crate::model::{Labels, Reading};
 use crate::state::{Batch, Snapshot, Table};
 

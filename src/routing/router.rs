@@ -219,7 +219,7 @@ impl Router {
             alert = match known.holders.is_empty() {
                 true => known.merge_into(alert, now),
                 // What a rule of ours holds, nobody else can end.
-                false => RoutedAlert { ends_at: None, holders: known.holders.clone(), ..alert },
+                false => RoutedAlert { ends_at: None, holders: known.holders.clone(), value: known.value, ..alert },
             };
             if known.is_resolved(now) == alert.is_resolved(now) {
                 let worth = alert.is_worth_storing(known, now, self.resolve_timeout());

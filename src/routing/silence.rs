@@ -98,7 +98,7 @@ impl Silence {
     /// Where it stands at `now`.
     pub fn state(&self, now: i64) -> SilenceState {
         // One that was ended stays so, be it that the clock is set back into its time.
-        if self.ends_at <= self.updated_at {
+        if self.configured.is_none() && self.ends_at <= self.updated_at {
             SilenceState::Expired
         } else if now < self.starts_at && self.acknowledges.is_none() {
             // What is acknowledged is so from then on, wherever the clock is set.

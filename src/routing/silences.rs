@@ -199,7 +199,13 @@ impl Silences {
     fn keep(&mut self, silence: Silence) {
         if let Some(alert) = &silence.acknowledges {
             match silence.ends_at > silence.updated_at {
-                true => drop(self.acknowledged.insert(alert.clone(), silence.id.clone())),
+                // One whose time ran out is kept beside the one that followed it, which ends later.
+                true => {
+                    let followed = self.acknowledgement(alert).is_some_and(|s| s.ends_at > silence.ends_at);
+                    if !followed {
+                        self.acknowledged.insert(alert.clone(), silence.id.clone());
+                    }
+                }
                 false => self.acknowledged.retain(|_, id| *id != silence.id),
             }
         }

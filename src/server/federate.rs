@@ -39,7 +39,10 @@ pub async fn federate(State(app): State<Arc<App>>, headers: HeaderMap, params: P
         app.queries.run(None, move |_| Ok(write(&newest(&storage, &sets, now, lookback)?, &external, any_names)));
     match written.await {
         Ok(text) => ([(header::CONTENT_TYPE, Format::Text.content_type())], text).into_response(),
-        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
+        Err(e) => {
+            app.http.federation_errors.inc();
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response()
+        }
     }
 }
 

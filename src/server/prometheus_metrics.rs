@@ -12,7 +12,7 @@ fn seconds(t: Option<i64>) -> f64 {
     t.unwrap_or(0) as f64 / 1_000.0
 }
 
-const STORAGE: [Figure<TsdbStats>; 7] = [
+const STORAGE: [Figure<TsdbStats>; 9] = [
     gauge("prometheus_tsdb_head_min_time_seconds", "Minimum time bound of the head block.", |s| seconds(s.head_mint)),
     gauge("prometheus_tsdb_head_max_time_seconds", "Maximum timestamp of the head block.", |s| seconds(s.head_maxt)),
     gauge("prometheus_tsdb_lowest_timestamp_seconds", "Lowest timestamp value stored.", |s| seconds(s.mint)),
@@ -24,18 +24,23 @@ const STORAGE: [Figure<TsdbStats>; 7] = [
     counter("prometheus_tsdb_wal_truncations_total", "Times that the write log was replaced by a checkpoint.", |s| {
         s.checkpoints as f64
     }),
+    counter("prometheus_tsdb_checkpoint_creations_failed_total", "Checkpoints that could not be written.", |s| {
+        s.checkpoint_failures as f64
+    }),
+    // The log is cut where a checkpoint takes its place.
+    counter("prometheus_tsdb_wal_truncations_failed_total", "Checkpoints that could not be written.", |s| {
+        s.checkpoint_failures as f64
+    }),
     counter("prometheus_remote_storage_samples_in_total", "Samples that can be sent to remote storage.", |s| {
         (s.floats_appended + s.histograms_appended) as f64
     }),
 ];
 
 /// Families of which there is nothing: where Prometheus counts something at work, nothing of the kind is at work here.
-const NOTHING: [(&str, Kind); 17] = [
+const NOTHING: [(&str, Kind); 13] = [
     ("prometheus_engine_query_log_failures_total", Kind::Counter),
     ("prometheus_target_scrape_pool_reloads_failed_total", Kind::Counter),
     ("prometheus_target_scrapes_cache_flush_forced_total", Kind::Counter),
-    ("prometheus_template_text_expansion_failures_total", Kind::Counter),
-    ("prometheus_tsdb_checkpoint_creations_failed_total", Kind::Counter),
     ("prometheus_tsdb_checkpoint_deletions_failed_total", Kind::Counter),
     ("prometheus_tsdb_compactions_skipped_total", Kind::Counter),
     ("prometheus_tsdb_head_series_not_found_total", Kind::Counter),
@@ -45,8 +50,6 @@ const NOTHING: [(&str, Kind); 17] = [
     ("prometheus_tsdb_reloads_total", Kind::Counter),
     ("prometheus_tsdb_snapshot_replay_error_total", Kind::Counter),
     ("prometheus_tsdb_vertical_compactions_total", Kind::Counter),
-    ("prometheus_tsdb_wal_truncations_failed_total", Kind::Counter),
-    ("prometheus_web_federation_errors_total", Kind::Counter),
     ("prometheus_web_federation_warnings_total", Kind::Counter),
 ];
 
@@ -72,6 +75,8 @@ pub(super) fn collect(app: &App, out: &mut Exposition) {
     ] {
         out.family(name, Kind::Counter, help, |f| f.sample(&[("type", "float")], count as f64));
     }
+    let help = "Federations that failed.";
+    out.single("prometheus_web_federation_errors_total", Kind::Counter, help, app.http.federation_errors.get() as f64);
     let followers = app.notices.followers();
     let help = "Clients that follow notifications.";
     out.single("prometheus_api_notification_active_subscribers", Kind::Gauge, help, followers as f64);

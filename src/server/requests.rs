@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::instrument::{Collect, CounterVec, Exposition, HistogramVec};
+use crate::instrument::{Collect, Counter, CounterVec, Exposition, HistogramVec};
 
 /// Requests and how long they took, by handler.
 pub struct HttpMetrics {
     requests: CounterVec,
     durations: HistogramVec,
     cut: CounterVec,
+    /// Federations that failed.
+    pub federation_errors: Counter,
 }
 
 const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 300.0];
@@ -16,6 +18,7 @@ const DURATIONS: [f64; 10] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0, 3
 impl Default for HttpMetrics {
     fn default() -> Self {
         HttpMetrics {
+            federation_errors: Counter::default(),
             requests: CounterVec::new(
                 "watchbell_http_requests_total",
                 "Counter of HTTP requests.",

@@ -28,7 +28,8 @@ impl Watched {
         let file = path.to_string_lossy();
         let named = [&*file].into_iter().chain(routing.map(String::as_str));
         let mut patterns: Vec<String> = named.map(glob::Pattern::escape).collect();
-        patterns.extend(config.rule_files.iter().chain(&config.scrape_config_files).chain(templates).cloned());
+        let globs = config.rule_files.iter().chain(&config.scrape_config_files).chain(&config.watchbell.silences);
+        patterns.extend(globs.chain(templates).cloned());
         Watched(patterns)
     }
 
@@ -88,10 +89,11 @@ mod tests {
     fn every_file_of_a_configuration_counts() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("w.yaml", "rule_files: ['r*.yml']\nwatchbell: {alertmanager_config: am.yml}\n");
+        write("w.yaml", "rule_files: ['r*.yml']\nwatchbell: {alertmanager_config: am.yml, silences: ['s*.yml']}\n");
         write("r1.yml", "groups: []\n");
         write("am.yml", "route: {receiver: x}\nreceivers: [{name: x}]\ntemplates: ['*.tmpl']\n");
         write("t.tmpl", "{{ define \"x\" }}{{ end }}");
+        write("s0.yml", "silences: []\n");
         let source = Source::File(dir.path().join("w.yaml"));
         let watched = Watched::of(&source, &Prepared::read(&source, Features::default(), None).unwrap());
         let mut before = watched.digest();
@@ -100,6 +102,7 @@ mod tests {
             ("w.yaml", "rule_files: ['r*.yml']\n"),
             ("r1.yml", "groups: [] # changed\n"),
             ("r2.yml", "groups: []\n"),
+            ("s0.yml", "silences: [] # changed\n"),
             ("am.yml", "route: {receiver: y}\nreceivers: [{name: y}]\n"),
             ("t.tmpl", ""),
         ] {

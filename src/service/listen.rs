@@ -1,12 +1,14 @@
 //! Where a service listens.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use super::error::ServiceError;
 use super::options::ServiceOptions;
 use super::prepare::Prepared;
+use crate::server::WebAccess;
 
 /// An address as Go writes it: `:9090` is every interface.
 fn listen_on(address: &str) -> String {
@@ -37,11 +39,23 @@ pub fn addresses<'a>(options: &'a ServiceOptions, prepared: &'a Prepared) -> &'a
     }
 }
 
-/// Opens the sockets; the first one's address is the service's.
-pub(super) async fn listen(
+/// Who may connect, and the sockets, the first of which has the service's address. Says how safe that is.
+pub(super) async fn open(
     options: &ServiceOptions,
     prepared: &Prepared,
-) -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
+) -> Result<(Option<Arc<WebAccess>>, Vec<TcpListener>, SocketAddr), ServiceError> {
+    let web = options.web_config.as_deref().map(WebAccess::load).transpose();
+    let web = web.map_err(ServiceError::Web)?.map(Arc::new);
+    let (listeners, address) = listen(options, prepared).await?;
+    if !web.as_ref().is_some_and(|web| web.authenticates()) {
+        warn_of_strangers(&listeners);
+    }
+    let is_tls = web.as_ref().is_some_and(|web| web.is_tls());
+    tracing::info!("TLS is {}.", if is_tls { "enabled" } else { "disabled" });
+    Ok((web, listeners, address))
+}
+
+async fn listen(options: &ServiceOptions, prepared: &Prepared) -> Result<(Vec<TcpListener>, SocketAddr), ServiceError> {
     if options.systemd_socket {
         return inherited();
     }
@@ -82,7 +96,7 @@ fn announce(listeners: &[TcpListener]) -> Result<(), ServiceError> {
 }
 
 /// Tells that whoever reaches the service may use it.
-pub(super) fn warn_of_strangers(listeners: &[TcpListener]) {
+fn warn_of_strangers(listeners: &[TcpListener]) {
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     for address in addresses.filter(|address| !address.ip().is_loopback()) {
         tracing::warn!(

@@ -194,11 +194,15 @@ impl Prepared {
             routing: self.alertmanager.as_ref().map(|(config, _)| Arc::new(RoutingConfig::of(config))),
             silences: self.silences.clone(),
             outgoing: Outgoing { external_labels: self.external_labels(), relabel: self.relabelling() },
-            tells_values: self.alertmanager.iter().any(|(_, text)| text.contains(VALUE))
-                || self.templates.tell_values(),
+            tells_values: self.tells_values(),
             external_alertmanagers: !self.config.alerting.alertmanagers.is_empty(),
             external_url: external_url.into(),
         }
+    }
+
+    /// Whether a message tells what alerts measure.
+    pub fn tells_values(&self) -> bool {
+        self.alertmanager.iter().any(|(_, text)| text.contains(VALUE)) || self.templates.tell_values()
     }
 
     fn relabelling(&self) -> Option<Relabel> {

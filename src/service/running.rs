@@ -30,7 +30,7 @@ use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
 use crate::server::notices::Notices;
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
-use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester, WebAccess};
+use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester};
 use crate::state::{DiskStore, StateStore};
 use crate::tsdb::{DEFAULT_RETENTION_MS, Retention, Tsdb, TsdbOptions};
 
@@ -40,14 +40,14 @@ use super::clock_watch::{self, ClockSteps};
 use super::error::ServiceError;
 use super::first_data;
 use super::heartbeat::Heartbeat;
-use super::listen::{listen, warn_of_strangers};
+use super::listen;
 use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
 use super::owner;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
 use super::shown;
-use super::traces::{Exporter, TracedWorld};
+use super::traces::{self, Exporter, TracedWorld};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -126,14 +126,7 @@ impl Service {
     /// # Errors
     /// What could not be started.
     pub async fn start(options: ServiceOptions, prepared: Prepared, parts: Parts) -> Result<Service, ServiceError> {
-        let web = options.web_config.as_deref().map(WebAccess::load).transpose();
-        let web = web.map_err(ServiceError::Web)?.map(Arc::new);
-        let (listeners, address) = listen(&options, &prepared).await?;
-        if !web.as_ref().is_some_and(|web| web.authenticates()) {
-            warn_of_strangers(&listeners);
-        }
-        let is_tls = web.as_ref().is_some_and(|web| web.is_tls());
-        tracing::info!("TLS is {}.", if is_tls { "enabled" } else { "disabled" });
+        let (web, listeners, address) = listen::open(&options, &prepared).await?;
         let external_url = external_url(&options, &prepared, address);
         let clock: Arc<dyn Clock> = Arc::new(WallClock::start());
         warn(&prepared, &options.source);
@@ -193,17 +186,6 @@ impl Service {
             tester: tester(&notifier),
             control,
         });
-        let steps = Arc::new(ClockSteps::default());
-        let counting: [Arc<dyn Collect>; 7] = [
-            Arc::new(Process { started_at: app.service.started_at }),
-            Arc::new(AppMetrics(Arc::downgrade(&app))),
-            notifier.clone(),
-            writers.clone(),
-            steps.clone(),
-            heartbeat.clone(),
-            Arc::new(tracer),
-        ];
-        counting.into_iter().for_each(|counts| app.registry.register(counts));
         let (end, ended) = watch::channel(false);
         let server = serve(listeners, &app, &options, &ended);
         let (tasks, watched) = (Vec::new(), Arc::new(ArcSwap::from_pointee(Watched::of(&options.source, &prepared))));
@@ -223,10 +205,27 @@ impl Service {
             server,
             tasks,
         };
+        let steps = Arc::new(ClockSteps::default());
+        service.register(steps.clone());
         service.apply_ingest(&prepared);
         service.begin_tasks(data, steps, &ended);
         tracing::info!(address = %service.address, "server is ready to receive web requests");
         Ok(service)
+    }
+
+    /// Makes known who counts.
+    fn register(&self, steps: Arc<ClockSteps>) {
+        let app = &self.app;
+        let counting: [Arc<dyn Collect>; 7] = [
+            Arc::new(Process { started_at: app.service.started_at }),
+            Arc::new(AppMetrics(Arc::downgrade(app))),
+            self.notifier.clone(),
+            self.writers.clone(),
+            steps,
+            self.heartbeat.clone(),
+            Arc::new(app.tracer.clone()),
+        ];
+        counting.into_iter().for_each(|counts| app.registry.register(counts));
     }
 
     /// Starts what goes on beside requests until the service ends.
@@ -309,6 +308,9 @@ impl Service {
         let context = rule_context(&self.options, &prepared, &self.app.storage, (external_url, &self.app.clock))?;
         let sets = alertmanager_sets(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
+        if let Some(tracing) = prepared.tracing().filter(|t| t.refused().is_none()) {
+            traces::check(tracing).map_err(|d| ServiceError::Config(vec![d]))?;
+        }
         beat_as_configured(&self.heartbeat, &prepared)?;
         trace_as_configured(&self.traces, &prepared)?;
         self.app.querier.store(Arc::new(context.querier.clone()));
@@ -492,6 +494,7 @@ fn rule_context(
         external_labels: prepared.external_labels(),
         external_url: external_url.into(),
         common,
+        tells_values: prepared.tells_values(),
     })
 }
 

@@ -11,13 +11,13 @@ use super::TsdbError;
 use super::bits::Reader;
 use super::block::{Block, LabelCursor};
 use super::block_format::BlockName;
-use super::block_writer::{Merged, Region, write_block};
+use super::block_writer::{Merged, Region, mix, write_block};
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, WINDOW_MS, window_end};
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, list};
 use super::histogram_encode;
 use super::housekeeping::Housekeeping;
-use super::late::LateSample;
+use super::late::{LateSample, chunks_of};
 use super::series::{MemSeries, State};
 use super::tail::Tail;
 
@@ -62,7 +62,7 @@ impl Tsdb {
             done.samples = ahead.iter().map(|s| s.with(|state| state.count_ahead(now, &mut encoder))).sum();
         }
         ahead.iter().for_each(|s| s.drop_ahead(now, &mut encoder));
-        housekeeping.flushed = None;
+        (housekeeping.flushed, housekeeping.late_flushed) = (None, None);
         inner.counters.set_aside.add(done.samples);
         inner.set_min_valid(now);
         inner.find_newest();
@@ -227,6 +227,8 @@ impl State {
             let after = cut(&c.bytes, now, encoder).map(|(_, after)| after).unwrap_or_default();
             after.iter().for_each(|c| region.push(&c.bytes, c.count(), c.mint, c.maxt));
         }
+        let late = self.late().iter().filter(|s| s.t > now).cloned();
+        chunks_of(late, encoder).iter().for_each(|c| mix(region, &c.bytes, encoder));
     }
 
     fn count_ahead(&self, now: i64, encoder: &mut ChunkEncoder) -> u64 {
@@ -251,7 +253,8 @@ impl MemSeries {
             let newest = state.chunks.last().map(|c| c.maxt).or(flushed).unwrap_or(i64::MIN);
             self.set_newest(newest);
             // What was late beside the future is in order without it.
-            for LateSample { t, st, value } in state.take_late_after(newest) {
+            let late = state.take_late_after(newest).into_iter();
+            for LateSample { t, st, value } in late.filter(|s| s.t <= now) {
                 self.push(state, t, value, st, encoder);
             }
         });

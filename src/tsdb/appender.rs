@@ -345,6 +345,7 @@ impl Inner {
         }
         writer.log_late(series, state, &sample);
         self.counters.late.add(1);
-        state.push_late(sample)
+        state.push_late(sample);
+        Ok(true)
     }
 }

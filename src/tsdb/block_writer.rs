@@ -148,7 +148,7 @@ fn failed(name: BlockName, source: io::Error) -> TsdbError {
 
 /// Adds chunks with samples among those that are there. What does not decode is left out: its checksum was right, so that
 /// it never did.
-fn mix(region: &mut Region, bytes: &[u8], encoder: &mut ChunkEncoder) {
+pub(super) fn mix(region: &mut Region, bytes: &[u8], encoder: &mut ChunkEncoder) {
     let mut buf = SampleBuf::default();
     for bytes in [region.bytes.as_slice(), bytes] {
         let before = (buf.ts.len(), buf.hists.len());

@@ -1,5 +1,5 @@
-//! Exemplars: the newest of all series, in a ring of bounded size. They are in the log, so that those that remote write sends
-//! outlive the process, but are read back from there by nobody else.
+//! Exemplars: the newest of all series, in a ring of bounded size. They are in the log, so that those of its time are there
+//! again after a start, and remote write sends those that it had not sent.
 
 use std::collections::VecDeque;
 

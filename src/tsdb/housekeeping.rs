@@ -5,6 +5,8 @@
 pub(super) struct Housekeeping {
     /// Windows before this were flushed; `None` before the first flush.
     pub(super) flushed: Option<i64>,
+    /// The same of late samples.
+    pub(super) late_flushed: Option<i64>,
     /// The number of the next block.
     pub(super) next_block: u64,
 }

@@ -160,7 +160,11 @@ impl Inner {
         let snapshot = self.snapshot(&index, matchers, mint, maxt);
         let ids = (0..snapshot.head.len()).filter_map(|i| snapshot.head.id(i));
         let head = ids.filter_map(|id| index.get(SeriesRef(id)));
-        head.filter(|s| s.newest() >= mint || s.newest() == i64::MIN).for_each(|s| f(&s.labels));
+        // One without a newest may have late samples alone; most never had one.
+        let is_late = |s: &MemSeries| {
+            s.newest() == i64::MIN && s.with(|state| !state.late().is_empty() || state.flushed_until > i64::MIN)
+        };
+        head.filter(|s| s.newest() >= mint || is_late(s)).for_each(|s| f(&s.labels));
         drop(index);
         for_each_left(&snapshot, matchers, mint, maxt, |_, _, _, labels| f(&labels))
     }

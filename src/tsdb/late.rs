@@ -7,7 +7,6 @@
 
 use crate::model::{SampleBuf, Value};
 
-use super::AppendError;
 use super::chunk::{Chunk, ChunkEncoder};
 use super::tail::Tail;
 
@@ -26,17 +25,9 @@ pub(super) struct Late {
 }
 
 impl Late {
-    /// Adds a sample. `Ok(false)`: it is there already, with the same value.
-    pub(super) fn insert(&mut self, sample: LateSample) -> Result<bool, AppendError> {
+    pub(super) fn insert(&mut self, sample: LateSample) {
         let at = self.samples.partition_point(|s| s.t < sample.t);
-        match self.samples.get(at).filter(|s| s.t == sample.t) {
-            Some(there) if there.value.is_identical(&sample.value) => Ok(false),
-            Some(_) => Err(AppendError::Duplicate),
-            None => {
-                self.samples.insert(at, sample);
-                Ok(true)
-            }
-        }
+        self.samples.insert(at, sample);
     }
 
     pub(super) fn within(&self, mint: i64, maxt: i64) -> &[LateSample] {

@@ -17,9 +17,9 @@ use super::series::{MemSeries, State};
 use super::{AppendError, TsdbError};
 
 impl State {
-    /// Adds a late sample. `Ok(false)`: it is there already, with the same value.
-    pub(super) fn push_late(&mut self, sample: LateSample) -> Result<bool, AppendError> {
-        self.late.get_or_insert_default().insert(sample)
+    /// Adds a late sample that was judged.
+    pub(super) fn push_late(&mut self, sample: LateSample) {
+        self.late.get_or_insert_default().insert(sample);
     }
 
     /// All late samples.
@@ -145,6 +145,10 @@ impl Inner {
     /// what else was sampled in these windows.
     pub(super) fn flush_late(&self, disk: &Disk, housekeeping: &mut Housekeeping, now: i64) -> Result<bool, TsdbError> {
         let cutoff = now.saturating_sub(LATE_MS).div_euclid(WINDOW_MS).saturating_mul(WINDOW_MS);
+        // Once a window, as the others: a block and a checkpoint for each late sample would be many.
+        if housekeeping.late_flushed == Some(cutoff) {
+            return Ok(false);
+        }
         let first = |s: &Arc<MemSeries>| s.with(|state| state.late_to_flush(cutoff));
         let all: Vec<Arc<MemSeries>> = self.index.read().iter().filter(|s| first(s).is_some()).cloned().collect();
         let mut any = false;
@@ -155,6 +159,7 @@ impl Inner {
             housekeeping.next_block += 1;
             any = true;
         }
+        housekeeping.late_flushed = Some(cutoff);
         Ok(any)
     }
 

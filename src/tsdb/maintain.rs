@@ -37,7 +37,7 @@ impl Tsdb {
         let mut housekeeping = inner.housekeeping.lock();
         inner.set_min_valid(now);
         // For metrics, which do not walk over all series themselves.
-        let _ = self.stats();
+        let stats = self.stats();
         let Some(disk) = &inner.disk else {
             inner.drop_old_chunks();
             inner.remove_old_series();
@@ -47,7 +47,8 @@ impl Tsdb {
         let mut steps = Steps::of(inner);
         steps.take(disk.files.create_directories());
         steps.take(inner.delete_old_blocks(disk));
-        steps.take(inner.tombstones.forget_before(inner.min_valid()));
+        let oldest = self.oldest_block().into_iter().chain(stats.head_mint).min();
+        steps.take(inner.tombstones.forget_before(oldest.unwrap_or(inner.min_valid())));
         let flushed = steps.take(inner.flush(disk, &mut housekeeping, now)).unwrap_or(true);
         let late = steps.take(inner.flush_late(disk, &mut housekeeping, now)).unwrap_or(true);
         let left = steps.take(inner.let_series_leave(disk, &mut housekeeping, now)).unwrap_or(true);
@@ -302,7 +303,8 @@ impl Inner {
         };
         let dir = disk.files.checkpoints();
         let head = Head { next_id, next_block: housekeeping.next_block };
-        checkpoint::write(&dir, segment, head, sequence, all.iter().map(|s| &**s))?;
+        let written = checkpoint::write(&dir, segment, head, sequence, all.iter().map(|s| &**s));
+        written.inspect_err(|_| self.counters.checkpoint_failures.add(1))?;
         self.counters.checkpoints.add(1);
         self.write_manifest(disk, &[])?;
         delete_before(&dir, segment)?;

@@ -43,6 +43,7 @@ mod db;
 mod disk_tests;
 mod error;
 pub mod exemplars;
+mod figures;
 mod files;
 mod floats;
 pub mod follow;

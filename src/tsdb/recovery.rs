@@ -454,7 +454,10 @@ impl Restore {
         let put = series.write(|state| {
             state.logged = true;
             let is_new = series.admits_late(state, sample.t, &sample.value) == Ok(true);
-            is_new && state.push_late(sample).is_ok()
+            if is_new {
+                state.push_late(sample);
+            }
+            is_new
         });
         self.recovery.samples += u64::from(put);
     }

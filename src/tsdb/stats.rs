@@ -17,6 +17,7 @@ pub(super) struct Counters {
     pub(super) damaged_chunks: Counter,
     pub(super) flushes: Counter,
     pub(super) checkpoints: Counter,
+    pub(super) checkpoint_failures: Counter,
     pub(super) blocks_deleted: Counter,
     pub(super) set_aside: Counter,
     pub(super) late: Counter,
@@ -144,6 +145,8 @@ pub struct TsdbStats {
     pub flushes: u64,
     /// Checkpoints written since the start.
     pub checkpoints: u64,
+    /// Checkpoints that could not be written.
+    pub checkpoint_failures: u64,
     /// Blocks deleted since the start, by retention or because they were merged.
     pub blocks_deleted: u64,
     /// Samples set aside since the start, because they lay in the future.

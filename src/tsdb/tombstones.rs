@@ -76,7 +76,7 @@ impl Tombstones {
         self.keep(file.as_deref(), buried)
     }
 
-    /// Forgets what lies before a time: it is gone from the files, too.
+    /// Forgets what lies before the oldest sample that is there.
     ///
     /// # Errors
     /// It could not be written down.

@@ -1,6 +1,7 @@
 //! What tests share: the field's data beside the checkout, and real peers.
 
 pub mod discovery;
+pub mod exposition;
 pub mod http;
 pub mod kubernetes;
 #[allow(dead_code)]

@@ -115,6 +115,7 @@ impl TimelineWorld {
             external_labels: terms.external_labels.clone(),
             external_url: terms.external_url.clone(),
             common: None,
+            tells_values: false,
         };
         TimelineWorld { history, context, terms, outlook: Mutex::default() }
     }

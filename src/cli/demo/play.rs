@@ -49,6 +49,7 @@ pub fn rule_context(stage: &Stage, external_url: &str) -> RuleContext {
         external_labels: Labels::empty(),
         external_url: external_url.into(),
         common: None,
+        tells_values: false,
     }
 }
 

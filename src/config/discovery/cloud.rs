@@ -1,6 +1,7 @@
 //! `ec2_sd_configs`, `lightsail_sd_configs`, `gce_sd_configs` and `azure_sd_configs`: virtual machines of clouds.
 
 use crate::config::http::HttpClientConfig;
+use crate::config::identity::SigV4Config;
 use crate::config::secret::Secret;
 use crate::config::yaml::{Duration, MapReader};
 use crate::section;
@@ -16,8 +17,8 @@ section! {
 }
 
 section! {
-    /// Virtual machines of AWS EC2.
-    pub struct Ec2SdConfig as "ec2_sd config" with check {
+    /// Who asks a service of AWS, and where.
+    pub struct AwsSdConfig as "AWS" {
         /// Another endpoint than AWS' own.
         endpoint: String,
         /// Region; that of the environment or the machine when empty.
@@ -32,6 +33,27 @@ section! {
         role_arn: String,
         /// Id that the role asks for.
         external_id: String,
+    }
+}
+
+impl AwsSdConfig {
+    /// Whose signature requests bear.
+    pub fn identity(&self) -> SigV4Config {
+        SigV4Config {
+            region: self.region.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            profile: self.profile.clone(),
+            role_arn: self.role_arn.clone(),
+            external_id: self.external_id.clone(),
+            ..SigV4Config::default()
+        }
+    }
+}
+
+section! {
+    /// Virtual machines of AWS EC2.
+    pub struct Ec2SdConfig as "ec2_sd config" with check {
         /// How often machines are listed.
         refresh_interval: Duration = Duration::seconds(60),
         /// The targets' port.
@@ -40,6 +62,8 @@ section! {
         filters: Vec<FilterConfig>,
     }
     inline {
+        /// Who asks AWS, and where.
+        aws: AwsSdConfig,
         /// The HTTP client.
         http: HttpClientConfig,
     }
@@ -56,26 +80,14 @@ impl Ec2SdConfig {
 section! {
     /// Virtual machines of AWS Lightsail.
     pub struct LightsailSdConfig as "lightsail_sd config" {
-        /// Another endpoint than AWS' own.
-        endpoint: String,
-        /// Region; that of the environment or the machine when empty.
-        region: String,
-        /// Access key.
-        access_key: String,
-        /// Its secret.
-        secret_key: Secret,
-        /// Profile of the shared files.
-        profile: String,
-        /// Role to take.
-        role_arn: String,
-        /// Id that the role asks for.
-        external_id: String,
         /// How often machines are listed.
         refresh_interval: Duration = Duration::seconds(60),
         /// The targets' port.
         port: i64 = 80,
     }
     inline {
+        /// Who asks AWS, and where.
+        aws: AwsSdConfig,
         /// The HTTP client.
         http: HttpClientConfig,
     }

@@ -13,7 +13,7 @@ mod simple;
 
 use std::path::Path;
 
-pub use self::cloud::{AzureSdConfig, Ec2SdConfig, FilterConfig, GceSdConfig, LightsailSdConfig};
+pub use self::cloud::{AwsSdConfig, AzureSdConfig, Ec2SdConfig, FilterConfig, GceSdConfig, LightsailSdConfig};
 pub use self::consul::ConsulSdConfig;
 pub use self::docker::DockerSdConfig;
 pub use self::fixed::{FileSdConfig, StaticConfig};

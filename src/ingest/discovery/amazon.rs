@@ -7,7 +7,9 @@ use reqwest::Method;
 use super::fetch::{Fetcher, LONGEST_ANSWER};
 use crate::clock::{Clock, SystemClock};
 use crate::config::HttpClientConfig;
+use crate::config::discovery::AwsSdConfig;
 use crate::config::identity::SigV4Config;
+use crate::net::aws::Role;
 use crate::net::{aws, read_body};
 
 /// A service of AWS.
@@ -15,7 +17,7 @@ pub(super) struct Service {
     name: &'static str,
     endpoint: String,
     identity: SigV4Config,
-    role: aws::Role,
+    role: Role,
     fetcher: Fetcher,
     /// Once it is known.
     region: Option<String>,
@@ -23,15 +25,9 @@ pub(super) struct Service {
 
 impl Service {
     /// A service by its name; at AWS' own endpoint when none is given.
-    pub fn new(
-        name: &'static str,
-        endpoint: &str,
-        identity: SigV4Config,
-        http: &HttpClientConfig,
-        interval: Duration,
-    ) -> Self {
-        let (endpoint, fetcher) = (endpoint.to_owned(), Fetcher::new(http, interval));
-        Service { name, endpoint, identity, role: aws::Role::default(), fetcher, region: None }
+    pub fn new(name: &'static str, aws: &AwsSdConfig, http: &HttpClientConfig, interval: Duration) -> Self {
+        let (endpoint, identity) = (aws.endpoint.clone(), aws.identity());
+        Service { name, endpoint, identity, role: Role::default(), fetcher: Fetcher::new(http, interval), region: None }
     }
 
     /// The region that is asked.

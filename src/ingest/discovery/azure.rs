@@ -174,7 +174,11 @@ impl Api {
             let page: Page<T> = self.fetcher.get(&url, &[]).await?.json()?;
             all.extend(page.value);
             // A page tells where the next one is: only at the same server it is asked for with our token.
-            next = page.next_link.filter(|link| link.starts_with(self.base));
+            next = page.next_link.filter(|link| !link.is_empty());
+            let origin = |url: &str| url::Url::parse(url).map(|url| url.origin()).ok();
+            if next.as_deref().is_some_and(|link| origin(link) != origin(self.base)) {
+                return Err("the next page is at another server".into());
+            }
         }
         Ok(all)
     }

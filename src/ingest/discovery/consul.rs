@@ -148,7 +148,7 @@ impl Agent {
                     };
                     let names: Vec<String> = services.into_iter().filter_map(wanted).take(MOST_SERVICES).collect();
                     followed.retain(|name, task| {
-                        let stays = names.contains(name);
+                        let stays = names.binary_search(name).is_ok();
                         if !stays {
                             task.abort();
                             self.found.lock().remove(name);

@@ -46,7 +46,12 @@ impl Refresh for DnsDiscovery {
                 }
             }
             if !errors.is_empty() {
-                site.failed(&errors.join("; "));
+                let errors = errors.join("; ");
+                // Nothing was ever found: that is not known to be nothing.
+                if self.last.iter().all(Option::is_none) {
+                    return Err(errors);
+                }
+                site.failed(&errors);
             }
             Ok(self.last.iter().flatten().cloned().collect())
         })

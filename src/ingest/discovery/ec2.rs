@@ -9,7 +9,6 @@ use super::amazon::Service;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
 use super::site::{Discover, Refresh, Site};
 use crate::config::discovery::Ec2SdConfig;
-use crate::config::identity::SigV4Config;
 use crate::model::{Labels, LabelsBuilder};
 use crate::net::aws;
 
@@ -24,16 +23,7 @@ impl Discover for Ec2SdConfig {
 
     fn run(self, site: Site) -> BoxFuture<'static, ()> {
         let interval = self.refresh_interval.as_std();
-        let identity = SigV4Config {
-            region: self.region.clone(),
-            access_key: self.access_key.clone(),
-            secret_key: self.secret_key.clone(),
-            profile: self.profile.clone(),
-            role_arn: self.role_arn.clone(),
-            external_id: self.external_id.clone(),
-            ..SigV4Config::default()
-        };
-        let service = Service::new("ec2", &self.endpoint, identity, &self.http, interval);
+        let service = Service::new("ec2", &self.aws, &self.http, interval);
         Box::pin(site.every(interval, Ec2 { config: self, service, zones: None }))
     }
 }

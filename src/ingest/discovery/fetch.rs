@@ -11,8 +11,8 @@ use crate::net::{HttpClient, HttpSettings, read_body};
 
 /// The longest answer, bytes.
 pub(super) const LONGEST_ANSWER: u64 = 256 << 20;
-/// The longest time an answer may take, however seldom one is asked for.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// The longest time an answer may take, however seldom one is asked for: longer than Consul holds an answer back.
+const LONGEST_WAIT: Duration = Duration::from_secs(150);
 
 /// Asks a server.
 pub(super) struct Fetcher {

@@ -8,7 +8,6 @@ use super::amazon::Service;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
 use super::site::{Discover, Refresh, Site};
 use crate::config::discovery::LightsailSdConfig;
-use crate::config::identity::SigV4Config;
 use crate::model::{Labels, LabelsBuilder};
 
 const PREFIX: &str = "__meta_lightsail_";
@@ -20,16 +19,7 @@ impl Discover for LightsailSdConfig {
 
     fn run(self, site: Site) -> BoxFuture<'static, ()> {
         let interval = self.refresh_interval.as_std();
-        let identity = SigV4Config {
-            region: self.region.clone(),
-            access_key: self.access_key.clone(),
-            secret_key: self.secret_key.clone(),
-            profile: self.profile.clone(),
-            role_arn: self.role_arn.clone(),
-            external_id: self.external_id.clone(),
-            ..SigV4Config::default()
-        };
-        let service = Service::new("lightsail", &self.endpoint, identity, &self.http, interval);
+        let service = Service::new("lightsail", &self.aws, &self.http, interval);
         Box::pin(site.every(interval, Lightsail { port: self.port, service }))
     }
 }

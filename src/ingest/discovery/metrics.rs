@@ -12,8 +12,6 @@ use crate::instrument::{Counter, CounterVec, Exposition, Kind};
 pub(super) struct Counts {
     /// Times that targets could not be looked for.
     pub failures: Counter,
-    /// Times that groups were handed on.
-    pub updates: Counter,
     /// How many refreshes there were, and how many seconds they took.
     refreshes: Mutex<(u64, f64)>,
 }
@@ -22,7 +20,6 @@ pub(super) struct Counts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
     failures: u64,
-    updates: u64,
     refreshes: u64,
     seconds: f64,
 }
@@ -31,7 +28,6 @@ impl Sums {
     pub fn add(&mut self, counts: &Counts) {
         let (refreshes, seconds) = *counts.refreshes.lock();
         self.failures += counts.failures.get();
-        self.updates += counts.updates.get();
         self.refreshes += refreshes;
         self.seconds += seconds;
     }
@@ -47,6 +43,8 @@ impl Counts {
 /// Counters that one mechanism has for itself.
 pub(super) struct MechanismCounters {
     pub file_read_errors: Counter,
+    /// Times that groups were handed on.
+    pub updates: Counter,
     pub http_failures: Counter,
     pub dns_lookups: Counter,
     pub dns_lookup_failures: Counter,
@@ -60,6 +58,7 @@ impl Default for MechanismCounters {
     fn default() -> Self {
         MechanismCounters {
             file_read_errors: Counter::default(),
+            updates: Counter::default(),
             http_failures: Counter::default(),
             dns_lookups: Counter::default(),
             dns_lookup_failures: Counter::default(),
@@ -116,6 +115,10 @@ impl MechanismCounters {
         ] {
             out.single(name, Kind::Counter, help, counter.get() as f64);
         }
+        let help = "Total number of update events received from the SD providers.";
+        out.family("prometheus_sd_received_updates_total", Kind::Counter, help, |f| {
+            f.sample(&[("name", "scrape")], self.updates.get() as f64);
+        });
         self.kubernetes_events.expose(out);
     }
 }
@@ -133,10 +136,5 @@ pub(super) fn collect(all: &BTreeMap<(&'static str, &str), Sums>, out: &mut Expo
         for ((mechanism, config), sums) in all {
             f.summary(&[("mechanism", mechanism), ("config", config)], sums.seconds, sums.refreshes);
         }
-    });
-    let help = "Total number of update events received from the SD providers.";
-    let updates: u64 = all.values().map(|sums| sums.updates).sum();
-    out.family("prometheus_sd_received_updates_total", Kind::Counter, help, |f| {
-        f.sample(&[("name", "scrape")], updates as f64);
     });
 }

@@ -25,8 +25,4 @@ mod source;
 pub use self::group::{ADDRESS, TargetGroup};
 pub use self::manager::{DiscoveryManager, Subscription};
 pub use self::site::Groups;
-pub use self::source::Source;
-
-/// Kinds of discovery there are, by their names in a configuration (`KIND_sd_configs`, `static_configs`).
-pub const KINDS: [&str; 11] =
-    ["azure", "consul", "dns", "docker", "ec2", "file", "gce", "http", "kubernetes", "lightsail", "static"];
+pub use self::source::{KINDS, Source};

@@ -54,7 +54,7 @@ impl Site {
         if targets > MOST_TARGETS {
             return Err(format!("{targets} targets are more than {MOST_TARGETS}"));
         }
-        self.counts.updates.inc();
+        self.counters.updates.inc();
         let same = self.out.borrow().as_deref().is_some_and(|last| *last == *groups);
         if !same {
             self.out.send_replace(Some(groups.into()));

@@ -17,6 +17,9 @@ macro_rules! kinds {
             $($(#[$doc])* $name(Box<$config>),)*
         }
 
+        /// The kinds there are, by their names in a configuration (`KIND_sd_configs`, `static_configs`).
+        pub const KINDS: &[&str] = &[$(<$config as Discover>::MECHANISM),*];
+
         impl Source {
             /// The discoveries of a configuration.
             pub fn of(all: &Discoveries) -> Vec<Source> {

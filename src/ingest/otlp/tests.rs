@@ -7,11 +7,6 @@ use crate::tsdb::Queryable;
 
 const NOW: i64 = 1_700_000_000_000;
 
-/// A `fixed64` field.
-fn fixed(w: &mut WireWriter, number: u32, n: u64) {
-    w.double(number, f64::from_bits(n));
-}
-
 fn packed(n: &[u64]) -> Vec<f64> {
     n.iter().map(|n| f64::from_bits(*n)).collect()
 }
@@ -31,7 +26,7 @@ fn text(value: &str) -> impl Fn(&mut WireWriter) {
 type Case = (&'static str, &'static str, u32, bool, Box<dyn Fn(&mut WireWriter)>);
 
 fn at(w: &mut WireWriter) {
-    fixed(w, 3, NOW as u64 * 1_000_000);
+    w.fixed64(3, NOW as u64 * 1_000_000);
 }
 
 fn value_of(v: f64) -> Box<dyn Fn(&mut WireWriter)> {
@@ -44,10 +39,10 @@ fn value_of(v: f64) -> Box<dyn Fn(&mut WireWriter)> {
 fn exponential(scale: i64) -> Box<dyn Fn(&mut WireWriter)> {
     Box::new(move |w| {
         at(w);
-        fixed(w, 4, 16);
+        w.fixed64(4, 16);
         w.double(5, 12.5);
         w.sint(6, scale);
-        fixed(w, 7, 3);
+        w.fixed64(7, 3);
         w.message(8, |b| {
             b.sint(1, -2);
             [1u64, 0, 0, 0, 2, 4].into_iter().for_each(|n| b.uint(2, n));
@@ -74,19 +69,19 @@ fn cases() -> Vec<Case> {
     });
     let histogram = Box::new(|w: &mut WireWriter| {
         at(w);
-        fixed(w, 4, 10);
+        w.fixed64(4, 10);
         w.double(5, 12.5);
         w.doubles(6, &packed(&[1, 2, 3, 4]));
         w.doubles(7, &[0.5, 1.0, 2.5]);
         w.message(8, |e| {
-            fixed(e, 2, NOW as u64 * 1_000_000);
+            e.fixed64(2, NOW as u64 * 1_000_000);
             e.double(3, 0.75);
             e.bytes(5, &[0xab, 0xcd]);
         });
     });
     let summary = Box::new(|w: &mut WireWriter| {
         at(w);
-        fixed(w, 4, 9);
+        w.fixed64(4, 9);
         w.double(5, 3.25);
         for (q, v) in [(0.5, 1.0), (0.999, 2.0)] {
             w.message(6, |quantile| {
@@ -198,7 +193,7 @@ fn request(name: &str, kind: u32, temporality: u64, point: impl Fn(&mut WireWrit
 
 fn number(t: i64, v: f64, flags: u64) -> impl Fn(&mut WireWriter) {
     move |w: &mut WireWriter| {
-        fixed(w, 3, t as u64 * 1_000_000);
+        w.fixed64(3, t as u64 * 1_000_000);
         w.double(4, v);
         w.uint(8, flags);
     }

@@ -99,7 +99,8 @@ impl OtlpSettings {
     }
 }
 
-/// Decodes an `ExportMetricsServiceRequest` and stores its samples: all of them, or none. Metrics that cannot be translated
+/// Decodes an `ExportMetricsServiceRequest` and stores its samples: all of them or none, but for those that are out of order
+/// within the request. Metrics that cannot be translated
 /// (deltas, scales that are too coarse) are left out, which is told in the log, as in Prometheus.
 ///
 /// # Errors
@@ -118,8 +119,11 @@ pub fn receive(tsdb: &Tsdb, settings: &OtlpSettings, now: i64, message: &[u8]) -
         let metrics = translation.left_out.len();
         tracing::debug!(metrics, first, "metrics of an OTLP request were left out");
     }
-    let done = translation.appender.commit();
-    done.map_err(|e| WriteError::new(500, e.to_string()))?;
+    let done = translation.appender.commit().map_err(|e| WriteError::new(500, e.to_string()))?;
+    if done.rejected > 0 {
+        let text = format!("{} samples out of order within the request, of which the others are stored", done.rejected);
+        return Err(WriteError::new(400, text));
+    }
     Ok(translation.written)
 }
 

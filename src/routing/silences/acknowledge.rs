@@ -124,6 +124,13 @@ mod tests {
         assert!(!silences.is_silenced(&alert, 20));
         let second = silences.acknowledge(by("amal", &alert), 30, &mut batch).unwrap();
         assert_ne!(first, second, "the first is over");
+        // In whatever order they are read again, it is the second that ends with the alert.
+        for ids in [[&first, &second], [&second, &first]] {
+            let mut again = Silences::default();
+            ids.into_iter().for_each(|id| again.keep(silences.get(id).unwrap().clone()));
+            again.alert_ended(&alert, 35, &mut Batch::default());
+            assert!(!again.is_silenced(&alert, 40), "{ids:?}");
+        }
         silences.expire(&second, 40, &mut batch).unwrap();
         assert!(!silences.is_silenced(&alert, 40) && silences.acknowledgement(&alert).is_none());
         silences.alert_ended(&alert, 50, &mut batch);

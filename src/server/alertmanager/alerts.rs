@@ -11,7 +11,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::config::alertmanager::matchers::{Syntax, syntax};
 use crate::engine::{AlertGroupView, View};
-use crate::model::labels::{self, is_legacy_label_name};
+use crate::model::labels::is_legacy_label_name;
+use crate::model::labels_serde::annotations;
 use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::alerts::AlertRow;
@@ -171,7 +172,7 @@ impl Wanted {
 
 /// Annotations as posted: those that are empty are there.
 #[derive(Deserialize)]
-struct Annotations(#[serde(deserialize_with = "labels::annotations")] Labels);
+struct Annotations(#[serde(deserialize_with = "annotations")] Labels);
 
 /// An alert as posted. Names of fields are read in any case, as Go does; what is `null` is absent.
 #[derive(Debug, Default)]

@@ -85,7 +85,7 @@ fn categories(app: &App) -> [(&'static str, Switches<'static>); 9] {
         ("promql_operators", operators(language.experimental_functions)),
         ("rules", vec![("concurrent_rule_eval", true), ("keep_firing_for", true), ("query_offset", true)]),
         ("scrape", vec![("type_and_unit_labels", language.type_and_unit_labels)]),
-        ("service_discovery_providers", on(&KINDS)),
+        ("service_discovery_providers", on(KINDS)),
         ("tsdb", vec![("exemplar_storage", true), ("isolation", true), ("native_histograms", true)]),
     ]
 }

@@ -13,8 +13,8 @@ use crate::model::{Labels, MatchOp, Matcher, SampleBuf};
 use crate::server::app::App;
 use crate::tsdb::{Queryable, Series, Tsdb};
 
-/// The largest message, bytes.
-pub const MOST_BYTES: usize = 32 << 20;
+/// The largest message, bytes, as it comes and decompressed: selectors take little.
+pub const MOST_BYTES: usize = 1 << 20;
 /// Frames that are made ahead of the one being sent.
 const FRAMES_AHEAD: usize = 16;
 /// Samples of a frame: about a megabyte at worst.

@@ -100,7 +100,7 @@ impl<T: Resource> Reflector<T> {
     pub async fn run(self) {
         let (mut version, mut is_first, mut pause): (Option<String>, bool, Duration) = (None, true, FIRST_PAUSE);
         loop {
-            let watch = Stopwatch::start();
+            let (watch, lists) = (Stopwatch::start(), version.is_none());
             let failure = match &mut version {
                 None => match self.list().await {
                     Ok(from) => {
@@ -116,8 +116,13 @@ impl<T: Resource> Reflector<T> {
                 Some(from) => self.watch(from).await.err(),
             };
             match failure {
-                // A watch that ended as it should is begun anew at once, unless it did not even begin.
-                None if watch.elapsed() > FIRST_PAUSE || is_first => pause = FIRST_PAUSE,
+                // What was listed is watched at once. So is a watch begun anew that ended as it should, unless it did not
+                // even begin.
+                None if lists => continue,
+                None if watch.elapsed() > FIRST_PAUSE => {
+                    pause = FIRST_PAUSE;
+                    continue;
+                }
                 None => {}
                 Some(Failure::Expired) => version = None,
                 Some(Failure::Other(error)) => {
@@ -125,10 +130,12 @@ impl<T: Resource> Reflector<T> {
                     self.site.failed(&format!("{}: {error}", T::PLURAL));
                 }
             }
-            if version.is_none() || watch.elapsed() < FIRST_PAUSE {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+            // What went well for long and then failed is no outage yet.
+            if watch.elapsed() > LONGEST_PAUSE {
+                pause = FIRST_PAUSE;
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -323,7 +323,8 @@ fn node(node: &Node) -> Option<TargetGroup> {
     let meta = &node.metadata;
     let addresses = &node.status.addresses;
     let Some(address) = ADDRESSES.iter().find_map(|kind| addresses.iter().find(|a| a.r#type == **kind)) else {
-        tracing::warn!(node = meta.name, "No node address found");
+        // At each change of any node: no more than this.
+        tracing::debug!(node = meta.name, "No node address found");
         return None;
     };
     let mut labels = LabelsBuilder::new();

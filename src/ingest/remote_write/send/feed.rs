@@ -113,12 +113,13 @@ impl Feeder {
     /// Changes the number of shards when another one is needed. What is queued is sent first, so that the samples of a series
     /// stay in order.
     fn look_at_shards(&mut self) {
-        if self.looked.elapsed().as_secs_f64() < EVERY_SECONDS {
+        let seconds = self.looked.elapsed().as_secs_f64();
+        if seconds < EVERY_SECONDS {
             return;
         }
         self.looked = Stopwatch::start();
         let (now, settings) = (self.shards.len(), &self.endpoint.settings.queue);
-        let wanted = self.rates.look(&self.progress.counters, settings, now);
+        let wanted = self.rates.look(&self.progress.counters, settings, now, seconds);
         if wanted != now {
             self.end_shards();
             let (remote, url) = (&self.progress.name, &self.progress.url);

@@ -3,7 +3,7 @@
 use super::QueueSettings;
 use super::metrics::SendCounters;
 
-/// Rates are taken, and shards counted anew, this often: seconds.
+/// Rates are taken, and shards counted anew, no more often than this: seconds.
 pub(super) const EVERY_SECONDS: f64 = 10.0;
 /// The weight of the newest rate.
 const WEIGHT: f64 = 0.2;
@@ -22,8 +22,8 @@ struct Rate {
 }
 
 impl Rate {
-    fn tick(&mut self, total: f64) {
-        let newest = (total - std::mem::replace(&mut self.total, total)) / EVERY_SECONDS;
+    fn tick(&mut self, total: f64, seconds: f64) {
+        let newest = (total - std::mem::replace(&mut self.total, total)) / seconds;
         self.rate = if self.is_begun { self.rate + WEIGHT * (newest - self.rate) } else { newest };
         self.is_begun = true;
     }
@@ -42,13 +42,19 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Looks at the counters, every ten seconds; how many shards there should be where there are `now`.
-    pub(super) fn look(&mut self, counters: &SendCounters, settings: &QueueSettings, now: usize) -> usize {
+    /// Looks at the counters, `seconds` after the last look; how many shards there should be where there are `now`.
+    pub(super) fn look(
+        &mut self,
+        counters: &SendCounters,
+        settings: &QueueSettings,
+        now: usize,
+        seconds: f64,
+    ) -> usize {
         let sent = (counters.samples.get() + counters.histograms.get()) as f64;
-        self.came.tick(counters.came.get() as f64);
-        self.sent.tick(sent);
-        self.dropped.tick(counters.dropped.get() as f64);
-        self.spent.tick(counters.send_micros.get() as f64 / 1e6);
+        self.came.tick(counters.came.get() as f64, seconds);
+        self.sent.tick(sent, seconds);
+        self.dropped.tick(counters.dropped.get() as f64, seconds);
+        self.spent.tick(counters.send_micros.get() as f64 / 1e6, seconds);
         // An endpoint that takes nothing at all takes no more from more shards.
         let takes = std::mem::replace(&mut self.sent_before, sent) < sent;
         let behind = (counters.highest.get() - counters.highest_sent.get()).max(0.0);
@@ -92,7 +98,7 @@ mod tests {
             counters.came.add(*came);
             counters.samples.add(*sent);
             counters.send_micros.add((spent * 1e6) as u64);
-            shards = rates.look(counters, settings, shards);
+            shards = rates.look(counters, settings, shards, EVERY_SECONDS);
             all.push(shards);
         }
         all

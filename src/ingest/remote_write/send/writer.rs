@@ -89,7 +89,8 @@ impl RemoteWriters {
         let mut writers = self.writers.lock();
         let mut old = std::mem::take(&mut *writers);
         let names = follower_names(&configuration);
-        for gone in old.iter().filter(|w| !configuration.contains(&w.settings)) {
+        let stays = |w: &Writer| configuration.iter().zip(&names).any(|(s, n)| *w.settings == *s && w.follower == *n);
+        for gone in old.iter().filter(|w| !stays(w)) {
             // Its heir reads again what it leaves behind.
             if names.contains(&gone.follower) { gone.give_up() } else { gone.end() }
         }
