@@ -5,7 +5,7 @@ use watchbell::model::re2::QUERY_BUDGET;
 use watchbell::promql::MAX_QUERY_LEN;
 use watchbell::server::QueryOptions;
 use watchbell::server::alertmanager::{LEAST_GETS, body};
-use watchbell::server::api::{MAX_PARAMS, MAX_SELECTORS};
+use watchbell::server::api::{LONGEST_READ, MAX_PARAMS, MAX_SELECTORS};
 use watchbell::server::connections::{ConnectionLimits, LONGEST_HEAD};
 use watchbell::server::http::MAX_BODY;
 use watchbell::template;
@@ -47,6 +47,7 @@ fn the_documented_limits_are_those_in_force() {
         format!("{MAX_PARAMS}, {MAX_SELECTORS}"),
         bytes(templates.output as u64),
         bytes(templates.work as u64),
+        bytes(LONGEST_READ as u64),
         templates.steps.to_string(),
     ];
     let documented: Vec<&str> = rows.iter().filter_map(|row| row.get(1).copied()).collect();

@@ -26,6 +26,7 @@ use axum::routing::{get, post};
 use super::app::App;
 
 pub use params::{MAX_PARAMS, MAX_SELECTORS, Params};
+pub use read::MOST_BYTES as LONGEST_READ;
 pub use status::COMPATIBLE_VERSION;
 
 /// The routes under `/api/v1`.

@@ -116,14 +116,15 @@ impl<T: Resource> Reflector<T> {
                 Some(from) => self.watch(from).await.err(),
             };
             match failure {
-                // What was listed is watched at once. So is a watch begun anew that ended as it should, unless it did not
-                // even begin.
+                // What was listed is watched at once; so is what a watch of some length has left off.
                 None if lists => continue,
-                None if watch.elapsed() > FIRST_PAUSE => {
+                None => {
                     pause = FIRST_PAUSE;
+                    if watch.elapsed() < FIRST_PAUSE {
+                        tokio::time::sleep(FIRST_PAUSE).await;
+                    }
                     continue;
                 }
-                None => {}
                 Some(Failure::Expired) => version = None,
                 Some(Failure::Other(error)) => {
                     self.site.counters.kubernetes_failures.inc();
@@ -191,7 +192,8 @@ impl<T: Resource> Reflector<T> {
         }
     }
 
-    /// Watches from a version on, which moves with what is seen, until the server ends it.
+    /// Watches from a version on, which moves with what is seen, until the server ends it, or something between: a
+    /// connection that was cut is how proxies end a watch, and nothing is lost by it.
     async fn watch(&self, from: &mut String) -> Result<(), Failure> {
         let url = self.url(&[
             ("watch", "true".into()),
@@ -204,7 +206,7 @@ impl<T: Resource> Reflector<T> {
         loop {
             let piece = tokio::time::timeout(silence, response.chunk()).await;
             let piece = piece.map_err(|_| "the watch said nothing any more".to_owned())?;
-            let Some(piece) = piece.map_err(|e| crate::net::NetError::from(e).to_string())? else { return Ok(()) };
+            let Ok(Some(piece)) = piece else { return Ok(()) };
             buffer.extend_from_slice(&piece);
             let mut read = 0;
             while let Some(end) = buffer.get(read..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
