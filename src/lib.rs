@@ -15,6 +15,7 @@
 //! - [`datasource`]: one way to query: the local TSDB, or a remote server.
 //! - [`rules`]: rule files and `PrometheusRule` objects.
 //! - [`state`]: what must outlive the process: tables of small records, in sled or in memory.
+//! - [`history`]: the log of decisions: what was decided about every alert, when and why.
 //! - [`alerting`]: evaluation of a group at a time, and the pending → firing → resolved machine, a pure function.
 //! - [`routing`]: the route tree, aggregation groups, silences, inhibition, time intervals.
 //! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
@@ -30,6 +31,7 @@ pub mod config;
 pub mod datasource;
 pub mod engine;
 pub mod fleet;
+pub mod history;
 pub mod ingest;
 pub mod instrument;
 pub mod model;

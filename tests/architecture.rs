@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "clock",
     "instrument",
     "model",
     "template",
     "config",
     "state",
+    "history",
     "net",
     "fleet",
     "tsdb",
