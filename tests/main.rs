@@ -44,6 +44,7 @@ mod large_answers;
 mod limits;
 mod live_engine;
 mod mission_alerts;
+mod ml_packs;
 mod packs;
 mod prometheus_configs;
 mod prometheus_metrics;
