@@ -45,6 +45,7 @@ mod limits;
 mod live_engine;
 mod mission_alerts;
 mod ml_packs;
+mod notification_tests;
 mod packs;
 mod prometheus_configs;
 mod prometheus_metrics;

@@ -8,6 +8,7 @@ use crate::config::yaml::{Decoder, Node};
 use crate::config::{AlertmanagerConfig, Config, Loaded, expand_globs, read_text, silences};
 use crate::model::Diagnostic;
 use crate::notify::receivers::check;
+use crate::notify::templates;
 use crate::rules::{self, LoadOptions};
 use crate::service::checks;
 use crate::template::alertmanager::Templates;
@@ -187,7 +188,7 @@ impl Report<'_> {
         let intervals = config.time_intervals.len();
         writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
         let mut defects = Vec::new();
-        let templates = checks::read_templates(&config, &mut defects);
+        let templates = templates::read(&config, &mut defects);
         if !self.syntax_only {
             defects.extend(checks::unbuildable_receivers(&config));
         }

@@ -13,6 +13,7 @@ pub mod receivers;
 pub mod retry;
 pub mod route_labels;
 pub mod status;
+pub mod templates;
 pub mod test_message;
 
 pub use notification::{IntegrationId, Notification, NotifiedAlert, Reason};

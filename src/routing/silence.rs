@@ -56,6 +56,16 @@ pub struct NewSilence {
     pub annotations: Labels,
 }
 
+impl NewSilence {
+    /// Whether it can be.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self) -> Result<(), SilenceError> {
+        check(self)
+    }
+}
+
 /// A silence. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Silence {

@@ -1,9 +1,11 @@
-//! A unit-test file as it was written: promtool's format.
+//! A unit-test file as it was written: promtool's format, and what Watchbell adds to it.
 
 use std::sync::Arc;
 
 use crate::model::notation::Values;
 use crate::model::{Labels, Position, Value};
+
+use super::delivery::{NotificationTest, ReceiverDown, Restart, SilenceMade};
 
 /// A test file.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct TestFile {
     pub group_eval_order: Vec<(String, Position)>,
     /// Whether expected and actual floats may differ in the last bits.
     pub fuzzy_compare: bool,
+    /// The Alertmanager configuration that notifications go by, relative to the test file.
+    pub alertmanager_config: Option<(String, Position)>,
     /// The tests.
     pub tests: Vec<TestGroup>,
 }
@@ -43,6 +47,14 @@ pub struct TestGroup {
     pub alert_tests: Vec<AlertTest>,
     /// Expected results of expressions.
     pub expr_tests: Vec<ExprTest>,
+    /// Silences that are made meanwhile.
+    pub silences: Vec<SilenceMade>,
+    /// When receivers cannot be told.
+    pub receiver_down: Vec<ReceiverDown>,
+    /// Restarts of the process, in the order of time.
+    pub restarts: Vec<Restart>,
+    /// Expected notifications.
+    pub notification_tests: Vec<NotificationTest>,
 }
 
 /// One input series.
@@ -103,6 +115,12 @@ impl TestGroup {
     pub fn last_eval_time(&self) -> i64 {
         let alerts = self.alert_tests.iter().map(|t| t.eval_time);
         let exprs = self.expr_tests.iter().map(|t| t.eval_time);
-        alerts.chain(exprs).max().unwrap_or(0)
+        let notifications = self.notification_tests.iter().map(NotificationTest::until);
+        alerts.chain(exprs).chain(notifications).max().unwrap_or(0)
+    }
+
+    /// How many things are expected.
+    pub fn assertions(&self) -> usize {
+        self.alert_tests.len() + self.expr_tests.len() + self.notification_tests.len()
     }
 }

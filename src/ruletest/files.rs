@@ -17,6 +17,7 @@ use crate::template::prometheus::TemplateCache;
 use super::case::TestFile;
 use super::outcome::{FileOutcome, TestOutcome};
 use super::parse;
+use super::routing::Routing;
 use super::run::{LoadedGroups, run_test};
 
 /// How tests are run.
@@ -105,9 +106,11 @@ fn read(path: &Path, name: &Arc<str>) -> Result<String, Diagnostic> {
 
 type Loaded = Arc<Result<Vec<GroupSpec>, Vec<Diagnostic>>>;
 
-/// Rule files that were read, by path, and their templates: many tests share them.
+type LoadedRouting = Arc<Result<Arc<Routing>, Vec<Diagnostic>>>;
+
+/// Rule files and Alertmanager configurations that were read, by path, and the rules' templates: many tests share them.
 #[derive(Default)]
-struct RuleCache(Mutex<FxHashMap<PathBuf, Loaded>>, Arc<TemplateCache>);
+struct RuleCache(Mutex<FxHashMap<PathBuf, Loaded>>, Arc<TemplateCache>, Mutex<FxHashMap<PathBuf, LoadedRouting>>);
 
 impl RuleCache {
     fn load(&self, path: &Path, options: &Options) -> Loaded {
@@ -124,6 +127,15 @@ impl RuleCache {
         let loaded: Loaded =
             Arc::new(groups.map(|g| g.iter().map(|g| GroupSpec::of(g, &GroupDefaults::default())).collect()));
         self.0.lock().insert(path.to_owned(), loaded.clone());
+        loaded
+    }
+
+    fn routing(&self, path: &Path) -> LoadedRouting {
+        if let Some(known) = self.2.lock().get(path) {
+            return known.clone();
+        }
+        let loaded: LoadedRouting = Arc::new(Routing::load(path).map(Arc::new));
+        self.2.lock().insert(path.to_owned(), loaded.clone());
         loaded
     }
 }
@@ -160,6 +172,22 @@ fn load_groups(
             Err(found) => defects.extend(found.iter().cloned()),
         }
     }
+    let mut routing = None;
+    if let Some((name, at)) = &file.alertmanager_config {
+        let path = base.join(name);
+        if path.is_file() {
+            match &*cache.routing(&path) {
+                Ok(found) => routing = Some(found.clone()),
+                Err(found) => defects.extend(found.iter().cloned()),
+            }
+        } else {
+            defects.push(Diagnostic::new(
+                &file.file,
+                *at,
+                format!("alertmanager_config: there is no file {}", path.display()),
+            ));
+        }
+    }
     if !defects.is_empty() {
         return Err(defects);
     }
@@ -171,7 +199,7 @@ fn load_groups(
     // The interval is the file's, whatever a group says.
     let interval = file.evaluation_interval.max(1);
     let groups = groups.into_iter().map(|g| Arc::new(GroupSpec { interval, ..g.clone() })).collect();
-    Ok(LoadedGroups { templates: cache.1.clone(), groups })
+    Ok(LoadedGroups { templates: cache.1.clone(), groups, routing })
 }
 
 /// The files a glob names, sorted.

@@ -1,4 +1,5 @@
-//! Unit tests of rules: promtool's files, promtool's verdicts.
+//! Unit tests of rules: promtool's files, promtool's verdicts; and beyond it from series to the message that a receiver
+//! gets ([`delivery`]).
 //!
 //! [`parse`] reads a test file, [`run`] plays its tests, [`report`] shows what became of them. A test is a replay of the one
 //! engine ([`crate::engine::drive::Replay`]) in virtual time; its world is a
@@ -7,12 +8,19 @@
 
 pub mod case;
 pub mod compare;
+pub mod delivery;
 pub mod files;
 pub mod input;
 pub mod outcome;
+mod pairs;
 pub mod parse;
 pub mod report;
+pub mod routing;
 pub mod run;
+mod timeline;
+pub mod told;
+pub mod wanted;
+mod witness;
 
 pub use files::{Options, run_files};
 pub use outcome::FileOutcome;

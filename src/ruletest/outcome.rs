@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::{Diagnostic, Position};
 
 use super::case::{ExpectedAlert, ExpectedSample};
+use super::told::{Compared, TemplateProblem};
 
 /// One assertion that did not hold, or one thing that went wrong while the test ran.
 #[derive(Clone, Debug)]
@@ -67,6 +68,24 @@ pub enum FailureKind {
         error: String,
         /// At how many evaluations it failed.
         times: usize,
+    },
+    /// Receivers were told something else than expected.
+    Notifications {
+        /// Up to when, milliseconds after the test's start.
+        time: i64,
+        /// The one receiver that was looked at.
+        receiver: Option<String>,
+        /// What was expected beside what was told.
+        compared: Vec<Compared>,
+    },
+    /// A template of a message failed.
+    Template(TemplateProblem),
+    /// There were more notifications than are looked at.
+    TooMany {
+        /// The most that are looked at.
+        most: usize,
+        /// How many more there were.
+        beyond: usize,
     },
 }
 

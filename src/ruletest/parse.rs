@@ -1,9 +1,10 @@
-//! Reads promtool's test files.
+//! Reads test files: promtool's, and what Watchbell adds to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, InputSeries, TestFile, TestGroup};
+use super::delivery::{Downs, Restarts};
 use crate::config::yaml::{Decoder, Duration, MapReader, Node};
 use crate::model::notation::{self, Content};
 use crate::model::{ALERT_NAME, Diagnostic, Labels, Value, duration};
@@ -42,7 +43,12 @@ impl Reader<'_> {
             evaluation_interval,
             group_eval_order,
             fuzzy_compare: m.get("fuzzy_compare").unwrap_or(false),
-            tests: self.list(&m, "tests").iter().filter_map(|n| self.test(n, evaluation_interval)).collect(),
+            alertmanager_config: m.get("alertmanager_config").map(|path| (path, m.at("alertmanager_config"))),
+            tests: self
+                .list(&m, "tests")
+                .iter()
+                .filter_map(|n| self.test(n, evaluation_interval, m.has("alertmanager_config")))
+                .collect(),
         };
         m.finish();
         Some(file)
@@ -62,7 +68,7 @@ impl Reader<'_> {
         })
     }
 
-    fn test(&self, node: &Node, evaluation_interval: i64) -> Option<TestGroup> {
+    fn test(&self, node: &Node, evaluation_interval: i64, routes: bool) -> Option<TestGroup> {
         let m = self.d.mapping(node, "test")?;
         let interval = m.get("interval").map_or(0, Duration::millis);
         let test = TestGroup {
@@ -75,7 +81,19 @@ impl Reader<'_> {
             external_url: m.get("external_url").unwrap_or_default(),
             alert_tests: self.list(&m, "alert_rule_test").iter().filter_map(|n| self.alert_test(n)).collect(),
             expr_tests: self.list(&m, "promql_expr_test").iter().filter_map(|n| self.expr_test(n)).collect(),
+            silences: m.get("silences").unwrap_or_default(),
+            receiver_down: m.get::<Downs>("receiver_down").unwrap_or_default().0,
+            restarts: m.get::<Restarts>("restarts").unwrap_or_default().0,
+            notification_tests: m.get("notification_test").unwrap_or_default(),
         };
+        if m.has("notification_test") && !routes {
+            m.error("notification_test", "notification_test needs alertmanager_config at the top of the file");
+        }
+        for key in ["silences", "receiver_down"] {
+            if m.has(key) && test.notification_tests.is_empty() {
+                m.error(key, format!("{key} has no effect without notification_test"));
+            }
+        }
         m.finish();
         Some(test)
     }

@@ -1,28 +1,24 @@
 //! Plays one test: its rules in the engine, in virtual time; then its assertions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
-use crate::alerting::append::Refused;
 use crate::alerting::rule::{GroupSpec, RuleKind, RuleSpec};
-use crate::alerting::schedule::Schedule;
 use crate::alerting::timeline::{MOST_TICKS, Terms, TimelineWorld};
-use crate::alerting::{Alert, AlertState, Evaluated};
+use crate::alerting::{Alert, AlertState};
 use crate::clock::VirtualClock;
-use crate::engine::drive::{Audience, Replay};
-use crate::engine::{self, Setup};
+use crate::engine::{Outgoing, Setup};
 use crate::model::duration;
-use crate::notify::{Notification, Outcome};
 use crate::promql::{CompileOptions, EvalEnv, Features};
-use crate::state::{MemoryStore, StateError};
 use crate::template::prometheus::TemplateCache;
 
 use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, TestFile, TestGroup};
 use super::compare;
 use super::input::Input;
 use super::outcome::{Failure, FailureKind};
+use super::routing::Routing;
+use super::timeline::play;
+use super::told;
+use super::witness::{Broken, MOST_NOTIFICATIONS, Mailbox, Witness};
 
 /// The most samples a query of a test may hold, as in promtool.
 const MAX_SAMPLES: usize = 10_000;
@@ -34,6 +30,8 @@ pub struct LoadedGroups {
     pub templates: Arc<TemplateCache>,
     /// The groups, evaluated as often as the file says.
     pub groups: Vec<Arc<GroupSpec>>,
+    /// What notifications go by, where the file says it.
+    pub routing: Option<Arc<Routing>>,
 }
 
 impl LoadedGroups {
@@ -56,8 +54,12 @@ pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, featur
     let ticks = usize::try_from(test.last_eval_time() / interval).unwrap_or(0) + 1;
     let last = test.start + interval * (ticks as i64 - 1);
     let world = world(test, groups, features, interval, last);
-    let mut witness = Witness::new(test, interval);
-    let played = play(test, interval, groups, &world, last, &mut witness);
+    let clock = VirtualClock::at(test.start);
+    let routing = groups.routing.as_ref().filter(|_| !test.notification_tests.is_empty());
+    let messages = routing.map(|r| r.messages(&test.external_url));
+    let mut witness = Witness::new(test, interval, Mailbox::new(clock.clone(), test, messages));
+    let setup = setup(test, groups, routing);
+    let played = play(test, interval, &setup, &world, &clock, test.start + test.last_eval_time(), &mut witness);
     world.come_to(last);
     let mut run = Run { file, test, groups, world: &world, interval, witness, failures: Vec::new() };
     if let Err(e) = played {
@@ -66,7 +68,22 @@ pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, featur
         run.failures.push(run.failure(test.position, kind));
     }
     run.report_broken();
+    run.report_templates();
     run.check()
+}
+
+/// What the engine works on. Without notifications to look at nothing is routed.
+fn setup(test: &TestGroup, groups: &LoadedGroups, routing: Option<&Arc<Routing>>) -> Setup {
+    let groups = groups.groups.clone();
+    let Some(routing) = routing else { return Setup { groups, ..Setup::default() } };
+    Setup {
+        groups,
+        routing: Some(routing.routes.clone()),
+        outgoing: Outgoing { external_labels: test.external_labels.clone(), relabel: None },
+        tells_values: routing.tells_values,
+        external_url: test.external_url.trim_end_matches('/').into(),
+        ..Setup::default()
+    }
 }
 
 fn world(test: &TestGroup, groups: &LoadedGroups, features: Features, interval: i64, last: i64) -> TimelineWorld {
@@ -85,81 +102,6 @@ fn world(test: &TestGroup, groups: &LoadedGroups, features: Features, interval: 
         forgets: false,
     };
     TimelineWorld::new(Box::new(input), terms)
-}
-
-/// Takes the rules through all ticks.
-fn play(
-    test: &TestGroup,
-    interval: i64,
-    groups: &LoadedGroups,
-    world: &TimelineWorld,
-    last: i64,
-    witness: &mut Witness,
-) -> Result<(), StateError> {
-    let schedule = Schedule::Aligned { start: test.start };
-    let usual = engine::Options::default();
-    // Tests may last for centuries.
-    let housekeeping = usual.housekeeping.max(interval);
-    let options = engine::Options { schedule, housekeeping, ..usual };
-    let setup = Setup { groups: groups.groups.clone(), ..Setup::default() };
-    let clock = VirtualClock::at(test.start);
-    let mut replay = Replay::start(options, setup, clock, world, Arc::new(MemoryStore::default()), witness)?;
-    replay.play_until(last)
-}
-
-/// Sees the evaluations of a test, and keeps what assertions ask for.
-struct Witness {
-    start: i64,
-    interval: i64,
-    /// Ticks that assertions look at.
-    looked_at: Vec<usize>,
-    /// Active alerts at those ticks, by tick and alert name.
-    seen: FxHashMap<(usize, String), Vec<Alert>>,
-    /// Rules that failed, by group and place in it.
-    broken: BTreeMap<(u64, usize), Broken>,
-}
-
-/// A rule that failed.
-struct Broken {
-    rule: Arc<str>,
-    /// The first time, and why.
-    tick: usize,
-    error: Arc<str>,
-    times: usize,
-}
-
-impl Witness {
-    fn new(test: &TestGroup, interval: i64) -> Self {
-        let tick_of = |t: &AlertTest| usize::try_from(t.eval_time / interval).unwrap_or(0);
-        let mut looked_at: Vec<usize> = test.alert_tests.iter().map(tick_of).collect();
-        looked_at.sort_unstable();
-        looked_at.dedup();
-        Witness { start: test.start, interval, looked_at, seen: FxHashMap::default(), broken: BTreeMap::new() }
-    }
-}
-
-impl Audience for Witness {
-    fn evaluated(&mut self, evaluated: &Evaluated, spec: &GroupSpec) {
-        let tick = usize::try_from((evaluated.at - self.start) / self.interval).unwrap_or(0);
-        let is_looked_at = self.looked_at.binary_search(&tick).is_ok();
-        if !is_looked_at && evaluated.failures == 0 && evaluated.refused == Refused::default() {
-            return;
-        }
-        for (place, (rule, after)) in spec.rules.iter().zip(&evaluated.state.rules).enumerate() {
-            if let Some(error) = &after.last_error {
-                let first = || Broken { rule: rule.name.clone(), tick, error: error.clone(), times: 0 };
-                self.broken.entry((evaluated.slot, place)).or_insert_with(first).times += 1;
-            }
-            if is_looked_at && !after.alerts.is_empty() {
-                let active = after.alerts.values().filter(|a| a.is_active()).cloned();
-                self.seen.entry((tick, rule.name.to_string())).or_default().extend(active);
-            }
-        }
-    }
-
-    fn deliver(&mut self, _notification: &Notification) -> Outcome {
-        Outcome::Delivered
-    }
 }
 
 struct Run<'a> {
@@ -187,8 +129,27 @@ impl Run<'_> {
             let failure = self.check_expr(test);
             self.failures.extend(failure);
         }
-        let assertions = self.test.alert_tests.len() + self.test.expr_tests.len();
-        TestResult { passed: assertions - (self.failures.len() - before), failures: self.failures }
+        for test in &self.test.notification_tests {
+            if let Some(compared) = told::compare(test, &self.witness.mailbox.told) {
+                let (time, receiver) = (test.until(), test.receiver.clone());
+                let kind = FailureKind::Notifications { time, receiver, compared };
+                self.failures.push(self.failure(test.place.position(), kind));
+            }
+        }
+        TestResult { passed: self.test.assertions() - (self.failures.len() - before), failures: self.failures }
+    }
+
+    /// Templates of messages that failed, and what else keeps notifications from being looked at.
+    fn report_templates(&mut self) {
+        let mailbox = &mut self.witness.mailbox;
+        let (problems, beyond) = (std::mem::take(&mut mailbox.problems), mailbox.beyond);
+        for problem in problems {
+            self.failures.push(self.failure(self.test.position, FailureKind::Template(problem)));
+        }
+        if beyond > 0 {
+            let kind = FailureKind::TooMany { most: MOST_NOTIFICATIONS, beyond };
+            self.failures.push(self.failure(self.test.position, kind));
+        }
     }
 
     fn report_broken(&mut self) {

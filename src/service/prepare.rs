@@ -11,6 +11,7 @@ use crate::engine::{Outgoing, Relabel, Setup};
 use crate::ingest::relabel;
 use crate::model::{Diagnostic, Labels};
 use crate::notify::receivers::check;
+use crate::notify::templates;
 use crate::promql::Features;
 use crate::routing::{RoutingConfig, Silence};
 use crate::rules::{self, LoadOptions, RuleGroup};
@@ -80,7 +81,7 @@ impl Prepared {
             "" => None,
             file => AlertmanagerConfig::load_file(Path::new(file)).map_err(|more| defects.extend(more)).ok(),
         };
-        let templates = routing.as_ref().map(|r| checks::read_templates(&r.config, &mut defects)).unwrap_or_default();
+        let templates = routing.as_ref().map(|r| templates::read(&r.config, &mut defects)).unwrap_or_default();
         defects.extend(routing.iter().flat_map(|r| r.config.refused()));
         defects.extend(config.tracing.iter().filter_map(TracingConfig::refused));
         let silences = silences::load(&config.watchbell.silences).map_err(|more| defects.extend(more));
@@ -96,7 +97,7 @@ impl Prepared {
     fn alertmanager(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
         let routing = AlertmanagerConfig::load_file(path)?;
         let mut defects = Vec::new();
-        let templates = checks::read_templates(&routing.config, &mut defects);
+        let templates = templates::read(&routing.config, &mut defects);
         defects.extend(routing.config.refused());
         if !defects.is_empty() {
             return Err(defects);

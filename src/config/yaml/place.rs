@@ -25,6 +25,11 @@ impl Place {
         self.at.line > 0
     }
 
+    /// Where it stands; line 0 for a default.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
     /// Whether the section has a key.
     pub fn has(&self, key: &str) -> bool {
         self.keys.iter().any(|(k, _)| **k == *key)

@@ -12,8 +12,10 @@ mod googlechat;
 mod http;
 mod incidentio;
 mod jira;
+mod kind;
 mod mattermost;
 mod message;
+pub mod messages;
 mod mrkdwn;
 mod msteams;
 mod msteamsv2;
@@ -37,99 +39,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::alertmanager::AlertmanagerConfig;
-use crate::config::alertmanager::receivers::Receiver;
 use crate::config::http::HttpClientConfig;
 use crate::model::Diagnostic;
 use crate::net::{self, HttpClient, HttpSettings, aws};
-use crate::notify::route_labels::RouteLabels;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 
 pub use message::{Mail, Message};
+pub use messages::Rendered;
 pub use rendering::{Problem, RenderError, common};
 
-use http::{Link, Reply};
-use rendering::Rendering;
+use http::Link;
+use kind::{Kind, for_each_kind};
+use messages::{Messages, unknown};
 
 /// The longest an attempt may take where the configuration sets no limit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
-
-/// A kind of integration: what it makes of a notification, and how it reads the answers.
-trait Kind: Send + Sync {
-    /// The message, complete but for secrets.
-    fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError>;
-
-    /// The HTTP client's settings.
-    fn http(&self) -> Option<&HttpClientConfig>;
-
-    /// How long one attempt may take, milliseconds; 0: no limit of its own.
-    fn timeout(&self) -> i64 {
-        0
-    }
-
-    /// What an answer means.
-    fn judge(&self, reply: &Reply) -> Outcome {
-        reply.judge(&[])
-    }
-
-    /// One attempt. The default makes the message's requests one after another, and stops at the first that fails.
-    fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            for request in message.requests() {
-                let outcome = match link.call(request).await {
-                    Ok(reply) => self.judge(&reply),
-                    Err(failed) => failed,
-                };
-                if !outcome.is_delivered() {
-                    return outcome;
-                }
-            }
-            Outcome::Delivered
-        })
-    }
-}
-
-/// The table: the lists of a receiver, one row a kind.
-macro_rules! kinds {
-    ($receiver:ident, $visit:ident: $($list:ident),* $(,)?) => {
-        $(for (index, config) in $receiver.$list.iter().enumerate() {
-            $visit(kind_of(config), index, Arc::new(config.clone()));
-        })*
-    };
-}
-
-fn kind_of<I: crate::config::alertmanager::receivers::Integration>(_: &I) -> &'static str {
-    I::KIND
-}
-
-fn for_each_kind(receiver: &Receiver, mut visit: impl FnMut(&'static str, usize, Arc<dyn Kind>)) {
-    kinds!(receiver, visit:
-        webhook_configs,
-        email_configs,
-        pagerduty_configs,
-        opsgenie_configs,
-        wechat_configs,
-        slack_configs,
-        victorops_configs,
-        pushover_configs,
-        sns_configs,
-        telegram_configs,
-        discord_configs,
-        webex_configs,
-        msteams_configs,
-        msteamsv2_configs,
-        jira_configs,
-        rocketchat_configs,
-        mattermost_configs,
-        incidentio_configs,
-        googlechat_configs,
-    );
-}
 
 /// One integration of a receiver, ready to be used.
 struct Integration {
@@ -142,9 +71,7 @@ struct Integration {
 /// All integrations of a configuration.
 pub struct Integrations {
     all: HashMap<IntegrationId, Integration>,
-    templates: Templates,
-    routes: RouteLabels,
-    external_url: String,
+    messages: Messages,
     clock: Arc<dyn Clock>,
 }
 
@@ -192,9 +119,8 @@ impl Integrations {
                 }
             });
         }
-        let external_url = external_url.trim_end_matches('/').to_owned();
-        let routes = RouteLabels::of(config);
-        if errors.is_empty() { Ok(Integrations { all, templates, routes, external_url, clock }) } else { Err(errors) }
+        let messages = Messages::of(config, templates, external_url);
+        if errors.is_empty() { Ok(Integrations { all, messages, clock }) } else { Err(errors) }
     }
 
     /// The message an integration would get, without sending it.
@@ -207,12 +133,7 @@ impl Integrations {
 
     /// Renders a notification. It takes processor time: much, where thousands of alerts are to be told.
     pub fn prepare(&self, notification: &Notification) -> Rendered {
-        let Some(integration) = self.all.get(&notification.integration) else {
-            return Rendered { message: Err(unknown(notification)), problems: Vec::new() };
-        };
-        let with = Rendering::new(notification, &self.templates, &self.routes, &self.external_url, self.clock.now());
-        let message = integration.kind.render(&with);
-        Rendered { message, problems: with.into_problems() }
+        self.messages.render(notification, self.clock.now())
     }
 
     /// One attempt to deliver.
@@ -258,15 +179,6 @@ impl Integrations {
     }
 }
 
-/// A message, and what is wrong with the templates of its fields.
-#[derive(Clone, Debug)]
-pub struct Rendered {
-    /// The message, unless nobody can be told.
-    pub message: Result<Message, RenderError>,
-    /// The fields whose templates failed; the message has something else there.
-    pub problems: Vec<Problem>,
-}
-
 /// What became of an attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -274,11 +186,6 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What else went wrong: the message says less than it should, or not to all.
     pub problems: Vec<Problem>,
-}
-
-fn unknown(notification: &Notification) -> RenderError {
-    let IntegrationId { receiver, kind, index } = &notification.integration;
-    RenderError::new(format!("receiver {receiver:?} has no {kind}[{index}]"))
 }
 
 impl Integration {

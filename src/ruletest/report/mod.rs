@@ -14,6 +14,7 @@ use crate::model::{Labels, Value, duration, number};
 
 use super::case::{ExpectedAlert, ExpectedSample};
 use super::outcome::{Failure, FailureKind};
+use super::told::Compared;
 
 impl Failure {
     /// What the failure is about, on one line: `alert GPUHot at 5m`.
@@ -25,6 +26,12 @@ impl Failure {
                 format!("{} at {}", first_line(expr), at(time))
             }
             FailureKind::Rule { rule, time, .. } => format!("rule {rule} at {}", at(time)),
+            FailureKind::Notifications { time, receiver: None, .. } => format!("notifications up to {}", at(time)),
+            FailureKind::Notifications { time, receiver: Some(receiver), .. } => {
+                format!("notifications to {receiver} up to {}", at(time))
+            }
+            FailureKind::Template(problem) => format!("template of receiver {}: {}", problem.receiver, problem.field),
+            FailureKind::TooMany { .. } => "too many notifications".to_owned(),
         }
     }
 
@@ -51,6 +58,14 @@ impl Failure {
                 if *times > 1 {
                     out.push(DetailLine::note("failed", &format!("at {times} evaluations, the first of them here")));
                 }
+            }
+            FailureKind::Notifications { compared, .. } => out.extend(compared.iter().flat_map(compared_lines)),
+            FailureKind::Template(problem) => out.push(DetailLine::note("error", &problem.error)),
+            FailureKind::TooMany { most, beyond } => {
+                out.push(DetailLine::note(
+                    "error",
+                    &format!("{beyond} notifications beyond {most}, which are the most that are looked at"),
+                ));
             }
         }
         out
@@ -82,6 +97,23 @@ impl DetailLine {
             DetailLine::Unexpected(s) => format!("+ {s}"),
             DetailLine::Same(s) => format!("  {s}"),
             DetailLine::Note(name, text) => format!("{name}: {text}"),
+        }
+    }
+}
+
+/// A notification, or what was expected of one.
+fn compared_lines(compared: &Compared) -> Vec<DetailLine> {
+    match compared {
+        Compared::Same(line) => vec![DetailLine::Same(line.clone())],
+        Compared::Missing(line, at) => vec![DetailLine::Missing(format!("{line} (line {at})"))],
+        Compared::Unexpected(line) => vec![DetailLine::Unexpected(line.clone())],
+        Compared::Differs(line, at, differences) => {
+            let mut out = vec![DetailLine::Same(format!("{line} (line {at})"))];
+            for d in differences {
+                out.push(DetailLine::Missing(format!("    {}: {}", d.field, d.expected)));
+                out.push(DetailLine::Unexpected(format!("    {}: {}", d.field, d.got)));
+            }
+            out
         }
     }
 }
