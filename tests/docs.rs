@@ -1,6 +1,10 @@
 //! The documents tell the truth: their files are written, their commands run, and their output is what they show.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+
+use crate::support::peers::wait_for;
+use crate::support::service::Home;
 
 /// A fenced block: what stands after its opening fence, and its text.
 fn blocks(text: &str) -> Vec<(String, String)> {
@@ -167,4 +171,62 @@ fn every_command_and_flag_that_a_document_names_exists() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 20, "{seen}");
+}
+
+/// A document that code writes. `WATCHBELL_WRITE_DOCS=1` writes it anew.
+fn check_generated(name: &str, wanted: &str) {
+    let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("WATCHBELL_WRITE_DOCS").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == wanted,
+        "docs/{name} is not what the code says; WATCHBELL_WRITE_DOCS=1 cargo test docs:: writes it"
+    );
+}
+
+#[test]
+fn the_reference_of_the_configuration_is_what_the_code_reads() {
+    check_generated("configuration.md", &watchbell::config::reference::markdown());
+}
+
+/// Does a little of everything, so that all of its rooms have counted something.
+const BUSY: &str = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n\
+    scrape_configs: [{job_name: self, static_configs: [{targets: ['127.0.0.1:PORT']}]}]\n\
+    rule_files: [r.yml]\nremote_write: [{url: 'http://127.0.0.1:1/write'}]\n\
+    watchbell: {alertmanager_config: am.yml}\n";
+const ROUTES: &str =
+    "route: {receiver: r, group_wait: 0s}\nreceivers: [{name: r, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]\n";
+const RULES: &str = "groups: [{name: g, rules: [{record: a:b, expr: up}, {alert: A, expr: 'vector(1)'}]}]\n";
+
+#[test]
+fn the_reference_of_metrics_is_what_a_service_exposes() {
+    let home = Home::new(&[("r.yml", RULES), ("am.yml", ROUTES)]);
+    home.write("watchbell.yaml", &BUSY.replace("PORT", &home.port().to_string()));
+    let server = home.start();
+    server.wait_for_evaluations(2);
+    wait_for("an attempt to notify", || {
+        let up = server.api("/api/v1/query?query=watchbell_notifications_total%20%3E%200");
+        (!up["data"]["result"].as_array()?.is_empty()).then_some(())
+    });
+    let text = server.get("/metrics").1;
+    let mut rows: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# ")) {
+        let mut words = line.splitn(3, ' ');
+        let (Some(what), Some(name), Some(said)) = (words.next(), words.next(), words.next()) else { continue };
+        let row = rows.entry(name).or_default();
+        *(if what == "TYPE" { &mut row.0 } else { &mut row.1 }) = said;
+    }
+    rows.retain(|name, _| name.starts_with("watchbell_"));
+    assert!(rows.len() > 80, "{}", rows.len());
+    let mut wanted = String::from(
+        "# Metrics\n\nWhat `/metrics` has under names of our own, as a service says it (a test holds that). What means the same as a \
+         metric of Prometheus or Alertmanager is there under their names too: [prometheus.md](prometheus.md#metrics).\n\n\
+         | metric | type | |\n|---|---|---|\n",
+    );
+    for (name, (kind, help)) in rows {
+        wanted += &format!("| `{name}` | {kind} | {} |\n", help.replace('|', "\\|"));
+    }
+    check_generated("metrics.md", &wanted);
 }

@@ -115,7 +115,7 @@ fn options() -> CompileOptions {
 /// It does not parse.
 pub fn prettify(expr: &str) -> Result<String, String> {
     let parsed = parse(expr, &options()).map_err(|e| e.to_string())?;
-    let pretty = pretty::prettify_with_comments(expr, &parsed);
+    let pretty = pretty::prettify_for_files(expr, &parsed);
     // Rules decide who is woken: what is written back must be proven to say the same.
     Ok(if says_the_same(expr, &pretty) { pretty } else { expr.to_owned() })
 }
@@ -217,12 +217,32 @@ impl Found<'_> {
         Formatted { text: out, left_alone: self.left_alone }
     }
 
+    /// Whether a block can stay as it is.
+    fn is_readable(&self, value: &Node) -> bool {
+        let written = self.text.get(value.start..value.end).unwrap_or_default();
+        let mut lines = written.lines();
+        let header = lines.next().unwrap_or_default();
+        let marks = header.split_once('#').map_or(header, |(marks, _)| marks);
+        // A number says that the first line is indented deeper than the block.
+        if marks.contains(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        let lines: Vec<&str> = lines.collect();
+        let end = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1);
+        let lines = lines.get(..end).unwrap_or_default();
+        let indent = lines.first().map_or(0, |line| line.len() - line.trim_start().len());
+        let outer: Option<Vec<&str>> =
+            lines.iter().map(|line| if line.is_empty() { Some("") } else { line.get(indent..) }).collect();
+        outer.is_some_and(|lines| is_readable(&lines))
+    }
+
     /// Finds the expressions of a tree: values of `expr` beside `alert` or `record`.
     fn collect(&mut self, node: &Node) {
         node.items().unwrap_or_default().iter().for_each(|item| self.collect(item));
         let is_rule = node.get("alert").is_some() || node.get("record").is_some();
         for (key, value) in node.entries().unwrap_or_default() {
             match (&value.value, is_rule && key.text() == Some("expr")) {
+                (Value::Scalar(_, Style::Literal | Style::Folded), true) if self.is_readable(value) => {}
                 (Value::Scalar(expr, style), true) => match prettify(expr.trim()) {
                     Ok(pretty) => {
                         let flow = self.text.get(node.start..).is_some_and(|t| t.starts_with('{'));
@@ -238,6 +258,52 @@ impl Found<'_> {
             }
         }
     }
+}
+
+/// Whether lines are as a careful author leaves them, breaking the expression where it seems best: no line too long, no
+/// tabs, spaces where the laid-out form has them and none but where people put some.
+fn is_readable(lines: &[&str]) -> bool {
+    let text = lines.join("\n");
+    let shaped =
+        |line: &&str| line.chars().count() <= pretty::MAX_WIDTH && !line.contains('\t') && !line.ends_with(' ');
+    let Ok(parsed) = parse(&text, &options()) else { return false };
+    let code: String = without_comments(&text);
+    lines.len() > 1 && lines.iter().all(shaped) && is_spaced(&code, &pretty::as_written(&text, &parsed))
+}
+
+fn without_comments(text: &str) -> String {
+    let (mut out, mut at) = (String::new(), 0);
+    for span in pretty::comments(text) {
+        out.push_str(text.get(at..span.range().start).unwrap_or_default());
+        at = span.range().end;
+    }
+    out + text.get(at..).unwrap_or_default()
+}
+
+/// Whether `code` is `flat` with line breaks and single spaces more: behind a comma, on the inner side of parentheses.
+fn is_spaced(code: &str, flat: &str) -> bool {
+    let (mut code, mut flat) = (code.trim().chars().peekable(), flat.chars().peekable());
+    let mut before = ' ';
+    while let Some(c) = code.next() {
+        if !c.is_whitespace() {
+            if flat.next() != Some(c) {
+                return false;
+            }
+            before = c;
+            continue;
+        }
+        let (mut length, mut breaks) = (1, c == '\n');
+        while let Some(more) = code.next_if(|c| c.is_whitespace()) {
+            length += 1;
+            breaks |= more == '\n';
+        }
+        let wanted = flat.next_if_eq(&' ').is_some();
+        let is_inner = matches!(before, '(' | '{' | ',') || matches!(code.peek(), Some(')' | '}'));
+        if !(breaks || (length == 1 && (wanted || is_inner))) {
+            return false;
+        }
+    }
+    flat.next().is_none()
 }
 
 /// An expression in a file.
@@ -278,12 +344,10 @@ impl Place<'_> {
         let (marks, comment) = header.split_once('#').unwrap_or((header, ""));
         let comment = if comment.is_empty() { String::new() } else { format!(" #{}", comment.trim_end()) };
         let chomp = marks.chars().find(|c| matches!(c, '-' | '+')).map(String::from).unwrap_or_default();
-        // YAML takes the first line's indentation for the block's own unless told.
-        let deep = if pretty.starts_with(' ') { "2" } else { "" };
         let indent = " ".repeat(self.key.position.column as usize + 1);
         let line_end = if self.text.contains("\r\n") { "\r\n" } else { "\n" };
         let lines = pretty.lines().map(|line| format!("{indent}{line}"));
-        let lines: Vec<String> = std::iter::once(format!("|{deep}{chomp}{comment}")).chain(lines).collect();
+        let lines: Vec<String> = std::iter::once(format!("|{chomp}{comment}")).chain(lines).collect();
         lines.join(line_end)
     }
 }
@@ -313,7 +377,7 @@ mod tests {
             ("up==1 # why", "up == 1 # why"),
             ("up==1\n  # below", "up == 1\n# below"),
             ("up{a='#'}==1", "up{a=\"#\"} == 1"),
-            ("up # left\n==\n# right\n1", "  up # left\n==\n  # right\n  1"),
+            ("up # left\n==\n# right\n1", "up # left\n==\n  # right\n  1"),
             ("sum(\n# inner\nup # behind\n# end\n)", "sum(\n  # inner\n  up # behind\n  # end\n)"),
             ("max(a, # one\nb)", ""),
             ("clamp(a, # one\n1, # two\n2 # three\n)", "clamp(\n  a, # one\n  1, # two\n  2 # three\n)"),
@@ -395,7 +459,7 @@ groups:
       - record: commented
         expr: |
           up   # kept
-            == 1
+            ==1
       - {record: flow, expr: 'a+b'}
 ";
         let want = "# top
@@ -410,10 +474,9 @@ groups:
           up == 1
         labels: {a: b}
       - record: commented
-        expr: |2
-            up # kept
-          ==
-            1
+        expr: |
+          up # kept
+          == 1
       - {record: flow, expr: a + b}
 ";
         let got = laid_out(text);
@@ -427,9 +490,51 @@ groups:
         let text =
             format!("groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: {long}\n        for: 5m\n");
         let got = laid_out(&text);
-        assert!(got.contains("        expr: |2\n"), "{got}");
+        assert!(got.contains("        expr: |\n"), "{got}");
         assert!(got.contains("        for: 5m\n"), "{got}");
         assert_eq!(laid_out(&got), got);
-        assert_eq!(prettify(long).unwrap().lines().count(), 5);
+        assert_eq!(
+            prettify(long).unwrap(),
+            "sum by (job) (rate(http_requests_total{status=\"500\"}[5m]))\n/ sum by (job) (rate(http_requests_total[5m]))\n> 0.01"
+        );
+    }
+
+    #[test]
+    fn durations_stay_as_they_are_written() {
+        for expr in ["x[7d]", "x[168h] offset -90m", "x[1w:60s]", "{__name__=\"1h\"} offset 60m"] {
+            let expr = format!("last_over_time({expr})").replace("time({", "time(up[1m]) + ({");
+            assert_eq!(prettify(&expr).unwrap(), expr);
+        }
+    }
+
+    #[test]
+    fn blocks_that_can_be_read_stay() {
+        for (block, stays) in [
+            ("sum(rate(a[5m])) by (job)\n/\nsum(rate(b[7d])) by (job)", true),
+            ("(\n  max(a)\n    - on (job)\n  max(b)\n) > 0", true),
+            ("# why\na{b=\"c\", d=\"e\"} # here\n  > 1", true),
+            ("label_replace(\n  a, \"b\", \"$1\",\n  \"c\", \"(.*)\"\n)", true),
+            ("a+b\n> 1", false),
+            ("a  >\n1", false),
+            ("rate (a[5m])\n> 1", false),
+            ("a{b='c'}\n> 1", false),
+            ("a > 1", false),
+        ] {
+            let indented: Vec<String> = block.lines().map(|line| format!("    {line}")).collect();
+            for head in ["|", ">-", "|- # why"] {
+                let text = format!("- record: r\n  expr: {head}\n{}\n", indented.join("\n"));
+                // Folded, a comment would hide the rest.
+                if head == ">-" && block.contains('#') {
+                    continue;
+                }
+                assert_eq!(
+                    laid_out(&text) == text,
+                    stays || block == "a > 1" && head != ">-",
+                    "{text}{}",
+                    laid_out(&text)
+                );
+                assert_eq!(laid_out(&laid_out(&text)), laid_out(&text));
+            }
+        }
     }
 }

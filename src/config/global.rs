@@ -13,7 +13,7 @@ section! {
         scrape_interval: Duration = Duration::seconds(60),
         /// How long one scrape may take; not above the interval.
         scrape_timeout: Duration = Duration::seconds(10),
-        /// Exposition formats, in order of preference.
+        /// Exposition formats, in order of preference; by default all four of text.
         scrape_protocols: Vec<ScrapeProtocol> = DEFAULT_PROTOCOLS.to_vec(),
         /// How often rules are evaluated.
         evaluation_interval: Duration = Duration::seconds(60),

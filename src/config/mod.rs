@@ -17,6 +17,7 @@ pub mod identity;
 pub mod own;
 pub mod protocol;
 pub mod redact;
+pub mod reference;
 pub mod relabel;
 pub mod remote;
 pub mod scrape;

@@ -7,7 +7,7 @@ use super::heartbeat::HeartbeatConfig;
 use super::http::HttpClientConfig;
 use super::secret::{Secret, join_dir};
 use super::url::HttpUrl;
-use super::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use super::yaml::{Decode, Decoder, Duration, MapReader, Node, Shape};
 use crate::section;
 
 section! {
@@ -80,6 +80,10 @@ impl Decode for ParamValues {
             None => d.mismatch(node, "a string or a list of strings"),
         }
     }
+
+    fn shape() -> Shape {
+        Shape::Value("a string or a list of strings".into())
+    }
 }
 
 /// What every query says itself.
@@ -112,6 +116,10 @@ impl Decode for Datasource {
             Some(_) => d.mismatch(node, "local, or a mapping with url"),
             None => RemoteDatasource::decode(node, d).map(|r| Datasource::Remote(Box::new(r))),
         }
+    }
+
+    fn shape() -> Shape {
+        Shape::Either(Box::new(Shape::Value("`local`".into())), Box::new(RemoteDatasource::shape()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 
 use super::redact::MASK;
-use super::yaml::{Decode, Decoder, Node};
+use super::yaml::{Decode, Decoder, Node, Shape};
 
 /// A secret. `Debug`, `Display` and `Serialize` print `<secret>`; [`Secret::expose`] is the only way to the value.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -57,6 +57,10 @@ impl Decode for Secret {
             }
             None => d.mismatch(node, "a string"),
         }
+    }
+
+    fn shape() -> Shape {
+        Shape::Value("a secret".into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::http::{HeaderConfig, TlsConfig};
 use super::secret::{Secret, join_dir};
-use super::yaml::{Decode, Decoder, Duration, MapReader, Node, Place};
+use super::yaml::{Decode, Decoder, Duration, MapReader, Node, Place, Shape};
 use crate::model::Diagnostic;
 use crate::section;
 
@@ -60,6 +60,10 @@ impl Decode for TracingHeader {
         }
         let secrets = vec![Secret::decode(node, d)?];
         Some(TracingHeader(HeaderConfig { secrets, ..HeaderConfig::default() }))
+    }
+
+    fn shape() -> Shape {
+        Shape::Either(Box::new(Secret::shape()), Box::new(HeaderConfig::shape()))
     }
 }
 

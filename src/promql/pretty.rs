@@ -1,11 +1,14 @@
 //! A query laid out for people: Prometheus' prettified form, two spaces a level, broken where a part is longer than a
-//! line. Number literals stay as they were written.
+//! line. Number literals stay as they were written. In files, durations stay too, and a line begins with its operator, so
+//! that the first line is never indented (YAML would need to be told how deep).
 
 use std::cell::Cell;
 
+use rustc_hash::FxHashMap;
+
 use super::annotations::Span;
 use super::ast::{
-    Aggregate, At, BinaryModifiers, Cardinality, Dur, Expr, ExprKind, Grouping, Selector, Subquery, Timing,
+    Aggregate, At, Binary, BinaryModifiers, Cardinality, Dur, Expr, ExprKind, Grouping, Selector, Subquery, Timing,
 };
 use super::func::RangeMode;
 use crate::model::duration;
@@ -13,7 +16,7 @@ use crate::model::labels::{is_legacy_label_name, is_legacy_metric_name, push_quo
 use crate::model::{METRIC_NAME, MatchOp};
 
 /// Parts that are longer are broken over several lines.
-const MAX_WIDTH: usize = 100;
+pub const MAX_WIDTH: usize = 100;
 const INDENT: &str = "  ";
 
 /// The expression over as many lines as it takes; `source` is the text it was parsed from. Comments are left out.
@@ -23,10 +26,10 @@ pub fn prettify(source: &str, expr: &Expr) -> String {
     out
 }
 
-/// The same with the comments of `source`, each before or behind the part that it stood at. What holds a comment is
-/// broken over lines.
-pub fn prettify_with_comments(source: &str, expr: &Expr) -> String {
-    let printer = Printer::new(source, comments(source));
+/// The same as it stands in files: with the comments of `source`, each before or behind the part that it stood at, and
+/// with its durations. What holds a comment is broken over lines.
+pub fn prettify_for_files(source: &str, expr: &Expr) -> String {
+    let printer = Printer { in_file: Some(durations(source)), ..Printer::new(source, comments(source)) };
     let mut out = String::new();
     printer.part(expr, 0, true, "", &mut out);
     let rest = printer.own_lines(u32::MAX, 0);
@@ -61,6 +64,26 @@ pub fn comments(source: &str) -> Vec<Span> {
     out
 }
 
+/// How durations are written in a query, by their milliseconds; the first of two ways to write one.
+fn durations(source: &str) -> FxHashMap<i64, &str> {
+    let of_duration = |c: char| c.is_ascii_digit() || "smhdwy".contains(c);
+    let mut out = FxHashMap::default();
+    for word in source.split(|c: char| !of_duration(c)).filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+        if let Ok(ms) = duration::parse(word) {
+            out.entry(ms).or_insert(word);
+        }
+    }
+    out
+}
+
+/// The expression on one line with its durations as they are, and labels of groups where they stand.
+pub fn as_written(source: &str, expr: &Expr) -> String {
+    let mut out = String::new();
+    let printer = Printer { in_file: Some(durations(source)), moves: false, ..Printer::new(source, Vec::new()) };
+    printer.flat(expr, &mut out, usize::MAX);
+    out
+}
+
 /// The expression on one line, in Prometheus' spelling.
 pub fn one_line(source: &str, expr: &Expr) -> String {
     let mut out = String::new();
@@ -73,11 +96,15 @@ struct Printer<'a> {
     comments: Vec<Span>,
     /// How many comments were printed: they come in the order in which they stand.
     printed: Cell<usize>,
+    /// In a file: how durations are written there.
+    in_file: Option<FxHashMap<i64, &'a str>>,
+    /// Labels of groups go before what is aggregated, wherever they stand.
+    moves: bool,
 }
 
 impl<'a> Printer<'a> {
     fn new(source: &'a str, comments: Vec<Span>) -> Self {
-        Printer { source, comments, printed: Cell::new(0) }
+        Printer { source, comments, printed: Cell::new(0), in_file: None, moves: true }
     }
 
     fn text(&self, span: Span) -> &str {
@@ -170,6 +197,7 @@ impl<'a> Printer<'a> {
                 let args: Vec<&Expr> = a.param.iter().chain([&a.expr]).collect();
                 self.arguments(expr, (lead, &aggregate_head(a)), &args, level, out);
             }
+            ExprKind::Binary(b) if self.in_file.is_some() => self.operator_first(b, level, indented, out),
             ExprKind::Binary(b) => {
                 self.part(&b.left, level + 1, indented, "", out);
                 out.push_str(&format!("\n{indent}{}{}\n", b.op.as_str(), modifiers(&b.modifiers)));
@@ -180,6 +208,22 @@ impl<'a> Printer<'a> {
                 out.push_str(lead);
                 self.flat(expr, out, usize::MAX);
             }
+        }
+    }
+
+    /// A line for the left side, and one that begins with the operator; a right side of several lines stands below it.
+    fn operator_first(&self, b: &Binary, level: usize, indented: bool, out: &mut String) {
+        self.part(&b.left, level, indented, "", out);
+        out.push_str(&format!("\n{}{}{}", INDENT.repeat(level), b.op.as_str(), modifiers(&b.modifiers)));
+        let after_operator = out.len();
+        self.part(&b.right, level + 1, true, "", out);
+        let right = out.get(after_operator..).unwrap_or_default();
+        if right.contains('\n') {
+            out.insert(after_operator, '\n');
+        } else {
+            let line = format!(" {}", right.trim_start());
+            out.truncate(after_operator);
+            out.push_str(&line);
         }
     }
 
@@ -232,6 +276,11 @@ impl<'a> Printer<'a> {
                 out.push_str(call.func.name);
                 self.flat_arguments(call.args.iter(), out, most);
             }
+            ExprKind::Aggregate(a) if !self.moves && self.groups_behind(expr.span, a) => {
+                out.push_str(a.op.as_str());
+                self.flat_arguments(a.param.iter().chain([&a.expr]), out, most);
+                out.push_str(aggregate_head(a).trim_start_matches(a.op.as_str()).trim_end());
+            }
             ExprKind::Aggregate(a) => {
                 out.push_str(&aggregate_head(a));
                 self.flat_arguments(a.param.iter().chain([&a.expr]), out, most);
@@ -242,6 +291,12 @@ impl<'a> Printer<'a> {
                 self.flat(&b.right, out, most);
             }
         }
+    }
+
+    /// Whether the labels of groups stand behind what is aggregated.
+    fn groups_behind(&self, span: Span, a: &Aggregate) -> bool {
+        let head = self.text(span).get(a.op.as_str().len()..).unwrap_or_default();
+        head.trim_start().starts_with('(')
     }
 
     fn flat_arguments<'e>(&self, args: impl Iterator<Item = &'e Expr>, out: &mut String, most: usize) {
@@ -279,7 +334,13 @@ impl<'a> Printer<'a> {
 
     fn duration(&self, d: &Dur) -> String {
         match d {
-            Dur::Millis(ms) => duration::format(*ms),
+            Dur::Millis(ms) => {
+                let written = self.in_file.as_ref().and_then(|written| written.get(&ms.saturating_abs()));
+                match written {
+                    Some(text) => format!("{}{text}", if *ms < 0 { "-" } else { "" }),
+                    None => duration::format(*ms),
+                }
+            }
             Dur::Expr(_, span) => self.text(*span).to_owned(),
         }
     }

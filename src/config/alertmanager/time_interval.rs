@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use crate::config::yaml::{Decode, Decoder, MapReader, Node};
+use crate::config::yaml::{Decode, Decoder, MapReader, Node, Shape};
 use crate::section;
 
 section! {
@@ -94,6 +94,10 @@ impl Decode for TimeRange {
             return None;
         }
         Some(TimeRange { start, end })
+    }
+
+    fn shape() -> Shape {
+        Shape::Value("`start_time` and `end_time`, such as '09:00'".into())
     }
 }
 

@@ -9,6 +9,7 @@ use super::locate::{locate, offset_of};
 use super::node::Node;
 use super::parse::{Documents, Limits, parse};
 use super::print::print;
+use super::shape::Shape;
 use crate::model::{Diagnostic, Position};
 
 /// What a value of a file decodes into. A value that cannot be read reports why to the decoder and gives `None`.
@@ -20,6 +21,11 @@ pub trait Decode: Sized {
     /// may not be shown.
     fn shown_default(&self) -> Option<Node> {
         None
+    }
+
+    /// What a file's author is to write; by default what the error says that a mapping is not.
+    fn shape() -> Shape {
+        Shape::expected::<Self>()
     }
 }
 

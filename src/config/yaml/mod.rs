@@ -11,6 +11,7 @@ mod parse;
 mod place;
 mod print;
 mod section;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -21,4 +22,5 @@ pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};
 pub use place::Place;
 pub use print::print;
+pub use shape::{Key, Section, Shape};
 pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_bytes, parse_go_duration, to_json};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decode::MapReader;
+use super::shape::Section;
 use crate::model::{Diagnostic, Position};
 
 /// The file, place and keys of a section. Declared under `inline`. Two sections are equal wherever they stand.
@@ -18,6 +19,11 @@ impl Place {
     /// The place of the mapping being read.
     pub fn read(m: &MapReader) -> Self {
         Place { file: m.decoder().file().clone(), at: m.place(), keys: m.places().collect() }
+    }
+
+    /// No keys of its own.
+    pub fn section() -> Section {
+        Section { label: "", about: "", keys: Vec::new(), inline: Vec::new() }
     }
 
     /// Whether the section stands in a file and is no default.

@@ -24,16 +24,16 @@
 #[macro_export]
 macro_rules! section {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $about:expr])*
         pub struct $name:ident as $label:literal $(with $check:ident)? {
-            $($(#[$doc:meta])* $field:ident $(as $key:literal)? : $ty:ty $(= $default:expr)?),* $(,)?
+            $($(#[doc = $doc:expr])* $field:ident $(as $key:literal)? : $ty:ty $(= $default:expr)?),* $(,)?
         }
         $(inline { $($(#[$inline_doc:meta])* $inline:ident : $inline_ty:ty),* $(,)? })?
     ) => {
-        $(#[$meta])*
+        $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
-            $($(#[$doc])* pub $field: $ty,)*
+            $($(#[doc = $doc])* pub $field: $ty,)*
             $($($(#[$inline_doc])* pub $inline: $inline_ty,)*)?
         }
 
@@ -55,6 +55,23 @@ macro_rules! section {
                 $(section.$check(m);)?
                 section
             }
+
+            /// What the section's keys are, for the reference.
+            pub fn section() -> $crate::config::yaml::Section {
+                use $crate::config::yaml::{Decode, Key};
+                let usual = Self::default();
+                $crate::config::yaml::Section {
+                    label: $label,
+                    about: concat!($($about, "\n"),*),
+                    keys: vec![$(Key {
+                        name: $crate::section!(@key $field $($key)?),
+                        about: concat!($($doc, "\n"),*),
+                        default: Decode::shown_default(&usual.$field),
+                        shape: <$ty as Decode>::shape,
+                    }),*],
+                    inline: vec![$($(<$inline_ty>::section as fn() -> _),*)?],
+                }
+            }
         }
 
         impl $crate::config::yaml::Decode for $name {
@@ -66,6 +83,10 @@ macro_rules! section {
                 let section = Self::read(&m);
                 m.finish();
                 Some(section)
+            }
+
+            fn shape() -> $crate::config::yaml::Shape {
+                $crate::config::yaml::Shape::Section(Self::section)
             }
 
             fn shown_default(&self) -> Option<$crate::config::yaml::Node> {

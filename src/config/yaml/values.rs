@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::decode::{Decode, Decoder};
 use super::defaults::{shown, shown_text};
 use super::node::{Node, Scalar};
+use super::shape::Shape;
 use crate::model::duration;
 
 /// A duration in Prometheus' notation, milliseconds.
@@ -118,6 +119,10 @@ impl<T: Decode> Decode for Sparse<T> {
         let Some(items) = node.items() else { return d.mismatch(node, "a list") };
         Some(Sparse(items.iter().filter(|i| !i.is_null()).filter_map(|i| T::decode(i, d)).collect()))
     }
+
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
+    }
 }
 
 /// Any scalar is text, as in Go's readers: `version: 1.10` is "1.10" where text is wanted, and null is empty.
@@ -202,6 +207,10 @@ impl<T: Decode> Decode for Option<T> {
     fn shown_default(&self) -> Option<Node> {
         self.as_ref()?.shown_default()
     }
+
+    fn shape() -> Shape {
+        T::shape()
+    }
 }
 
 impl<T: Decode> Decode for Box<T> {
@@ -212,6 +221,10 @@ impl<T: Decode> Decode for Box<T> {
     fn shown_default(&self) -> Option<Node> {
         (**self).shown_default()
     }
+
+    fn shape() -> Shape {
+        T::shape()
+    }
 }
 
 /// A list. As in Go's readers a lone string counts as a list of one only where a section says so; here it is an error.
@@ -220,6 +233,10 @@ impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {
         let Some(items) = node.items() else { return d.mismatch(node, "a list") };
         Some(items.iter().filter_map(|item| T::decode(item, d)).collect())
+    }
+
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
     }
 }
 
@@ -230,12 +247,20 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
         let entry = |(k, v): &(Node, Node)| Some((String::decode(k, d)?, T::decode(v, d)?));
         Some(entries.iter().filter_map(entry).collect())
     }
+
+    fn shape() -> Shape {
+        Shape::Map(Box::new(T::shape()))
+    }
 }
 
 /// Whatever stands there, for sections that pass values through.
 impl Decode for serde_json::Value {
     fn decode(node: &Node, _: &Decoder) -> Option<Self> {
         Some(to_json(node))
+    }
+
+    fn shape() -> Shape {
+        Shape::Value("anything".into())
     }
 }
 

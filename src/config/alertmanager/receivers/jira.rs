@@ -6,7 +6,7 @@ use super::integration;
 use crate::config::alertmanager::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::url::HttpUrl;
-use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node, Shape};
 use crate::section;
 
 section! {
@@ -76,6 +76,10 @@ impl Decode for JiraField {
             JiraField { template: m.get("template").unwrap_or_default(), enable_update: m.get("enable_update") };
         m.finish();
         Some(field)
+    }
+
+    fn shape() -> Shape {
+        Shape::Value("a template, or a mapping with `template` and `enable_update`".into())
     }
 }
 

@@ -40,7 +40,7 @@ pub use self::wechat::WechatConfig;
 use super::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::{Secret, join_dir};
-use crate::config::yaml::{Decoder, MapReader, Node};
+use crate::config::yaml::{Decoder, MapReader, Node, Section};
 use crate::model::Position;
 use crate::section;
 
@@ -166,6 +166,11 @@ pub struct NamedFile {
 pub struct NamedFiles(pub Vec<NamedFile>);
 
 impl NamedFiles {
+    /// No keys: they are found out.
+    pub fn section() -> Section {
+        Section { label: "", about: "", keys: Vec::new(), inline: Vec::new() }
+    }
+
     /// None yet: they are known when the global section's values are filled in.
     pub fn read(_: &MapReader) -> Self {
         NamedFiles::default()
