@@ -37,6 +37,7 @@ mod fault_simulator;
 mod fmt;
 mod full_disk;
 mod fuzz_corpus;
+mod grafana;
 mod heartbeat;
 mod http_config;
 mod kill_restart;

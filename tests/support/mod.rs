@@ -2,6 +2,7 @@
 
 pub mod discovery;
 pub mod exposition;
+pub mod fleet;
 pub mod http;
 pub mod kubernetes;
 #[allow(dead_code)]
