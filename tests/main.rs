@@ -86,6 +86,7 @@ mod shared_ticks;
 mod simulator;
 mod stage;
 mod support;
+mod test_strength;
 mod traces;
 mod watchbell_pack;
 mod web_config;

@@ -85,7 +85,7 @@ fn mutants(file: &TestFile, test: usize) -> Vec<(String, TestFile)> {
         let name = &alert.alertname;
         push(format!("one more {name}"), &|f| {
             let labels = Labels::from_pairs([("alertname", name.as_str()), ("altered", "yes")]);
-            let extra = ExpectedAlert { labels, annotations: Labels::empty() };
+            let extra = ExpectedAlert { labels, annotations: Labels::empty(), since: None };
             f.tests[test].alert_tests[i].expected.push(extra);
         });
         if !alert.expected.is_empty() {

@@ -10,7 +10,7 @@ use crate::datasource::Querier;
 use crate::model::{Labels, Value};
 use crate::promql::ast::{BinaryOp, Expr, ExprKind};
 use crate::promql::{
-    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, QueryValue, TickCache, VectorSample, compile, parse,
+    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, TickCache, VectorSample, compile, parse,
 };
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
@@ -128,8 +128,13 @@ impl RuleContext {
     }
 
     pub(super) fn query(&self, rule: &RuleSpec, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
-        let evaluated = self.querier.instant(&rule.plan, at, env).map_err(|e| e.to_string())?;
-        let source = rule.plan.source();
+        self.evaluate(&rule.plan, at, env)
+    }
+
+    /// What a query gives, and what the query engine remarks.
+    pub(super) fn evaluate(&self, plan: &Plan, at: i64, env: &EvalEnv) -> Result<RuleResult, String> {
+        let evaluated = self.querier.instant(plan, at, env).map_err(|e| e.to_string())?;
+        let source = plan.source();
         let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));
         let partial = evaluated.partial.clone();
         let samples = vector(evaluated, at)?;

@@ -17,7 +17,8 @@ mod routing_flags;
 pub mod run;
 mod signals;
 mod terminal;
-pub mod test_promql;
+pub mod test_mutate;
+mod test_promql;
 pub mod test_rules;
 pub mod tsdb_verify;
 mod watch;
@@ -198,6 +199,7 @@ enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum Test {
     Rules(test_rules::TestRules),
+    Mutate(test_mutate::TestMutate),
     /// Run Prometheus' PromQL test scripts.
     Promql {
         /// Scripts.
@@ -216,6 +218,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
         Command::Test(Test::Rules(tests)) => tests.execute(),
+        Command::Test(Test::Mutate(mutate)) => mutate.execute(),
         Command::Fmt(fmt) => fmt.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),

@@ -44,6 +44,24 @@ pub struct TestRules {
     /// Run again whatever a saved file touches, until interrupted.
     #[arg(long)]
     watch: bool,
+    /// Only run the files of one share of several: 2/4 runs every fourth file, from the second on.
+    #[arg(long, value_name = "N/OF", value_parser = shard)]
+    shard: Option<Shard>,
+}
+
+/// One share of several, from 1.
+#[derive(Clone, Copy, Debug)]
+struct Shard {
+    number: usize,
+    of: usize,
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+        _ => Err(format!("expected a share such as 1/4, found {text:?}")),
+    }
 }
 
 /// What to print.
@@ -55,6 +73,8 @@ enum Format {
     Json,
     /// For people, with annotations for GitHub Actions.
     Github,
+    /// TAP, the Test Anything Protocol.
+    Tap,
 }
 
 impl TestRules {
@@ -68,24 +88,21 @@ impl TestRules {
             Ok(files) => files,
             Err(message) => return refuse(&message),
         };
+        let files = self.share(files);
         if self.watch {
             return super::watch::watch(&files, &|changed| self.report(changed, &options));
         }
         self.report(&files, &options)
     }
 
+    /// The files of this shard. All files together are dealt out, whatever folder they are in.
+    fn share(&self, files: Vec<PathBuf>) -> Vec<PathBuf> {
+        let Some(Shard { number, of }) = self.shard else { return files };
+        files.into_iter().skip(number - 1).step_by(of).collect()
+    }
+
     fn options(&self) -> Result<Options, String> {
-        let pattern = |p: &String| regex::Regex::new(p).map_err(|e| format!("--run {p:?}: {e}"));
-        let mut features = Features::default();
-        for note in features.enable_all(self.enable_feature.iter().map(String::as_str))? {
-            eprintln!("{note}");
-        }
-        Ok(Options {
-            run: self.run.iter().map(pattern).collect::<Result<_, _>>()?,
-            ignore_unknown_fields: self.ignore_unknown_fields,
-            features,
-            threads: 0,
-        })
+        options(&self.run, self.ignore_unknown_fields, &self.enable_feature)
     }
 
     fn format(&self) -> Format {
@@ -95,7 +112,7 @@ impl TestRules {
 
     fn report(&self, files: &[PathBuf], options: &Options) -> ExitCode {
         let (format, style) = (self.format(), style());
-        let progress = Progress::new(files.len(), format != Format::Json);
+        let progress = Progress::new(files.len(), matches!(format, Format::Text | Format::Github));
         // Files end in any order and are shown in theirs.
         let shown = Mutex::new(());
         let outcomes = run_files(files, options, &|outcome| {
@@ -115,10 +132,15 @@ impl TestRules {
                 Format::Text => report::file_text(outcome, style),
                 Format::Json => report::json_lines(outcome),
                 Format::Github => report::file_text(outcome, Style::Plain) + &report::annotations(outcome),
+                // One document for all of them.
+                Format::Tap => continue,
             };
             if out.write_all(text.as_bytes()).is_err() {
                 return ExitCode::FAILURE;
             }
+        }
+        if format == Format::Tap && out.write_all(report::tap(&outcomes).as_bytes()).is_err() {
+            return ExitCode::FAILURE;
         }
         if let Some(path) = &self.junit
             && let Err(e) = std::fs::write(path, report::junit(&outcomes))
@@ -126,13 +148,24 @@ impl TestRules {
             return refuse(&format!("{}: {e}", path.display()));
         }
         let summary = report::summary_line(&outcomes);
-        // Standard output of --format json holds JSON only.
+        // Standard output of --format json holds JSON only, and that of --format tap the document.
         let _ = match format {
-            Format::Json => writeln!(std::io::stderr(), "{summary}"),
+            Format::Json | Format::Tap => writeln!(std::io::stderr(), "{summary}"),
             Format::Text | Format::Github => writeln!(out, "{summary}"),
         };
         verdict(&outcomes)
     }
+}
+
+/// How tests are run, as flags say it.
+pub(super) fn options(run: &[String], ignore_unknown_fields: bool, features: &[String]) -> Result<Options, String> {
+    let pattern = |p: &String| regex::Regex::new(p).map_err(|e| format!("--run {p:?}: {e}"));
+    let run = run.iter().map(pattern).collect::<Result<_, _>>()?;
+    let mut enabled = Features::default();
+    for note in enabled.enable_all(features.iter().map(String::as_str))? {
+        eprintln!("{note}");
+    }
+    Ok(Options { run, ignore_unknown_fields, features: enabled, threads: 0 })
 }
 
 fn verdict(outcomes: &[FileOutcome]) -> ExitCode {
@@ -155,7 +188,7 @@ fn style() -> Style {
 }
 
 /// The test files that arguments name, each once, in the order named; those of a folder sorted.
-fn find_files(arguments: &[String]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn find_files(arguments: &[String]) -> Result<Vec<PathBuf>, String> {
     let (mut out, mut seen) = (Vec::new(), BTreeSet::new());
     for argument in arguments {
         let path = Path::new(argument);

@@ -6,6 +6,8 @@ use crate::model::notation::Values;
 use crate::model::{Labels, Position, Value};
 
 use super::delivery::{NotificationTest, ReceiverDown, Restart, SilenceMade};
+use super::remarks::Remarks;
+use super::wanted::{Expected, Match};
 
 /// A test file.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ pub struct InputSeries {
     pub values: Values,
 }
 
-/// The firing alerts of one name that are expected at one time.
+/// The alerts of one name that are expected at one time: those that fire, unless the test says otherwise.
 #[derive(Clone, Debug)]
 pub struct AlertTest {
     /// Where it stands.
@@ -75,8 +77,30 @@ pub struct AlertTest {
     pub eval_time: i64,
     /// The alert's name.
     pub alertname: String,
-    /// What fires.
+    /// Which alerts are looked at.
+    pub state: TestedState,
+    /// How labels and annotations are compared.
+    pub how: Match,
+    /// What is expected.
     pub expected: Vec<ExpectedAlert>,
+    /// Whether these are all: not where the test only says what is absent, or what the rule remarks.
+    pub is_listed: bool,
+    /// Labels that no alert has.
+    pub absent: Option<Vec<Expected>>,
+    /// What the rule is expected to remark.
+    pub remarks: Remarks,
+}
+
+/// Which alerts a test looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TestedState {
+    /// Those that wait for their `for` to be over.
+    Pending,
+    /// Those that fire.
+    #[default]
+    Firing,
+    /// Those that fired until lately: up to 15 minutes ago.
+    Resolved,
 }
 
 /// One expected alert.
@@ -86,6 +110,8 @@ pub struct ExpectedAlert {
     pub labels: Labels,
     /// Rendered annotations.
     pub annotations: Labels,
+    /// Since when it is in its state, milliseconds after the test's start; any time when nothing is said.
+    pub since: Option<i64>,
 }
 
 /// What an expression is expected to evaluate to.
@@ -99,6 +125,10 @@ pub struct ExprTest {
     pub eval_time: i64,
     /// The expected samples.
     pub expected: Vec<ExpectedSample>,
+    /// Whether they are looked at: not where the test only says what the query remarks.
+    pub is_listed: bool,
+    /// What it is expected to remark.
+    pub remarks: Remarks,
 }
 
 /// One expected sample.

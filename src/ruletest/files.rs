@@ -33,6 +33,13 @@ pub struct Options {
     pub threads: usize,
 }
 
+impl Options {
+    /// Whether a test of this name is run.
+    pub fn runs(&self, name: &str) -> bool {
+        self.run.is_empty() || self.run.iter().any(|r| r.is_match(name))
+    }
+}
+
 /// Runs test files, several at a time; `done` hears of each as it ends, in whatever order. The outcomes are in the order
 /// of the files.
 pub fn run_files(files: &[PathBuf], options: &Options, done: &(dyn Fn(&FileOutcome) + Sync)) -> Vec<FileOutcome> {
@@ -72,7 +79,7 @@ fn run_file(path: &Path, options: &Options, cache: &RuleCache) -> FileOutcome {
         }
     };
     for test in &file.tests {
-        if !options.run.is_empty() && !options.run.iter().any(|r| r.is_match(&test.name)) {
+        if !options.runs(&test.name) {
             continue;
         }
         let result = run_test(&file, test, &groups, options.features);

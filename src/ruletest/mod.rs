@@ -6,14 +6,17 @@
 //! [`TimelineWorld`](crate::alerting::TimelineWorld) over the test's series, which are generated only where they are read
 //! ([`input`]).
 
+mod alerts;
 pub mod case;
 pub mod compare;
 pub mod delivery;
 pub mod files;
 pub mod input;
+pub mod mutate;
 pub mod outcome;
 mod pairs;
 pub mod parse;
+pub mod remarks;
 pub mod report;
 pub mod routing;
 pub mod run;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::model::{Diagnostic, Position};
 
-use super::case::{ExpectedAlert, ExpectedSample};
+use super::case::{ExpectedAlert, ExpectedSample, TestedState};
 use super::told::{Compared, TemplateProblem};
+use super::wanted::Difference;
 
 /// One assertion that did not hold, or one thing that went wrong while the test ran.
 #[derive(Clone, Debug)]
@@ -35,6 +36,32 @@ pub enum FailureKind {
         got: Vec<ExpectedAlert>,
         /// Alerts of the name that do not fire: pending ones, with the time they have been pending; and why.
         near: Vec<String>,
+    },
+    /// Other alerts are there than expected, where the test says more than promtool's could.
+    AlertsDiffer {
+        /// The alert's name.
+        alertname: String,
+        /// Milliseconds after the test's start.
+        time: i64,
+        /// Which alerts were looked at.
+        state: TestedState,
+        /// The rule's expression, when there is a rule of that name.
+        query: Option<String>,
+        /// What was expected beside what is there.
+        compared: Vec<Compared>,
+        /// As of [`FailureKind::Alerts`].
+        near: Vec<String>,
+    },
+    /// A query says something else than expected: an error, infos, warnings.
+    Remarks {
+        /// What is looked at: an alert's name, or the expression.
+        subject: String,
+        /// Milliseconds after the test's start.
+        time: i64,
+        /// The expression.
+        query: String,
+        /// In what it differs.
+        differences: Vec<Difference>,
     },
     /// An expression evaluates to something else.
     Samples {

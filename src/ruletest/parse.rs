@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, InputSeries, TestFile, TestGroup};
+use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, InputSeries, TestFile, TestGroup, TestedState};
 use super::delivery::{Downs, Restarts};
-use crate::config::yaml::{Decoder, Duration, MapReader, Node};
+use super::remarks::Remarks;
+use super::wanted::{Expected, words};
+use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node, nearest};
 use crate::model::notation::{self, Content};
 use crate::model::{ALERT_NAME, Diagnostic, Labels, Value, duration};
 
@@ -21,6 +23,12 @@ pub fn parse(file: &str, text: &str, ignore_unknown_fields: bool) -> Result<Test
     let parsed = decoder.document().and_then(|root| Reader { d: &decoder }.file(&root));
     decoder.finish(parsed)
 }
+
+words!(
+    TestedState,
+    "pending, firing or resolved",
+    { "pending" => TestedState::Pending, "firing" => TestedState::Firing, "resolved" => TestedState::Resolved }
+);
 
 struct Reader<'a> {
     d: &'a Decoder<'a>,
@@ -173,9 +181,41 @@ impl Reader<'_> {
                 format!("an item under alert_rule_test misses required attribute alertname at eval_time {at}"),
             );
         }
-        let expected = self.list(&m, "exp_alerts").iter().filter_map(|n| self.expected_alert(n, &alertname)).collect();
+        let expected: Vec<ExpectedAlert> =
+            self.list(&m, "exp_alerts").iter().filter_map(|n| self.expected_alert(n, &alertname)).collect();
+        let test = AlertTest {
+            position: node.position,
+            eval_time,
+            state: m.get("state").unwrap_or_default(),
+            how: m.get("match").unwrap_or_default(),
+            absent: m.node_at("alerts_absent").map(|n| self.absent(n)),
+            remarks: Remarks::read(&m),
+            is_listed: true,
+            alertname,
+            expected,
+        };
+        let says_more = test.absent.is_some() || !test.remarks.is_empty();
+        let test = AlertTest { is_listed: m.raw("exp_alerts").is_some() || !says_more, ..test };
+        for (labels, annotations) in test.expected.iter().map(|e| (&e.labels, &e.annotations)) {
+            let of = |all: &Labels| all.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Expected>();
+            if let Some(defect) = test.how.defect(&of(labels)).or_else(|| test.how.defect(&of(annotations))) {
+                m.error("exp_alerts", defect);
+            }
+        }
+        if let Some(defect) = test.absent.iter().flatten().find_map(|labels| test.how.defect(labels)) {
+            m.error("alerts_absent", defect);
+        }
         m.finish();
-        Some(AlertTest { position: node.position, eval_time, alertname, expected })
+        Some(test)
+    }
+
+    /// Labels that no alert has: `true` for no alert at all.
+    fn absent(&self, node: &Node) -> Vec<Expected> {
+        match node.text() {
+            Some("true") => vec![Expected::new()],
+            Some(_) => self.d.mismatch(node, "true, or a list of labels").unwrap_or_default(),
+            None => Vec::decode(node, self.d).unwrap_or_default(),
+        }
     }
 
     fn expected_alert(&self, node: &Node, alertname: &str) -> Option<ExpectedAlert> {
@@ -184,9 +224,10 @@ impl Reader<'_> {
         let as_written = |key| m.get::<BTreeMap<String, String>>(key).unwrap_or_default();
         let (mut labels, annotations) = (as_written("exp_labels"), as_written("exp_annotations"));
         labels.insert(ALERT_NAME.to_owned(), alertname.to_owned());
+        let since = m.get("since").map(Duration::millis);
         m.finish();
         let packed = |all: &BTreeMap<String, String>| Labels::from_sorted(all.iter().map(|(n, v)| (&**n, &**v)));
-        Some(ExpectedAlert { labels: packed(&labels), annotations: packed(&annotations) })
+        Some(ExpectedAlert { labels: packed(&labels), annotations: packed(&annotations), since })
     }
 
     fn expr_test(&self, node: &Node) -> Option<ExprTest> {
@@ -196,9 +237,15 @@ impl Reader<'_> {
             expr: m.get("expr").unwrap_or_default(),
             eval_time: self.eval_time(&m),
             expected: self.list(&m, "exp_samples").iter().filter_map(|n| self.expected_sample(n)).collect(),
+            is_listed: true,
+            remarks: Remarks::read(&m),
         };
+        if test.remarks.error.is_some() && m.has("exp_samples") {
+            m.error("exp_samples", "what fails has no samples: expected exp_error or exp_samples, found both");
+        }
+        let is_listed = m.raw("exp_samples").is_some() || test.remarks.is_empty();
         m.finish();
-        Some(test)
+        Some(ExprTest { is_listed, ..test })
     }
 
     fn expected_sample(&self, node: &Node) -> Option<ExpectedSample> {

@@ -11,6 +11,7 @@ use crate::routing::RoutingConfig;
 use crate::template::alertmanager::{Templates, VALUE};
 
 /// A configuration, read and checked.
+#[derive(Clone)]
 pub struct Routing {
     /// As it was read.
     pub config: AlertmanagerConfig,

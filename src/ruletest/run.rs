@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::alerting::rule::{GroupSpec, RuleKind, RuleSpec};
+use crate::alerting::rule::{GroupSpec, RuleSpec};
 use crate::alerting::timeline::{MOST_TICKS, Terms, TimelineWorld};
-use crate::alerting::{Alert, AlertState};
 use crate::clock::VirtualClock;
 use crate::engine::{Outgoing, Setup};
-use crate::model::duration;
 use crate::promql::{CompileOptions, EvalEnv, Features};
 use crate::template::prometheus::TemplateCache;
 
-use super::case::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, TestFile, TestGroup};
+use super::alerts::Looked;
+use super::case::{AlertTest, ExpectedSample, ExprTest, TestFile, TestGroup};
 use super::compare;
 use super::input::Input;
 use super::outcome::{Failure, FailureKind};
@@ -153,7 +152,12 @@ impl Run<'_> {
     }
 
     fn report_broken(&mut self) {
-        for Broken { rule, tick, error, times } in std::mem::take(&mut self.witness.broken).into_values() {
+        // One that is expected to fail does no harm.
+        let expected =
+            |name: &str| self.test.alert_tests.iter().any(|t| t.alertname == name && t.remarks.error.is_some());
+        let mut broken = std::mem::take(&mut self.witness.broken);
+        broken.retain(|_, b| !expected(&b.rule));
+        for Broken { rule, tick, error, times } in broken.into_values() {
             let (rule, error) = (rule.to_string(), error.to_string());
             let kind = FailureKind::Rule { rule, time: self.interval * tick as i64, error, times };
             self.failures.push(self.failure(self.test.position, kind));
@@ -166,62 +170,42 @@ impl Run<'_> {
 
     fn check_alerts(&self, test: &AlertTest) -> Option<Failure> {
         let tick = usize::try_from(test.eval_time / self.interval).unwrap_or(0);
-        let none = Vec::new();
-        let active = self.witness.seen.get(&(tick, test.alertname.clone())).unwrap_or(&none);
-        let firing = active.iter().filter(|a| a.state == AlertState::Firing);
-        let mut got: Vec<ExpectedAlert> =
-            firing.map(|a| ExpectedAlert { labels: a.labels.clone(), annotations: a.annotations.clone() }).collect();
-        got.sort();
-        let mut expected = test.expected.clone();
-        expected.sort();
-        if got == expected {
-            return None;
-        }
-        let kind = FailureKind::Alerts {
-            alertname: test.alertname.clone(),
-            time: test.eval_time,
-            query: self.query_of(&test.alertname),
-            near: self.near_alerts(test, active),
-            expected,
-            got,
+        let key = (tick, test.alertname.clone());
+        let alerts = self.witness.seen.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let rules: Vec<&Arc<RuleSpec>> = self.groups.rules().collect();
+        let (at, start) = (self.time_of(tick), self.test.start);
+        let kind = Looked { test, alerts, at, start, rules: &rules }.check();
+        let kind = kind.or_else(|| self.check_remarks(test, &key, &rules));
+        Some(self.failure(test.position, kind?))
+    }
+
+    /// What a rule remarks at the tick of an alert test.
+    fn check_remarks(&self, test: &AlertTest, key: &(usize, String), rules: &[&Arc<RuleSpec>]) -> Option<FailureKind> {
+        let rule = rules.iter().find(|r| *r.name == *test.alertname).filter(|_| !test.remarks.is_empty())?;
+        let result = match self.witness.errors.get(key) {
+            Some(error) => Err(error.to_string()),
+            None => self.world.evaluate(&rule.expr, self.time_of(key.0)),
         };
-        Some(self.failure(test.position, kind))
-    }
-
-    fn query_of(&self, alertname: &str) -> Option<String> {
-        let is = |r: &&Arc<RuleSpec>| *r.name == *alertname && matches!(r.kind, RuleKind::Alerting { .. });
-        self.groups.rules().find(is).map(|r| r.expr.to_string())
-    }
-
-    /// Why an expected alert may not fire: it is pending, or no rule of its name exists.
-    fn near_alerts(&self, test: &AlertTest, active: &[Alert]) -> Vec<String> {
-        let at = self.time_of(usize::try_from(test.eval_time / self.interval).unwrap_or(0));
-        let hold = self.groups.rules().find_map(|r| match &r.kind {
-            RuleKind::Alerting { hold, .. } if *r.name == *test.alertname => Some(*hold),
-            _ => None,
-        });
-        let Some(hold) = hold else { return vec![compare::unknown_alert(&test.alertname, self.alert_names())] };
-        let pending = active.iter().filter(|a| a.state == AlertState::Pending);
-        let mut out: Vec<String> = pending
-            .map(|a| {
-                let since = duration::format(at - a.active_at);
-                format!("{} is pending for {since} of {}", a.labels, duration::format(hold))
-            })
-            .collect();
-        out.sort();
-        out.truncate(5);
-        out
-    }
-
-    fn alert_names(&self) -> Vec<&str> {
-        let alerts = self.groups.rules().filter(|r| matches!(r.kind, RuleKind::Alerting { .. }));
-        alerts.map(|r| &*r.name).collect()
+        let differences = test.remarks.differences(&result);
+        let (subject, time, query) = (format!("alert {}", test.alertname), test.eval_time, rule.expr.to_string());
+        (!differences.is_empty()).then_some(FailureKind::Remarks { subject, time, query, differences })
     }
 
     fn check_expr(&self, test: &ExprTest) -> Option<Failure> {
-        let result = self.world.instant(&test.expr, self.test.start + test.eval_time);
+        let result = self.world.evaluate(&test.expr, self.test.start + test.eval_time);
+        if !test.remarks.is_empty() {
+            let differences = test.remarks.differences(&result);
+            if !differences.is_empty() {
+                let (subject, time, query) = (test.expr.clone(), test.eval_time, test.expr.clone());
+                let kind = FailureKind::Remarks { subject, time, query, differences };
+                return Some(self.failure(test.position, kind));
+            }
+        }
+        if !test.is_listed {
+            return None;
+        }
         let elements = match result {
-            Ok(elements) => elements,
+            Ok(result) => result.elements,
             Err(error) => {
                 let kind = FailureKind::Expression { expr: test.expr.clone(), time: test.eval_time, error };
                 return Some(self.failure(test.position, kind));

@@ -29,6 +29,8 @@ pub struct Witness {
     looked_at: Vec<usize>,
     /// Alerts at those ticks, by tick and alert name; those that resolved of late too.
     pub seen: FxHashMap<(usize, String), Vec<Alert>>,
+    /// Why rules failed at those ticks, by tick and name.
+    pub errors: FxHashMap<(usize, String), Arc<str>>,
     /// Rules that failed, by group and place in it.
     pub broken: BTreeMap<(u64, usize), Broken>,
     /// What receivers were told.
@@ -54,8 +56,8 @@ impl Witness {
         let mut looked_at: Vec<usize> = test.alert_tests.iter().map(|t| tick_of(t.eval_time)).collect();
         looked_at.sort_unstable();
         looked_at.dedup();
-        let (seen, broken) = (FxHashMap::default(), BTreeMap::new());
-        Witness { start: test.start, interval, looked_at, seen, broken, mailbox }
+        let (seen, errors, broken) = (FxHashMap::default(), FxHashMap::default(), BTreeMap::new());
+        Witness { start: test.start, interval, looked_at, seen, errors, broken, mailbox }
     }
 }
 
@@ -70,6 +72,9 @@ impl Audience for Witness {
             if let Some(error) = &after.last_error {
                 let first = || Broken { rule: rule.name.clone(), tick, error: error.clone(), times: 0 };
                 self.broken.entry((evaluated.slot, place)).or_insert_with(first).times += 1;
+                if is_looked_at {
+                    self.errors.insert((tick, rule.name.to_string()), error.clone());
+                }
             }
             if is_looked_at && !after.alerts.is_empty() {
                 let alerts = after.alerts.values().cloned();

@@ -16,7 +16,7 @@ use super::history::{History, ViewAhead, ViewAtTick};
 use super::reads::{self, Outlook};
 use crate::datasource::LocalQuerier;
 use crate::model::Labels;
-use crate::promql::{CompileOptions, EvalEnv, VectorSample};
+use crate::promql::{CompileOptions, EvalEnv, VectorSample, compile};
 use crate::tsdb::Queryable;
 
 /// Most ticks that are usually evaluated ahead as one range query.
@@ -126,6 +126,15 @@ impl TimelineWorld {
     /// Why it does not compile or cannot be evaluated.
     pub fn instant(&self, expr: &str, at: i64) -> Result<Vec<VectorSample>, String> {
         self.context.template_query(expr, at, &self.context.env())
+    }
+
+    /// The same, as the result of a rule: with what the query engine remarks.
+    ///
+    /// # Errors
+    /// Why it does not compile or cannot be evaluated.
+    pub fn evaluate(&self, expr: &str, at: i64) -> Result<RuleResult, String> {
+        let plan = compile(expr, &self.terms.options).map_err(|e| e.to_string())?;
+        self.context.evaluate(&plan, at, &self.context.env())
     }
 
     /// Lets the time come until `now`: data until then is there. Evaluations do so by themselves.

@@ -1,20 +1,23 @@
-//! Reports of test outcomes: text for people, JUnit, JSON lines and GitHub annotations for machines.
+//! Reports of test outcomes: text for people, JUnit, TAP, JSON lines and GitHub annotations for machines.
 
 mod github;
 mod json;
 mod junit;
+mod tap;
 mod text;
 
 pub use github::annotations;
 pub use json::json_lines;
 pub use junit::junit;
+pub use tap::tap;
 pub use text::{Style, file_text, summary_line};
 
 use crate::model::{Labels, Value, duration, number};
 
-use super::case::{ExpectedAlert, ExpectedSample};
+use super::case::{ExpectedAlert, ExpectedSample, TestedState};
 use super::outcome::{Failure, FailureKind};
 use super::told::Compared;
+use super::wanted::Difference;
 
 impl Failure {
     /// What the failure is about, on one line: `alert GPUHot at 5m`.
@@ -22,6 +25,15 @@ impl Failure {
         let at = |time: &i64| duration::format(*time);
         match &self.kind {
             FailureKind::Alerts { alertname, time, .. } => format!("alert {alertname} at {}", at(time)),
+            FailureKind::AlertsDiffer { alertname, time, state, .. } => {
+                let state = match state {
+                    TestedState::Pending => "pending ",
+                    TestedState::Firing => "",
+                    TestedState::Resolved => "resolved ",
+                };
+                format!("{state}alert {alertname} at {}", at(time))
+            }
+            FailureKind::Remarks { subject, time, .. } => format!("{} at {}", first_line(subject), at(time)),
             FailureKind::Samples { expr, time, .. } | FailureKind::Expression { expr, time, .. } => {
                 format!("{} at {}", first_line(expr), at(time))
             }
@@ -43,6 +55,15 @@ impl Failure {
                 out.extend(query.iter().flat_map(|q| field("query", q)));
                 out.extend(diff(&alert_lines(expected), &alert_lines(got)));
                 out.extend(near.iter().map(|n| DetailLine::note("nearly", n)));
+            }
+            FailureKind::AlertsDiffer { query, compared, near, .. } => {
+                out.extend(query.iter().flat_map(|q| field("query", q)));
+                out.extend(compared.iter().flat_map(compared_lines));
+                out.extend(near.iter().map(|n| DetailLine::note("nearly", n)));
+            }
+            FailureKind::Remarks { query, differences, .. } => {
+                out.extend(field("query", query));
+                out.extend(differences.iter().flat_map(|d| difference_lines(d, "")));
             }
             FailureKind::Samples { expr, expected, got, near, .. } => {
                 out.extend(field("query", expr));
@@ -109,13 +130,15 @@ fn compared_lines(compared: &Compared) -> Vec<DetailLine> {
         Compared::Unexpected(line) => vec![DetailLine::Unexpected(line.clone())],
         Compared::Differs(line, at, differences) => {
             let mut out = vec![DetailLine::Same(format!("{line} (line {at})"))];
-            for d in differences {
-                out.push(DetailLine::Missing(format!("    {}: {}", d.field, d.expected)));
-                out.push(DetailLine::Unexpected(format!("    {}: {}", d.field, d.got)));
-            }
+            out.extend(differences.iter().flat_map(|d| difference_lines(d, "    ")));
             out
         }
     }
+}
+
+fn difference_lines(d: &Difference, indent: &str) -> [DetailLine; 2] {
+    let line = |value: &str| format!("{indent}{}: {value}", d.field);
+    [DetailLine::Missing(line(&d.expected)), DetailLine::Unexpected(line(&d.got))]
 }
 
 fn field(name: &str, text: &str) -> Vec<DetailLine> {
