@@ -35,6 +35,8 @@ struct Post {
 }
 
 impl Hands for Post {
+    fn record(&mut self, _: Vec<watchbell::history::Decision>) {}
+
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
         match self.full {
             true => Err(StateError::Store("no space left on device".into())),

@@ -60,6 +60,7 @@ fn start(world: Arc<dyn World>, store: Arc<dyn StateStore>, names: &[&str]) -> (
     let parts = Parts {
         world,
         store,
+        history: None,
         notifier,
         runtime: runtime.handle().clone(),
         workers: 1,

@@ -39,6 +39,7 @@ mod full_disk;
 mod fuzz_corpus;
 mod grafana;
 mod heartbeat;
+mod history;
 mod http_config;
 mod kill_restart;
 mod large_answers;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::config::alertmanager::matchers;
 use crate::net::descriptors;
-use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, owner};
+use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, history_limits, owner};
 
 use super::exit::fail;
 use super::log::{self, LogFormat, LogLevel};
@@ -174,7 +174,8 @@ impl Alertmanager {
             }
         };
         let dir = self.storage.clone();
-        serve(options, prepared, move || Parts::open_state(&dir))
+        let limits = history_limits(&prepared);
+        serve(options, prepared, move || Parts::open_state(&dir, limits))
     }
 
     /// What is asked for and not there.

@@ -10,6 +10,7 @@ pub mod demo;
 mod exit;
 pub mod fmt;
 pub mod health;
+pub mod history;
 mod log;
 mod prometheus_flags;
 pub mod query;
@@ -55,6 +56,7 @@ enum Command {
     #[command(subcommand)]
     Tsdb(TsdbCommand),
     Health(health::Health),
+    History(Box<history::History>),
     /// Look at alerts, and post them.
     #[command(subcommand)]
     Alert(AlertCommand),
@@ -222,6 +224,7 @@ pub fn main() -> ExitCode {
         Command::Fmt(fmt) => fmt.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),
+        Command::History(history) => history.execute(),
         Command::Alert(AlertCommand::Query(query)) => query.execute(),
         Command::Alert(AlertCommand::Add(add)) => add.execute(),
         Command::Ack(ack) => ack.execute(),

@@ -11,7 +11,9 @@ use crate::ingest::remote_write::Protocol;
 use crate::model::duration;
 use crate::net::descriptors;
 use crate::server::{ConnectionLimits, QueryOptions, ReadLimits};
-use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, retention};
+use crate::service::{
+    Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source, data_dir, history_limits, retention,
+};
 use crate::service::{listen, owner};
 
 use super::arguments::{count_arg, duration_arg, size_arg};
@@ -194,7 +196,8 @@ impl Run {
             return ExitCode::SUCCESS;
         }
         let (dir, retention) = (data_dir(&options, &prepared), retention(&options, &prepared));
-        serve(options, prepared, move || Parts::open(&dir, retention))
+        let limits = history_limits(&prepared);
+        serve(options, prepared, move || Parts::open(&dir, retention, limits))
     }
 
     fn options(&self) -> Result<ServiceOptions, String> {

@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod features;
 pub mod global;
 pub mod heartbeat;
+pub mod history;
 pub mod http;
 pub mod identity;
 pub mod own;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::heartbeat::HeartbeatConfig;
+use super::history::HistoryConfig;
 use super::http::HttpClientConfig;
 use super::secret::{Secret, join_dir};
 use super::url::HttpUrl;
@@ -26,6 +27,8 @@ section! {
         listen_address: String = DEFAULT_LISTEN_ADDRESS.into(),
         /// An outside watch that is called while everything works.
         heartbeat: Option<HeartbeatConfig>,
+        /// How much of the history of decisions is kept.
+        history: HistoryConfig,
         /// Globs of files of silences.
         silences: Vec<String>,
         /// The URL by which links in notifications lead back; derived from the listen address when empty.

@@ -69,10 +69,13 @@ pub(super) struct TurnEffects {
 }
 
 impl TurnEffects {
-    /// What must be stored comes first.
+    /// What must be recorded comes first, then what must be stored.
     fn into_effects(self) -> Vec<Effect> {
         let TurnEffects { outbox, answers, append, evaluate, external } = self;
-        let mut effects = Vec::with_capacity(1 + evaluate.len() + outbox.deliver.len());
+        let mut effects = Vec::with_capacity(2 + evaluate.len() + outbox.deliver.len());
+        if !outbox.records.decisions.is_empty() {
+            effects.push(Effect::Record(outbox.records.decisions));
+        }
         if !outbox.batch.is_empty() {
             effects.push(Effect::Persist(outbox.batch));
         }
@@ -115,11 +118,13 @@ impl Engine {
     /// last: what is said heeds all that happened. Without events only what follows from the start alone is done.
     pub(super) fn turn(&mut self, now: i64, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
         let mut out = std::mem::take(&mut self.at_start);
+        out.outbox.records.on = self.options.records;
         let mut events = events.into_iter().peekable();
         if events.peek().is_some() {
             let now = self.at(now, &mut out);
             for event in events {
                 self.take_in(event, now, &mut out);
+                self.record_routing(now, &mut out);
             }
             self.perform_due(now, &mut out);
             self.take_turns(now, &mut out);
@@ -173,6 +178,7 @@ impl Engine {
     }
 
     fn finish(&mut self, mut out: TurnEffects) -> Vec<Effect> {
+        self.record_routing(self.now, &mut out);
         self.set_deadlines(&mut out.outbox);
         self.tell_values(&mut out.outbox.deliver);
         self.counters.attempts += out.outbox.deliver.len() as u64;
@@ -274,8 +280,8 @@ impl Engine {
         let Evaluated { at, state, transitions, samples, refused, failures, idle_until, .. } = evaluated;
         slot.evaluations += slot.spec.rules.len() as u64;
         slot.failures += failures;
-        let previous = slot.state.evaluated_at;
-        slot.state = Arc::new(state);
+        let before = std::mem::replace(&mut slot.state, Arc::new(state));
+        let previous = before.evaluated_at;
         let first_word = slot.awaited.take().is_some();
         let (spec, places, state) = (slot.spec.clone(), slot.places.clone(), slot.state.clone());
         self.counters.evaluations += spec.rules.len() as u64;
@@ -291,6 +297,7 @@ impl Engine {
             self.pass_by(id, until);
         }
         self.tell(id, &spec, &state, now);
+        self.record_evaluation(&spec, &before, &state, &transitions, now, out);
         restore::save(&mut out.outbox.batch, &places, &transitions, at, previous);
         // What was leapt over has been counted as not watched: a restart does not count it again.
         let watched_until = leaps.last().map_or(at, |(_, leapt_to)| at.max(*leapt_to));
@@ -369,15 +376,10 @@ impl Engine {
     }
 
     fn on_received(&mut self, alerts: Vec<ReceivedAlert>, now: i64, out: &mut TurnEffects) {
-        let resolve_timeout = self.router.resolve_timeout();
         for alert in alerts {
             self.counters.alerts_received += 1;
-            match alert.settle(now, resolve_timeout) {
-                Ok(alert) => {
-                    self.router.receive(alert, now, &mut out.outbox.batch);
-                }
-                Err(_) => self.counters.alerts_invalid += 1,
-            }
+            let is_invalid = self.receive(alert, now, out).is_err();
+            self.counters.alerts_invalid += u64::from(is_invalid);
         }
     }
 
@@ -385,11 +387,9 @@ impl Engine {
     pub(super) fn give_notice(&mut self, now: i64, out: &mut TurnEffects) {
         // Until it has been looked twice.
         let until = now.saturating_add(self.options.housekeeping.saturating_mul(2));
-        let resolve_timeout = self.router.resolve_timeout();
         for notice in self.router.silences.expiry_notices(now, until) {
-            if let Ok(alert) = notice.settle(now, resolve_timeout) {
-                self.router.receive(alert, now, &mut out.outbox.batch);
-            }
+            // They are ours, and valid.
+            let _ = self.receive(notice, now, out);
         }
     }
 

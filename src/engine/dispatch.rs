@@ -31,6 +31,8 @@ impl Engine {
     }
 
     fn decide(&mut self, flush: &Flush, at_once: bool, now: i64, out: &mut TurnEffects) {
+        // What mutes alerts is recorded before what follows from it.
+        self.record_routing(now, out);
         let config = self.router.config().clone();
         let receiver = config.receivers.get(&flush.route.receiver);
         self.counters.log_queries += receiver.map_or(0, |receiver| receiver.integrations.len() as u64);
@@ -82,6 +84,7 @@ impl Engine {
     fn call_fallback(&mut self, id: GroupId, now: i64, out: &mut TurnEffects) {
         let has_fallback = self.router.group(id).is_some_and(|group| group.route.fallback.is_some());
         if has_fallback && let Some(flush) = self.router.look(id, now, &mut out.outbox.batch) {
+            self.record_routing(now, out);
             let config = self.router.config().clone();
             self.outbox.consider_fallback(&flush, false, &config, now, &mut out.outbox);
         }
@@ -97,6 +100,7 @@ impl Engine {
             }
             for (id, key) in turns {
                 let flush = self.look_by_key(&key, now, &mut out.outbox.batch);
+                self.record_routing(now, out);
                 self.outbox.take_turn(id, flush.as_ref(), &config, now, &mut out.outbox);
                 if let Some(flush) = flush {
                     self.settle(flush.group, now, out);

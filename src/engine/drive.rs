@@ -11,6 +11,7 @@ use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluated, Evaluation};
 use crate::clock::VirtualClock;
+use crate::history::Decision;
 use crate::notify::{Notification, Outcome};
 use crate::state::{Batch, Snapshot, StateError, StateStore};
 
@@ -18,6 +19,8 @@ use super::{Effect, Engine, Event, Options, OutgoingAlert, Setup, SilenceAnswer,
 
 /// What performs effects. Outcomes come back to the engine as events, at once or later.
 pub trait Hands {
+    /// Records decisions. Called before anything that follows from them is stored or leaves the process.
+    fn record(&mut self, decisions: Vec<Decision>);
     /// Applies a batch to the state store, and what it has not taken before. Only after this returns does anything that
     /// follows leave the process. A turn calls it once, also when there is nothing new to store.
     ///
@@ -80,12 +83,13 @@ pub fn turn(
     turned
 }
 
-/// Performs effects: all that is to be stored first, in one batch, then the rest in order.
+/// Performs effects: what is to be recorded first, then all that is to be stored, in one batch, then the rest in order.
 fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) -> Turned {
     let mut batch = Batch::default();
     let mut rest = Vec::with_capacity(effects.len());
     for effect in effects {
         match effect {
+            Effect::Record(decisions) => hands.record(decisions),
             Effect::Persist(part) => batch.merge(part),
             other => rest.push(other),
         }
@@ -93,8 +97,8 @@ fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) -> Turned {
     let mut turned = Turned { stored: hands.persist(batch), answers: Vec::new() };
     for effect in rest {
         match effect {
-            // All of them are in the batch above.
-            Effect::Persist(_) => {}
+            // Performed above.
+            Effect::Record(_) | Effect::Persist(_) => {}
             Effect::Answer(ticket, answer) => turned.answers.push((ticket, answer)),
             Effect::Append(samples) => hands.append(samples),
             Effect::Evaluate(evaluation) => hands.evaluate(*evaluation),
@@ -109,6 +113,8 @@ fn perform(effects: Vec<Effect>, hands: &mut dyn Hands) -> Turned {
 pub trait Audience {
     /// A group was evaluated, `evaluated.at` being the time.
     fn evaluated(&mut self, _evaluated: &Evaluated, _spec: &crate::alerting::GroupSpec) {}
+    /// Decisions were made; only where [`Options::records`] says so.
+    fn record(&mut self, _decisions: Vec<Decision>) {}
     /// A notification leaves. Its outcome is what the engine is told.
     fn deliver(&mut self, notification: &Notification) -> Outcome;
     /// Alerts leave for external Alertmanagers.
@@ -206,6 +212,10 @@ impl<'a, A: Audience> Replay<'a, A> {
 }
 
 impl<A: Audience> Hands for ReplayHands<'_, A> {
+    fn record(&mut self, decisions: Vec<Decision>) {
+        self.audience.record(decisions);
+    }
+
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
         if batch.is_empty() { Ok(()) } else { self.store.apply(&batch) }
     }

@@ -2,6 +2,7 @@
 
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluated, Evaluation};
+use crate::history::Decision;
 use crate::notify::alertmanagers::OutgoingAlert;
 use crate::notify::{Notification, Outcome};
 use crate::routing::{Acknowledgement, NewSilence, ReceivedAlert, SilenceError};
@@ -53,6 +54,9 @@ pub enum SilenceChange {
 /// Something to do. The order of effects is the order in which they are done.
 #[derive(Debug)]
 pub enum Effect {
+    /// Record decisions, before anything else: what is stored or leaves has its reason in the history. What cannot be
+    /// recorded keeps nothing back.
+    Record(Vec<Decision>),
     /// Apply to the state store, flushed when durable, before anything that follows.
     Persist(Batch),
     /// Tell whoever asked, once what they asked for is stored.

@@ -8,6 +8,7 @@
 
 use crate::alerting::restore;
 use crate::clock::SLEW;
+use crate::history::{Decision, What};
 
 use super::core::{Engine, TurnEffects};
 use super::deadlines::{Deadline, Deadlines};
@@ -37,6 +38,7 @@ impl Engine {
     }
 
     fn leap_ahead(&mut self, by: i64, now: i64, out: &mut TurnEffects) {
+        out.outbox.records.push(|| Decision::new(now, What::ClockStepped { by_ms: by }));
         self.router.leap_ahead(by, now, &mut out.outbox.batch);
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
@@ -58,6 +60,7 @@ impl Engine {
 
     fn step_back(&mut self, now: i64, out: &mut TurnEffects) {
         let by = now.saturating_sub(self.now);
+        out.outbox.records.push(|| Decision::new(now, What::ClockStepped { by_ms: by }));
         self.deadlines = Deadlines::default();
         self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
         if let Some(wait) = &mut self.wait {

@@ -15,6 +15,7 @@ use crate::alerting::Evaluation;
 use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::clock::{Clock, Stopwatch};
+use crate::history::{Decision, History};
 use crate::notify::{Notification, Outcome};
 use crate::routing::{Acknowledgement, NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
@@ -44,6 +45,8 @@ pub struct Parts {
     pub world: Arc<dyn World>,
     /// Where state is kept.
     pub store: Arc<dyn StateStore>,
+    /// Where decisions are recorded; nowhere where there is none.
+    pub history: Option<History>,
     /// Who delivers.
     pub notifier: Arc<dyn Notifier>,
     /// Where deliveries run.
@@ -104,7 +107,8 @@ impl Live {
     /// The store cannot be read, or no thread can be started.
     pub fn start(parts: Parts, options: Options, setup: Setup) -> Result<Live, StateError> {
         let clock = parts.clock.clone();
-        let options = Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, ..options };
+        let options =
+            Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, records: parts.history.is_some(), ..options };
         let mut engine = Engine::start(options, setup, &parts.store.load()?, clock.now());
         let view = Arc::new(ArcSwap::from_pointee(engine.view()));
         let engine = Arc::new(Mutex::new(engine));
@@ -375,6 +379,12 @@ impl LiveHands {
 }
 
 impl Hands for LiveHands {
+    fn record(&mut self, decisions: Vec<Decision>) {
+        if let Some(history) = &self.parts.history {
+            history.record(decisions);
+        }
+    }
+
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
         self.keeper.persist(batch)
     }

@@ -24,6 +24,7 @@ pub mod live;
 mod metrics;
 mod outbox;
 mod pool;
+mod records;
 mod reload;
 mod setup;
 mod slot;

@@ -10,6 +10,7 @@ use crate::alerting::identity::{moved, successors};
 use crate::alerting::rule::GroupKey;
 use crate::alerting::series::RuleSample;
 use crate::alerting::{AlertState, GroupSpec, GroupState, RulePlace, RuleState, restore};
+use crate::history::{Decision, Number, Time, What};
 use crate::model::Labels;
 use crate::routing::RoutedAlert;
 
@@ -86,6 +87,8 @@ impl Engine {
         }
         let replaced = ReplacedGroups::of(old.into_values().collect());
         self.replace(replaced, &coming, &setup.groups, now, out);
+        let (groups, rules) = self.sizes();
+        out.outbox.records.push(|| Decision::new(now, What::Reloaded { groups, rules }));
         self.failing.retain(|id| self.slots.contains_key(&id));
         let routing = setup.routing.clone().unwrap_or_default();
         self.setup = setup;
@@ -187,6 +190,12 @@ impl Engine {
         let mut spoken: FxHashSet<&Labels> = FxHashSet::default();
         for Wanted { holder, alert, awaited } in &wanted {
             if !held.contains(&(*holder, alert.labels.clone())) {
+                if self.router.alert(&alert.labels).is_none_or(|known| known.is_resolved(now)) {
+                    // It fires under other labels from now on, or routing has lost it.
+                    let (value, active_at) = (alert.value.map(|v| Number(v.get())), Time(alert.starts_at));
+                    let what = What::Firing { rule: None, value, active_at };
+                    out.outbox.records.push(|| Decision::about(now, alert.labels.clone(), what));
+                }
                 self.router.hold(*holder, alert.clone(), now, &mut out.outbox.batch);
             }
             if awaited.is_none() {
@@ -198,8 +207,14 @@ impl Engine {
         leaves.sort();
         for (holder, labels) in leaves {
             if let Some(alert) = self.router.alert(labels).cloned() {
+                let fired_at = Time(alert.starts_at);
                 let ended = RoutedAlert { ends_at: Some(now), updated_at: now, ..alert };
                 self.router.release(*holder, ended, now, &mut out.outbox.batch);
+                if self.router.alert(labels).is_some_and(|alert| alert.is_resolved(now)) {
+                    // Its rule is gone, or fires it under other labels.
+                    let what = What::Resolved { rule: None, value: None, fired_at, timed_out: false };
+                    out.outbox.records.push(|| Decision::about(now, labels.clone(), what));
+                }
             }
         }
         for Wanted { alert, awaited, .. } in wanted.iter().filter(|w| !spoken.contains(&w.alert.labels)) {

@@ -30,6 +30,8 @@ pub struct Options {
     pub alerts_per_name: usize,
     /// Whether a reload restarts the timers of groups although routing is what it was, as Alertmanager's reload does.
     pub restart_groups: bool,
+    /// Whether decisions are handed out to be recorded.
+    pub records: bool,
     /// How things stand with local data at the start; `None` where rules have nothing to wait for.
     pub data: Option<DataAtStart>,
 }
@@ -45,6 +47,7 @@ impl Default for Options {
             retention: log::RETENTION,
             alerts_per_name: 0,
             restart_groups: false,
+            records: false,
             data: None,
         }
     }

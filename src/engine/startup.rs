@@ -3,6 +3,7 @@
 
 use crate::alerting::restore::Restored;
 use crate::alerting::{AlertState, GroupState};
+use crate::history::{Decision, What};
 use crate::routing::Router;
 use crate::routing::pages::Pages;
 use crate::state::Snapshot;
@@ -22,6 +23,7 @@ impl Engine {
     /// was owed is delivered, alerts whose rules are gone resolve.
     pub fn start(options: Options, setup: Setup, state: &Snapshot, now: i64) -> Engine {
         let mut out = TurnEffects::default();
+        out.outbox.records.on = options.records;
         let routing = setup.routing.clone().unwrap_or_default();
         let restored = Restored::load(state);
         let mut engine = Engine {
@@ -40,6 +42,7 @@ impl Engine {
             at_start: TurnEffects::default(),
             setup,
         };
+        engine.router.tell_news(options.records);
         if options.start_delay > 0 {
             engine.router.hold_until(now.saturating_add(options.start_delay));
         }
@@ -53,6 +56,8 @@ impl Engine {
             let first = engine.first_evaluation(&spec, now);
             engine.add_slot(spec, state, first);
         }
+        let ((groups, rules), owed) = (engine.sizes(), engine.outbox.count_owed() as u64);
+        out.outbox.records.push(|| Decision::new(now, What::Started { groups, rules, owed }));
         engine.await_data(now);
         let ids: Vec<u64> = engine.slots.keys().copied().collect();
         ids.into_iter().for_each(|id| engine.await_first_word(id));

@@ -325,14 +325,10 @@ pub enum Withheld {
     ResolvesUnwanted,
     /// All alerts that it could be told of are silenced or inhibited.
     AllMuted,
-    /// Just this is owed to it already.
-    Owed,
     /// It stands in for a receiver, and that one can be told.
     NotNeeded,
     /// Somebody looks after all that there is to tell.
     Acknowledged,
-    /// An attempt is under way; when it has ended, it is decided again.
-    UnderWay,
 }
 
 macro_rules! kinds {

@@ -1,8 +1,22 @@
-//! The history: every decision about an alert, kept beside the state store. It is what says why somebody was paged, and
-//! why nobody was.
+//! The history: every decision about an alert, kept beside the state store and never loaded whole. It is what says why
+//! somebody was paged, and why nobody was.
+//!
+//! The engine hands decisions out with the effects of its turn; [`History::record`] writes them before anything of that turn
+//! leaves the process. [`History::query`] reads them by time, alert, receiver, group, notification and kind.
 
 mod decision;
+mod log;
+mod metrics;
+mod pieces;
+mod query;
+mod record;
+mod segment;
+mod terms;
 mod text;
+mod words;
 
 pub use decision::{DecidedAlert, Decision, Kind, MOST_ALERTS, RoutedTo, RuleName, Told, What, Withheld};
+pub use log::{Health, History, Limits, OpenError, query_dir};
+pub use query::{MOST_RESULTS, Order, Page, Query};
+pub use record::Recorded;
 pub use text::{Number, Time};

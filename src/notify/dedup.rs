@@ -19,6 +19,8 @@ pub struct LogEntry {
     pub at: Option<i64>,
     /// Where the group's message is, as the integration said.
     pub place: Option<String>,
+    /// The notification by which it was last told.
+    pub notification: Option<u64>,
 }
 
 impl LogEntry {
@@ -35,8 +37,9 @@ impl LogEntry {
             false => in_doubt = AlertSet::default(),
         }
         in_doubt.retain(|a| !alerts.firing.contains(a) && !alerts.resolved.contains(a));
-        let place = self.place.take();
-        *self = LogEntry { firing: alerts.firing, resolved: alerts.resolved, in_doubt, at: Some(at), place };
+        let (place, notification) = (self.place.take(), self.notification);
+        let AlertsToTell { firing, resolved } = alerts;
+        *self = LogEntry { firing, resolved, in_doubt, at: Some(at), place, notification };
     }
 
     /// The integration may have heard of `alerts`, or not: what they contradict is no longer known.

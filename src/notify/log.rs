@@ -163,6 +163,8 @@ struct LogRecord {
     in_doubt: Packed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notification: Option<u64>,
     #[serde(default, skip_serializing)]
     told: Option<HashedRecord>,
 }
@@ -193,6 +195,7 @@ impl LogRecord {
             resolved,
             in_doubt,
             place: entry.place.clone(),
+            notification: entry.notification,
             told: None,
         }
     }
@@ -211,6 +214,7 @@ impl LogRecord {
                 in_doubt: unpack(&self.in_doubt, &self.texts),
                 at: self.at,
                 place: self.place,
+                notification: self.notification,
             },
         };
         let integration = IntegrationId { receiver: self.receiver, kind: self.kind, index: self.index };
@@ -260,6 +264,7 @@ mod tests {
             in_doubt: set(in_doubt),
             at: Some(1000),
             place: None,
+            notification: Some(7),
         };
         for (group, entry) in [
             ("doubted", entry(&[], &["d"])),

@@ -85,7 +85,7 @@ impl RoutedAlert {
 
     /// Whether its end has passed, or will, only because its poster does not speak again: nobody has said that it is
     /// over, and nobody was told.
-    pub(super) fn ends_by_silence(&self) -> bool {
+    pub fn ends_by_silence(&self) -> bool {
         self.holders.is_empty() && !self.over && self.ends_at.is_some_and(|end| end > self.updated_at)
     }
 
@@ -211,6 +211,8 @@ pub struct AlertStatus {
     pub silenced_by: Vec<String>,
     /// The firing alerts that inhibit it.
     pub inhibited_by: Vec<Labels>,
+    /// The inhibition rule by which they do, from 0.
+    pub inhibited_rule: Option<u64>,
     /// The time intervals that mute its route.
     pub muted_by: Vec<String>,
     /// That somebody looks after it: one of the silences above.

@@ -48,8 +48,9 @@ impl AlertRow {
         let mut silenced_by: Vec<String> = silencing.iter().map(|s| s.id.clone()).collect();
         silenced_by.sort_unstable();
         let acknowledged = silencing.into_iter().find(|s| s.acknowledges.is_some());
-        let inhibited_by = self.known.inhibition.inhibited_by(now);
-        AlertStatus { silenced_by, inhibited_by, muted_by: Vec::new(), acknowledged }
+        let (inhibited_rule, inhibited_by) = self.known.inhibition.inhibited(now).unzip();
+        let inhibited_by = inhibited_by.unwrap_or_default();
+        AlertStatus { silenced_by, inhibited_by, inhibited_rule, muted_by: Vec::new(), acknowledged }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct AggregationGroup {
     pub next_flush: i64,
     /// When it should have been flushed, while it waits for the sources of all its alerts to speak.
     pub postponed: Option<i64>,
+    /// The time intervals that kept its route mute when it was last looked at, where news of it are told.
+    pub muted_by: Vec<String>,
     /// The resolved alerts of the last flush, with their `updated_at` then: they leave when every receiver knows.
     pub leaving: Vec<(Labels, i64)>,
 }
@@ -137,6 +139,7 @@ impl AggregationGroup {
             has_flushed: false,
             next_flush: now.saturating_add(route.group_wait),
             leaving: Vec::new(),
+            muted_by: Vec::new(),
             postponed: None,
             route,
         }

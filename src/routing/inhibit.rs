@@ -193,12 +193,10 @@ impl InhibitionState {
     }
 
     /// The firing alerts that mute this one at `now`, one for each source of the first such rule, of each the one that
-    /// ends last; none where nothing mutes it. An alert that is both source and target of a rule is not muted by another
-    /// such alert.
-    pub fn inhibited_by(&self, now: i64) -> Vec<Labels> {
-        if self.target_of.is_none() {
-            return Vec::new();
-        }
+    /// ends last, behind that rule's place among the rules; none where nothing mutes it. An alert that is both source and
+    /// target of a rule is not muted by another such alert.
+    pub fn inhibited(&self, now: i64) -> Option<(u64, Vec<Labels>)> {
+        self.target_of.as_ref()?;
         let muting = self.classes.iter().flat_map(|(_, class)| {
             let class = class.0.read();
             let parts = class.iter().filter(|(part, _)| self.is_target_of(**part));
@@ -211,7 +209,7 @@ impl InhibitionState {
             }
         });
         match &self.rules {
-            None => muting.min_by_key(|(part, _)| *part).map(|(_, source)| source).into_iter().collect(),
+            None => muting.min_by_key(|(part, _)| *part).map(|(part, source)| (part.into(), vec![source])),
             Some(rules) => rules.first_complete(muting.collect()),
         }
     }
@@ -219,15 +217,16 @@ impl InhibitionState {
 
 impl Rules {
     /// The sources of the first rule of which every part has one.
-    fn first_complete(&self, mut muting: Vec<(u32, Labels)>) -> Vec<Labels> {
+    fn first_complete(&self, mut muting: Vec<(u32, Labels)>) -> Option<(u64, Vec<Labels>)> {
         muting.sort_by_key(|(part, _)| *part);
         let rule_of = |part: u32| self.of_part.get(part as usize);
         let complete = |sources: &&[(u32, Labels)]| {
             let rule = sources.first().and_then(|(part, _)| rule_of(*part));
             rule.and_then(|rule| self.sizes.get(*rule as usize)) == Some(&sources.len())
         };
-        let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete);
-        first.into_iter().flatten().map(|(_, source)| source.clone()).collect()
+        let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete)?;
+        let rule = rule_of(first.first()?.0)?;
+        Some((u64::from(*rule), first.iter().map(|(_, source)| source.clone()).collect()))
     }
 }
 
@@ -268,11 +267,11 @@ mod tests {
             ("the source has resolved", labels(&[("severity", "warning"), ("cluster", "a")]), 1000, false),
             ("source and target itself", source.clone(), 0, false),
         ] {
-            assert_eq!(inhibitor.inhibition(&target).inhibited_by(now).is_empty(), !muted, "{why}");
+            assert_eq!(inhibitor.inhibition(&target).inhibited(now).is_none(), !muted, "{why}");
         }
         let target = inhibitor.inhibition(&labels(&[("severity", "warning"), ("cluster", "a")]));
         inhibitor.moved(&source, &inhibition, Some(1000), None);
-        assert!(target.inhibited_by(0).is_empty());
+        assert!(target.inhibited(0).is_none());
         drop((inhibition, target));
         inhibitor.collect_garbage();
         assert!(inhibitor.equals[0].classes.is_empty() && inhibitor.sets.is_empty(), "nothing is kept");
@@ -293,7 +292,9 @@ mod tests {
         let mut fire = |alert: &Labels, before, after| {
             let inhibition = inhibitor.inhibition(alert);
             inhibitor.moved(alert, &inhibition, before, after);
-            ["a", "b"].map(|zone| inhibitor.inhibition(&labels("info", zone)).inhibited_by(0))
+            ["a", "b"].map(|zone| {
+                inhibitor.inhibition(&labels("info", zone)).inhibited(0).map(|(_, by)| by).unwrap_or_default()
+            })
         };
         assert_eq!(fire(&writer, None, Some(9)), [vec![], vec![]]);
         assert_eq!(fire(&parser, None, Some(9)), [vec![writer.clone(), parser.clone()], vec![]]);
@@ -365,7 +366,7 @@ mod tests {
                 };
                 inhibitor.moved(&alert, &inhibition, before, end);
                 for asked in alerts.keys() {
-                    let muted = inhibitor.inhibition(asked).inhibited_by(now);
+                    let muted = inhibitor.inhibition(asked).inhibited(now).map(|(_, by)| by).unwrap_or_default();
                     prop_assert_eq!(!muted.is_empty(), naive(&rules, &alerts, asked, now), "{} at {}", asked, now);
                 }
             }

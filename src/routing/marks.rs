@@ -1,6 +1,6 @@
 //! What was found of each alert when its group last flushed, counted: nobody has to look at all alerts to count them.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// How many alerts there are, as they were when their groups last flushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,12 @@ pub struct Marks {
 }
 
 /// What was found of one alert. Written by the dispatcher alone.
-#[derive(Debug)]
-pub struct Mark(AtomicU8);
+#[derive(Debug, Default)]
+pub struct Mark {
+    found: AtomicU8,
+    // A sign of what muted it.
+    mutes: AtomicU64,
+}
 
 const UNPROCESSED: u8 = 0;
 const ACTIVE: u8 = 1;
@@ -27,12 +31,17 @@ const OVER: u8 = 3;
 impl Mark {
     /// Alertmanager's word for it; none for what has resolved.
     pub fn as_str(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.found.load(Ordering::Relaxed) {
             UNPROCESSED => Some("unprocessed"),
             ACTIVE => Some("active"),
             SUPPRESSED => Some("suppressed"),
             _ => None,
         }
+    }
+
+    /// Takes note of what mutes the alert, by a sign of it. Whether it is not what it was.
+    pub(super) fn note_mutes(&self, sign: u64) -> bool {
+        self.mutes.swap(sign, Ordering::Relaxed) != sign
     }
 }
 
@@ -40,7 +49,7 @@ impl Marks {
     /// Counts a new alert.
     pub(super) fn begin(&mut self) -> Mark {
         self.unprocessed += 1;
-        Mark(AtomicU8::new(UNPROCESSED))
+        Mark::default()
     }
 
     /// Takes note of what was found of an alert.
@@ -50,14 +59,14 @@ impl Marks {
             (false, true) => SUPPRESSED,
             (false, false) => ACTIVE,
         };
-        let before = alert.0.swap(mark, Ordering::Relaxed);
+        let before = alert.found.swap(mark, Ordering::Relaxed);
         self.drop_one(before);
         *self.count(mark) += 1;
     }
 
     /// Counts an alert no longer.
     pub(super) fn end(&mut self, alert: &Mark) {
-        self.drop_one(alert.0.load(Ordering::Relaxed));
+        self.drop_one(alert.found.load(Ordering::Relaxed));
     }
 
     fn drop_one(&mut self, mark: u8) {

@@ -19,6 +19,7 @@ use super::inhibit::Inhibitor;
 pub use super::marks::Marks;
 use super::muters::SilenceMemo;
 use super::name_limit::NameLimit;
+use super::news::{self, RoutingNews};
 use super::pages::Pages;
 use super::silence::SilenceError;
 use super::silences::{Acknowledgement, Silences};
@@ -52,6 +53,8 @@ pub struct Router {
     // Alerts whose sources have not spoken since the start, and until when that is waited for.
     awaited: FxHashMap<Labels, i64>,
     limit: NameLimit,
+    // What is decided here, where anybody asks for it.
+    news: Option<Vec<RoutingNews>>,
     /// The silences.
     pub silences: Silences,
 }
@@ -84,6 +87,7 @@ impl Router {
             is_rejoining: false,
             held_until: i64::MIN,
             limit: NameLimit::default(),
+            news: None,
             awaited: FxHashMap::default(),
             silences: Silences::default(),
         }
@@ -282,7 +286,12 @@ impl Router {
             let groups_before = self.next_group;
             let id = self.group_for(index, &route, &alert.labels, now, batch);
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            group.members.insert(alert.labels.clone());
+            if group.members.insert(alert.labels.clone())
+                && !self.is_rejoining
+                && let Some(news) = &mut self.news
+            {
+                news.push(RoutingNews::Joined { alert: alert.labels.clone(), group: id });
+            }
             // One whose source has spoken is told in time, whoever else it is waited for.
             if group.postponed.is_some() && !self.awaited.contains_key(&alert.labels) {
                 self.resume(id, now);
@@ -352,6 +361,22 @@ impl Router {
         id
     }
 
+    /// From now on what is decided here is kept until it is [taken](Router::take_news), or is not.
+    pub fn tell_news(&mut self, on: bool) {
+        self.news = on.then(Vec::new);
+    }
+
+    /// What was decided here since the last call.
+    pub fn take_news(&mut self) -> Vec<RoutingNews> {
+        self.news.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The routes at which an alert that is known ends.
+    pub fn routes_of(&self, labels: &Labels) -> impl Iterator<Item = &SharedRoute> {
+        let known = self.alerts.row(labels).map(|row| &row.known.routes);
+        known.into_iter().flatten().filter_map(|index| self.tree.route(*index))
+    }
+
     /// Flush times set since the last call, to be called back at with [`Router::flush`].
     pub fn take_armed(&mut self) -> Vec<(i64, GroupId)> {
         std::mem::take(&mut self.armed)
@@ -398,30 +423,52 @@ impl Router {
         for row in over.collect::<Vec<_>>() {
             let mut alert = RoutedAlert { over: true, ..row.alert.clone() };
             alert.save(batch, true);
+            if let Some(news) = &mut self.news {
+                news.push(RoutingNews::FellSilent { alert: alert.labels.clone(), starts_at: alert.starts_at });
+            }
             self.alerts.insert(alert, row.known.clone());
         }
         let silences = self.silences.set_in_force();
-        let group = self.groups.get(&id)?;
+        let group = self.groups.get_mut(&id)?;
         let marks = &mut self.marks;
+        let news = &mut self.news;
         let one = |labels: &Labels| {
             let row = self.alerts.row(labels)?;
             let status = row.status(silences, now);
             let alert = row.alert.clone();
             let resolved = alert.is_resolved(now);
             marks.set(&row.known.mark, resolved, status.is_muted());
+            if let Some(news) = &mut *news
+                && row.known.mark.note_mutes(if resolved { 0 } else { news::sign(&status) })
+                && !resolved
+            {
+                news.push(RoutingNews::Muted { alert: alert.labels.clone(), status: status.clone() });
+            }
             Some(FlushedAlert { resolved, status, alert })
         };
         let ended = |l: &&Labels| self.alerts.get(l).is_some_and(|a| a.is_resolved(now));
         let told_of = group.members.iter().chain(group.moved.iter().filter(ended));
         let mut alerts: Vec<FlushedAlert> = told_of.filter_map(one).collect();
         alerts.sort_by(|a, b| order(&a.alert.labels, &b.alert.labels));
+        let muting_intervals = muting_intervals(&self.config, &group.route, now);
+        if let Some(news) = &mut self.news
+            && muting_intervals != group.muted_by
+        {
+            group.muted_by.clone_from(&muting_intervals);
+            news.push(RoutingNews::RouteMuted {
+                group_key: group.key.clone(),
+                receiver: group.route.receiver.clone(),
+                by: muting_intervals.clone(),
+                alerts: alerts.iter().map(|a| a.alert.labels.clone()).collect(),
+            });
+        }
         Some(Flush {
             group: id,
             key: group.key.clone(),
             labels: group.labels.clone(),
             route: group.route.clone(),
             alerts,
-            muting_intervals: muting_intervals(&self.config, &group.route, now),
+            muting_intervals,
         })
     }
 

@@ -22,6 +22,7 @@ use crate::tsdb::Tsdb;
 
 use super::api_metrics::{ApiMetrics, MetricLabels};
 use super::error::ApiError;
+use super::history_readers::HistoryReaders;
 use super::limits::ReadLimits;
 use super::notices::Notices;
 use super::origins::Origins;
@@ -49,6 +50,8 @@ pub struct App {
     pub queries: Queries,
     /// Rules, alerts, routing.
     pub engine: Live,
+    /// What was decided; nothing where no history is kept.
+    pub history: Option<Arc<HistoryReaders>>,
     /// Tells receivers of tests.
     pub tester: Tester,
     /// How deliveries stand.

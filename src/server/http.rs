@@ -15,7 +15,9 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
-use super::{acknowledge, admin, alertmanager, api, drill, federate, origins, pages, receivers, telemetry, web};
+use super::{
+    acknowledge, admin, alertmanager, api, drill, federate, history, origins, pages, receivers, telemetry, web,
+};
 
 /// The largest request body, bytes. Remote writes have their own limit.
 pub const MAX_BODY: usize = 10 << 20;
@@ -70,6 +72,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .merge(receivers::routes())
         .merge(acknowledge::routes())
         .merge(drill::routes())
+        .merge(history::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .method_not_allowed_fallback(not_allowed)
         .layer(RequestDecompressionLayer::new())

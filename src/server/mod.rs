@@ -11,6 +11,8 @@ pub mod connections;
 pub mod drill;
 pub mod error;
 mod federate;
+pub mod history;
+pub mod history_readers;
 pub mod http;
 pub mod json;
 pub mod limits;

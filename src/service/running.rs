@@ -1,7 +1,7 @@
 //! The parts of a service, wired together; reloads; the end.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::datasource::{
 };
 use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
+use crate::history;
 use crate::ingest::otlp::OtlpSettings;
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
@@ -27,12 +28,12 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Collect, Process, Registry};
 use crate::net;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
+use crate::server::history_readers::HistoryReaders;
 use crate::server::notices::Notices;
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
 use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester};
-use crate::state::{DiskStore, StateStore};
-use crate::tsdb::{DEFAULT_RETENTION_MS, Retention, Tsdb, TsdbOptions};
+use crate::tsdb::{DEFAULT_RETENTION_MS, Retention, Tsdb};
 
 use super::alertmanagers::{self, Alertmanagers};
 use super::auto_reload::{self, Watched};
@@ -43,7 +44,7 @@ use super::heartbeat::Heartbeat;
 use super::listen;
 use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
-use super::owner;
+use super::parts::Parts;
 use super::prepare::Prepared;
 use super::renderer::TemplateRenderer;
 use super::shown;
@@ -51,56 +52,10 @@ use super::traces::{self, Exporter, TracedWorld};
 
 /// How long deliveries under way have to end when the service does.
 const GRACE: Duration = Duration::from_secs(5);
-/// Damaged places that are logged when storage is opened.
-const MAX_DAMAGES_TOLD: usize = 20;
 /// Templates that fail on samples, of which the log tells when a configuration is read.
 const MAX_WARNINGS: usize = 20;
 /// How often the database is maintained.
 const MAINTENANCE: Duration = Duration::from_secs(60);
-
-/// Storage that a service goes on with: of its data directory, or what a demo has filled.
-pub struct Parts {
-    /// Series.
-    pub storage: Tsdb,
-    /// Alerts, silences, notifications.
-    pub store: Arc<dyn StateStore>,
-}
-
-impl Parts {
-    /// Opens the storage in a data directory; reports what a crash has damaged.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn open(dir: &Path, retention: Retention) -> Result<Parts, ServiceError> {
-        let dirs = ["tsdb", "state", "state.rescue"].map(|name| dir.join(name));
-        owner::claim(dir, &dirs)?;
-        let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention.time })?;
-        storage.set_retention(retention);
-        for damage in recovery.damages.iter().take(MAX_DAMAGES_TOLD) {
-            tracing::error!(damage = %damage, "storage is damaged; everything else is kept");
-        }
-        let more = recovery.damages.len().saturating_sub(MAX_DAMAGES_TOLD);
-        if more > 0 {
-            tracing::error!(more, "storage is damaged in more places; `watchbell tsdb verify` names them");
-        }
-        tracing::info!(
-            series = recovery.series,
-            samples = recovery.samples,
-            blocks = recovery.blocks,
-            "storage opened"
-        );
-        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?) })
-    }
-
-    /// Opens the state in a data directory, without series.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn open_state(dir: &Path) -> Result<Parts, ServiceError> {
-        owner::claim(dir, &["state", "state.rescue"].map(|name| dir.join(name)))?;
-        Ok(Parts { storage: Tsdb::in_memory(), store: Arc::new(DiskStore::open(dir)?) })
-    }
-}
 
 /// A running service.
 pub struct Service {
@@ -132,7 +87,7 @@ impl Service {
         warn(&prepared, &options.source);
         options.notes.iter().for_each(|note| tracing::warn!("{note}"));
 
-        let Parts { storage, store } = parts;
+        let Parts { storage, store, history } = parts;
         let context = rule_context(&options, &prepared, &storage, (&external_url, &clock))?;
         let querier = ArcSwap::from_pointee(context.querier.clone());
         let world = Arc::new(StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default())));
@@ -150,6 +105,7 @@ impl Service {
         let engine_parts = EngineParts {
             world: Arc::new(TracedWorld { world: world.clone(), tracer: tracer.clone(), clock: clock.clone() }),
             store,
+            history: history.clone(),
             notifier: notifier.clone(),
             runtime: Handle::current(),
             workers: workers(&options),
@@ -181,6 +137,7 @@ impl Service {
             notices: Notices::new(options.live_subscribers),
             clock,
             engine,
+            history: history.map(|history| Arc::new(HistoryReaders::new(history))),
             deliveries: notifier.statuses.clone(),
             drills: notifier.drills.clone(),
             tester: tester(&notifier),
@@ -226,6 +183,9 @@ impl Service {
             Arc::new(app.tracer.clone()),
         ];
         counting.into_iter().for_each(|counts| app.registry.register(counts));
+        if let Some(readers) = &app.history {
+            app.registry.register(Arc::new(readers.history.clone()));
+        }
     }
 
     /// Starts what goes on beside requests until the service ends.
@@ -320,6 +280,9 @@ impl Service {
         apply_storage(&self.app.storage, &self.writers, &prepared);
         self.app.otlp.store(Arc::new(otlp_settings(&prepared)));
         self.app.storage.set_retention(retention(&self.options, &prepared));
+        if let Some(readers) = &self.app.history {
+            readers.history.limit(history_limits(&prepared));
+        }
         self.watched.store(Arc::new(Watched::of(&self.options.source, &prepared)));
         self.apply_ingest(&prepared);
         match self.app.engine.reload(prepared.setup(external_url)).await {
@@ -365,6 +328,9 @@ impl Service {
         let app = self.app.clone();
         let stopped = tokio::task::spawn_blocking(move || {
             app.engine.stop(GRACE);
+            if let Some(readers) = &app.history {
+                readers.history.maintain(app.clock.now());
+            }
             app.storage.close()
         });
         // What is not sent in time is sent after the next start.
@@ -536,6 +502,12 @@ pub fn retention(options: &ServiceOptions, prepared: &Prepared) -> Retention {
     Retention { time, bytes, percentage: config.percentage }
 }
 
+/// How much of the history is kept.
+pub fn history_limits(prepared: &Prepared) -> history::Limits {
+    let config = &prepared.config.watchbell.history;
+    history::Limits { retention: config.retention.millis(), size: config.size.0 }
+}
+
 /// The data directory.
 pub fn data_dir(options: &ServiceOptions, prepared: &Prepared) -> PathBuf {
     options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&prepared.config.watchbell.data_dir))
@@ -554,8 +526,14 @@ async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
             _ = ended.wait_for(|e| *e) => return,
             _ = interval.tick() => {}
         }
-        let (storage, now) = (app.storage.clone(), app.clock.now());
+        let (app, now) = (app.clone(), app.clock.now());
+        let maintained = move || {
+            if let Some(readers) = &app.history {
+                readers.history.maintain(now);
+            }
+            app.storage.maintain(now)
+        };
         // Failures are told by the storage, once each.
-        let _ = tokio::task::spawn_blocking(move || storage.maintain(now)).await;
+        let _ = tokio::task::spawn_blocking(maintained).await;
     }
 }

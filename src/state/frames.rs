@@ -7,7 +7,8 @@ use std::io;
 
 /// The beginning of every frame.
 const MARK: [u8; 4] = *b"wbR1";
-const HEADER: usize = 12;
+/// How much longer a frame is than its payload.
+pub(crate) const HEADER: usize = 12;
 /// The longest payload. Nothing is allocated by what a file says.
 const MAX_PAYLOAD: usize = 256 << 20;
 
@@ -15,7 +16,7 @@ const MAX_PAYLOAD: usize = 256 << 20;
 ///
 /// # Errors
 /// The payload is too long for one.
-pub(super) fn write(out: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
+pub(crate) fn write(out: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
     let fits = |n: &u32| usize::try_from(*n).is_ok_and(|n| n <= MAX_PAYLOAD);
     let length = u32::try_from(payload.len()).ok().filter(fits).ok_or(io::ErrorKind::InvalidInput)?;
     out.extend_from_slice(&MARK);
@@ -33,7 +34,7 @@ fn checksum(length: &[u8], payload: &[u8]) -> u32 {
 }
 
 /// Reads the frames of a file's bytes.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// Where the last good frame ended, if nothing before it was damaged: what follows may be a torn end.
@@ -43,8 +44,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Reader { bytes, at: 0, good_until: 0, damaged: false }
+    }
+
+    /// Where the frame that was read last ends.
+    pub(crate) fn position(&self) -> usize {
+        self.at
     }
 
     /// The payload of the frame that begins at an offset.

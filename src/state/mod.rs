@@ -7,7 +7,7 @@
 mod disk;
 #[cfg(test)]
 mod disk_tests;
-mod frames;
+pub(crate) mod frames;
 mod memory;
 mod metrics;
 mod rescue;

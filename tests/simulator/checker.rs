@@ -196,6 +196,11 @@ impl Checker {
         self.failure.get_or_insert(format!("{property}: {what}"));
     }
 
+    /// Where the store was damaged, what it held before is forgotten.
+    pub fn fail_unless_forgotten(&mut self, property: &str, what: String) {
+        self.fail_unless(false, property, || what);
+    }
+
     fn fail_unless(&mut self, holds: bool, property: &str, what: impl FnOnce() -> String) {
         if !holds && !self.amnesia {
             self.fail(property, what());

@@ -6,12 +6,14 @@ use watchbell::alerting::Evaluation;
 use watchbell::alerting::series::RuleSample;
 use watchbell::engine::drive::Hands;
 use watchbell::engine::{Backlog, Event, OutgoingAlert, SilenceAnswer};
+use watchbell::history::Decision;
 use watchbell::notify::{IntegrationId, Notification, Outcome};
 use watchbell::rules::PartialResponse;
 use watchbell::state::{Batch, StateError};
 
 use super::BEGIN;
 use super::checker::{Answer, Checker, Moment, Quiet};
+use super::chronicle::Chronicle;
 use super::scenario::{Dice, M, S, Scenario, Shape};
 use super::world::{Disk, Fault, Sources, source_of};
 
@@ -59,11 +61,13 @@ pub enum Sabotage {
     RunBlind,
     /// A restart forgets what receivers were told.
     ForgetTold,
+    /// Some decisions are not recorded.
+    ForgetDecisions,
 }
 
 impl Sabotage {
     /// All of them, each with what the checker says of it.
-    pub const ALL: [(Sabotage, &str); 12] = [
+    pub const ALL: [(Sabotage, &str); 13] = [
         (Sabotage::Forget, "a restart would change state"),
         (Sabotage::LosePages, "waits longer than its intervals say"),
         (Sabotage::LoseEnds, "waits longer than its intervals say"),
@@ -76,6 +80,7 @@ impl Sabotage {
         (Sabotage::Dawdle, "waits longer than its intervals say"),
         (Sabotage::RunBlind, "evaluated before the data could be there"),
         (Sabotage::ForgetTold, "told twice"),
+        (Sabotage::ForgetDecisions, "not in the history"),
     ];
 }
 
@@ -126,6 +131,7 @@ pub struct SimHands {
     pub waits_until: i64,
     narrate: bool,
     delivered: BTreeMap<u64, Notification>,
+    chronicle: Chronicle,
 }
 
 impl SimHands {
@@ -153,6 +159,7 @@ impl SimHands {
             waits_until: 0,
             narrate,
             delivered: BTreeMap::new(),
+            chronicle: Chronicle::default(),
         }
     }
 
@@ -292,6 +299,14 @@ impl SimHands {
 }
 
 impl Hands for SimHands {
+    fn record(&mut self, decisions: Vec<Decision>) {
+        // What was recorded is in the kernel, and outlives the process.
+        if self.dies() || self.sabotage == Some(Sabotage::ForgetDecisions) && self.dice.chance(100) {
+            return;
+        }
+        self.chronicle.take_in(&decisions);
+    }
+
     fn persist(&mut self, batch: Batch) -> Result<(), StateError> {
         if self.dies() {
             return Ok(());
@@ -371,6 +386,9 @@ impl Hands for SimHands {
             Some(Sabotage::LoseEnds) => n.alerts.iter().any(|a| a.is_resolved()),
             _ => false,
         };
+        if let Err(what) = self.chronicle.explains(&n) {
+            self.checker.fail_unless_forgotten("not in the history", what);
+        }
         if !is_lost {
             self.checker.attempted(&n, (arrives, self.stored), &moment);
         }

@@ -3,6 +3,7 @@
 //! clocks. One seed, one run: the mix of faults, their intensity and every moment follow from it.
 
 mod checker;
+mod chronicle;
 pub mod dice;
 mod hands;
 mod scenario;
@@ -16,6 +17,7 @@ use watchbell::alerting::series::RuleSample;
 use watchbell::alerting::{Alert, AlertState, Evaluation};
 use watchbell::engine::drive::{Hands, turn};
 use watchbell::engine::{DataAtStart, Engine, Event, Options, OutgoingAlert, Setup, SilenceChange};
+use watchbell::history::Decision;
 use watchbell::model::{Labels, Matcher};
 use watchbell::notify::{IntegrationId, Notification};
 use watchbell::routing::group::AggregationGroup;
@@ -434,7 +436,7 @@ impl Simulation {
 fn options(mix: &Mix, hands: &SimHands) -> Options {
     let data = DataAtStart { newest: hands.newest, lookback: LOOKBACK, interval: SCRAPE, patience: PATIENCE };
     let waits = mix.local && hands.sabotage != Some(Sabotage::RunBlind);
-    Options { heartbeat: HEARTBEAT, data: waits.then_some(data), ..Options::default() }
+    Options { heartbeat: HEARTBEAT, records: true, data: waits.then_some(data), ..Options::default() }
 }
 
 /// The configuration the engine is given.
@@ -454,6 +456,8 @@ fn configure(shape: &Shape, sabotage: Option<Sabotage>) -> Setup {
 struct Listener(Vec<Notification>);
 
 impl Hands for Listener {
+    fn record(&mut self, _decisions: Vec<Decision>) {}
+
     fn persist(&mut self, _batch: Batch) -> Result<(), StateError> {
         Ok(())
     }

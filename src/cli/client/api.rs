@@ -10,7 +10,7 @@ use crate::net::{HttpClient, HttpSettings, read_body};
 const LONGEST_ANSWER: u64 = 1 << 30;
 
 /// A server's API.
-pub(super) struct Api<'a> {
+pub(in crate::cli) struct Api<'a> {
     settings: &'a Settings,
     client: HttpClient,
     runtime: tokio::runtime::Runtime,
@@ -47,6 +47,14 @@ impl<'a> Api<'a> {
     /// As [`Api::ask`].
     pub fn own(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Json, String> {
         self.call(method, path, &[], body)
+    }
+
+    /// The same with parameters.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub fn own_with(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Json, String> {
+        self.call(method, path, query, None)
     }
 
     fn call(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Json>) -> Result<Json, String> {

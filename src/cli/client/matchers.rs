@@ -7,7 +7,7 @@ use crate::model::{MatchOp, Matcher};
 ///
 /// # Errors
 /// What is wrong with the first bad one.
-pub(super) fn matchers(arguments: &[String]) -> Result<Vec<Matcher>, String> {
+pub(in crate::cli) fn matchers(arguments: &[String]) -> Result<Vec<Matcher>, String> {
     let mut all = Vec::with_capacity(arguments.len());
     for (i, argument) in arguments.iter().enumerate() {
         match parse_matchers(argument) {

@@ -9,6 +9,7 @@ use crate::cli::log::{self, LogFormat, LogLevel};
 use crate::cli::signals::{asked_to_end, hangups};
 use crate::clock::{Clock, SystemClock};
 use crate::fleet::SCRAPE_INTERVAL;
+use crate::history::History;
 use crate::promql::Features;
 use crate::service::{Delivery, Parts, Prepared, Service, ServiceError, ServiceOptions, Source};
 use crate::state::MemoryStore;
@@ -20,7 +21,12 @@ use super::cast::Cast;
 ///
 /// # Errors
 /// The service does not start, or stops.
-pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Result<ExitCode, ServiceError> {
+pub fn serve(
+    stage: Stage,
+    cast: Cast,
+    (store, history): (MemoryStore, Option<History>),
+    listen: &str,
+) -> Result<ExitCode, ServiceError> {
     log::init(LogFormat::Logfmt, LogLevel::Warn);
     let options = ServiceOptions {
         listen_addresses: vec![listen.to_owned()],
@@ -35,7 +41,7 @@ pub fn serve(stage: Stage, cast: Cast, store: MemoryStore, listen: &str) -> Resu
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (end, reload) = (asked_to_end()?, hangups()?);
-        let parts = Parts { storage: stage.storage().clone(), store: Arc::new(store) };
+        let parts = Parts { storage: stage.storage().clone(), store: Arc::new(store), history };
         let service = Service::start(options, prepared, parts).await?;
         eprintln!("serving the fleet on http://{}; interrupt to end", service.address());
         let rows = tokio::spawn(go_on(Arc::new(stage)));

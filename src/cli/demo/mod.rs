@@ -11,6 +11,7 @@ mod progress;
 mod teller;
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use clap::Args;
 use crate::cli::exit::fail;
 use crate::clock::{Clock, Stopwatch, SystemClock, VirtualClock};
 use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
+use crate::history::{History, Limits, OpenError};
 use crate::service::listen;
 use crate::state::MemoryStore;
 use crate::tsdb::{Tsdb, TsdbOptions};
@@ -63,9 +65,15 @@ impl Demo {
         if let Some(e) = self.serve.then(|| listen::probe([self.listen_address.as_str()]).err()).flatten() {
             return fail(&e);
         }
-        match self.play() {
+        let memory = match self.serve.then(Memory::open).transpose() {
+            Ok(memory) => memory,
+            Err(e) => return fail(&e),
+        };
+        let history = memory.as_ref().map(|memory| &memory.history);
+        match self.play(history) {
             Ok((stage, cast, store)) if self.serve => {
-                live::serve(stage, cast, store, &self.listen_address).unwrap_or_else(|e| fail(&e))
+                let parts = (store, history.cloned());
+                live::serve(stage, cast, parts, &self.listen_address).unwrap_or_else(|e| fail(&e))
             }
             Ok(_) => ExitCode::SUCCESS,
             Err(DemoError::Play(PlayError::Output(e))) => super::written(Err(e)),
@@ -73,7 +81,7 @@ impl Demo {
         }
     }
 
-    fn play(&self) -> Result<(Stage, Cast, MemoryStore), DemoError> {
+    fn play(&self, history: Option<&History>) -> Result<(Stage, Cast, MemoryStore), DemoError> {
         let watch = Stopwatch::start();
         // Who looks at it afterwards finds it at its height, where it stays.
         let (fleet, length, begin) = match self.serve {
@@ -97,7 +105,8 @@ impl Demo {
         let mut out = std::io::stdout().lock();
         let teller = Teller { colour: out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
         let json = self.json;
-        play::play(&stage, cast.setup.clone(), mailbox, Arc::new(store.clone()), clock, length, &mut |event| {
+        let state = Arc::new(store.clone());
+        play::play(&stage, cast.setup.clone(), mailbox, state, clock, length, history, &mut |event| {
             ledger.note(event);
             match (json, event.to_json()) {
                 (true, Some(line)) => writeln!(out, "{line}"),
@@ -131,6 +140,27 @@ impl Demo {
             samples as f64 / seconds / 1e6,
         ));
         Ok(())
+    }
+}
+
+/// The history of what is played, for those who look at it afterwards; it goes with the process.
+struct Memory {
+    dir: PathBuf,
+    history: History,
+}
+
+impl Memory {
+    fn open() -> Result<Memory, OpenError> {
+        let dir = std::env::temp_dir().join(format!("watchbell-demo-{}", std::process::id()));
+        let history = History::open(&dir, Limits::default())?;
+        Ok(Memory { dir, history })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // Whoever clears away temporary files finds what stays.
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::datasource::LocalQuerier;
 use crate::engine::drive::{Audience, Replay};
 use crate::engine::{Options, Setup};
 use crate::fleet::SCRAPE_INTERVAL;
+use crate::history::{Decision, History};
 use crate::model::Labels;
 use crate::notify::{Notification, Outcome, Reason};
 use crate::promql::{CompileOptions, EvalEnv};
@@ -64,6 +65,7 @@ pub fn play(
     store: Arc<dyn StateStore>,
     clock: VirtualClock,
     length: i64,
+    history: Option<&History>,
     listener: Listener<'_>,
 ) -> Result<(), PlayError> {
     let start = clock.now();
@@ -72,10 +74,11 @@ pub fn play(
         stage.storage().clone(),
         Box::new(TemplateRenderer::default()),
     );
-    let mut hall = Hall { mailbox, listener, seen: HashSet::new(), failure: None };
+    let mut hall = Hall { mailbox, listener, history, seen: HashSet::new(), failure: None };
     let mut acts = stage.acts().into_iter().peekable();
     // People compute these times by hand: every group is evaluated when its samples have just arrived.
-    let options = Options { schedule: Schedule::Aligned { start }, ..Options::default() };
+    let schedule = Schedule::Aligned { start };
+    let options = Options { schedule, records: history.is_some(), ..Options::default() };
     stage.row(start)?;
     while let Some(act) = acts.next_if(|a| a.at <= start) {
         hall.tell(StageEvent { at: act.at, what: What::Act(act.what) });
@@ -100,6 +103,7 @@ pub fn play(
 struct Hall<'a> {
     mailbox: Mailbox,
     listener: Listener<'a>,
+    history: Option<&'a History>,
     // Alerts whose pending state was told: it may be stored again while it lasts.
     seen: HashSet<(Labels, i64)>,
     failure: Option<std::io::Error>,
@@ -114,6 +118,12 @@ impl Hall<'_> {
 }
 
 impl Audience for Hall<'_> {
+    fn record(&mut self, decisions: Vec<Decision>) {
+        if let Some(history) = self.history {
+            history.record(decisions);
+        }
+    }
+
     fn evaluated(&mut self, evaluated: &Evaluated, _spec: &GroupSpec) {
         for (_, transition) in &evaluated.transitions {
             let alert = transition.alert();

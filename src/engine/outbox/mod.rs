@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::history::{Time, What};
 use crate::model::Labels;
 use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, WhyNot};
 use crate::notify::log::{LogKey, NotificationLog};
@@ -25,6 +26,7 @@ use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason}
 use crate::routing::{Flush, IntegrationSpec, RoutingConfig, ToldOf};
 use crate::state::{Batch, Snapshot, Table};
 
+use super::records::{self, Records};
 use gate::{Answer, Gates};
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
@@ -63,6 +65,7 @@ pub(super) struct OutboxEffects {
     pub batch: Batch,
     pub deliver: Vec<Notification>,
     pub retries: Vec<(i64, u64)>,
+    pub records: Records,
 }
 
 impl Outbox {
@@ -161,11 +164,11 @@ impl Outbox {
     ) -> Option<u64> {
         let (result, newly) = match verdict {
             Verdict::Nothing(why) => {
-                self.owe_no_longer(key, now, &mut out.batch);
+                self.withdraw(key, now, out);
                 (Err(why), None)
             }
             Verdict::Note(alerts) => {
-                self.owe_no_longer(key, now, &mut out.batch);
+                self.withdraw(key, now, out);
                 let change = |entry: &mut LogEntry| entry.confirm(alerts, false, now);
                 self.log.update(key, (flush.route.repeat_interval, now), true, change, &mut out.batch);
                 (Err(WhyNot::ResolvesUnwanted), None)
@@ -183,7 +186,14 @@ impl Outbox {
                 }
             }
         };
-        self.decisions.insert(key.clone(), decision(result, flush, now));
+        let before = self.decisions.insert(key.clone(), decision(result.clone(), flush, now));
+        if out.records.on
+            && let Err(why) = &result
+            && !before.is_some_and(|before| before.verdict == result)
+            && let Some(record) = records::not_told(key, why, flush, self.log.get(key), now)
+        {
+            out.records.push(|| record);
+        }
         newly
     }
 
@@ -200,6 +210,10 @@ impl Outbox {
         let before = self.by_key.get(key).copied().and_then(|id| self.drop_owed(id, &mut out.batch));
         let id = self.next_id;
         self.next_id += 1;
+        if let Some(before) = &before {
+            let what = What::Withdrawn { replaced_by: Some(id) };
+            out.records.push(|| records::about(&before.notification, now, what));
+        }
         let notification = Notification {
             id,
             integration: key.integration.clone(),
@@ -211,6 +225,7 @@ impl Outbox {
             instead_of: (key.integration.receiver != flush.route.receiver).then(|| flush.route.receiver.clone()),
             place: None,
         };
+        records::told(&notification, now, &mut out.records);
         let owed = Owed {
             notification,
             repeat_interval: flush.route.repeat_interval,
@@ -227,6 +242,14 @@ impl Outbox {
         self.by_key.insert(key.clone(), id);
         self.owed.insert(id, owed);
         id
+    }
+
+    /// What was to be told is not any more.
+    fn withdraw(&mut self, key: &LogKey, now: i64, out: &mut OutboxEffects) {
+        if let Some(owed) = self.by_key.get(key).and_then(|id| self.owed.get(id)) {
+            out.records.push(|| records::about(&owed.notification, now, What::Withdrawn { replaced_by: None }));
+        }
+        self.owe_no_longer(key, now, &mut out.batch);
     }
 
     fn owe_no_longer(&mut self, key: &LogKey, now: i64, batch: &mut Batch) {
@@ -303,8 +326,12 @@ impl Outbox {
         let entry = self.log.get(&key);
         let ends = |a: &NotifiedAlert| a.is_resolved() && entry.is_some_and(|e| e.may_believe_firing(&a.labels));
         let before = owed.notification.alerts.len();
+        let whole = out.records.on.then(|| owed.notification.clone());
         owed.notification.alerts.retain(ends);
         if owed.notification.alerts.is_empty() {
+            whole.iter().for_each(|whole| {
+                out.records.push(|| records::about(whole, now, What::Withdrawn { replaced_by: None }));
+            });
             self.owe_no_longer(&key, now, &mut out.batch);
             return false;
         }
@@ -365,6 +392,11 @@ impl Outbox {
                 owed.stage = Stage::Waiting { due, asked: after.is_some() };
                 doubt(&mut self.log, owed, now, &mut out.batch);
                 self.troubles.failed(&Failure { owed, error: &reason, next: Some(due) }, now);
+                let what = || {
+                    let error = reason.clone();
+                    What::Failed { attempt: owed.attempts, error, next_attempt: Time(due) }
+                };
+                out.records.push(|| records::about(&owed.notification, now, what()));
                 owed.last_error = Some(reason);
                 out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), false);
                 out.retries.push((due, id));
@@ -375,6 +407,8 @@ impl Outbox {
                 owed.counted = false;
                 self.tallies.fail(&owed.notification.integration, &reason);
                 self.troubles.failed(&Failure { owed, error: &reason, next: None }, now);
+                let what = || What::GivenUp { attempt: owed.attempts + 1, error: reason.clone() };
+                out.records.push(|| records::about(&owed.notification, now, what()));
                 owed.last_error = Some(reason);
                 out.batch.put(Table::Owed, id.to_be_bytes(), &OwedRecord::of(owed), true);
             }
@@ -383,12 +417,15 @@ impl Outbox {
                     Outcome::DeliveredAt(place) => Some(place),
                     _ => owed.notification.place.take(),
                 };
+                let what = What::Sent { attempt: owed.attempts + 1, title: None, remarks: Vec::new() };
+                out.records.push(|| records::about(&owed.notification, now, what));
                 let alerts = AlertsToTell::of(&owed.notification.alerts);
                 let (repeat_interval, send_resolved) = (owed.repeat_interval, owed.send_resolved);
                 self.owe_no_longer(&key, now, &mut out.batch);
                 let change = |entry: &mut LogEntry| {
                     entry.confirm(alerts, send_resolved, now);
                     entry.place = place;
+                    entry.notification = Some(id);
                 };
                 self.log.update(&key, (repeat_interval, now), true, change, &mut out.batch);
             }
@@ -456,7 +493,9 @@ impl Outbox {
         let is_known = |i: &IntegrationId| spec_of(config, i).is_some();
         let gone = self.owed.iter().filter(|(_, o)| !is_known(&o.notification.integration)).map(|(id, _)| *id);
         for id in gone.collect::<Vec<_>>() {
-            self.drop_owed(id, &mut out.batch);
+            if let Some(owed) = self.drop_owed(id, &mut out.batch) {
+                out.records.push(|| records::about(&owed.notification, now, What::Withdrawn { replaced_by: None }));
+            }
         }
         for owed in self.owed.values_mut() {
             if matches!(owed.stage, Stage::Waiting { asked: false, .. } | Stage::Refused) {

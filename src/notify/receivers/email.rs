@@ -10,7 +10,7 @@ use super::fit::{Limit, Markup};
 use super::http::{Link, give_up};
 use super::message::{Mail, Message};
 use super::rendering::{RenderError, Rendering, hash};
-use super::{HttpClientConfig, Kind, addresses, smtp};
+use super::{HttpClientConfig, Kind, NOTIFICATION_HEADER, addresses, smtp};
 use crate::config::alertmanager::receivers::EmailConfig;
 use crate::notify::Outcome;
 
@@ -35,6 +35,9 @@ impl EmailConfig {
         headers.push(("Subject".to_owned(), with.title("headers.Subject", subject, SUBJECT)));
         for (name, template) in self.headers.iter().filter(|(name, _)| *name != "Subject") {
             headers.push((name.clone(), with.text(&format!("headers.{name}"), template)));
+        }
+        if !self.headers.contains_key(NOTIFICATION_HEADER) {
+            headers.push((NOTIFICATION_HEADER.to_owned(), notification.id.to_string()));
         }
         let host = if self.hello.is_empty() { "localhost" } else { &self.hello };
         if !self.headers.contains_key("Message-Id") {

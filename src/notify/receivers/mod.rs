@@ -57,6 +57,8 @@ use http::Link;
 use kind::{Kind, for_each_kind};
 use messages::{Messages, unknown};
 
+/// Says in a message which notification it is: what the history knows of it goes by this id.
+const NOTIFICATION_HEADER: &str = "X-Watchbell-Notification";
 /// The longest an attempt may take where the configuration sets no limit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 

@@ -2,7 +2,7 @@
 
 use super::message::{Message, Part, Request};
 use super::rendering::{RenderError, Rendering};
-use super::{HttpClientConfig, Kind};
+use super::{HttpClientConfig, Kind, NOTIFICATION_HEADER};
 use crate::config::alertmanager::receivers::WebhookConfig;
 use crate::config::secret::Secret;
 use crate::config::url::HttpUrl;
@@ -40,7 +40,8 @@ impl Kind for WebhookConfig {
             Some(payload) => with.deep("payload", payload),
             None => body(with, "4", self.max_alerts),
         };
-        Ok(Message::one(Request::post(vec![url], body)))
+        let id = Part::plain(with.notification.id.to_string());
+        Ok(Message::one(Request::post(vec![url], body).header(NOTIFICATION_HEADER, vec![id])))
     }
 
     fn http(&self) -> Option<&HttpClientConfig> {

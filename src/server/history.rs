@@ -1,0 +1,204 @@
+//! `GET /watchbell/v1/history`: the decisions that were recorded, as JSON, as lines of JSON, or as they come.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::api::Params;
+use super::app::App;
+use super::error::ApiError;
+use super::history_readers::{FOLLOWERS, HistoryReaders};
+use super::json::Json;
+use crate::history::{MOST_RESULTS, Order, Page, Query, Recorded};
+use crate::promql::Features;
+
+/// Decisions in an answer where nothing says how many.
+const USUAL: usize = 100;
+/// How often it is looked what there is to tell to those who follow.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks after which a client hears that the connection stands, though there is nothing to tell.
+const LOOKS_OF_SILENCE: u32 = 15;
+/// Says in answers of lines where to go on.
+const NEXT: &str = "x-watchbell-next-cursor";
+
+/// Its routes.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/watchbell/v1/history", get(answer))
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Lines,
+    Events,
+}
+
+impl Form {
+    fn of(params: &Params, headers: &HeaderMap) -> Result<Form, ApiError> {
+        match params.get("format") {
+            Some("json") => return Ok(Form::Json),
+            Some("ndjson") => return Ok(Form::Lines),
+            Some("sse") => return Ok(Form::Events),
+            Some(other) => {
+                let why = format!("expected json, ndjson or sse, found {other:?}");
+                return Err(ApiError::parameter("format", why));
+            }
+            None => {}
+        }
+        let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        Ok(match accept {
+            _ if accept.contains("application/x-ndjson") => Form::Lines,
+            _ if accept.contains("text/event-stream") => Form::Events,
+            _ => Form::Json,
+        })
+    }
+}
+
+/// What is asked.
+fn query(params: &Params) -> Result<Query, ApiError> {
+    let number = |name: &str| {
+        let read = |text: &str| text.parse::<u64>().map_err(|e| ApiError::parameter(name, format!("{text:?}: {e}")));
+        params.get(name).map(read).transpose()
+    };
+    let fingerprint = |text: &str| {
+        let why = format!("expected 16 hexadecimal digits, found {text:?}");
+        let digits = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        digits.ok_or_else(|| ApiError::parameter("fingerprint", why))
+    };
+    let limit = match params.limit()? {
+        0 => USUAL,
+        limit if limit > MOST_RESULTS => {
+            return Err(ApiError::parameter("limit", format!("expected at most {MOST_RESULTS}, found {limit}")));
+        }
+        limit => limit,
+    };
+    let order = match params.get("order") {
+        None | Some("newest") => Order::Newest,
+        Some("oldest") => Order::Oldest,
+        Some(other) => {
+            return Err(ApiError::parameter("order", format!("expected newest or oldest, found {other:?}")));
+        }
+    };
+    let kinds = params.all("kind").map(|kind| kind.parse().map_err(|e| ApiError::parameter("kind", e)));
+    let (from, to) = (params.time("from")?, params.time("to")?);
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(ApiError::parameter("to", "it is before from"));
+    }
+    Ok(Query {
+        selectors: params.matchers(&Features::default())?,
+        fingerprint: params.get("fingerprint").map(fingerprint).transpose()?,
+        receiver: params.get("receiver").map(str::to_owned),
+        kinds: kinds.collect::<Result<_, _>>()?,
+        group_key: params.get("group").map(str::to_owned),
+        notification: number("notification")?,
+        from,
+        to,
+        order,
+        cursor: number("cursor")?,
+        limit,
+    })
+}
+
+async fn answer(State(app): State<Arc<App>>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
+    let Some(readers) = app.history.clone() else {
+        return Err(ApiError::Unavailable("no history is kept here".into()));
+    };
+    let (form, query) = (Form::of(&params, &headers)?, query(&params)?);
+    match form {
+        Form::Events => follow(readers, query, &headers),
+        Form::Lines => {
+            let page = readers.ask(query).await?;
+            let mut response = lines(&page).into_response();
+            let kind = header::HeaderValue::from_static("application/x-ndjson");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            if let Some(next) = page.next {
+                response.headers_mut().insert(NEXT, next.into());
+            }
+            Ok(response)
+        }
+        Form::Json => {
+            let page = readers.ask(query).await?;
+            let mut json = Json::new();
+            json.object(|j| {
+                j.key("decisions").array_of(&page.decisions, |j, recorded| j.raw(&recorded.to_line()));
+                match page.next {
+                    Some(next) => j.key("next").raw(&next.to_string()),
+                    None => j.key("next").null(),
+                }
+                j.key("damage").strings(&page.damage);
+            });
+            Ok(([(header::CONTENT_TYPE, "application/json")], json.finish() + "\n").into_response())
+        }
+    }
+}
+
+fn lines(page: &Page) -> String {
+    page.decisions.iter().map(|recorded| recorded.to_line() + "\n").collect()
+}
+
+/// What is recorded from now on, or from a cursor on, as server-sent events.
+fn follow(readers: Arc<HistoryReaders>, query: Query, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let full = |_| ApiError::Unavailable(format!("{FOLLOWERS} clients follow the history already"));
+    let place = readers.follow().map_err(full)?;
+    // A browser that connects again says what it has seen.
+    let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|id| id.parse().ok());
+    let cursor = seen.or(query.cursor).unwrap_or_else(|| readers.history.last());
+    let query = Query { order: Order::Oldest, cursor: Some(cursor), limit: MOST_RESULTS / 10, ..query };
+    let follower = Follower { readers, query, ready: VecDeque::new(), silent: 0, is_first: true, _place: place };
+    let events = futures::stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(event)), follower))
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    Ok((headers, Body::from_stream(events)).into_response())
+}
+
+/// A client, and how far it has been told.
+struct Follower {
+    readers: Arc<HistoryReaders>,
+    query: Query,
+    ready: VecDeque<String>,
+    silent: u32,
+    is_first: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next event; nothing when the service ends.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.silent = 0;
+                return Some(event);
+            }
+            if !std::mem::take(&mut self.is_first) {
+                tokio::time::sleep(LOOK).await;
+                self.silent += 1;
+            }
+            let last = self.readers.history.last();
+            if self.query.cursor.is_none_or(|cursor| cursor < last) {
+                let page = self.readers.ask(self.query.clone()).await.ok()?;
+                self.query.cursor = Some(page.next.unwrap_or(last));
+                self.ready = page.decisions.iter().map(event).collect();
+            }
+            if self.ready.is_empty() && self.silent >= LOOKS_OF_SILENCE {
+                self.silent = 0;
+                return Some(":\n\n".to_owned());
+            }
+        }
+    }
+}
+
+fn event(recorded: &Recorded) -> String {
+    format!("id: {}\ndata: {}\n\n", recorded.seq, recorded.to_line())
+}
