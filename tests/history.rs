@@ -58,9 +58,9 @@ fn a_page_leads_back_to_the_decisions_that_made_it_even_after_kill_9() {
     let id = wait_for("a page", || heard.lock().unwrap().first().cloned());
     // The answer of the webhook may not have been taken in yet; what led to the page is there.
     server.0.kill();
-    let _server = home.start();
+    let server = home.start();
     let ask = |query: &str| -> Json {
-        let (status, body) = home.get(&format!("/watchbell/v1/history?{query}"));
+        let (status, body) = server.get(&format!("/watchbell/v1/history?{query}"));
         assert_eq!(status, 200, "{query}: {body}");
         serde_json::from_str(&body).unwrap()
     };
@@ -79,7 +79,7 @@ fn a_page_leads_back_to_the_decisions_that_made_it_even_after_kill_9() {
     let first = ask("order=oldest&limit=1");
     let rest = ask(&format!("order=oldest&limit=1&cursor={}", first["next"]));
     assert!(rest["decisions"][0]["seq"].as_u64() > first["decisions"][0]["seq"].as_u64());
-    let (_, lines) = home.get("/watchbell/v1/history?format=ndjson&kind=firing");
+    let (_, lines) = server.get("/watchbell/v1/history?format=ndjson&kind=firing");
     assert_eq!(lines.lines().count(), 1);
     assert_eq!(serde_json::from_str::<Json>(&lines).unwrap()["kind"], "firing");
     let request =
@@ -87,10 +87,10 @@ fn a_page_leads_back_to_the_decisions_that_made_it_even_after_kill_9() {
     let events = peers::beginning(home.port(), request, "\"kind\":\"firing\"");
     assert!(events.contains("id: ") && events.contains("data: {\"seq\":"), "{events}");
     for bad in ["kind=x", "limit=10001", "order=x", "from=2&to=1", "fingerprint=1", "notification=x", "format=x"] {
-        let (status, body) = home.get(&format!("/watchbell/v1/history?{bad}"));
+        let (status, body) = server.get(&format!("/watchbell/v1/history?{bad}"));
         assert_eq!(status, 400, "{bad}: {body}");
     }
-    let metrics = home.get("/metrics").1;
+    let metrics = server.get("/metrics").1;
     assert!(metrics.contains("watchbell_history_lost_decisions_total 0\n"), "{metrics}");
 
     // The command says the same of the service and of its data.

@@ -283,3 +283,42 @@ fn an_answer_of_no_decision_is_no_error_and_a_directory_without_history_is_one()
     assert_eq!(history.query(&query), Page::default());
     assert!(query_dir(&dir.path().join("missing"), &query).is_err());
 }
+
+/// What a record takes, and how long answers take: `RECORDS=10000000 cargo test --release -- --ignored --nocapture
+/// what_a_history_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_history_costs() {
+    let records: u64 = std::env::var("RECORDS").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open(dir.path(), Limits { size: u64::MAX, ..Limits::default() }).unwrap();
+    let watch = Stopwatch::start();
+    for turn in 0..records / 10 {
+        // One in ten thousand is about an alert of its own.
+        let of = |n: u64| if n.is_multiple_of(10_000) { n } else { n % 5_000 };
+        history.record((0..10).map(|i| decision((turn * 1_000).cast_signed(), of(turn * 10 + i))).collect());
+    }
+    let written = watch.elapsed();
+    history.settle();
+    let bytes = history.health().bytes;
+    println!(
+        "{records} records: {:.1} bytes each, recorded at {:.2} us each",
+        bytes as f64 / records as f64,
+        written.as_secs_f64() * 1e6 / records as f64
+    );
+    let rare = alert(records / 2 / 10_000 * 10_000);
+    let name = |n: &str, v: &str| vec![vec![matcher(MatchOp::Equal, n, v)]];
+    for (what, query) in [
+        ("the newest 100", Query::default()),
+        ("one rare alert", Query { fingerprint: Some(rare.fingerprint()), ..Query::default() }),
+        ("a rare alert by label", Query { selectors: name("instance", rare.value("instance")), ..Query::default() }),
+        ("a notification", Query { notification: Some(4_242), ..Query::default() }),
+        ("nothing", Query { selectors: name("instance", "nowhere"), ..Query::default() }),
+        ("a day's", Query { from: Some(0), to: Some(1_000_000), ..Query::default() }),
+    ] {
+        let query = Query { limit: 100, ..query };
+        let watch = Stopwatch::start();
+        let page = history.query(&query);
+        println!("{what}: {} decisions in {:.1} ms", page.decisions.len(), watch.elapsed().as_secs_f64() * 1e3);
+    }
+}
