@@ -20,6 +20,7 @@
 //! - [`routing`]: the route tree, aggregation groups, silences, inhibition, time intervals.
 //! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
 //! - [`engine`]: the sans-IO core: events in, effects out, and the loop that all its drivers share.
+//! - [`explain`]: why an alert was told, or was not: the chain from its samples to its delivery.
 //! - [`ruletest`]: unit tests of rules: promtool's files, promtool's verdicts.
 //! - [`server`]: HTTP: the APIs, `/metrics`, pages.
 #![warn(clippy::all)]
@@ -30,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod datasource;
 pub mod engine;
+pub mod explain;
 pub mod fleet;
 pub mod history;
 pub mod ingest;

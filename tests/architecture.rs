@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "clock",
     "instrument",
     "model",
@@ -25,6 +25,7 @@ const ORDER: [&str; 22] = [
     "routing",
     "notify",
     "engine",
+    "explain",
     "ruletest",
     "server",
     "service",

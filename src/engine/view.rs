@@ -17,11 +17,11 @@ use crate::routing::pages::Pages;
 use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
 use crate::routing::{
-    AlertStatus, ReceiverSpec, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals,
+    AlertStatus, GroupTimer, ReceiverSpec, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals,
 };
 
 use super::core::{Counters, Engine};
-use super::outbox::{OwedView, Tallies};
+use super::outbox::{OwedView, Tallies, TellingView};
 use super::slot::GroupView;
 
 /// A group of alerts at a route.
@@ -40,6 +40,8 @@ pub struct AlertGroupView {
 pub struct View {
     rule_groups: Pages<GroupView>,
     alerts: Pages<AlertRow>,
+    timers: Pages<GroupTimer>,
+    tellings: Pages<TellingView>,
     silences: SilenceSet,
     tree: Arc<RouteTree>,
     config: Arc<RoutingConfig>,
@@ -69,6 +71,21 @@ impl View {
     /// All alerts known to routing, in no order.
     pub fn alerts(&self) -> impl Iterator<Item = &Arc<AlertRow>> {
         self.alerts.iter()
+    }
+
+    /// The aggregation groups with their timers, in no order.
+    pub fn timers(&self) -> impl Iterator<Item = &Arc<GroupTimer>> {
+        self.timers.iter()
+    }
+
+    /// How it stands between groups and integrations, in no order: the last decision, what was told, what is owed.
+    pub fn tellings(&self) -> impl Iterator<Item = &Arc<TellingView>> {
+        self.tellings.iter()
+    }
+
+    /// The route tree in force.
+    pub fn tree(&self) -> &Arc<RouteTree> {
+        &self.tree
     }
 
     /// The silences that are kept, in the order in which they were made.
@@ -203,6 +220,8 @@ impl Engine {
         View {
             rule_groups: self.shown.clone(),
             alerts: self.router.rows().clone(),
+            timers: self.router.timers_shown().clone(),
+            tellings: self.outbox.shown().clone(),
             silences: self.router.silences.set_in_force().clone(),
             tree: self.router.tree().clone(),
             config: self.router.config().clone(),

@@ -23,12 +23,13 @@ pub mod silence;
 mod silences;
 pub mod time_interval;
 pub mod tree;
+pub mod watched;
 
 pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 pub use group::{Flush, FlushedAlert, GroupId, order as alert_order};
 pub use news::RoutingNews;
-pub use router::{Router, ToldOf, muting_intervals};
+pub use router::{GroupTimer, Router, ToldOf, muting_intervals};
 pub use silence::{Configured, NewSilence, Silence, SilenceError, SilenceState};
 pub use silences::{Acknowledgement, NEVER};
 pub use time_interval::TimeInterval;

@@ -3,6 +3,7 @@
 mod awaited;
 mod leap;
 mod moved;
+mod shown;
 
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ use super::pages::Pages;
 use super::silence::SilenceError;
 use super::silences::{Acknowledgement, Silences};
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
+use super::watched::Watched;
 pub use moved::ToldOf;
+pub use shown::GroupTimer;
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 
@@ -55,6 +58,8 @@ pub struct Router {
     limit: NameLimit,
     // What is decided here, where anybody asks for it.
     news: Option<Vec<RoutingNews>>,
+    // What changes a group's timer arms it.
+    shown: Watched<GroupId, GroupTimer>,
     /// The silences.
     pub silences: Silences,
 }
@@ -89,6 +94,7 @@ impl Router {
             limit: NameLimit::default(),
             news: None,
             awaited: FxHashMap::default(),
+            shown: Watched::default(),
             silences: Silences::default(),
         }
     }
@@ -143,6 +149,7 @@ impl Router {
         self.by_labels.clear();
         self.by_key.clear();
         self.moved.clear();
+        self.shown.touch_all();
         self.timers = Timers::restart(self.groups.drain().map(|(_, group)| group));
         let alerts = self.alerts.drain();
         self.rejoin(alerts, now, batch);
@@ -379,6 +386,7 @@ impl Router {
 
     /// Flush times set since the last call, to be called back at with [`Router::flush`].
     pub fn take_armed(&mut self) -> Vec<(i64, GroupId)> {
+        self.armed.iter().for_each(|(_, id)| self.shown.touch(id));
         std::mem::take(&mut self.armed)
     }
 
@@ -516,6 +524,7 @@ impl Router {
     fn remove_group(&mut self, id: GroupId, batch: &mut Batch) {
         if let Some(group) = self.groups.remove(&id) {
             group.delete(batch);
+            self.shown.touch(&id);
             self.by_labels.remove(&(group.index, group.labels));
             let key = (group.key, group.route.receiver.clone());
             if let Some(ids) = self.by_key.get_mut(&key) {

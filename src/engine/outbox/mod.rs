@@ -8,6 +8,7 @@ mod fallback;
 mod gate;
 mod owed;
 mod record;
+mod shown;
 mod tally;
 mod trouble;
 mod verdict;
@@ -23,6 +24,7 @@ use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, WhyNot};
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::retry::{self, FailedAttempt};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
+use crate::routing::watched::Watched;
 use crate::routing::{Flush, IntegrationSpec, RoutingConfig, ToldOf};
 use crate::state::{Batch, Snapshot, Table};
 
@@ -31,6 +33,7 @@ use gate::{Answer, Gates};
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
+pub use shown::{Owing, OwingStage, TellingView};
 pub use tally::{Tallies, Tally};
 use trouble::{Failure, Troubles};
 use verdict::{Verdict, decide, decision};
@@ -48,6 +51,7 @@ pub(super) struct Outbox {
     decisions: FxHashMap<LogKey, Decision>,
     troubles: Troubles,
     tallies: Tallies,
+    shown: Watched<LogKey, TellingView>,
 }
 
 /// What an outcome means for the group it speaks of.
@@ -117,6 +121,7 @@ impl Outbox {
         out: &mut OutboxEffects,
     ) {
         for (spec, key) in integrations_of(config, name, &flush.key) {
+            self.shown.touch(&key);
             let owed = self.by_key.get(&key).and_then(|id| self.owed.get_mut(id));
             if let Some(Owed { stage: Stage::UnderWay { reconsider }, .. }) = owed {
                 *reconsider = true;
@@ -278,6 +283,7 @@ impl Outbox {
         {
             owed.stage = Stage::Ready;
             self.gates.queue(&owed.notification.integration, owed.turn());
+            self.shown.touch(&owed.key());
         }
     }
 
@@ -304,6 +310,7 @@ impl Outbox {
     ) {
         let Some(owed) = self.owed.get(&id) else { return };
         let key = owed.key();
+        self.shown.touch(&key);
         let (Some(flush), Some(spec)) = (flush, spec_of(config, &key.integration)) else {
             if self.keep_resolves_only(id, now, out) {
                 self.begin(id, now, out);
@@ -383,6 +390,7 @@ impl Outbox {
         let owed = self.owed.get_mut(&id)?;
         let Stage::UnderWay { reconsider } = owed.stage else { return None };
         let (key, group_labels) = (owed.key(), owed.notification.group_labels.clone());
+        self.shown.touch(&key);
         match outcome {
             Outcome::Retry { after, reason } => {
                 owed.attempts = owed.attempts.saturating_add(1);
@@ -440,6 +448,7 @@ impl Outbox {
             if matches!(owed.stage, Stage::Waiting { asked: false, .. }) {
                 owed.stage = Stage::Ready;
                 self.gates.queue(integration, owed.turn());
+                self.shown.touch(&owed.key());
             }
         }
     }
@@ -482,6 +491,7 @@ impl Outbox {
                 self.gates.queue(&owed.notification.integration, owed.turn());
             }
         }
+        self.shown.touch_all();
         self.gates.leap(by, now);
         self.troubles.leap(by);
         self.log.leap(by, now, &mut out.batch);
@@ -503,6 +513,7 @@ impl Outbox {
                 self.gates.queue(&owed.notification.integration, owed.turn());
             }
         }
+        self.shown.touch_all();
         self.gates.forgive(now);
         self.gates.retain(is_known);
         self.troubles.retain(is_known);
@@ -527,6 +538,7 @@ impl Outbox {
         is_known: impl Fn(&Labels) -> bool,
         batch: &mut Batch,
     ) {
+        self.shown.touch_all();
         self.log.collect_garbage(now, |key| group_keys.contains(key), is_known, batch);
         self.decisions.retain(|key, _| group_keys.contains(&*key.group_key));
     }
