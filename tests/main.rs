@@ -33,6 +33,7 @@ mod discovery_service;
 mod discovery_services;
 mod docs;
 mod drill;
+mod explain;
 mod fault_simulator;
 mod fmt;
 mod full_disk;

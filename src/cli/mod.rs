@@ -62,6 +62,7 @@ enum Command {
     Alert(AlertCommand),
     Ack(client::ack::Ack),
     Drill(client::drill::Drill),
+    Explain(client::explain::Explain),
     /// Make, change, end and look at silences.
     #[command(subcommand)]
     Silence(SilenceCommand),
@@ -229,6 +230,7 @@ pub fn main() -> ExitCode {
         Command::Alert(AlertCommand::Add(add)) => add.execute(),
         Command::Ack(ack) => ack.execute(),
         Command::Drill(drill) => drill.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Silence(SilenceCommand::Add(add)) => add.execute(),
         Command::Silence(SilenceCommand::Query(query)) => query.execute(),
         Command::Silence(SilenceCommand::Expire(expire)) => expire.execute(),

@@ -205,6 +205,11 @@ impl<'a, A: Audience> Replay<'a, A> {
         &self.engine
     }
 
+    /// What there is to see now.
+    pub fn view(&mut self) -> super::View {
+        self.engine.view()
+    }
+
     /// Those who watch.
     pub fn audience(&mut self) -> &mut A {
         self.hands.audience

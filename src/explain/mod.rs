@@ -1,16 +1,31 @@
 //! "Why was I paged, and why was nobody?": the chain from samples to delivery of one alert, or of one that never was.
 //!
-//! [`expression`] says which part of a rule's expression decided, and by how much.
+//! ```text
+//! Asked ──► rules and alerts of the published view ──► expression (its parts, through a Querier)
+//!                                                  ──► state ──► mute ──► route ──► delivery
+//! ```
+//!
+//! [`expression`] says which part of a rule's expression decided, and by how much; [`chain`] is the shape of the answer.
+//! Nothing here waits for the engine: what it showed after its last turn is what is explained.
 
+mod answer;
+mod asked;
+pub mod chain;
 mod compare;
+mod delivery;
 pub mod expression;
 mod join;
 mod lens;
 mod missing;
+mod mute;
 pub mod part;
+mod route;
 pub mod subject;
 pub mod text;
 
+pub use answer::{Sources, explain};
+pub use asked::Asked;
+pub use chain::{Explanation, Stage};
 pub use expression::{Question, examine};
 pub use part::Part;
 pub use subject::Subject;

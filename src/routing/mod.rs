@@ -22,6 +22,7 @@ pub mod router;
 pub mod silence;
 mod silences;
 pub mod time_interval;
+mod timer;
 pub mod tree;
 pub mod watched;
 
@@ -29,8 +30,9 @@ pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
 pub use group::{Flush, FlushedAlert, GroupId, order as alert_order};
 pub use news::RoutingNews;
-pub use router::{GroupTimer, Router, ToldOf, muting_intervals};
+pub use router::{Router, ToldOf, muting_intervals};
 pub use silence::{Configured, NewSilence, Silence, SilenceError, SilenceState};
 pub use silences::{Acknowledgement, NEVER};
 pub use time_interval::TimeInterval;
+pub use timer::GroupTimer;
 pub use tree::{RouteTree, SharedRoute};

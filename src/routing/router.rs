@@ -24,10 +24,10 @@ use super::news::{self, RoutingNews};
 use super::pages::Pages;
 use super::silence::SilenceError;
 use super::silences::{Acknowledgement, Silences};
+use super::timer::GroupTimer;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 use super::watched::Watched;
 pub use moved::ToldOf;
-pub use shown::GroupTimer;
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 

@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
 use super::{
-    acknowledge, admin, alertmanager, api, drill, federate, history, origins, pages, receivers, telemetry, web,
+    acknowledge, admin, alertmanager, api, drill, explain, federate, history, origins, pages, receivers, telemetry, web,
 };
 
 /// The largest request body, bytes. Remote writes have their own limit.
@@ -73,6 +73,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .merge(acknowledge::routes())
         .merge(drill::routes())
         .merge(history::routes())
+        .merge(explain::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .method_not_allowed_fallback(not_allowed)
         .layer(RequestDecompressionLayer::new())

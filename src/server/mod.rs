@@ -10,6 +10,7 @@ pub mod asked;
 pub mod connections;
 pub mod drill;
 pub mod error;
+pub mod explain;
 mod federate;
 pub mod history;
 pub mod history_readers;

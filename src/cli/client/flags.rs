@@ -26,7 +26,7 @@ pub enum Output {
 #[derive(Args, Clone, Debug)]
 pub struct ClientFlags {
     /// The service, or the Alertmanager [default: what amtool's file says, else http://localhost:9093/].
-    #[arg(long = "alertmanager.url", value_name = "URL", global = true)]
+    #[arg(long = "alertmanager.url", visible_alias = "url", value_name = "URL", global = true)]
     url: Option<String>,
     /// How the result is written [default: what amtool's file says, else simple].
     #[arg(short = 'o', long = "output", value_enum, global = true)]

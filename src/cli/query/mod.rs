@@ -35,6 +35,8 @@ use answer::{Answer, When};
 use screen::Screen;
 use source::{Source, SourceArgs};
 
+pub(in crate::cli) use source::open_data;
+
 /// Query a server, a data directory or an exposition file.
 ///
 /// At one time, or over a range with --last or --start. A table is made for people and may change; for programs there are

@@ -91,7 +91,7 @@ impl Source {
 }
 
 /// Opens a database that is there: opening would make one that is not.
-fn open_data(dir: &Path) -> Result<Tsdb, String> {
+pub(in crate::cli) fn open_data(dir: &Path) -> Result<Tsdb, String> {
     let tsdb = dir.join("tsdb");
     if !tsdb.is_dir() {
         return Err(format!(

@@ -10,6 +10,7 @@ mod owed;
 mod record;
 mod shown;
 mod tally;
+mod telling;
 mod trouble;
 mod verdict;
 
@@ -33,8 +34,8 @@ use gate::{Answer, Gates};
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
-pub use shown::{Owing, OwingStage, TellingView};
 pub use tally::{Tallies, Tally};
+pub use telling::{Owing, OwingStage, TellingView};
 use trouble::{Failure, Troubles};
 use verdict::{Verdict, decide, decision};
 

@@ -23,6 +23,35 @@ pub fn because(root: &Part, indent: &str) -> String {
     out
 }
 
+/// Why an expression does not hold, in half a sentence: the first part that decides.
+pub fn headline(root: &Part) -> Option<String> {
+    let part = root.deciding().into_iter().next()?;
+    let text = &part.text;
+    let found = part.findings.iter().find(|f| !is_beside(f, part));
+    Some(match found {
+        None => format!("{text}: {}", gave(part)),
+        Some(Finding::Threshold { operator, count, rows, .. }) => {
+            let nearest = rows.first().map(|row| {
+                let Margin { labels, value: v, threshold, .. } = row;
+                format!("; the nearest is {} ({operator} {}) of {}", value(*v), value(*threshold), named(labels))
+            });
+            format!("{text} holds for none of {}{}", series(*count), nearest.unwrap_or_default())
+        }
+        Some(Finding::NoPartner { side, count, by, .. }) => {
+            let (here, there) = (side.as_str(), side.other().as_str());
+            format!("of {text}, {} on the {here} find no partner on the {there} by {by}", series(*count))
+        }
+        Some(Finding::TakenAway { count, .. }) => format!("the right side of {text} takes away {}", series(*count)),
+        Some(Finding::Present { count, .. }) => format!("{text} gives nothing, for there are {}", series(*count)),
+        Some(Finding::GaveNothing { function, .. }) => format!("{function} gives nothing in {text}"),
+        Some(Finding::Missing(missing)) => {
+            let down = missing.targets.iter().find(|t| t.up.is_none_or(|up| up.0 == 0.0));
+            let down = down.map(|t| format!("; its target {} of job {} is down or gone", t.instance, t.job));
+            format!("there is no series {}{}", missing.selector, down.unwrap_or_default())
+        }
+    })
+}
+
 /// A comparison that has something to compare is explained by that; partners that some series lack are beside the point.
 fn is_beside(finding: &Finding, part: &Part) -> bool {
     let compares = part.findings.iter().any(|f| matches!(f, Finding::Threshold { .. }));
