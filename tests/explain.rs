@@ -164,7 +164,7 @@ fn what_never_fired_is_explained_by_its_rule() {
     assert_eq!(near["alerts"], Json::Array(Vec::new()));
     let margin = &deciding(&near["rules"][0]["expression"])[0]["rows"][0];
     assert_eq!((&margin["labels"]["gpu"], &margin["holds"]), (&"1".into(), &false.into()));
-    assert!(near["summary"].as_str().unwrap().contains("holds for none of"), "{}", near["summary"]);
+    assert!(near["summary"].as_str().unwrap().contains("does not hold for {gpu=\"1\""), "{}", near["summary"]);
 
     // A series that no target has.
     let lost = asked(&server, "GPUMemoryExhausted{gpu=\"7\"}");

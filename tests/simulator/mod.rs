@@ -34,7 +34,7 @@ use world::Fault;
 /// The driver lets the engine know the time at least this often.
 const HEARTBEAT: i64 = M;
 /// One alert is explained after every so many turns.
-const EXPLAINED: u64 = 8;
+const EXPLAINED: u64 = 32;
 /// Turns at one moment after which the engine turns for nothing.
 const TURNS_AT_ONCE: u32 = 1000;
 

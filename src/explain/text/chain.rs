@@ -202,7 +202,9 @@ fn rule_lines(out: &mut String, r: &RuleChain) {
 
 fn tell_alert(out: &mut String, e: &Explanation, a: &AlertChain) {
     let _ = writeln!(out, "alert {}", named(&a.labels));
-    let _ = writeln!(out, "  {}", a.summary);
+    if a.summary != e.summary {
+        let _ = writeln!(out, "  {}", a.summary);
+    }
     annotations(out, &a.annotations);
     match (a.rule.and_then(|place| e.rules.get(place)), &a.generator_url) {
         (Some(rule), _) => {

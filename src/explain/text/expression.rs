@@ -30,6 +30,10 @@ pub fn headline(root: &Part) -> Option<String> {
     let found = part.findings.iter().find(|f| !is_beside(f, part));
     Some(match found {
         None => format!("{text}: {}", gave(part)),
+        Some(Finding::Threshold { operator, holding, rows, .. }) if *holding > 0 => {
+            let Margin { labels, value: v, threshold, .. } = rows.first()?;
+            format!("{text} does not hold for {}: {} is not {operator} {}", named(labels), value(*v), value(*threshold))
+        }
         Some(Finding::Threshold { operator, count, rows, .. }) => {
             let nearest = rows.first().map(|row| {
                 let Margin { labels, value: v, threshold, .. } = row;
