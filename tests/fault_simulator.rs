@@ -26,7 +26,6 @@ fn whatever_fails_every_page_goes_out_once_and_every_page_is_resolved() {
         }
     });
     assert!(total.crashes > 30 && total.messages > 1000, "the simulation must do something: {total:?}");
-    assert!(total.told > 1000 && total.untold > 1000, "what is explained must be something: {total:?}");
 }
 
 #[test]

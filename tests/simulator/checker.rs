@@ -215,11 +215,6 @@ impl Checker {
         self.beliefs.get(&(integration.clone(), labels.clone())).copied()
     }
 
-    /// What an integration heard of an alert last: whether it fires.
-    pub fn heard(&self, integration: &IntegrationId, labels: &Labels) -> Option<bool> {
-        self.belief(integration, labels).map(|belief| belief.fires)
-    }
-
     /// A rule's answer has arrived. Instances of which it says nothing are over.
     pub fn answered(&mut self, answer: &Answer, now: i64) {
         let (beliefs, leapt_at) = (&self.beliefs, self.leapt_at);

@@ -5,7 +5,6 @@
 mod checker;
 mod chronicle;
 pub mod dice;
-mod explained;
 mod hands;
 mod scenario;
 mod world;
@@ -33,8 +32,6 @@ use world::Fault;
 
 /// The driver lets the engine know the time at least this often.
 const HEARTBEAT: i64 = M;
-/// One alert is explained after every so many turns.
-const EXPLAINED: u64 = 32;
 /// Turns at one moment after which the engine turns for nothing.
 const TURNS_AT_ONCE: u32 = 1000;
 
@@ -44,9 +41,6 @@ pub struct Stats {
     pub turns: u64,
     pub crashes: u64,
     pub messages: u64,
-    /// Integrations of which was explained that they were told of an alert, or were not.
-    pub told: u64,
-    pub untold: u64,
 }
 
 impl Stats {
@@ -54,8 +48,6 @@ impl Stats {
         self.turns += other.turns;
         self.crashes += other.crashes;
         self.messages += other.messages;
-        self.told += other.told;
-        self.untold += other.untold;
     }
 }
 
@@ -193,22 +185,7 @@ impl Simulation {
         events.push(Event::Tick);
         self.turn(events)?;
         self.look();
-        self.explain()?;
         self.verdict()
-    }
-
-    /// What is explained of the alerts agrees with what receivers heard of them.
-    fn explain(&mut self) -> Result<(), String> {
-        if !self.stats.turns.is_multiple_of(EXPLAINED) || self.hands.checker.amnesia {
-            return Ok(());
-        }
-        let (view, wall, checker) = (self.engine.view(), self.hands.wall(), &self.hands.checker);
-        let place = usize::try_from(self.stats.turns / EXPLAINED).unwrap_or_default() % checker.alerts.len().max(1);
-        let Some(alert) = checker.alerts.get(place) else { return Ok(()) };
-        let (told, untold) = explained::check(&view, &alert.labels, wall, &|id, labels| checker.heard(id, labels))?;
-        self.stats.told += told;
-        self.stats.untold += untold;
-        Ok(())
     }
 
     fn look(&mut self) {
