@@ -22,6 +22,7 @@
 //! - [`engine`]: the sans-IO core: events in, effects out, and the loop that all its drivers share.
 //! - [`explain`]: why an alert was told, or was not: the chain from its samples to its delivery.
 //! - [`ruletest`]: unit tests of rules: promtool's files, promtool's verdicts.
+//! - [`lint`]: what loads and yet may not do what was meant.
 //! - [`server`]: HTTP: the APIs, `/metrics`, pages.
 #![warn(clippy::all)]
 
@@ -36,6 +37,7 @@ pub mod fleet;
 pub mod history;
 pub mod ingest;
 pub mod instrument;
+pub mod lint;
 pub mod model;
 pub mod net;
 pub mod notify;

@@ -27,6 +27,7 @@ const ORDER: [&str; 23] = [
     "engine",
     "explain",
     "ruletest",
+    "lint",
     "server",
     "service",
     "cli",

@@ -45,6 +45,7 @@ mod http_config;
 mod kill_restart;
 mod large_answers;
 mod limits;
+mod lint;
 mod live_engine;
 mod mission_alerts;
 mod ml_packs;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::config::yaml::{Decoder, Node};
 use crate::config::{AlertmanagerConfig, Config, Loaded, expand_globs, read_text, silences};
-use crate::model::Diagnostic;
+use crate::lint::{self, Corpus, Finding, Spot};
+use crate::model::{Diagnostic, Position};
 use crate::notify::receivers::check;
 use crate::notify::templates;
 use crate::rules::{self, LoadOptions};
@@ -75,12 +76,21 @@ pub(super) struct Report<'a> {
     /// What cannot be done here is a warning.
     lenient: bool,
     failed: bool,
+    /// What is wrong, and the check that says so.
+    found: Vec<Finding>,
+    /// What loads, where it is to be linted.
+    corpus: Option<Corpus>,
 }
 
 impl<'a> Report<'a> {
     /// Nothing is found yet.
     pub fn new(out: &'a mut dyn Write, syntax_only: bool) -> Self {
-        Report { out, syntax_only, lenient: false, failed: false }
+        Report { out, syntax_only, lenient: false, failed: false, found: Vec::new(), corpus: None }
+    }
+
+    /// The same for who wants to lint what loads.
+    pub fn for_linter(out: &'a mut dyn Write, syntax_only: bool) -> Self {
+        Report { corpus: Some(Corpus::default()), ..Report::new(out, syntax_only) }
     }
 }
 
@@ -95,18 +105,24 @@ impl Report<'_> {
         self.failed
     }
 
-    /// A file, what it is, and what is wrong with it.
-    pub fn file(&mut self, file: &Path, what: &str, found: Result<(), Vec<Diagnostic>>) -> io::Result<()> {
+    /// What loads, and what was found while it was read.
+    pub fn into_found(self) -> (Corpus, Vec<Finding>) {
+        (self.corpus.unwrap_or_default(), self.found)
+    }
+
+    /// A file, what it is, and what is wrong with it by a check's name.
+    pub fn file(&mut self, check: &str, file: &Path, what: &str, found: Result<(), Vec<Diagnostic>>) -> io::Result<()> {
         writeln!(self.out, "Checking {}", file.display())?;
         match found {
             Ok(()) => writeln!(self.out, "  SUCCESS: {what}\n"),
-            Err(defects) => self.defects(&defects),
+            Err(defects) => self.defects(check, &defects),
         }
     }
 
     /// Something that is wrong as a whole.
-    pub fn failure(&mut self, what: &str, why: &str) -> io::Result<()> {
+    pub fn failure(&mut self, check: &str, what: &str, why: &str) -> io::Result<()> {
         self.failed = true;
+        self.keep(check, &Diagnostic::new(&what.into(), Position::default(), why));
         writeln!(self.out, "Checking {what}\n  FAILED:\n{why}\n")
     }
 
@@ -121,7 +137,7 @@ impl Report<'_> {
         writeln!(self.out, "Checking {name}")?;
         let Loaded { config, mut notes, .. } = match Config::load_file(file) {
             Ok(loaded) => loaded,
-            Err(defects) => return self.defects(&defects),
+            Err(defects) => return self.defects("read/config", &defects),
         };
         let missing = missing_rule_files(file, &config);
         if self.lenient {
@@ -129,14 +145,15 @@ impl Report<'_> {
         }
         if !notes.refused.is_empty() || !missing.is_empty() {
             notes.refused.extend(missing);
-            return self.defects(&notes.refused);
+            return self.defects("read/config", &notes.refused);
         }
         let paths = config.rule_paths();
         writeln!(self.out, "  SUCCESS: {} rule files found", paths.len())?;
         writeln!(self.out, " SUCCESS: {name} is valid watchbell config file syntax\n")?;
         for warning in &notes.warnings {
-            writeln!(self.out, "  WARNING: {warning}")?;
+            self.warning(warning)?;
         }
+        self.corpus.iter_mut().for_each(|corpus| corpus.add_intervals(&config));
         self.unbuildable(|| checks::unbuildable(&config))?;
         let options = LoadOptions { names: config.global.metric_name_validation_scheme, ..options.clone() };
         for path in &paths {
@@ -153,15 +170,19 @@ impl Report<'_> {
     pub fn rules(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
         let name = file.to_string_lossy();
         writeln!(self.out, "Checking {name}")?;
-        match read_text(file).and_then(|text| rules::load_str(&name, &text, options)) {
-            Ok(groups) => {
+        let loaded = read_text(file).and_then(|text| Ok((rules::load_str(&name, &text, options)?, text)));
+        match loaded {
+            Ok((groups, text)) => {
                 for note in groups.iter().flat_map(|g| &g.notes) {
-                    writeln!(self.out, "  WARNING: {note}")?;
+                    self.warning(note)?;
                 }
                 let count: usize = groups.iter().map(|g| g.rules.len()).sum();
+                if let Some(corpus) = &mut self.corpus {
+                    corpus.add_rules(&name, &text, groups);
+                }
                 writeln!(self.out, "  SUCCESS: {count} rules found\n")
             }
-            Err(defects) => self.defects(&defects),
+            Err(defects) => self.defects("read/rules", &defects),
         }
     }
 
@@ -173,7 +194,7 @@ impl Report<'_> {
         writeln!(self.out, "Checking {}", patterns.join(", "))?;
         match silences::load(patterns) {
             Ok(silences) => writeln!(self.out, "  SUCCESS: {} silences found\n", silences.len()),
-            Err(defects) => self.defects(&defects),
+            Err(defects) => self.defects("read/config", &defects),
         }
     }
 
@@ -182,7 +203,7 @@ impl Report<'_> {
         writeln!(self.out, "Checking '{}'", file.display())?;
         let config = match AlertmanagerConfig::load_file(file) {
             Ok(loaded) => loaded.config,
-            Err(defects) => return self.defects(&defects),
+            Err(defects) => return self.defects("read/alertmanager", &defects),
         };
         let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
         let intervals = config.time_intervals.len();
@@ -193,9 +214,13 @@ impl Report<'_> {
             defects.extend(checks::unbuildable_receivers(&config));
         }
         if !defects.is_empty() {
-            return self.defects(&defects);
+            return self.defects("read/alertmanager", &defects);
         }
         self.warnings(file, &config, &templates)?;
+        if let Some(corpus) = &mut self.corpus {
+            // It was read a moment ago.
+            corpus.add_routing(&file.to_string_lossy(), &read_text(file).unwrap_or_default(), config);
+        }
         writeln!(self.out)
     }
 
@@ -204,20 +229,33 @@ impl Report<'_> {
         // It was read a moment ago; without it the warnings have no places.
         let text = read_text(file).unwrap_or_default();
         for warning in check::warnings(&file.to_string_lossy(), &text, config, templates) {
-            writeln!(self.out, "  WARNING: {warning}")?;
+            self.warning(&warning)?;
         }
         Ok(())
     }
 
-    fn unbuildable(&mut self, build: impl FnOnce() -> Vec<Diagnostic>) -> io::Result<()> {
-        let defects = if self.syntax_only { Vec::new() } else { build() };
-        if defects.is_empty() { Ok(()) } else { self.defects(&defects) }
+    /// Remembers what is told, for the formats that machines read.
+    fn keep(&mut self, check: &str, told: &Diagnostic) {
+        if let Some(check) = lint::find(check) {
+            self.found.push(Finding::new(check, Spot::point(&told.file, told.position), told.message.clone()));
+        }
     }
 
-    fn defects(&mut self, defects: &[Diagnostic]) -> io::Result<()> {
+    fn warning(&mut self, note: &Diagnostic) -> io::Result<()> {
+        self.keep("read/note", note);
+        writeln!(self.out, "  WARNING: {note}")
+    }
+
+    fn unbuildable(&mut self, build: impl FnOnce() -> Vec<Diagnostic>) -> io::Result<()> {
+        let defects = if self.syntax_only { Vec::new() } else { build() };
+        if defects.is_empty() { Ok(()) } else { self.defects("read/config", &defects) }
+    }
+
+    fn defects(&mut self, check: &str, defects: &[Diagnostic]) -> io::Result<()> {
         self.failed = true;
         writeln!(self.out, "  FAILED:")?;
         for defect in defects {
+            self.keep(check, defect);
             writeln!(self.out, "{defect}")?;
         }
         writeln!(self.out)

@@ -14,6 +14,7 @@ use crate::ruletest::{Options, run_files};
 use crate::template::alertmanager::Templates;
 
 use super::check_config::Report;
+use super::check_lint::{Format, LintFlags};
 
 /// Folders are looked into so deep.
 const DEEPEST: usize = 32;
@@ -36,19 +37,22 @@ enum Kind {
     Unreadable(Diagnostic),
 }
 
-/// Checks files, the files of folders, and what globs name. Returns the exit code: 0 when all that was found is good,
-/// else 1.
+/// Checks files, the files of folders, and what globs name, and lints what loads. Returns the exit code: 0 when all that was
+/// found is good, and what the linter found is not as grave as what fails; else 1.
 ///
 /// # Errors
 /// When the report cannot be written.
-pub fn run(paths: &[String], syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
+pub fn run(paths: &[String], syntax_only: bool, lint: &LintFlags, out: &mut dyn Write) -> io::Result<i32> {
     let (mut checked, mut seen) = (0_usize, BTreeSet::new());
-    let mut report = Report::new(out, syntax_only);
+    // Only a person is told file by file.
+    let mut nobody = io::sink();
+    let log: &mut dyn Write = if lint.format == Format::Text { &mut *out } else { &mut nobody };
+    let mut report = Report::for_linter(log, syntax_only);
     for path in paths {
         let found = match find(path) {
             Ok(found) => found,
             Err(why) => {
-                report.failure(path, &why)?;
+                report.failure("read/file", path, &why)?;
                 continue;
             }
         };
@@ -60,9 +64,10 @@ pub fn run(paths: &[String], syntax_only: bool, out: &mut dyn Write) -> io::Resu
         }
     }
     if checked == 0 && !report.has_failed() {
-        report.failure(&paths.join(" "), "nothing was found that can be checked")?;
+        report.failure("read/file", &paths.join(" "), "nothing was found that can be checked")?;
     }
-    Ok(report.code())
+    let (failed, (corpus, found)) = (report.has_failed(), report.into_found());
+    lint.finish(failed, &corpus, found, out)
 }
 
 /// Checks a file by what it is; whether it is something that is checked. Of a file that was found in a folder nobody said
@@ -75,13 +80,13 @@ fn check(report: &mut Report<'_>, file: &Path, is_named: bool) -> io::Result<boo
         Kind::Alertmanager => report.alertmanager(file)?,
         Kind::Tests => tests(report, file)?,
         Kind::Silences => report.silences(&[glob::Pattern::escape(&file.to_string_lossy())])?,
-        Kind::Web => report.file(file, "web configuration", WebConfig::load_file(file).map(drop))?,
-        Kind::Template => report.file(file, "templates", template(file))?,
-        Kind::Unreadable(why) => report.file(file, "", Err(vec![why]))?,
+        Kind::Web => report.file("read/config", file, "web configuration", WebConfig::load_file(file).map(drop))?,
+        Kind::Template => report.file("read/alertmanager", file, "templates", template(file))?,
+        Kind::Unreadable(why) => report.file("read/file", file, "", Err(vec![why]))?,
         Kind::Other(what) if is_named => {
             let expected = "expected rules, tests of rules, a Prometheus or Alertmanager configuration, silences, a web \
                 configuration, a PrometheusRule, a Secret or ConfigMap with a configuration, or templates";
-            report.failure(&file.display().to_string(), &format!("{expected}; found {what}"))?;
+            report.failure("read/file", &file.display().to_string(), &format!("{expected}; found {what}"))?;
         }
         Kind::Other(what) => {
             report.skipped(file, &what)?;
@@ -96,8 +101,8 @@ fn tests(report: &mut Report<'_>, file: &Path) -> io::Result<()> {
     for outcome in outcomes {
         let text = file_text(&outcome, Style::Plain);
         match outcome.is_success() && outcome.bad_input.is_empty() {
-            true => report.file(file, &format!("{} tests", outcome.tests.len()), Ok(()))?,
-            false => report.failure(&file.display().to_string(), text.trim_end())?,
+            true => report.file("read/test", file, &format!("{} tests", outcome.tests.len()), Ok(()))?,
+            false => report.failure("read/test", &file.display().to_string(), text.trim_end())?,
         }
     }
     Ok(())

@@ -2,7 +2,9 @@
 
 pub mod alertmanager;
 mod arguments;
+mod changed_lines;
 pub mod check_config;
+pub mod check_lint;
 pub mod check_paths;
 pub mod check_rules;
 pub mod client;
@@ -88,9 +90,10 @@ enum Command {
     Man,
 }
 
-/// Check files, with the place of every defect.
+/// Check files, with the place of every defect, and of what loads and yet may not do what was meant.
 ///
-/// What a file is shows in what is in it: rules, tests of rules, configurations, Kubernetes objects, templates.
+/// What a file is shows in what is in it: rules, tests of rules, configurations, Kubernetes objects, templates. Exit code 0:
+/// nothing is wrong; 1: something does not load, or a finding is as grave as `--fail-on`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct CheckCommand {
@@ -102,13 +105,21 @@ struct CheckCommand {
     /// Build no clients: the files that TLS and secrets need may be missing here.
     #[arg(long)]
     syntax_only: bool,
+    #[command(flatten)]
+    lint: check_lint::LintFlags,
 }
 
 impl CheckCommand {
     fn execute(&self) -> ExitCode {
         match &self.what {
             Some(what) => what.execute(),
-            None => written(check_paths::run(&self.paths, self.syntax_only, &mut std::io::stdout().lock())),
+            None => {
+                let mut out = std::io::stdout().lock();
+                written(match &self.lint.explain {
+                    Some(check) => check_lint::explain(check, &mut out),
+                    None => check_paths::run(&self.paths, self.syntax_only, &self.lint, &mut out),
+                })
+            }
         }
     }
 }

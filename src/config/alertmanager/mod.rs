@@ -18,7 +18,7 @@ pub use self::time_interval::{
     DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
 };
 use super::traces::TracingConfig;
-use super::yaml::{Decode, Decoder, Node, Sparse};
+use super::yaml::{Decode, Decoder, Node, Sparse, Value};
 use super::{read_text, secret};
 use crate::model::{Diagnostic, Position};
 use crate::section;
@@ -125,6 +125,56 @@ impl AlertmanagerConfig {
         self.tracing.iter_mut().for_each(|t| t.resolve_paths(dir));
         self.receivers.0.iter_mut().for_each(|r| r.resolve_paths(dir));
     }
+}
+
+/// A configuration's tree, for tools that look at it: every place is one of the file.
+#[derive(Clone, Debug)]
+pub struct SourceTree {
+    /// The file, or the key of the object in it whose text was encoded.
+    pub file: String,
+    /// The configuration's own text, to which the nodes' bytes refer.
+    pub text: String,
+    /// The configuration.
+    pub root: Node,
+    /// It is in a Kubernetes object.
+    pub is_object: bool,
+}
+
+impl SourceTree {
+    /// The tree of a configuration, plain or in a Kubernetes object; `None` where there is none.
+    pub fn of(file: &str, text: &str) -> Option<Self> {
+        let decoder = Decoder::new(file, text);
+        let documents = decoder.documents();
+        match kubernetes::find(&documents, &decoder)? {
+            Carried::Plain(root) => Some(SourceTree {
+                file: file.into(),
+                text: decoder.source().into(),
+                root: root.clone(),
+                is_object: false,
+            }),
+            Carried::Text(node) => {
+                let inner = Decoder::within(&decoder, node);
+                let root = placed(&inner.document()?, &inner);
+                Some(SourceTree { file: file.into(), text: inner.source().into(), root, is_object: true })
+            }
+            Carried::Encoded(key, text) => {
+                let root = Decoder::new("", &text).document()?;
+                Some(SourceTree { file: format!("{file}[{key}]"), text, root, is_object: true })
+            }
+        }
+    }
+}
+
+/// A tree with the places that a decoder makes of its own.
+fn placed(node: &Node, decoder: &Decoder) -> Node {
+    let value = match &node.value {
+        Value::Scalar(..) => node.value.clone(),
+        Value::Sequence(items) => Value::Sequence(items.iter().map(|item| placed(item, decoder)).collect()),
+        Value::Mapping(entries) => {
+            Value::Mapping(entries.iter().map(|(k, v)| (placed(k, decoder), placed(v, decoder))).collect())
+        }
+    };
+    Node { value, position: decoder.place(node.position), ..node.clone() }
 }
 
 /// Reads a document.

@@ -3,6 +3,7 @@
 mod functions;
 pub(crate) mod humanize;
 mod sample;
+pub mod uses;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};

@@ -1,0 +1,44 @@
+//! Rates over too few scrapes.
+
+use crate::lint::check::{Check, Severity};
+use crate::lint::look::{Findings, Look, Row};
+use crate::lint::site::Site;
+use crate::lint::tree;
+use crate::model::duration;
+use crate::promql::ast::ExprKind;
+
+pub(super) const ROW: Row = Row {
+    check: &Check {
+        name: "promql/few-scrapes",
+        severity: Severity::Warning,
+        pint: &["promql/rate"],
+        what: "A rate is taken over less than four scrape intervals of the configuration beside the rules.",
+        why: "With less than two samples in the range there is no rate, and one scrape that fails is enough for that: the \
+              alert resolves, and fires again.",
+        fix: "Take at least four scrape intervals: `rate(x[4m])` where targets are scraped every minute.",
+        bad: "- alert: A\n  expr: rate(errors_total[1m]) > 1",
+        good: "- alert: A\n  expr: rate(errors_total[5m]) > 1",
+    },
+    look: Look::Rule(look),
+};
+
+/// So many scrapes should be in a range.
+const SCRAPES: i64 = 4;
+
+fn look(site: &Site<'_>, found: &mut Findings<'_>) {
+    // Which targets a metric comes from is not known: what is too short for the most frequent scrape is for all.
+    let Some(interval) = site.corpus.scrape_interval else { return };
+    tree::walk(site.expr, &mut |part, _| {
+        let ExprKind::Call(call) = &part.kind else { return };
+        let Some(arg) = call.args.first().filter(|arg| tree::selector(arg).is_some()) else { return };
+        let Some(range) =
+            tree::range(arg).filter(|_| matches!(call.func.name, "rate" | "irate" | "increase" | "deriv"))
+        else {
+            return;
+        };
+        if range < SCRAPES.saturating_mul(interval) {
+            let (range, interval) = (duration::format(range), duration::format(interval));
+            found.add(site.at(arg), format!("{}() over {range}, and scrapes are {interval} apart", call.func.name));
+        }
+    });
+}

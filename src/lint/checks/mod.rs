@@ -1,0 +1,136 @@
+//! The table of checks: one file, one row.
+
+mod absent_labels;
+mod baseline_overlap;
+mod bool_comparison;
+mod clear_secret;
+mod dead_or;
+mod default_receiver;
+mod division_by_zero;
+mod duplicate;
+mod event_code;
+mod few_requests;
+mod few_scrapes;
+mod float_equality;
+mod impossible;
+mod indistinct;
+mod inhibits_all;
+mod inhibits_nothing;
+mod local_label;
+mod lost_label;
+mod missing_label;
+mod no_comparison;
+mod no_metric_name;
+mod offset_samples;
+mod order;
+mod percent;
+mod quantile_range;
+mod quantile_without_le;
+mod rate_of_sum;
+mod rate_on_gauge;
+mod raw_counter;
+mod raw_value;
+pub(super) mod reading;
+mod recorded_already;
+mod regexp;
+mod repeat_interval;
+mod shadowed_route;
+mod short_for;
+mod template_fails;
+mod template_label;
+mod units;
+mod unmatched_route;
+mod unrecorded;
+mod unused_interval;
+mod unused_receiver;
+mod used_over_free;
+mod useless_continue;
+mod value_in_label;
+mod vector_matching;
+mod zero_for;
+
+use super::check::Check;
+use super::look::Row;
+
+/// All checks that look, ascending by name.
+pub(super) static TABLE: &[Row] = &[
+    bool_comparison::ROW,
+    few_requests::ROW,
+    indistinct::ROW,
+    local_label::ROW,
+    missing_label::ROW,
+    no_comparison::ROW,
+    percent::ROW,
+    raw_value::ROW,
+    short_for::ROW,
+    template_fails::ROW,
+    template_label::ROW,
+    value_in_label::ROW,
+    zero_for::ROW,
+    absent_labels::ROW,
+    baseline_overlap::ROW,
+    dead_or::ROW,
+    division_by_zero::ROW,
+    event_code::ROW,
+    few_scrapes::ROW,
+    float_equality::ROW,
+    impossible::ROW,
+    lost_label::ROW,
+    no_metric_name::ROW,
+    offset_samples::ROW,
+    quantile_range::ROW,
+    quantile_without_le::ROW,
+    rate_of_sum::ROW,
+    rate_on_gauge::ROW,
+    raw_counter::ROW,
+    recorded_already::ROW,
+    regexp::ROW,
+    units::ROW,
+    used_over_free::ROW,
+    vector_matching::ROW,
+    clear_secret::ROW,
+    default_receiver::ROW,
+    inhibits_all::ROW,
+    inhibits_nothing::ROW,
+    repeat_interval::ROW,
+    shadowed_route::ROW,
+    unmatched_route::ROW,
+    unused_interval::ROW,
+    unused_receiver::ROW,
+    useless_continue::ROW,
+    duplicate::ROW,
+    order::ROW,
+    unrecorded::ROW,
+];
+
+static READING: [Row; 7] = reading::ROWS;
+
+/// All checks: those that look, and what is found while files are read.
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    TABLE.iter().chain(&READING).map(|row| row.check)
+}
+
+/// The check of a name.
+pub fn find(name: &str) -> Option<&'static Check> {
+    all().find(|check| check.name == name)
+}
+
+/// The page of all checks, in Markdown.
+pub fn document() -> String {
+    let mut checks: Vec<&Check> = all().collect();
+    checks.sort_by_key(|check| check.name);
+    let table: Vec<String> = checks
+        .iter()
+        .map(|check| {
+            format!(
+                "| [`{0}`](#{1}) | {2} | {3} |\n",
+                check.name,
+                check.name.replace('/', ""),
+                check.severity,
+                check.what
+            )
+        })
+        .collect();
+    let pages: Vec<String> = checks.iter().map(|check| check.page()).collect();
+    format!("| check | severity | what it reports |\n|---|---|---|\n{}\n{}", table.concat(), pages.join("\n"))
+}

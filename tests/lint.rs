@@ -1,0 +1,311 @@
+//! `watchbell check` as a linter: what it finds, where, and how it is told.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use watchbell::config::AlertmanagerConfig;
+use watchbell::lint::settings::Settings;
+use watchbell::lint::{self, Corpus};
+use watchbell::rules::{LoadOptions, load_str};
+
+fn rules(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules").join(name)
+}
+
+/// Exit code and standard output of a check in a folder.
+fn check(dir: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    let ran = command.current_dir(dir).arg("check").args(arguments).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap() + &String::from_utf8(ran.stderr).unwrap();
+    (ran.status.code().unwrap(), told)
+}
+
+fn json(dir: &Path, arguments: &[&str]) -> Vec<Value> {
+    let (_, told) = check(dir, &[arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&told).unwrap_or_else(|e| panic!("{e}: {told}"))
+}
+
+/// `line:column check` of each finding.
+fn places(found: &[Value]) -> Vec<String> {
+    let text = |finding: &Value, key: &str| finding[key].to_string().trim_matches('"').to_owned();
+    found.iter().map(|f| format!("{}:{} {}", text(f, "line"), text(f, "column"), text(f, "check"))).collect()
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+/// The names of the alerts that a check speaks of in a file.
+fn alerts(found: &[Value], text: &str, check: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let of = |finding: &Value| {
+        let line = finding["line"].as_u64().unwrap() as usize;
+        let named = lines[..line].iter().rev().find_map(|l| l.trim().strip_prefix("- alert: "));
+        named.unwrap_or("-").to_owned()
+    };
+    let mut names: Vec<String> = found.iter().filter(|f| f["check"] == check).map(of).collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn every_defect_that_the_corrected_rules_speak_of_is_found_in_the_given_ones() {
+    let file = rules("ml-production-alerts.yaml");
+    let found = json(Path::new("."), &[file.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let gpu = ["GPUMemoryExhausted", "GPUTemperatureHigh", "GPUXIDErrors"];
+    let of_models = ["ModelAccuracyDrift", "PredictionDistributionShift"];
+    for (check, wanted) in [
+        // Alerts without a team, by which alerts are routed.
+        ("alert/missing-label", [&gpu[..], &["PredictionDistributionShift"]].concat()),
+        // The index of a GPU is the same on every machine.
+        ("alert/local-label", gpu.to_vec()),
+        // All models' alerts read alike.
+        ("alert/indistinct", of_models.to_vec()),
+        // One failure of a model that is asked once a minute.
+        ("alert/few-requests", vec!["InferenceErrorRateHigh"]),
+        // Used by free is no share.
+        ("promql/used-over-free", vec!["GPUMemoryExhausted"]),
+        // The value with all its decimals.
+        ("alert/raw-value", vec!["GPUTemperatureHigh"]),
+        // The increase of a gauge of codes.
+        ("promql/rate-on-gauge", vec!["GPUXIDErrors"]),
+        // An accuracy of 0; a constant prediction.
+        ("promql/division-by-zero", of_models.to_vec()),
+        // Single samples, compared.
+        ("promql/offset-samples", vec!["ModelAccuracyDrift"]),
+        // The deviation holds the shift.
+        ("promql/baseline-overlap", vec!["PredictionDistributionShift"]),
+    ] {
+        assert_eq!(alerts(&found, &text, check), wanted, "{check}");
+    }
+    assert!(alerts(&found, &text, "-").is_empty());
+}
+
+#[test]
+fn the_corrected_rules_have_no_finding() {
+    let file = rules("ml-production-alerts-corrected.yaml");
+    assert_eq!(json(Path::new("."), &[file.to_str().unwrap()]), Vec::<Value>::new());
+}
+
+const RULES: &str = "groups:
+- name: g
+  rules:
+  - alert: A
+    # The place is one inside a block.
+    expr: |
+      up == 0
+        and
+      increase(node_load1[5m]) > 1
+";
+
+#[test]
+fn a_finding_inside_a_block_has_its_place_in_the_file() {
+    let dir = folder(&[("a.yml", RULES)]);
+    let found = json(dir.path(), &["a.yml"]);
+    assert_eq!(places(&found), ["9:7 promql/rate-on-gauge"]);
+    for key in ["file", "line", "column", "check", "severity", "message"] {
+        assert!(!found[0][key].is_null(), "{key}");
+    }
+    let (code, told) = check(dir.path(), &["a.yml"]);
+    assert_eq!(code, 0, "a warning fails nothing: {told}");
+    insta::assert_snapshot!("lint_text", told);
+}
+
+#[test]
+fn formats_say_the_same() {
+    let dir = folder(&[("a.yml", RULES)]);
+    for format in ["sarif", "github", "checkstyle"] {
+        let (code, told) = check(dir.path(), &["a.yml", "--format", format]);
+        assert_eq!(code, 0, "{told}");
+        insta::assert_snapshot!(format!("lint_{format}"), told.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+}
+
+#[test]
+fn what_does_not_load_is_a_finding_of_the_same_shape() {
+    let dir = folder(&[
+        ("a.yml", "groups: [{name: g, rules: [{alert: A, expr: 'up =='}]}]\n"),
+        ("am.yml", "route: {receiver: nosuch}\nreceivers: []\n"),
+        ("a_test.yml", "rule_files: [nosuch.yml]\ntests: []\nnosuch: 1\n"),
+    ]);
+    let found = json(dir.path(), &["."]);
+    let names: Vec<&str> = found.iter().map(|f| f["check"].as_str().unwrap()).collect();
+    assert_eq!(names, ["read/rules", "read/test", "read/alertmanager"], "{found:?}");
+    assert_eq!(places(&found)[0], "1:51 read/rules");
+    assert_eq!(check(dir.path(), &[".", "--format", "json"]).0, 1);
+    assert_eq!(places(&json(dir.path(), &["nosuch.yml"])), ["0:0 read/file"]);
+}
+
+#[test]
+fn a_finding_fails_when_it_is_asked_to() {
+    let dir = folder(&[("a.yml", RULES)]);
+    let dead = "groups: [{name: g, rules: [{alert: A, expr: 'sum(up) > 1', annotations: {a: '{{ $labels.job }}'}}]}]\n";
+    let dir_of_error = folder(&[("a.yml", dead)]);
+    for (dir, flags, want) in [
+        (&dir, &["a.yml"][..], 0),
+        (&dir, &["a.yml", "--fail-on", "warning"], 1),
+        (&dir, &["a.yml", "--fail-on", "warning", "--min-severity", "error"], 0),
+        (&dir_of_error, &["a.yml"], 1),
+    ] {
+        let (code, told) = check(dir.path(), flags);
+        assert_eq!(code, want, "{flags:?}: {told}");
+    }
+}
+
+#[test]
+fn comments_switch_one_check_off_in_one_place() {
+    let rule = |comment: &str, line: &str| {
+        format!(
+            "groups:\n- name: g\n  rules:\n  {comment}\n  - alert: A\n    expr: increase(node_load1[5m]) > 1 {line}\n  - alert: B\n    expr: increase(node_load5[5m]) > 1\n"
+        )
+    };
+    for (comment, line, left) in [
+        ("", "", 2),
+        ("# watchbell disable promql/rate-on-gauge", "", 1),
+        ("# pint disable promql/rate", "", 1),
+        ("# pint disable promql/rate(node_load1)", "", 1),
+        ("# pint disable promql/rate(other)", "", 2),
+        ("# pint disable promql/counter", "", 2),
+        ("", "# watchbell disable promql/rate-on-gauge", 1),
+        ("", "# watchbell ignore/line", 1),
+        ("# watchbell file/disable promql/rate-on-gauge", "", 0),
+        ("# pint file/disable promql/rate", "", 0),
+        ("# pint ignore/file", "", 0),
+        ("# pint ignore/begin", "# pint ignore/end", 1),
+        ("# watchbell snooze 2200-01-01 promql/rate-on-gauge", "", 1),
+        ("# watchbell snooze 2020-01-01T00:00:00Z promql/rate-on-gauge", "", 2),
+        ("# watchbell disable promql/nosuch", "", 3),
+    ] {
+        let dir = folder(&[("a.yml", &rule(comment, line))]);
+        let found = json(dir.path(), &["a.yml"]);
+        assert_eq!(found.len(), left, "{comment} {line}: {found:?}");
+    }
+}
+
+#[test]
+fn a_baseline_leaves_out_what_was_there() {
+    let dir = folder(&[("a.yml", RULES)]);
+    assert_eq!(check(dir.path(), &["a.yml", "--write-baseline", "known.json", "--fail-on", "warning"]).0, 0);
+    std::fs::write(dir.path().join("a.yml"), format!("# Lines moved.\n{RULES}")).unwrap();
+    assert!(json(dir.path(), &["a.yml", "--baseline", "known.json"]).is_empty());
+    std::fs::write(dir.path().join("a.yml"), RULES.replace("node_load1", "node_load5")).unwrap();
+    assert_eq!(json(dir.path(), &["a.yml", "--baseline", "known.json"]).len(), 1);
+}
+
+#[test]
+fn settings_switch_checks_off_and_change_their_severity() {
+    let dir = folder(&[("a.yml", RULES), (".watchbell-lint.yaml", "checks: {promql/rate-on-gauge: error}\n")]);
+    assert_eq!(check(dir.path(), &["a.yml"]).0, 1);
+    std::fs::write(dir.path().join("off.yaml"), "checks: {promql/rate-on-gauge: off}\n").unwrap();
+    assert!(json(dir.path(), &["a.yml", "--config", "off.yaml"]).is_empty());
+    std::fs::write(dir.path().join("off.yaml"), "checks: {nosuch: off}\n").unwrap();
+    let (code, told) = check(dir.path(), &["a.yml", "--config", "off.yaml", "--format", "json"]);
+    assert!(code == 1 && told.contains("off.yaml:1:10: expected the name of a check"), "{told}");
+}
+
+#[test]
+fn only_what_a_branch_changes_is_told() {
+    let second = RULES.replace("groups:\n- name: g\n  rules:\n", "").replace("alert: A", "alert: B");
+    let dir = folder(&[("a.yml", RULES)]);
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(dir.path()).args(["-c", "user.name=x", "-c", "user.email=x@example.org"]).args(arguments);
+        assert!(git.output().unwrap().status.success(), "{arguments:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x"]);
+    assert!(json(dir.path(), &["a.yml", "--diff-base", "HEAD"]).is_empty());
+    std::fs::write(dir.path().join("a.yml"), format!("{RULES}{second}")).unwrap();
+    std::fs::write(dir.path().join("new.yml"), RULES).unwrap();
+    let found = json(dir.path(), &["./a.yml", "new.yml", "--diff-base", "HEAD"]);
+    assert_eq!(places(&found), ["15:7 promql/rate-on-gauge", "9:7 promql/rate-on-gauge"]);
+    let (code, told) = check(dir.path(), &["a.yml", "--diff-base", "nosuch"]);
+    assert!(code == 1 && told.contains("nosuch"), "{told}");
+}
+
+#[test]
+fn what_is_safe_is_put_right() {
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up{job=~\"node\", env!~\"x\"} == 0 # kept\n";
+    let dir = folder(&[("a.yml", text)]);
+    assert_eq!(json(dir.path(), &["a.yml"]).len(), 2);
+    assert!(json(dir.path(), &["a.yml", "--fix"]).is_empty());
+    let fixed = std::fs::read_to_string(dir.path().join("a.yml")).unwrap();
+    assert_eq!(fixed, text.replace("=~", "=").replace("!~", "!="));
+    assert!(json(dir.path(), &["a.yml"]).is_empty());
+}
+
+#[test]
+fn routes_in_an_object_are_looked_at_where_they_stand() {
+    let object = "apiVersion: v1\nkind: Secret\nstringData:\n  alertmanager.yaml: |\n    route:\n      receiver: a\n    receivers:\n    - name: a\n    - name: b\n";
+    let dir = folder(&[("am.yml", object)]);
+    assert_eq!(places(&json(dir.path(), &["am.yml"])), ["9:13 routing/unused-receiver"]);
+}
+
+#[test]
+fn the_document_holds_the_text_of_every_check() {
+    let (code, told) = check(Path::new("."), &["--explain", "all"]);
+    assert_eq!(code, 0);
+    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lint.md")).unwrap();
+    let (_, checks) = document.split_once("# The checks\n\n").unwrap();
+    assert!(checks == told, "docs/lint.md differs from `watchbell check --explain all`");
+    let (_, one) = check(Path::new("."), &["--explain", "promql/rate-on-gauge"]);
+    assert!(told.contains(&one), "{one}");
+    assert_eq!(check(Path::new("."), &["--explain", "nosuch"]).0, 1);
+}
+
+/// Carries an example of a check: rules, or an Alertmanager configuration with rules behind `---`. Every minute there is a scrape,
+/// as with Prometheus' defaults.
+fn found_in(example: &str) -> Vec<&'static str> {
+    let mut corpus = Corpus { scrape_interval: Some(60_000), ..Corpus::default() };
+    let (routing, rules) = match example.split_once("\n---\n") {
+        Some((routing, rules)) => (routing, rules),
+        None if example.starts_with("- ") || example.starts_with("groups:") => ("", example),
+        None => (example, ""),
+    };
+    let lines: String = rules.lines().map(|line| format!("  {line}\n")).collect();
+    let grouped = format!("groups:\n- name: g\n  rules:\n{lines}");
+    let rules = if rules.starts_with("- ") { grouped.as_str() } else { rules };
+    if !rules.is_empty() {
+        let groups = load_str("a.yml", rules, &LoadOptions::default()).unwrap_or_else(|e| panic!("{rules}\n{e:?}"));
+        corpus.add_rules("a.yml", rules, groups);
+    }
+    if !routing.is_empty() {
+        let config = AlertmanagerConfig::load_str("am.yml", routing).unwrap_or_else(|e| panic!("{routing}\n{e:?}"));
+        corpus.add_routing("am.yml", routing, config.config);
+    }
+    lint::checks(&corpus, &Settings::default()).into_iter().map(|finding| finding.check.name).collect()
+}
+
+#[test]
+fn every_check_finds_its_own_example_and_nothing_in_the_one_put_right() {
+    let mut wrong = Vec::new();
+    for check in lint::all().filter(|check| !check.bad.is_empty()) {
+        if !found_in(check.bad).contains(&check.name) {
+            wrong.push(format!("{} does not find its example", check.name));
+        }
+        if found_in(check.good).contains(&check.name) {
+            wrong.push(format!("{} finds its example put right", check.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_of_checks_are_unique_and_their_texts_are_sentences() {
+    let names: Vec<&str> = lint::all().map(|check| check.name).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    for check in lint::all() {
+        assert!(check.bad.is_empty() == check.good.is_empty(), "{}", check.name);
+        for text in [check.what, check.why, check.fix] {
+            assert!(text.ends_with(['.', ')']), "{}: {text}", check.name);
+        }
+    }
+}
