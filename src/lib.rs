@@ -23,10 +23,12 @@
 //! - [`explain`]: why an alert was told, or was not: the chain from its samples to its delivery.
 //! - [`ruletest`]: unit tests of rules: promtool's files, promtool's verdicts.
 //! - [`lint`]: what loads and yet may not do what was meant.
+//! - [`backtest`]: rules and routing over history.
 //! - [`server`]: HTTP: the APIs, `/metrics`, pages.
 #![warn(clippy::all)]
 
 pub mod alerting;
+pub mod backtest;
 pub mod cli;
 pub mod clock;
 pub mod config;

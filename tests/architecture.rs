@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 25] = [
     "clock",
     "instrument",
     "model",
@@ -28,6 +28,7 @@ const ORDER: [&str; 23] = [
     "explain",
     "ruletest",
     "lint",
+    "backtest",
     "server",
     "service",
     "cli",

@@ -83,6 +83,11 @@ fn the_tutorial_on_queries_is_true() {
 }
 
 #[test]
+fn the_tutorial_on_backtests_is_true() {
+    check_document("backtest.md", 3);
+}
+
+#[test]
 fn completions_and_the_manual_page_are_made() {
     for (arguments, wanted) in [
         (vec!["completions", "bash"], "complete -F _watchbell"),

@@ -14,6 +14,8 @@ mod api_peers;
 mod api_surface;
 mod architecture;
 mod aws_credentials;
+mod backtest;
+mod backtest_sources;
 mod browser_origins;
 mod check_config;
 mod check_paths;

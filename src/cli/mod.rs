@@ -2,6 +2,7 @@
 
 pub mod alertmanager;
 mod arguments;
+pub mod backtest;
 mod changed_lines;
 pub mod check_config;
 pub mod check_lint;
@@ -11,9 +12,11 @@ pub mod client;
 pub mod demo;
 mod exit;
 pub mod fmt;
+mod git;
 pub mod health;
 pub mod history;
 mod log;
+mod progress;
 mod prometheus_flags;
 pub mod query;
 mod routing_flags;
@@ -53,6 +56,7 @@ enum Command {
     /// Run tests.
     #[command(subcommand)]
     Test(Test),
+    Backtest(Box<backtest::Backtest>),
     Fmt(fmt::Fmt),
     /// Look after a database.
     #[command(subcommand)]
@@ -233,6 +237,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
         Command::Test(Test::Rules(tests)) => tests.execute(),
         Command::Test(Test::Mutate(mutate)) => mutate.execute(),
+        Command::Backtest(backtest) => backtest.execute(),
         Command::Fmt(fmt) => fmt.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),

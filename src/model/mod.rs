@@ -3,6 +3,7 @@
 //! Nothing here knows of storage, queries or alerts. Timestamps are milliseconds since the Unix epoch (`i64`), as in
 //! Prometheus; durations are milliseconds unless a name says otherwise.
 
+mod crc32c;
 pub mod diagnostic;
 pub mod duration;
 pub mod histogram;
@@ -13,16 +14,19 @@ pub mod matcher;
 pub mod math;
 pub mod notation;
 pub mod number;
+mod printable;
 pub mod re2;
 pub mod reading;
 pub mod sample;
 pub mod stale;
 pub mod time;
 
+pub use crc32c::crc32c;
 pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use printable::printable;
 pub use reading::Reading;
 pub use sample::{SampleBuf, Value};
 pub use stale::{STALE_NAN, is_stale};

@@ -19,7 +19,8 @@
 //! - `wal`, `log`, `checkpoint`, `block`, `block_format`, `block_labels`, `block_writer`, `sums`, `files`, `manifest`: what
 //!   is on disk. `maintain` moves data there and drops what is old, `leave` lets series go, `merge` keeps blocks few,
 //!   `recovery` reads all back.
-//! - [`follow`]: readers of the log that go on where they were; [`verify`]: a look at the files.
+//! - [`follow`]: readers of the log that go on where they were; [`verify`]: a look at the files; `view`: reading a database
+//!   that another process has open.
 //! - [`metadata`], [`stats`], `health`: what is known of metrics and of the database itself.
 //!
 //! Isolation: nothing of a batch is seen before its commit; a read that runs beside a commit sees of each series a
@@ -83,6 +84,7 @@ mod tail;
 mod tests;
 mod tombstones;
 pub mod verify;
+mod view;
 mod wal;
 mod xor;
 
@@ -97,6 +99,7 @@ pub use recovery::{Damage, Recovery};
 pub use retention::Retention;
 pub use size::BlockInfo;
 pub use stats::{Cardinality, Rejected, TsdbStats};
+pub use view::TsdbView;
 
 /// Names a series for as long as it lives. Never given to another series, so a stale one is refused, not misled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

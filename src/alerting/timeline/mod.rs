@@ -13,5 +13,6 @@ mod reads;
 mod samples;
 mod world;
 
+pub use reads::{reach, selectors};
 pub use samples::{copy_range, latest_in, unknown_starts};
 pub use world::{MOST_TICKS, Terms, TimelineWorld};

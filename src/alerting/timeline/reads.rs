@@ -85,6 +85,11 @@ pub fn reach(rule: &RuleSpec) -> Option<i64> {
     })
 }
 
+/// The conditions of a rule's selectors.
+pub fn selectors(rule: &RuleSpec) -> Vec<Vec<Matcher>> {
+    Reads::of(rule).selectors
+}
+
 /// The metrics that a rule writes.
 fn metrics(rule: &RuleSpec) -> Vec<&str> {
     match &rule.kind {

@@ -7,7 +7,6 @@ mod ledger;
 mod live;
 mod mailbox;
 mod play;
-mod progress;
 mod teller;
 
 use std::io::{IsTerminal, Write};
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::fail;
+use crate::cli::progress::Progress;
 use crate::clock::{Clock, Stopwatch, SystemClock, VirtualClock};
 use crate::fleet::{Fleet, Incident, SCRAPE_INTERVAL};
 use crate::history::{History, Limits, OpenError};
@@ -25,12 +25,11 @@ use crate::service::listen;
 use crate::state::MemoryStore;
 use crate::tsdb::{Tsdb, TsdbOptions};
 
-use backfill::Stage;
+use backfill::{Stage, StageError};
 use cast::Cast;
 use ledger::Ledger;
 use mailbox::Mailbox;
 use play::PlayError;
-use progress::Progress;
 use teller::Teller;
 
 /// Play an incident of a machine-learning fleet, from metrics to pages.
@@ -49,10 +48,12 @@ pub struct Demo {
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9095")]
     listen_address: String,
     /// Another seed is another fleet.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = SEED)]
     seed: u64,
 }
 
+/// The fleet that is played unless another one is asked for.
+const SEED: u64 = 7;
 /// How long a history the fleet has when the incident begins, milliseconds.
 const HISTORY: i64 = 8 * 86_400_000;
 /// When the incident begins, unless it is to end now: Monday, 2 March 2026, 06:00 UTC.
@@ -129,7 +130,7 @@ impl Demo {
         let rows = usize::try_from(HISTORY / SCRAPE_INTERVAL).unwrap_or(0);
         let series = stage.fleet().series().len();
         let watch = Stopwatch::start();
-        let mut progress = Progress::new(series);
+        let mut progress = Progress::new(format!("backfilling 8 days of {series} series"), series);
         stage.backfill(begin - HISTORY, rows, |done| progress.show(done)).map_err(PlayError::from)?;
         let stats = stage.storage().stats();
         let samples = stats.floats_appended;
@@ -162,6 +163,26 @@ impl Drop for Memory {
         // Whoever clears away temporary files finds what stays.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// The fleet's history with the incident at its end: from `start` on, or all of it, to `end` at most. Gives also from when
+/// to when there is some.
+///
+/// # Errors
+/// It cannot be stored.
+pub(super) fn history(start: Option<i64>, end: Option<i64>) -> Result<(Tsdb, (i64, i64)), StageError> {
+    let (first, last) = (BEGIN - HISTORY, BEGIN + Incident::LENGTH);
+    // The fleet is scraped at these times, wherever one begins.
+    let start =
+        start.map_or(first, |start| first + (start.clamp(first, last) - first) / SCRAPE_INTERVAL * SCRAPE_INTERVAL);
+    let end = end.map_or(last, |end| end.clamp(start, last));
+    let stage =
+        Stage::new(Fleet::new(SEED, first, BEGIN), Tsdb::in_memory_with(TsdbOptions { retention_ms: i64::MAX }), 0)?;
+    let (rows, series) = ((end - start) / SCRAPE_INTERVAL + 1, stage.fleet().series().len());
+    let mut progress = Progress::new("making the fleet's history", series);
+    stage.backfill(start, usize::try_from(rows).unwrap_or(0), |done| progress.show(done))?;
+    progress.clear();
+    Ok((stage.storage().clone(), (first, last)))
 }
 
 /// A time in hours, and what is over them in minutes.

@@ -9,7 +9,7 @@ mod numbers;
 mod plain;
 mod plot;
 mod screen;
-mod source;
+pub(in crate::cli) mod source;
 mod summary;
 mod table;
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::terminal;
+pub(super) use crate::model::printable;
 
 /// Columns of a plot where nothing says how many there are.
 const DEFAULT_WIDTH: usize = 80;
@@ -67,23 +68,6 @@ pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text with what could move a terminal's cursor or change its state written out.
-pub(super) fn printable(text: &str) -> String {
-    if !text.chars().any(|c| c.is_control() || is_bidi_control(c)) {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if c.is_control() || is_bidi_control(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
-}
-
-/// Characters that reorder the text around them: a table would no longer be one.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// The text in so many columns: what is too long loses its middle, for names differ at either end.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
@@ -122,11 +106,5 @@ mod tests {
             assert_eq!(cut(text, columns), want);
             assert!(width(&cut(text, columns)) <= columns);
         }
-    }
-
-    #[test]
-    fn what_moves_the_cursor_is_written_out() {
-        assert_eq!(printable("plain ä"), "plain ä");
-        assert_eq!(printable("a\x1b[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
     }
 }

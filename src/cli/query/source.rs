@@ -90,14 +90,17 @@ impl Source {
     }
 }
 
+/// Why a directory is not taken for a service's.
+pub(in crate::cli) fn no_data_directory(dir: &Path) -> String {
+    let expected = "expected the data directory of a service, which has a folder tsdb, found none there";
+    format!("--data {}: {expected}", dir.display())
+}
+
 /// Opens a database that is there: opening would make one that is not.
 pub(in crate::cli) fn open_data(dir: &Path) -> Result<Tsdb, String> {
     let tsdb = dir.join("tsdb");
     if !tsdb.is_dir() {
-        return Err(format!(
-            "--data {}: expected the data directory of a service, which has a folder tsdb, found none there",
-            dir.display()
-        ));
+        return Err(no_data_directory(dir));
     }
     match Tsdb::open(tsdb, TsdbOptions { retention_ms: i64::MAX }) {
         Ok((tsdb, recovery)) => {

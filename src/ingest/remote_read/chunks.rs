@@ -1,7 +1,7 @@
 //! Frames of streamed chunks: floats in Prometheus' XOR encoding.
 
 use crate::ingest::wire::{WireWriter, zigzag};
-use crate::model::Labels;
+use crate::model::{Labels, crc32c};
 
 /// Samples of a chunk, as Prometheus writes them.
 pub const MOST_SAMPLES: usize = 120;
@@ -139,26 +139,9 @@ fn changed(out: &mut Bits, xor: u64, window: &mut Option<(u32, u32)>) {
     out.push(xor >> trailing, significant);
 }
 
-/// The checksum of frames: CRC-32 with Castagnoli's polynomial.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, byte: &u8| {
-        let mut crc = crc ^ u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
-        }
-        crc
-    };
-    !bytes.iter().fold(!0, step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_checksum_is_castagnolis() {
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
-    }
 
     #[test]
     fn regular_samples_take_few_bits() {

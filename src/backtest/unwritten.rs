@@ -1,0 +1,89 @@
+//! A source without what the rules write themselves: where a server recorded these rules already, its series would stand in
+//! the way of the backtest's. Before the window they stay, so that rules which look back find what was recorded.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use crate::alerting::GroupSpec;
+use crate::alerting::rule::RuleKind;
+use crate::alerting::series::{ALERTS, ALERTS_FOR_STATE};
+use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value};
+use crate::tsdb::{Queryable, Series, StorageError};
+
+/// See the [module](self).
+pub struct Unwritten {
+    source: Arc<dyn Queryable>,
+    /// Metrics that rules write.
+    written: FxHashSet<Arc<str>>,
+    /// Their last time that is seen.
+    until: i64,
+}
+
+impl Unwritten {
+    /// The source as it is, but for what `groups` write from `from` on.
+    pub fn new(source: Arc<dyn Queryable>, groups: &[Arc<GroupSpec>], from: i64) -> Self {
+        let mut written: FxHashSet<Arc<str>> = [ALERTS, ALERTS_FOR_STATE].into_iter().map(Arc::from).collect();
+        let recording = groups.iter().flat_map(|g| &g.rules).filter(|r| r.kind == RuleKind::Recording);
+        written.extend(recording.map(|r| r.name.clone()));
+        Unwritten { source, written, until: from.saturating_sub(1) }
+    }
+}
+
+impl Queryable for Unwritten {
+    fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
+        let name = matchers.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
+        match name.map(|m| self.written.contains(m.value.as_str())) {
+            Some(false) => return self.source.select(matchers, mint, maxt),
+            Some(true) if mint > self.until => return Ok(Vec::new()),
+            Some(true) | None => {}
+        }
+        let mut found = self.source.select(matchers, mint, maxt)?;
+        for series in &mut found {
+            if self.written.contains(series.labels().metric_name()) {
+                *series = Arc::new(Before { series: series.clone(), until: self.until });
+            }
+        }
+        Ok(found)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
+        self.source.label_names(matchers, mint, maxt)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        mint: i64,
+        maxt: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        self.source.label_values(name, matchers, mint, maxt)
+    }
+}
+
+/// A series up to a time.
+struct Before {
+    series: Arc<dyn Series>,
+    until: i64,
+}
+
+impl Series for Before {
+    fn labels(&self) -> &Labels {
+        self.series.labels()
+    }
+
+    fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
+        match maxt.min(self.until) {
+            until if until < mint => Ok(()),
+            until => self.series.read(mint, until, start_timestamps, out),
+        }
+    }
+
+    fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
+        match maxt.min(self.until) {
+            until if until < mint => Ok(None),
+            until => self.series.latest(mint, until),
+        }
+    }
+}
