@@ -10,7 +10,7 @@ use crate::support::service::{Home, Server};
 const CONFIG: &str = "watchbell: {alertmanager_config: am.yml}\n";
 const ROUTING: &str = "route: {receiver: quiet, group_by: [alertname]}\nreceivers: [{name: quiet}]\n";
 const INHIBITING: &str = "route: {receiver: quiet, group_by: [alertname], group_wait: 1h}\nreceivers: [{name: quiet}]\n\
-    inhibit_rules: [{source_matchers: ['severity=critical'], target_matchers: ['severity=warning'], equal: [cluster]}]\n";
+    inhibit_rules: [{name: critical over warning, source_matchers: ['severity=critical'], target_matchers: ['severity=warning'], equal: [cluster]}]\n";
 
 fn post(server: &Server, path: &str, body: &Json) -> (u16, Json) {
     let body = body.to_string();
@@ -98,6 +98,8 @@ fn long_lists_arrive_whole_and_tell_at_once_what_was_just_changed() {
     let of = |key: fn(&Json) -> &Json| all.as_array().unwrap().iter().map(key).collect::<Vec<_>>();
     assert_eq!(of(|a| &a["labels"]["i"]).into_iter().collect::<HashSet<_>>().len(), 700);
     assert!(of(|a| &a["fingerprint"]).iter().is_sorted_by_key(|f| f.as_str()), "as Alertmanager orders them");
+    let status = &all.as_array().unwrap().iter().find(|a| a["labels"]["i"] == "2").unwrap()["status"];
+    assert_eq!(status["inhibitedByRule"], "critical over warning");
     // The critical alert mutes those of its cluster.
     let count = |query: &str| server.api(query).as_array().unwrap().len();
     assert_eq!(count("/api/v2/alerts?inhibited=false"), 351);

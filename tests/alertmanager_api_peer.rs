@@ -142,7 +142,7 @@ fn alerts() -> Vec<Asked> {
         .iter()
         .map(alert),
     );
-    let bodies: [&[u8]; 11] = [
+    let bodies: [&[u8]; 14] = [
         b"{\"labels\":{}}",
         b"null",
         b"[]",
@@ -153,6 +153,9 @@ fn alerts() -> Vec<Asked> {
         b"[{\"labels\":{\"a\":\"b\"},}]",
         b"[{\"labels\":{\"alertname\":\"bad\xff\"}}]",
         b"7",
+        b"[{\"labels\":{\"alertname\":\"cut \\ud83d\"},\"annotations\":{\"a\":\"\\ude00\\ud83d\\ude00\"}}]",
+        b"[{\"labels\":{\"alertname\":\"\\\\ud83d\"}}]",
+        b"[{\"labels\":{\"alertname\":\"\\ud8\"}}]",
         b"[7]",
     ];
     all.extend(bodies.iter().map(|b| post("/api/v2/alerts", *b)));
@@ -164,6 +167,13 @@ fn alerts() -> Vec<Asked> {
         Some("application/yaml"),
         Some("application/x-www-form-urlencoded"),
     ];
+    for accept in ["text/html", "image/png;q=0.5", "application/json;q=0"] {
+        all.push(Asked {
+            name: format!("posted, Accept: {accept}"),
+            accept: Some(accept),
+            ..post("/api/v2/alerts", "[]")
+        });
+    }
     all.extend(types.map(|content_type| Asked {
         name: format!("content type {content_type:?}"),
         content_type,
@@ -277,7 +287,7 @@ fn questions() -> Vec<Asked> {
     for path in ["/api/v2/receivers/", "/api/v2/alerts/", "/api/v2/nosuch", "/api/v2/"] {
         all.push(get(path));
     }
-    for accept in ["application/xml", "text/html", "text/html,*/*;q=0.1", "application/json", "*/*"] {
+    for accept in ["application/xml", "text/html", "text/html,*/*;q=0.1", "application/json", "*/*", "*/*;q=0"] {
         all.push(Asked { name: format!("Accept: {accept}"), accept: Some(accept), ..get("/api/v2/receivers") });
     }
     for (method, path) in [

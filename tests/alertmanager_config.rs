@@ -317,6 +317,19 @@ fn a_configuration_is_shown_with_its_defaults_and_may_be_read_again() {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
     assert!(!shown.contains("secret@") && !shown.contains("h/secret"), "{shown}");
+    // A receiver shows what it has from the global section.
+    let text = "global: {smtp_smarthost: 'mail:25', smtp_from: w@x, smtp_auth_password: hush, opsgenie_api_key_file: k, \
+        jira_api_url: 'https://u:hush@jira/', http_config: {basic_auth: {username: u, password: hush}}}\n\
+        route: {receiver: r}\nreceivers:\n- name: r\n  email_configs: [{to: a@x}]\n  opsgenie_configs: [{}]\n\
+        \x20 jira_configs: [{project: p, issue_type: t}]\n";
+    let given = AlertmanagerConfig::load_str("am.yml", text).unwrap().masked;
+    for line in ["smarthost: mail:25", "from: 'w@x'", "require_tls: true", "api_key_file: k", "follow_redirects: true"]
+    {
+        assert!(given.contains(&format!("    {line}\n")), "{line}\n{given}");
+    }
+    assert!(!given.contains("hush"), "{given}");
+    assert_eq!(given.matches("jira/").count(), 2, "{given}");
+    assert_eq!(AlertmanagerConfig::load_str("am.yml", &given).unwrap().masked, given);
     let again = AlertmanagerConfig::load_str("am.yml", &shown).unwrap().masked;
     assert_eq!(again, shown);
 }

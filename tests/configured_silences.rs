@@ -1,5 +1,6 @@
 //! Silences that the configuration keeps: shown beside others, reloaded, told before they end.
 
+use crate::alertmanager_program;
 use crate::support::peers::{self, wait_for};
 use crate::support::service::Home;
 
@@ -98,4 +99,51 @@ fn the_check_names_what_is_wrong_with_files_of_silences() {
     home.write("silences/a.yml", &SILENCES.replace("years: ['2150']", "years: ['x']"));
     let (code, said) = check();
     assert!(code == Some(1) && said.contains("a.yml:9:31: \"x\" is not a whole number"), "{said}");
+}
+
+#[test]
+fn an_alertmanager_configuration_names_silences_too() {
+    let extras = "watchbell: {silences: [silences/*.yml]}\n";
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("silences")).unwrap();
+    let file = home.path().join("silences/a.yml");
+    std::fs::write(&file, SILENCES).unwrap();
+    let program =
+        alertmanager_program::start_in(home, &format!("{ROUTING}{extras}"), &["--web.listen-address=127.0.0.1:0"]);
+    let port = program.port();
+    wait_for("it to be ready", || peers::get(port, "/-/ready").filter(|(status, _)| *status == 200));
+    let count = || {
+        let (_, text) = peers::get(port, "/api/v2/silences").unwrap();
+        serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap().len()
+    };
+    assert_eq!(count(), 2);
+    let file = program.home.path().join("silences/a.yml");
+    std::fs::write(&file, "silences: [{name: a}]").unwrap();
+    let (status, text) = peers::post(port, "/-/reload", "text/plain", b"").unwrap();
+    assert!(status == 500 && text.contains("a.yml:1:12: a silence needs") && count() == 2, "{status} {text}");
+    std::fs::write(&file, "silences: []").unwrap();
+    assert_eq!(peers::post(port, "/-/reload", "text/plain", b"").unwrap().0, 200);
+    assert_eq!(count(), 0);
+}
+
+#[test]
+fn silences_of_both_configurations_are_kept_and_checked_together() {
+    let home = home();
+    home.write("am.yml", &format!("{ROUTING}watchbell: {{silences: [more.yml]}}\n"));
+    home.write("more.yml", &SILENCES.replace("name: weekend", "name: more").replace("حرارة", "b"));
+    let server = home.start();
+    assert_eq!(server.api("/api/v2/silences").as_array().unwrap().len(), 4);
+    home.write("more.yml", SILENCES);
+    let (status, body) = server.post("/-/reload");
+    assert!(status == 500 && body.contains("found multiple silences with name"), "{status} {body}");
+    for (what, file, code) in [("config", "watchbell.yaml", 1), ("alertmanager", "am.yml", 0)] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        let output = command.current_dir(home.path()).args(["check", what, file]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(
+            said.contains(if code == 1 { "found multiple silences" } else { "SUCCESS: 2 silences found" }),
+            "{said}"
+        );
+    }
 }

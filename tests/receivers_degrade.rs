@@ -198,13 +198,22 @@ async fn telegram_gets_markup_that_it_can_read() {
     let reserved = config("parse_mode: MarkdownV2, message: 'at {{ .CommonLabels.instance }}.'");
     assert_eq!(integrations(&reserved).deliver(&one("telegram")).await, Outcome::Delivered);
     assert_eq!(log.lock().pop().unwrap().body["text"], "at a.");
-    // What alerts bring in is escaped when the message cannot be read as Alertmanager sends it.
+    // What alerts bring in is escaped at once; annotations are when the message cannot be read otherwise.
+    log.lock().clear();
     let dotted = config("parse_mode: MarkdownV2, message: '*at* {{ .CommonLabels.instance }}'");
     let mut notification = one("telegram");
     notification.alerts[0].labels = Labels::from_pairs([("alertname", "Hot"), ("instance", "10.0.0.1")]);
     assert_eq!(integrations(&dotted).deliver(&notification).await, Outcome::Delivered);
     let seen = log.lock().pop().unwrap().body;
     assert_eq!((&seen["text"], &seen["parse_mode"]), (&json!("*at* 10\\.0\\.0\\.1"), &json!("MarkdownV2")));
+    assert!(log.lock().is_empty());
+    let annotated = config("parse_mode: MarkdownV2, message: '*at* {{ .CommonAnnotations.summary }}'");
+    notification.alerts[0].annotations = Labels::from_pairs([("summary", "a.b")]);
+    assert_eq!(integrations(&annotated).deliver(&notification).await, Outcome::Delivered);
+    assert_eq!(
+        log.lock().drain(..).map(|seen| seen.body["text"].clone()).collect::<Vec<_>>(),
+        ["*at* a.b", "*at* a\\.b"]
+    );
     // Nothing to say is said.
     let silent = config("message: '{{ .CommonAnnotations.nosuch }}'");
     assert_eq!(integrations(&silent).deliver(&one("telegram")).await, Outcome::Delivered);
@@ -225,6 +234,48 @@ async fn what_alerts_bring_in_is_no_markup_in_slack() {
     let attachment = log.lock().pop().unwrap().body["attachments"][0].clone();
     assert_eq!(attachment["title"], "a is &lt;hot&gt; &amp; \"burning\"");
     assert_eq!(attachment["text"], "<!here> <http://prom/graph?g0.expr=up&g0.tab=1|graph> &lt;a&gt; &amp; b");
+}
+
+/// The kinds whose texts are markup, and what stands there of a hostile label between bold text and a link.
+const MARKUPS: [(&str, &str); 8] = [
+    (
+        "discord",
+        "**\\*x\\* \\<@\u{200b}&1> @\u{200b}everyone** [graph](http://h/%2Ax%2A%20%3C@&1%3E%20@everyone) \\[a\\](http\\://b)",
+    ),
+    ("msteams", ""),
+    ("msteamsv2", ""),
+    ("webex", ""),
+    ("mattermost", ""),
+    ("rocketchat", ""),
+    ("slack", "***\u{200b}x\u{200b}* &lt;@\u{200b}&amp;1&gt; @\u{200b}everyone** [graph](http://h/"),
+    ("googlechat", "***\u{200b}x\u{200b}* &lt;@\u{200b}&amp;1&gt; @\u{200b}everyone** [graph](http://h/"),
+];
+
+#[tokio::test]
+async fn what_alerts_bring_in_is_no_markup_no_mention_and_no_link() {
+    let (url, log) = server(content).await;
+    let mut hostile = one("");
+    hostile.alerts[0].labels =
+        Labels::from_pairs([("alertname", "Hot"), ("job", "*x* <@&1> @everyone"), ("l", "[a](http://b)")]);
+    hostile.alerts[0].annotations = Labels::from_pairs([("summary", "*so* <!here>")]);
+    let template = "**{{ .CommonLabels.job }}** [graph](http://h/{{ .CommonLabels.job }}) {{ .CommonLabels.l }}";
+    for (kind, want) in MARKUPS {
+        let want = if want.is_empty() { MARKUPS[0].1 } else { want };
+        let (_, config, field, pointer) = KINDS.into_iter().find(|row| row.0 == kind).unwrap();
+        hostile.integration.kind = kind.into();
+        let body = told(&receiver(&url, kind, config, field, template), &log, &hostile).await;
+        let text = text_at(&body, pointer);
+        assert!(text.starts_with(want), "{kind}: {text}\n{want}");
+        // Annotations are written as markup.
+        let body = told(&receiver(&url, kind, config, field, "{{ .CommonAnnotations.summary }}"), &log, &hostile).await;
+        assert_eq!(text_at(&body, pointer), "*so* <!here>", "{kind}");
+        // The default texts, and what is said where a template fails.
+        for template in ["{{ template \"__text_alert_list\" .Alerts }}", "{{ .Nope }}"] {
+            let body = told(&receiver(&url, kind, config, field, template), &log, &hostile).await;
+            let text = text_at(&body, pointer);
+            assert!(!text.contains(" @everyone") && !text.contains(" *x*") && !text.contains(" <@&"), "{kind}: {text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Report<'_> {
     pub fn config(&mut self, file: &Path, options: &LoadOptions) -> io::Result<()> {
         let name = file.display();
         writeln!(self.out, "Checking {name}")?;
-        let Loaded { config, mut notes, .. } = match Config::load_file(file) {
+        let Loaded { mut config, mut notes, .. } = match Config::load_file(file) {
             Ok(loaded) => loaded,
             Err(defects) => return self.defects("read/config", &defects),
         };
@@ -159,11 +159,12 @@ impl Report<'_> {
         for path in &paths {
             self.rules(Path::new(path), &options)?;
         }
-        self.silences(&config.watchbell.silences)?;
-        match config.watchbell.alertmanager_config.as_str() {
-            "" => Ok(()),
-            path => self.alertmanager(Path::new(path)),
-        }
+        let routing = match config.watchbell.alertmanager_config.as_str() {
+            "" => None,
+            path => self.routing(Path::new(path))?,
+        };
+        routing.iter().for_each(|routing| config.watchbell.adopt(&routing.watchbell));
+        self.silences(&config.watchbell.silences)
     }
 
     /// A file of rules.
@@ -198,12 +199,20 @@ impl Report<'_> {
         }
     }
 
-    /// A configuration of Alertmanager.
+    /// A configuration of Alertmanager, with the silences that it names.
     pub fn alertmanager(&mut self, file: &Path) -> io::Result<()> {
+        match self.routing(file)? {
+            Some(config) => self.silences(&config.watchbell.silences),
+            None => Ok(()),
+        }
+    }
+
+    /// A configuration of Alertmanager, which is given back if it is one.
+    fn routing(&mut self, file: &Path) -> io::Result<Option<AlertmanagerConfig>> {
         writeln!(self.out, "Checking '{}'", file.display())?;
         let config = match AlertmanagerConfig::load_file(file) {
             Ok(loaded) => loaded.config,
-            Err(defects) => return self.defects("read/alertmanager", &defects),
+            Err(defects) => return self.defects("read/alertmanager", &defects).map(|()| None),
         };
         let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
         let intervals = config.time_intervals.len();
@@ -213,15 +222,17 @@ impl Report<'_> {
         if !self.syntax_only {
             defects.extend(checks::unbuildable_receivers(&config));
         }
-        if !defects.is_empty() {
-            return self.defects("read/alertmanager", &defects);
+        if defects.is_empty() {
+            self.warnings(file, &config, &templates)?;
+            if let Some(corpus) = &mut self.corpus {
+                // It was read a moment ago.
+                corpus.add_routing(&file.to_string_lossy(), &read_text(file).unwrap_or_default(), config.clone());
+            }
+            writeln!(self.out)?;
+        } else {
+            self.defects("read/alertmanager", &defects)?;
         }
-        self.warnings(file, &config, &templates)?;
-        if let Some(corpus) = &mut self.corpus {
-            // It was read a moment ago.
-            corpus.add_routing(&file.to_string_lossy(), &read_text(file).unwrap_or_default(), config);
-        }
-        writeln!(self.out)
+        Ok(Some(config))
     }
 
     /// Templates of receivers that fail: the message would say something else there. As with amtool, no failure.

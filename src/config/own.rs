@@ -36,6 +36,16 @@ section! {
     }
 }
 
+section! {
+    /// What of the section may stand in an `alertmanager.yml` too: a server that routes alone has no other place for it.
+    pub struct RoutingExtras as "watchbell section" {
+        /// An outside watch that is called while everything works.
+        heartbeat: Option<HeartbeatConfig>,
+        /// Globs of files of silences.
+        silences: Vec<String>,
+    }
+}
+
 /// Beside Prometheus' 9090 and Alertmanager's 9093, so that all three run on one machine.
 pub const DEFAULT_LISTEN_ADDRESS: &str = "127.0.0.1:9095";
 
@@ -158,6 +168,14 @@ impl WatchbellConfig {
         }
     }
 
+    /// Adds what the routing configuration says; a heartbeat of its own stays.
+    pub fn adopt(&mut self, extras: &RoutingExtras) {
+        self.silences.extend(extras.silences.iter().cloned());
+        if self.heartbeat.is_none() {
+            self.heartbeat.clone_from(&extras.heartbeat);
+        }
+    }
+
     /// Makes the files it names relative to a configuration file's folder.
     pub(super) fn resolve_paths(&mut self, dir: &Path) {
         self.alertmanager_config = join_dir(dir, &self.alertmanager_config);
@@ -166,6 +184,16 @@ impl WatchbellConfig {
         if let Datasource::Remote(remote) = &mut self.datasource {
             remote.http.resolve_paths(dir);
         }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.http.resolve_paths(dir);
+        }
+    }
+}
+
+impl RoutingExtras {
+    /// Makes the files it names relative to a configuration file's folder.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        self.silences.iter_mut().for_each(|pattern| *pattern = join_dir(dir, pattern));
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.http.resolve_paths(dir);
         }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::model::Labels;
 
 use super::alert::{AlertStatus, RoutedAlert};
-use super::inhibit::InhibitionState;
+use super::inhibit::{Inhibited, InhibitionState};
 use super::marks::Mark;
 use super::muters::{SilenceMemo, SilenceSet};
 use super::pages::{Pages, Places};
@@ -48,9 +48,9 @@ impl AlertRow {
         let mut silenced_by: Vec<String> = silencing.iter().map(|s| s.id.clone()).collect();
         silenced_by.sort_unstable();
         let acknowledged = silencing.into_iter().find(|s| s.acknowledges.is_some());
-        let (inhibited_rule, inhibited_by) = self.known.inhibition.inhibited(now).unzip();
-        let inhibited_by = inhibited_by.unwrap_or_default();
-        AlertStatus { silenced_by, inhibited_by, inhibited_rule, muted_by: Vec::new(), acknowledged }
+        let Inhibited { by: inhibited_by, rule: inhibited_by_rule, place: inhibited_rule } =
+            self.known.inhibition.inhibited(now);
+        AlertStatus { silenced_by, inhibited_by, inhibited_rule, inhibited_by_rule, muted_by: Vec::new(), acknowledged }
     }
 }
 

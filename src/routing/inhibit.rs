@@ -21,7 +21,7 @@ use super::matching::{MatcherIndex, all_match};
 #[derive(Debug, Default)]
 pub struct Inhibitor {
     parts: Vec<Part>,
-    // Where a rule has several parts: of each part, the rule.
+    // Where a rule has several parts, or a name: of each part, the rule.
     rules: Option<Arc<Rules>>,
     // Parts with the same `equal` labels share their classes.
     equals: Vec<Equal>,
@@ -40,11 +40,23 @@ struct Part {
     target: Vec<Matcher>,
 }
 
-/// The rule of each part, and how many parts each rule has.
+/// The rule of each part, and how many parts and what name each rule has.
 #[derive(Debug, Default)]
 struct Rules {
     of_part: Vec<u32>,
     sizes: Vec<usize>,
+    names: Vec<Option<Arc<str>>>,
+}
+
+/// What mutes an alert.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inhibited {
+    /// The firing alerts that do; none where nothing mutes it.
+    pub by: Vec<Labels>,
+    /// The name of the rule by which they do, when the configuration gives it one.
+    pub rule: Option<Arc<str>>,
+    /// That rule's place among the rules, from 0.
+    pub place: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -73,7 +85,7 @@ pub struct InhibitionState {
     target_of: Option<Arc<[u32]>>,
     // With the place in `equals`.
     classes: Box<[(usize, Arc<Class>)]>,
-    // Where a rule has several parts.
+    // Where a rule has several parts, or a name.
     rules: Option<Arc<Rules>>,
 }
 
@@ -89,9 +101,10 @@ impl Inhibitor {
             }
             known.of_part.resize(inhibitor.parts.len(), rule);
             known.sizes.push(1 + spec.also.len());
+            known.names.push((!spec.name.is_empty()).then(|| Arc::from(spec.name.as_str())));
         }
-        let several = known.sizes.iter().any(|n| *n > 1);
-        inhibitor.rules = several.then(|| Arc::new(known));
+        let has_more = known.sizes.iter().any(|n| *n > 1) || known.names.iter().any(Option::is_some);
+        inhibitor.rules = has_more.then(|| Arc::new(known));
         inhibitor.sources.seal();
         inhibitor.targets.seal();
         inhibitor
@@ -193,10 +206,12 @@ impl InhibitionState {
     }
 
     /// The firing alerts that mute this one at `now`, one for each source of the first such rule, of each the one that
-    /// ends last, behind that rule's place among the rules; none where nothing mutes it. An alert that is both source and
-    /// target of a rule is not muted by another such alert.
-    pub fn inhibited(&self, now: i64) -> Option<(u64, Vec<Labels>)> {
-        self.target_of.as_ref()?;
+    /// ends last; none where nothing mutes it. An alert that is both source and target of a rule is not muted by another
+    /// such alert.
+    pub fn inhibited(&self, now: i64) -> Inhibited {
+        if self.target_of.is_none() {
+            return Inhibited::default();
+        }
         let muting = self.classes.iter().flat_map(|(_, class)| {
             let class = class.0.read();
             let parts = class.iter().filter(|(part, _)| self.is_target_of(**part));
@@ -209,7 +224,11 @@ impl InhibitionState {
             }
         });
         match &self.rules {
-            None => muting.min_by_key(|(part, _)| *part).map(|(part, source)| (part.into(), vec![source])),
+            None => muting.min_by_key(|(part, _)| *part).map_or_else(Inhibited::default, |(part, source)| Inhibited {
+                by: vec![source],
+                rule: None,
+                place: Some(part.into()),
+            }),
             Some(rules) => rules.first_complete(muting.collect()),
         }
     }
@@ -217,16 +236,18 @@ impl InhibitionState {
 
 impl Rules {
     /// The sources of the first rule of which every part has one.
-    fn first_complete(&self, mut muting: Vec<(u32, Labels)>) -> Option<(u64, Vec<Labels>)> {
+    fn first_complete(&self, mut muting: Vec<(u32, Labels)>) -> Inhibited {
         muting.sort_by_key(|(part, _)| *part);
         let rule_of = |part: u32| self.of_part.get(part as usize);
         let complete = |sources: &&[(u32, Labels)]| {
             let rule = sources.first().and_then(|(part, _)| rule_of(*part));
             rule.and_then(|rule| self.sizes.get(*rule as usize)) == Some(&sources.len())
         };
-        let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete)?;
-        let rule = rule_of(first.first()?.0)?;
-        Some((u64::from(*rule), first.iter().map(|(_, source)| source.clone()).collect()))
+        let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete);
+        let rule = first.and_then(|sources| rule_of(sources.first()?.0));
+        let name = rule.and_then(|rule| self.names.get(*rule as usize)?.clone());
+        let by = first.into_iter().flatten().map(|(_, source)| source.clone()).collect();
+        Inhibited { by, rule: name, place: rule.map(|rule| u64::from(*rule)) }
     }
 }
 
@@ -267,11 +288,11 @@ mod tests {
             ("the source has resolved", labels(&[("severity", "warning"), ("cluster", "a")]), 1000, false),
             ("source and target itself", source.clone(), 0, false),
         ] {
-            assert_eq!(inhibitor.inhibition(&target).inhibited(now).is_none(), !muted, "{why}");
+            assert_eq!(inhibitor.inhibition(&target).inhibited(now).by.is_empty(), !muted, "{why}");
         }
         let target = inhibitor.inhibition(&labels(&[("severity", "warning"), ("cluster", "a")]));
         inhibitor.moved(&source, &inhibition, Some(1000), None);
-        assert!(target.inhibited(0).is_none());
+        assert!(target.inhibited(0).by.is_empty());
         drop((inhibition, target));
         inhibitor.collect_garbage();
         assert!(inhibitor.equals[0].classes.is_empty() && inhibitor.sets.is_empty(), "nothing is kept");
@@ -292,9 +313,7 @@ mod tests {
         let mut fire = |alert: &Labels, before, after| {
             let inhibition = inhibitor.inhibition(alert);
             inhibitor.moved(alert, &inhibition, before, after);
-            ["a", "b"].map(|zone| {
-                inhibitor.inhibition(&labels("info", zone)).inhibited(0).map(|(_, by)| by).unwrap_or_default()
-            })
+            ["a", "b"].map(|zone| inhibitor.inhibition(&labels("info", zone)).inhibited(0).by)
         };
         assert_eq!(fire(&writer, None, Some(9)), [vec![], vec![]]);
         assert_eq!(fire(&parser, None, Some(9)), [vec![writer.clone(), parser.clone()], vec![]]);
@@ -366,7 +385,7 @@ mod tests {
                 };
                 inhibitor.moved(&alert, &inhibition, before, end);
                 for asked in alerts.keys() {
-                    let muted = inhibitor.inhibition(asked).inhibited(now).map(|(_, by)| by).unwrap_or_default();
+                    let muted = inhibitor.inhibition(asked).inhibited(now).by;
                     prop_assert_eq!(!muted.is_empty(), naive(&rules, &alerts, asked, now), "{} at {}", asked, now);
                 }
             }

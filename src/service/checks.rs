@@ -38,6 +38,7 @@ pub fn unbuildable_receivers(config: &AlertmanagerConfig) -> Vec<Diagnostic> {
     let built = Integrations::new(config, Templates::default(), "", Arc::new(SystemClock));
     let mut defects = config.refused();
     defects.extend(config.tracing.iter().filter_map(|tracing| traces::check(tracing).err()));
+    defects.extend(config.watchbell.heartbeat.iter().filter_map(|heartbeat| net::check(&heartbeat.http).err()));
     defects.extend(built.err().unwrap_or_default().into_iter().map(|e| e.defect));
     for receiver in config.receivers.iter() {
         defects.extend(receiver.http_clients().into_iter().filter_map(|http| net::check_secret_files(http).err()));

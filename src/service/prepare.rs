@@ -66,7 +66,7 @@ impl Prepared {
     }
 
     fn from_file(path: &Path, features: Features) -> Result<Prepared, Vec<Diagnostic>> {
-        let config::Loaded { config, masked, notes } = Config::load_file(path)?;
+        let config::Loaded { mut config, masked, notes } = Config::load_file(path)?;
         let mut defects = notes.refused;
         let mut groups = Vec::new();
         for file in config.rule_paths() {
@@ -84,11 +84,11 @@ impl Prepared {
         let templates = routing.as_ref().map(|r| templates::read(&r.config, &mut defects)).unwrap_or_default();
         defects.extend(routing.iter().flat_map(|r| r.config.refused()));
         defects.extend(config.tracing.iter().filter_map(TracingConfig::refused));
-        let silences = silences::load(&config.watchbell.silences).map_err(|more| defects.extend(more));
+        routing.iter().for_each(|routing| config.watchbell.adopt(&routing.config.watchbell));
+        let silences = read_silences(&config, &mut defects);
         if !defects.is_empty() {
             return Err(defects);
         }
-        let silences = silences.unwrap_or_default().iter().map(|(file, s)| Silence::configured(file, s)).collect();
         let prepared = Prepared::new(config, masked, groups, routing, templates);
         Ok(Prepared { silences, notes: notes.warnings, ..prepared })
     }
@@ -99,11 +99,15 @@ impl Prepared {
         let mut defects = Vec::new();
         let templates = templates::read(&routing.config, &mut defects);
         defects.extend(routing.config.refused());
+        let mut config = Config::default();
+        config.watchbell.adopt(&routing.config.watchbell);
+        let silences = read_silences(&config, &mut defects);
         if !defects.is_empty() {
             return Err(defects);
         }
         let masked = routing.masked.clone();
-        Ok(Prepared::new(Config::default(), masked, Vec::new(), Some(routing), templates))
+        let prepared = Prepared::new(config, masked, Vec::new(), Some(routing), templates);
+        Ok(Prepared { silences, ..prepared })
     }
 
     fn built_in(features: Features, listen: Option<&str>, packs: &[Pack]) -> Result<Prepared, Vec<Diagnostic>> {
@@ -210,6 +214,17 @@ impl Prepared {
         let rules = self.config.alerting.alert_relabel_configs.clone();
         let relabel = move |labels: &Labels| relabel::process(labels, &rules);
         (!self.config.alerting.alert_relabel_configs.is_empty()).then(|| Arc::new(relabel) as Relabel)
+    }
+}
+
+/// The silences of the files that the configuration names.
+fn read_silences(config: &Config, defects: &mut Vec<Diagnostic>) -> Vec<Silence> {
+    match silences::load(&config.watchbell.silences) {
+        Ok(silences) => silences.iter().map(|(file, silence)| Silence::configured(file, silence)).collect(),
+        Err(more) => {
+            defects.extend(more);
+            Vec::new()
+        }
     }
 }
 

@@ -45,7 +45,7 @@ fn basic(v: &Value) -> Basic {
         Value::Int(_) | Value::Duration(_) => Basic::Int,
         Value::Byte(_) => Basic::Uint,
         Value::Float(_) => Basic::Float,
-        Value::Str(_) | Value::Safe(..) => Basic::Str,
+        Value::Str(_) | Value::Safe(..) | Value::Foreign(_) => Basic::Str,
         Value::Object(_) if v.as_int().is_some() => Basic::Int,
         _ => Basic::Other,
     }

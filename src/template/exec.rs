@@ -7,8 +7,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::error::ExecError;
+use super::foreign::Foreign;
 use super::func::Host;
 use super::html::HtmlContext;
+use super::markup::{Dialect, MarkupContext};
 use super::parse::Tree;
 use super::parse::ast::{Block, Branch, Node, Pipe};
 use super::print;
@@ -45,6 +47,23 @@ enum Flow {
     Continue,
 }
 
+/// How what actions write is escaped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escaping {
+    None,
+    /// Everything, for the place in a document.
+    Html,
+    /// What is foreign, for the place in a markup.
+    Markup(Dialect),
+}
+
+/// Where the output stands.
+enum Context {
+    None,
+    Html(HtmlContext),
+    Markup(MarkupContext),
+}
+
 /// Templates by their names.
 pub(super) type Trees = HashMap<Arc<str>, Arc<Tree>>;
 
@@ -55,9 +74,14 @@ pub(super) fn execute(
     tree: &Tree,
     data: &Value,
     host: &dyn Host,
-    html: bool,
+    escaping: Escaping,
 ) -> Result<String, ExecError> {
-    let mut out = Output { text: String::new(), html: html.then(HtmlContext::default), steps: 0, work: 0 };
+    let context = match escaping {
+        Escaping::None => Context::None,
+        Escaping::Html => Context::Html(HtmlContext::default()),
+        Escaping::Markup(dialect) => Context::Markup(MarkupContext::new(dialect)),
+    };
+    let mut out = Output { text: String::new(), context, steps: 0, work: 0 };
     let mut exec = Exec {
         trees,
         host,
@@ -74,7 +98,7 @@ pub(super) fn execute(
 
 struct Output {
     text: String,
-    html: Option<HtmlContext>,
+    context: Context,
     steps: usize,
     work: usize,
 }
@@ -163,8 +187,10 @@ impl<'a> Exec<'a> {
         self.step()?;
         match node {
             Node::Text(text) => {
-                if let Some(html) = &mut self.out.html {
-                    html.feed(text);
+                match &mut self.out.context {
+                    Context::None => {}
+                    Context::Html(html) => html.feed(text),
+                    Context::Markup(markup) => markup.feed(text),
                 }
                 self.write(text)?;
             }
@@ -189,10 +215,16 @@ impl<'a> Exec<'a> {
     }
 
     fn print(&mut self, value: &Value) -> Done<()> {
-        let text = match (&mut self.out.html, value) {
-            (Some(html), value) => html.escape(value),
-            (None, Value::Str(s) | Value::Safe(_, s)) => return self.write(&s.clone()),
-            (None, value) => print::display(value),
+        let text = match (&mut self.out.context, value) {
+            (Context::Html(html), value) => html.escape(value),
+            (Context::Markup(markup), Value::Foreign(foreign)) => markup.write(foreign),
+            (Context::Markup(markup), Value::Str(s) | Value::Safe(_, s)) => {
+                markup.feed(s);
+                return self.write(&s.clone());
+            }
+            (Context::Markup(markup), value) => markup.write(&Foreign::of(print::display(value))),
+            (Context::None, Value::Str(s) | Value::Safe(_, s)) => return self.write(&s.clone()),
+            (Context::None, value) => print::display(value),
         };
         self.write(&text)
     }
@@ -232,7 +264,7 @@ impl<'a> Exec<'a> {
         } else if let Some(map) = value.as_map() {
             for (key, item) in map.entries() {
                 any = true;
-                match self.iteration(branch, Value::Str(key), &item)? {
+                match self.iteration(branch, item.as_key(key), &item)? {
                     Flow::Break => break,
                     _ => continue,
                 }

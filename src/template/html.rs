@@ -92,6 +92,8 @@ pub(super) struct HtmlContext {
     place: Place,
     tag: String,
     attribute: String,
+    // A blank came after the attribute's name; its `=` may still come.
+    named: bool,
     naming_tag: bool,
 }
 
@@ -152,10 +154,15 @@ impl HtmlContext {
             '=' => self.place = Place::BeforeValue { holds: Holds::of(&self.attribute) },
             _ if c.is_whitespace() => {
                 self.naming_tag = false;
-                self.attribute.clear();
+                self.named = true;
             }
             _ if self.naming_tag => self.tag.push(c.to_ascii_lowercase()),
-            _ => self.attribute.push(c),
+            _ => {
+                if std::mem::take(&mut self.named) {
+                    self.attribute.clear();
+                }
+                self.attribute.push(c);
+            }
         }
     }
 
@@ -304,6 +311,7 @@ fn script_value(value: &Value, text: &str, script: Script) -> String {
         (Some(_), _) => escape::js(text).replace('`', "\\u0060"),
         (None, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => format!(" {text} "),
         (None, Value::Nil) => " null ".into(),
-        (None, _) => format!("\"{}\"", escape::js(text)),
+        // A string of JSON too, which has no escape of an apostrophe.
+        (None, _) => format!("\"{}\"", escape::js(text).replace("\\'", "\\u0027")),
     }
 }

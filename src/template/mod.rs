@@ -11,8 +11,10 @@ mod case;
 mod error;
 pub mod escape;
 mod exec;
+mod foreign;
 pub mod func;
 mod html;
+pub mod markup;
 mod methods;
 mod parse;
 mod pattern;
@@ -27,7 +29,9 @@ mod value;
 use std::sync::Arc;
 
 pub use error::{ExecError, ParseError, TemplateError};
+use exec::Escaping;
 pub use exec::Limits;
+pub use foreign::{Foreign, Form};
 pub use func::{Function, Host, NoHost, Param};
 pub use time::Time;
 pub use value::{CallError, List, MapView, Object, SafeKind, Shape, Value};
@@ -137,7 +141,7 @@ impl TemplateSet {
     /// # Errors
     /// A field does not exist, a function failed, a limit was reached.
     pub fn execute(&self, template: &Template, data: &Value, host: &dyn Host) -> Result<String, ExecError> {
-        self.run(template, data, host, false)
+        self.run(template, data, host, Escaping::None)
     }
 
     /// Executes a template whose output is HTML: values are escaped for the place they land in.
@@ -145,19 +149,34 @@ impl TemplateSet {
     /// # Errors
     /// As [`TemplateSet::execute`].
     pub fn execute_html(&self, template: &Template, data: &Value, host: &dyn Host) -> Result<String, ExecError> {
-        self.run(template, data, host, true)
+        self.run(template, data, host, Escaping::Html)
     }
 
-    fn run(&self, template: &Template, data: &Value, host: &dyn Host, html: bool) -> Result<String, ExecError> {
+    /// Executes a template whose output is a markup: foreign texts ([`Value::Foreign`]) are escaped for the place they
+    /// land in.
+    ///
+    /// # Errors
+    /// As [`TemplateSet::execute`].
+    pub fn execute_markup(
+        &self,
+        template: &Template,
+        data: &Value,
+        host: &dyn Host,
+        dialect: markup::Dialect,
+    ) -> Result<String, ExecError> {
+        self.run(template, data, host, Escaping::Markup(dialect))
+    }
+
+    fn run(&self, template: &Template, data: &Value, host: &dyn Host, escaping: Escaping) -> Result<String, ExecError> {
         match &template.0 {
             Kind::Plain(text) => Ok(text.to_string()),
             Kind::Actions { root, defined } if defined.is_empty() => {
-                exec::execute(&self.trees, self.limits, root, data, host, html)
+                exec::execute(&self.trees, self.limits, root, data, host, escaping)
             }
             Kind::Actions { root, defined } => {
                 let mut own = self.clone();
                 defined.iter().for_each(|tree| own.put(tree.clone()));
-                exec::execute(&own.trees, own.limits, root, data, host, html)
+                exec::execute(&own.trees, own.limits, root, data, host, escaping)
             }
         }
     }

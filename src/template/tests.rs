@@ -319,6 +319,10 @@ fn html_is_escaped_for_its_place() {
         ("<p>{{ .bad }}</p>", "<p>&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;</p>"),
         ("<p title=\"{{ .bad }}\">", "<p title=\"&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;\">"),
         ("<a href=\"{{ .js }}\">", "<a href=\"#ZgotmplZ\">"),
+        (
+            "<a x y\nhref = \"{{ .js }}\" title = {{ .pair }}>",
+            "<a x y\nhref = \"#ZgotmplZ\" title = a&#32;onclick&#61;b>",
+        ),
         ("<a href=\"{{ .url }}\">", "<a href=\"http://a/b?c=d&amp;e=f%20g\">"),
         ("<a href=\"/x?u={{ .url }}\">", "<a href=\"/x?u=http%3a%2f%2fa%2fb%3fc%3dd%26e%3df%20g\">"),
         ("<a href=\"/x?u={{ .url | urlquery }}\">", "<a href=\"/x?u=http%3A%2F%2Fa%2Fb%3Fc%3Dd%26e%3Df+g\">"),
@@ -341,7 +345,7 @@ fn html_is_escaped_for_its_place() {
         ("<!-- {{ .bad }} -->", "<!--  -->"),
         (
             "<script>var x = {{ .bad }};</script>{{ .bad }}",
-            "<script>var x = \"\\u003Cscript\\u003E\\\"x\\\"\\u003C/script\\u003E\\u0026\\'\";</script>&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;",
+            "<script>var x = \"\\u003Cscript\\u003E\\\"x\\\"\\u003C/script\\u003E\\u0026\\u0027\";</script>&lt;script&gt;&#34;x&#34;&lt;/script&gt;&amp;&#39;",
         ),
     ] {
         assert_eq!(templates.html(text, &data, &NoHost).unwrap(), want, "{text}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Labels;
+use crate::template::foreign::Foreign;
 use crate::template::time::Time;
 
 /// A value inside a template. Cloning is cheap: everything large is shared.
@@ -25,6 +26,8 @@ pub enum Value {
     Str(Arc<str>),
     /// A string its author vouches for: HTML escaping leaves it alone where its kind fits.
     Safe(SafeKind, Arc<str>),
+    /// A string that an alert brought in, in a template that writes markup.
+    Foreign(Foreign),
     /// A length of time in nanoseconds (Go's `time.Duration`).
     Duration(i64),
     /// A point in time with its zone.
@@ -224,7 +227,7 @@ impl Value {
             Value::Byte(_) => "uint8",
             Value::Float(_) => "float64",
             Value::Complex(..) => "complex128",
-            Value::Str(_) => "string",
+            Value::Str(_) | Value::Foreign(_) => "string",
             Value::Safe(SafeKind::Html, _) => "template.HTML",
             Value::Safe(SafeKind::Url, _) => "template.URL",
             Value::Safe(SafeKind::EscapedHtml | SafeKind::EscapedQuery, _) => "string",
@@ -245,7 +248,7 @@ impl Value {
             Value::Byte(b) => *b != 0,
             Value::Float(f) => *f != 0.0,
             Value::Complex(r, i) => *r != 0.0 || *i != 0.0,
-            Value::Str(s) | Value::Safe(_, s) => !s.is_empty(),
+            Value::Str(s) | Value::Safe(_, s) | Value::Foreign(Foreign { text: s, .. }) => !s.is_empty(),
             Value::Time(_) => true,
             Value::List(l) => !l.items.is_empty(),
             Value::Map(m) => !m.is_empty(),
@@ -271,7 +274,7 @@ impl Value {
     pub fn made_of(&self) -> usize {
         const ELEMENT: usize = 24;
         match self {
-            Value::Str(s) | Value::Safe(_, s) => s.len(),
+            Value::Str(s) | Value::Safe(_, s) | Value::Foreign(Foreign { text: s, .. }) => s.len(),
             Value::List(l) => l.items.len().saturating_mul(ELEMENT),
             Value::Map(m) => m.len().saturating_mul(2 * ELEMENT),
             _ => 0,
@@ -281,7 +284,7 @@ impl Value {
     /// The text of a string of any kind.
     pub fn as_str(&self) -> Option<&str> {
         match self {
-            Value::Str(s) | Value::Safe(_, s) => Some(s),
+            Value::Str(s) | Value::Safe(_, s) | Value::Foreign(Foreign { text: s, .. }) => Some(s),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::config::http::{HttpClientConfig, TlsConfig};
 use crate::config::secret::Secret;
 use crate::config::url::{HttpUrl, SecretUrl};
-use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node};
+use crate::config::yaml::{Decode, Decoder, Duration, MapReader, Node, shown_text};
 use crate::section;
 
 section! {
@@ -184,5 +184,9 @@ impl Decode for HostPort {
             return fail(format!("address {text:?}: port cannot be empty"));
         }
         Some(HostPort { host: host.to_owned(), port: port.to_owned() })
+    }
+
+    fn shown_default(&self) -> Option<Node> {
+        shown_text(&self.to_string())
     }
 }

@@ -17,6 +17,7 @@ pub use self::route::{GroupBy, InhibitRule, InhibitSource, MatchEqual, MatchRege
 pub use self::time_interval::{
     DayRange, Location, MonthRange, NamedTimeInterval, TimeIntervalConfig, TimeRange, WeekdayRange, YearRange,
 };
+use super::own::RoutingExtras;
 use super::traces::TracingConfig;
 use super::yaml::{Decode, Decoder, Node, Sparse, Value};
 use super::{read_text, secret};
@@ -44,6 +45,8 @@ section! {
         tracing: Option<TracingConfig>,
         /// Refused where a service is built.
         event_recorder: Option<checks::EventRecorder>,
+        /// Ours.
+        watchbell: RoutingExtras,
     }
 }
 
@@ -123,6 +126,7 @@ impl AlertmanagerConfig {
             tls.resolve_paths(dir);
         }
         self.tracing.iter_mut().for_each(|t| t.resolve_paths(dir));
+        self.watchbell.resolve_paths(dir);
         self.receivers.0.iter_mut().for_each(|r| r.resolve_paths(dir));
     }
 }

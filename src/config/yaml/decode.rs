@@ -166,6 +166,15 @@ impl<'a> Decoder<'a> {
         print(root, &self.secrets.borrow())
     }
 
+    /// A section that was read from a mapping has more now, taken from elsewhere in the file: that is shown, too.
+    pub fn filled(&self, node: &Node, section: &impl Decode) {
+        let shown = section.shown_default();
+        let place = (node.start, node.end);
+        let taken = shown.iter().filter_map(Node::entries).flatten();
+        let taken = taken.filter_map(|(key, value)| Some((place, key.text()?.into(), value.clone())));
+        self.defaults.borrow_mut().extend(taken);
+    }
+
     /// The same with the defaults of what the file leaves out, as Alertmanager shows its configuration.
     pub fn shown_with_defaults(&self, root: &Node) -> String {
         self.shown(&complete(root, &self.defaults.borrow()))
@@ -252,7 +261,7 @@ impl<'n> MapReader<'n> {
         if let Some(value) = self.get(key) {
             *slot = value;
         } else if let Some(shown) = slot.shown_default() {
-            self.decoder.defaults.borrow_mut().push(((self.node.start, self.node.end), key, shown));
+            self.decoder.defaults.borrow_mut().push(((self.node.start, self.node.end), key.into(), shown));
         }
     }
 

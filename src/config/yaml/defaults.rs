@@ -6,7 +6,7 @@ use super::node::{Node, Scalar, Style, Value, resolve};
 use crate::model::Position;
 
 /// A default that was taken: of the mapping at these bytes, the key, and the value.
-pub(super) type Taken = ((usize, usize), &'static str, Node);
+pub(super) type Taken = ((usize, usize), Arc<str>, Node);
 
 fn node(value: Value) -> Node {
     Node { value, position: Position::default(), start: 0, end: 0, tag: None }
@@ -45,7 +45,7 @@ pub(super) fn complete(root: &Node, taken: &[Taken]) -> Node {
                 entries.iter().map(|(key, value)| (key.clone(), complete(value, taken))).collect();
             for (_, key, value) in taken.iter().filter(|(place, ..)| *place == (root.start, root.end)) {
                 // A mapping that an alias repeats is read more than once.
-                if all.iter().all(|(known, _)| known.text() != Some(key)) {
+                if all.iter().all(|(known, _)| known.text() != Some(&**key)) {
                     all.push((shown(key), value.clone()));
                 }
             }

@@ -8,7 +8,7 @@ use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::DiscordConfig;
 
-const TITLE: Limit = Limit::utf16(256);
+const TITLE: Limit = Limit::utf16(256).of(Markup::Markdown);
 const DESCRIPTION: Limit = Limit::utf16(4096).of(Markup::Markdown);
 const CONTENT: Limit = Limit::utf16(2000).of(Markup::Markdown);
 const USERNAME: Limit = Limit::utf16(80);

@@ -1,6 +1,8 @@
 //! Making messages fit: what a service takes at most, and cutting what is longer where it hurts least. Whole alerts go
 //! first, resolved ones before firing ones; only when one alone is too long its text is cut, so that it stays well formed.
 
+use crate::template::markup::Dialect;
+
 /// In what a limit is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
@@ -23,6 +25,8 @@ pub(super) enum Markup {
     /// A document.
     Mail,
     Markdown,
+    /// Telegram's first Markdown.
+    MarkdownV1,
     /// Telegram's second Markdown, in which nearly everything is reserved.
     MarkdownV2,
     /// Slack's, and Google Chat's.
@@ -104,7 +108,7 @@ impl Limit {
         match self.markup {
             Markup::Html | Markup::Mail => self.cut_html(text),
             Markup::Plain => format!("{}{}", self.head(text, self.ellipsis().1), self.ellipsis().0),
-            Markup::Markdown | Markup::MarkdownV2 | Markup::Mrkdwn => self.cut_markdown(text),
+            _ => self.cut_markdown(text),
         }
     }
 
@@ -258,12 +262,18 @@ impl Markup {
     pub fn escape(self, text: &str) -> String {
         match self {
             Markup::Html | Markup::Mail => crate::template::escape::html(text),
-            Markup::Mrkdwn => text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
-            Markup::MarkdownV2 => {
-                let reserved = |c: char| "_*[]()~`>#+-=|{}.!\\".contains(c);
-                text.chars().flat_map(|c| reserved(c).then_some('\\').into_iter().chain([c])).collect()
-            }
-            Markup::Plain | Markup::Markdown => text.to_owned(),
+            _ => self.dialect().map_or_else(|| text.to_owned(), |dialect| dialect.escape(text)),
+        }
+    }
+
+    /// The markup in which templates escape what alerts bring in.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Markup::Plain | Markup::Html | Markup::Mail => None,
+            Markup::Markdown => Some(Dialect::Markdown),
+            Markup::MarkdownV1 => Some(Dialect::TelegramFirst),
+            Markup::MarkdownV2 => Some(Dialect::TelegramSecond),
+            Markup::Mrkdwn => Some(Dialect::Mrkdwn),
         }
     }
 
@@ -289,7 +299,7 @@ impl Markup {
             }
             Markup::Mrkdwn => format!("<{link}>"),
             Markup::MarkdownV2 => self.escape(link),
-            Markup::Plain | Markup::Markdown => link.to_owned(),
+            Markup::Plain | Markup::Markdown | Markup::MarkdownV1 => link.to_owned(),
         };
         self.paragraph(&format!("{text}{anchor}"))
     }

@@ -8,7 +8,10 @@ use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::{MattermostAttachment, MattermostConfig, MattermostField};
 
-const TITLE: Limit = Limit::chars(1024);
+const TITLE: Limit = Limit::chars(1024).of(Markup::Markdown);
+/// What else is shown as Markdown.
+const SHORT: Limit = Limit::chars(4_000).of(Markup::Markdown);
+const MARKDOWN: [&str; 2] = ["pretext", "footer"];
 const TEXT: Limit = Limit::chars(16_383).of(Markup::Markdown);
 
 /// The templates of one attachment, from the configuration's top level or its list.
@@ -24,11 +27,14 @@ impl Attachment<'_> {
     fn render(&self, with: &Rendering<'_>) -> Json {
         let mut out = Fields::default();
         for (name, template) in self.texts {
-            out = out.some(name, with.text(name, template));
+            let is_markdown = MARKDOWN.contains(&name);
+            out =
+                out.some(name, if is_markdown { with.line(name, template, SHORT) } else { with.text(name, template) });
         }
         let mut fields = Vec::new();
         for f in self.fields {
-            let (title, value) = (with.text("fields.title", &f.title), with.text("fields.value", &f.value));
+            let (title, value) =
+                (with.line("fields.title", &f.title, SHORT), with.line("fields.value", &f.value, SHORT));
             let mut field = json!({"title": title, "value": value});
             if let (Some(short), Json::Object(field)) = (f.short, &mut field) {
                 field.insert("short".into(), short.into());

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::fit::{Limit, Markup};
 use super::http::Reply;
 use super::message::{Message, Part, Request};
 use super::rendering::{RenderError, Rendering};
@@ -9,11 +10,14 @@ use super::{HttpClientConfig, Kind, msteams};
 use crate::config::alertmanager::receivers::MsTeamsV2Config;
 use crate::notify::Outcome;
 
+/// Cards read Markdown in every text.
+const TITLE: Limit = msteams::TITLE.of(Markup::Markdown);
+
 impl Kind for MsTeamsV2Config {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         let title = json!({
             "type": "TextBlock",
-            "text": with.title("title", &self.title, msteams::TITLE),
+            "text": with.title("title", &self.title, TITLE),
             "weight": "Bolder",
             "size": "Medium",
             "wrap": true,

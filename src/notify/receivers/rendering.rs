@@ -4,7 +4,7 @@
 //! and the failure is told in the message, in the log, in a metric and in the API. Addresses are the exception: there is
 //! nobody else to tell.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use crate::config::secret::Secret;
 use crate::model::{Labels, Reading};
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{Notification, NotifiedAlert, Reason};
-use crate::template::alertmanager::{AlertData, Data, Templates};
+use crate::template::alertmanager::{AlertData, Data, Marks, Templates};
 use crate::template::{Host, TemplateError, Time, Value, escape};
 
 /// What a receiver needs cannot be rendered.
@@ -44,7 +44,9 @@ pub(super) struct Rendering<'a> {
     pub notification: &'a Notification,
     pub data: Data,
     templates: &'a Templates,
-    value: Value,
+    plain: OnceCell<Value>,
+    marked: OnceCell<Value>,
+    marks: Marks,
     now: i64,
     problems: RefCell<Vec<Problem>>,
     cut: Cell<bool>,
@@ -88,36 +90,50 @@ impl<'a> Rendering<'a> {
         (data.receiver, data.route_labels) = (told, route_labels);
         let failed = failed.into_iter().map(|(label, error)| Problem { field: format!("route label {label}"), error });
         let problems = RefCell::new(failed.collect());
-        let value = data.clone().into_value();
-        Rendering { notification, data, templates, value, now, problems, cut: Cell::default() }
+        Rendering {
+            notification,
+            data,
+            templates,
+            plain: OnceCell::new(),
+            marked: OnceCell::new(),
+            marks: Marks::Labels,
+            now,
+            problems,
+            cut: Cell::default(),
+        }
+    }
+
+    /// The same with other data, or other marks.
+    fn with(&self, data: Data, marks: Marks) -> Rendering<'a> {
+        Rendering {
+            notification: self.notification,
+            data,
+            templates: self.templates,
+            plain: OnceCell::new(),
+            marked: OnceCell::new(),
+            marks,
+            now: self.now,
+            problems: self.problems.clone(),
+            cut: Cell::default(),
+        }
     }
 
     /// The same with so many alerts only, firing ones first; what the group has in common stays.
     pub fn with_first(&self, kept: usize) -> Rendering<'a> {
-        let data = Data { alerts: first(&self.data.alerts, kept), ..self.data.without_alerts() };
-        let value = data.clone().into_value();
-        let (notification, templates, now) = (self.notification, self.templates, self.now);
-        Rendering { notification, data, templates, value, now, problems: self.problems.clone(), cut: Cell::default() }
+        self.with(Data { alerts: first(&self.data.alerts, kept), ..self.data.without_alerts() }, self.marks)
     }
 
-    /// The same with every value changed: what alerts bring in, not what templates say.
-    pub fn with_values(&self, change: &dyn Fn(&str) -> String) -> Rendering<'a> {
-        let labels = |labels: &Labels| {
-            let changed: Vec<(&str, String)> = labels.iter().map(|(name, value)| (name, change(value))).collect();
-            Labels::from_sorted(changed.iter().map(|(name, value)| (*name, value.as_str())))
-        };
-        let mut data = self.data.clone();
-        for set in [&mut data.group_labels, &mut data.common_labels, &mut data.common_annotations] {
-            *set = labels(set);
-        }
-        data.external_url = change(&data.external_url);
-        for alert in &mut data.alerts {
-            (alert.labels, alert.annotations) = (labels(&alert.labels), labels(&alert.annotations));
-            alert.generator_url = change(&alert.generator_url);
-        }
-        let value = data.clone().into_value();
-        let (notification, templates, now) = (self.notification, self.templates, self.now);
-        Rendering { notification, data, templates, value, now, problems: self.problems.clone(), cut: Cell::default() }
+    /// The same where annotations are no markup either.
+    pub fn without_markup_in_annotations(&self) -> Rendering<'a> {
+        self.with(self.data.clone(), Marks::All)
+    }
+
+    fn plain(&self) -> &Value {
+        self.plain.get_or_init(|| self.data.clone().into_value())
+    }
+
+    fn marked(&self) -> &Value {
+        self.marked.get_or_init(|| self.data.clone().into_marked(self.marks))
     }
 
     fn told(&self) -> Told<'_> {
@@ -168,10 +184,11 @@ impl<'a> Rendering<'a> {
     }
 
     fn run(&self, template: &str, markup: Markup) -> Result<String, TemplateError> {
-        let text = match (template.contains("{{"), markup.is_html()) {
+        let text = match (template.contains("{{"), markup.dialect()) {
             (false, _) => template.to_owned(),
-            (true, false) => self.templates.text(template, &self.value, &self.told())?,
-            (true, true) => self.templates.html(template, &self.value, &self.told())?,
+            (true, Some(dialect)) => self.templates.markup(template, self.marked(), &self.told(), dialect)?,
+            (true, None) if markup.is_html() => self.templates.html(template, self.plain(), &self.told())?,
+            (true, None) => self.templates.text(template, self.plain(), &self.told())?,
         };
         Ok(if markup == Markup::Mrkdwn { mrkdwn::tame(&text) } else { text })
     }

@@ -13,13 +13,14 @@ use crate::notify::Outcome;
 const TITLE: Limit = Limit::chars(1024);
 /// What a server takes unless it is told otherwise.
 const TEXT: Limit = Limit::chars(5000).of(Markup::Markdown);
+const SHORT: Limit = Limit::chars(2000).of(Markup::Markdown);
 
 impl RocketchatConfig {
     fn attachment(&self, with: &Rendering<'_>) -> Json {
         let mut fields = Vec::new();
         for f in &self.fields {
             let short = f.short.unwrap_or(self.short_fields);
-            let (title, value) = (with.text("fields.title", &f.title), with.text("fields.value", &f.value));
+            let (title, value) = (with.text("fields.title", &f.title), with.line("fields.value", &f.value, SHORT));
             fields.push(json!({"short": short, "title": title, "value": value}));
         }
         let mut actions = Vec::new();

@@ -16,14 +16,6 @@ const MESSAGE: Limit = Limit::utf16(4096);
 
 const DEFAULT_TITLE: &str = "{{ template \"__subject\" . }}";
 
-/// Characters that mean something in Telegram's two kinds of Markdown, where a backslash takes that from them.
-const MARKDOWN: &str = "_*`[";
-const MARKDOWN_V2: &str = r"_*[]()~`>#+-=|{}.!\";
-
-fn escape(text: &str, special: &str) -> String {
-    text.chars().flat_map(|c| special.contains(c).then_some('\\').into_iter().chain([c])).collect()
-}
-
 impl TelegramConfig {
     fn request(&self, with: &Rendering<'_>, markup: Markup) -> Request {
         let text = with.body("message", &self.message, MESSAGE.of(markup));
@@ -53,19 +45,18 @@ impl TelegramConfig {
 }
 
 impl Kind for TelegramConfig {
-    /// The message as Alertmanager sends it; in Markdown also one in which what alerts bring in is no markup, should
-    /// Telegram not be able to read the first.
+    /// The message; in Markdown also one in which annotations are no markup, should Telegram not be able to read the
+    /// first.
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
-        let (markup, special) = match self.parse_mode.as_str() {
-            // What alerts bring in is not taken for markup.
-            "HTML" => (Markup::Html, None),
-            "MarkdownV2" => (Markup::MarkdownV2, Some(MARKDOWN_V2)),
-            "Markdown" => (Markup::Markdown, Some(MARKDOWN)),
-            _ => (Markup::Plain, None),
+        let markup = match self.parse_mode.as_str() {
+            "HTML" => Markup::Html,
+            "MarkdownV2" => Markup::MarkdownV2,
+            "Markdown" => Markup::MarkdownV1,
+            _ => Markup::Plain,
         };
         let mut requests = vec![self.request(with, markup)];
-        if let Some(special) = special {
-            requests.push(self.request(&with.with_values(&|text| escape(text, special)), markup));
+        if markup.dialect().is_some() {
+            requests.push(self.request(&with.without_markup_in_annotations(), markup));
         }
         Ok(Message::Http(requests))
     }

@@ -102,6 +102,9 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
                 });
             }
             j.key("inhibitedBy").strings(status.inhibited_by.iter().map(|source| hex(source.fingerprint())));
+            if let Some(rule) = &status.inhibited_by_rule {
+                j.key("inhibitedByRule").string(rule);
+            }
             j.key("mutedBy").strings(&status.muted_by);
             j.key("silencedBy").strings(&status.silenced_by);
             j.key("state").string(status.state());

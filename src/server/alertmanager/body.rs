@@ -77,7 +77,7 @@ impl Posted {
     /// There is none (422), or it is not what it should be (400).
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, Refusal> {
         let what = self.what;
-        let text = lossy(self.bytes);
+        let text = without_lone_surrogates(lossy(self.bytes));
         if text.trim_start().is_empty() {
             return Err(missing(what));
         }
@@ -94,7 +94,63 @@ fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
+/// Half of a pair of surrogates (`"\\ud83d"`, where a text was cut) becomes U+FFFD, as in Go: JSON alone cannot tell it from
+/// what is malformed.
+fn without_lone_surrogates(text: String) -> String {
+    if !text.contains("\\ud") && !text.contains("\\uD") {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        // A backslash and what it escapes; of a surrogate, the four digits too.
+        let (length, stands_for) = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
+            (Some(true), Some(false)) => (12, None),
+            (Some(_), _) => (6, Some("\\ufffd")),
+            (None, _) => (1 + escape.chars().nth(1).map_or(0, char::len_utf8), None),
+        };
+        let (taken, left) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        out.push_str(stands_for.unwrap_or(taken));
+        rest = left;
+    }
+    out + rest
+}
+
+/// Whether a text begins with the escape of a surrogate, and of the first of a pair.
+fn surrogate(text: &str) -> Option<bool> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let code = u16::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    (0xd800..0xe000).contains(&code).then_some(code < 0xdc00)
+}
+
 /// A field that must be there is not.
 pub fn missing(field: &str) -> Refusal {
     Refusal::coded(StatusCode::UNPROCESSABLE_ENTITY, REQUIRED, format!("{field} in body is required"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_pair_of_surrogates_is_a_replacement_character() {
+        for (text, want) in [
+            (r#""\ud83d\ude00""#, "😀"),
+            (r#""a\ud83db""#, "a\u{fffd}b"),
+            (r#""\ude00""#, "\u{fffd}"),
+            (r#""\uD83D\uD83D\uDE00""#, "\u{fffd}😀"),
+            (r#""\\ud83d""#, "\\ud83d"),
+            (r#""\\\ud83d\n""#, "\\\u{fffd}\n"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""é\ud83d""#, "é\u{fffd}"),
+        ] {
+            let read: Result<String, _> = serde_json::from_str(&without_lone_surrogates(text.to_owned()));
+            assert_eq!(read.unwrap(), want, "{text}");
+        }
+        for broken in [r#""\ud8""#, r#""\u+d80""#, r#""\"#] {
+            assert_eq!(without_lone_surrogates(broken.to_owned()), broken);
+        }
+    }
 }

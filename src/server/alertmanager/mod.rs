@@ -59,7 +59,7 @@ async fn openapi() -> impl IntoResponse {
 
 /// Refuses who does not take JSON; answers are not kept by anyone on the way.
 async fn negotiate(request: Request, next: Next) -> Response {
-    if !takes_json(request.headers()) {
+    if !gives_nothing(&request) && !takes_json(request.headers()) {
         let text = "unsupported media type requested, only [application/json] are available";
         return Refusal::coded(StatusCode::NOT_ACCEPTABLE, 406, text.into()).into_response();
     }
@@ -68,10 +68,18 @@ async fn negotiate(request: Request, next: Next) -> Response {
     response
 }
 
+/// Posted alerts are answered with nothing: whatever the client takes, it is there.
+fn gives_nothing(request: &Request) -> bool {
+    *request.method() == Method::POST && request.uri().path().trim_end_matches('/').ends_with("/api/v2/alerts")
+}
+
 fn takes_json(headers: &HeaderMap) -> bool {
     let takes = |range: &str| {
-        let media = range.split(';').next().unwrap_or("").trim();
-        ["*/*", "application/*", "application/json"].iter().any(|known| media.eq_ignore_ascii_case(known))
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or("");
+        let refused =
+            parts.any(|part| matches!(part.split_once('='), Some(("q" | "Q", weight)) if weight.parse() == Ok(0.0)));
+        !refused && ["*/*", "application/*", "application/json"].iter().any(|known| media.eq_ignore_ascii_case(known))
     };
     let given = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
     let mut ranges = given.flat_map(|v| v.split(',')).peekable();

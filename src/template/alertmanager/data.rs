@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::Labels;
-use crate::template::value::{CallError, LONGEST_TEXT, Object, Shape, Value, too_long};
-use crate::template::{List, Time};
+use crate::template::foreign;
+use crate::template::value::{CallError, LONGEST_TEXT, MapView, Object, Shape, Value, too_long};
+use crate::template::{Foreign, List, Time};
 
 /// The dot of a notification's templates.
 #[derive(Clone)]
@@ -57,8 +58,13 @@ pub struct AlertData {
 impl Data {
     /// The data as templates take it.
     pub fn into_value(self) -> Value {
-        let alerts = Value::object(Alerts(self.alerts.iter().cloned().map(Value::object).collect()));
-        Value::object(Dot { data: self, alerts })
+        self.into_marked(Marks::None)
+    }
+
+    /// The data as templates of a markup take it: what is not to be read as markup is marked.
+    pub fn into_marked(self, marks: Marks) -> Value {
+        let alerts = self.alerts.iter().map(|alert| Value::object(Alert { data: alert.clone(), marks })).collect();
+        Value::object(Dot { alerts: Value::object(Alerts(alerts)), data: self, marks })
     }
 
     /// All but the alerts.
@@ -95,10 +101,46 @@ impl Data {
     }
 }
 
+/// Which texts are foreign to a markup ([`Value::Foreign`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// None: no markup is written.
+    None,
+    /// Names and values of labels, links, and the receiver's name: annotations are written as markup.
+    Labels,
+    /// Annotations too.
+    All,
+}
+
+impl Marks {
+    fn text(self, text: &str) -> Value {
+        if self == Marks::None { Value::str(text) } else { Value::foreign(text) }
+    }
+
+    fn link(self, text: &str) -> Value {
+        if self == Marks::None { Value::str(text) } else { Value::foreign_url(text) }
+    }
+
+    fn labels(self, labels: &Labels) -> Value {
+        kv(labels, self != Marks::None)
+    }
+
+    fn annotations(self, annotations: &Labels) -> Value {
+        kv(annotations, self == Marks::All)
+    }
+}
+
 /// The data with its alerts as templates see them, made once: a template may ask for them at each alert.
 struct Dot {
     data: Data,
     alerts: Value,
+    marks: Marks,
+}
+
+/// An alert as templates see it.
+struct Alert {
+    data: AlertData,
+    marks: Marks,
 }
 
 impl AlertData {
@@ -121,8 +163,8 @@ impl AlertData {
     }
 }
 
-fn kv(labels: &Labels) -> Value {
-    Value::object(Kv(labels.clone()))
+fn kv(labels: &Labels, foreign: bool) -> Value {
+    Value::object(Kv { labels: labels.clone(), foreign })
 }
 
 fn no_args(args: &[Value], value: impl FnOnce() -> Value) -> Result<Value, CallError> {
@@ -156,14 +198,14 @@ impl Object for Dot {
     fn field(&self, name: &str) -> Option<Value> {
         let data = &self.data;
         Some(match name {
-            "Receiver" => Value::str(&data.receiver),
+            "Receiver" => self.marks.text(&data.receiver),
             "Status" => Value::str(&data.status),
             "Alerts" => self.alerts.clone(),
             "NotificationReason" => Value::str(&data.notification_reason),
-            "GroupLabels" => kv(&data.group_labels),
-            "CommonLabels" => kv(&data.common_labels),
-            "CommonAnnotations" => kv(&data.common_annotations),
-            "RouteLabels" => kv(&data.route_labels),
+            "GroupLabels" => self.marks.labels(&data.group_labels),
+            "CommonLabels" => self.marks.labels(&data.common_labels),
+            "CommonAnnotations" => self.marks.annotations(&data.common_annotations),
+            "RouteLabels" => self.marks.annotations(&data.route_labels),
             "ExternalURL" => Value::str(&data.external_url),
             _ => return None,
         })
@@ -173,7 +215,7 @@ impl Object for Dot {
     }
 }
 
-impl Object for AlertData {
+impl Object for Alert {
     fn type_name(&self) -> &'static str {
         "template.Alert"
     }
@@ -181,23 +223,24 @@ impl Object for AlertData {
         fields(self, &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"])
     }
     fn field(&self, name: &str) -> Option<Value> {
+        let alert = &self.data;
         // What is not known prints as nothing, and is false.
         let number = |value: Option<f64>| value.map_or_else(|| Value::str(""), Value::Float);
         Some(match name {
-            "Value" => number(self.value),
-            "ResolvedValue" => number(self.resolved_value),
-            "Status" => Value::str(&self.status),
-            "Labels" => kv(&self.labels),
-            "Annotations" => kv(&self.annotations),
-            "StartsAt" => Value::Time(self.starts_at),
-            "EndsAt" => Value::Time(self.ends_at),
-            "GeneratorURL" => Value::str(&self.generator_url),
-            "Fingerprint" => Value::str(&self.fingerprint),
+            "Value" => number(alert.value),
+            "ResolvedValue" => number(alert.resolved_value),
+            "Status" => Value::str(&alert.status),
+            "Labels" => self.marks.labels(&alert.labels),
+            "Annotations" => self.marks.annotations(&alert.annotations),
+            "StartsAt" => Value::Time(alert.starts_at),
+            "EndsAt" => Value::Time(alert.ends_at),
+            "GeneratorURL" => self.marks.link(&alert.generator_url),
+            "Fingerprint" => Value::str(&alert.fingerprint),
             _ => return None,
         })
     }
     fn json(&self) -> Option<Json> {
-        Some(self.to_json())
+        Some(self.data.to_json())
     }
 }
 
@@ -232,20 +275,45 @@ impl Object for Alerts {
 }
 
 /// A label set or a set of annotations, with methods.
-pub struct Kv(pub Labels);
+pub struct Kv {
+    labels: Labels,
+    foreign: bool,
+}
 
 impl Kv {
+    fn value(&self, text: &str) -> Value {
+        if self.foreign { Value::foreign(text) } else { Value::str(text) }
+    }
+
     fn pairs(&self) -> Value {
         // The alert's name comes first, the others in order.
-        let name = self.0.iter().filter(|(n, _)| *n == crate::model::ALERT_NAME);
-        let others = self.0.iter().filter(|(n, _)| *n != crate::model::ALERT_NAME);
-        let pair = |(n, v): (&str, &str)| Value::object(Pair(Value::str(n), Value::str(v)));
+        let name = self.labels.iter().filter(|(n, _)| *n == crate::model::ALERT_NAME);
+        let others = self.labels.iter().filter(|(n, _)| *n != crate::model::ALERT_NAME);
+        let pair = |(n, v): (&str, &str)| Value::object(Pair(self.value(n), self.value(v)));
         Value::object(Pairs(name.chain(others).map(pair).collect()))
     }
 
     fn remove(&self, names: &Value) -> Value {
         let gone: Vec<&str> = names.as_list().unwrap_or(&[]).iter().filter_map(Value::as_str).collect();
-        kv(&self.0.filter(|n| !gone.contains(&n)))
+        kv(&self.labels.filter(|n| !gone.contains(&n)), self.foreign)
+    }
+}
+
+impl MapView for Kv {
+    fn get(&self, key: &str) -> Option<Value> {
+        self.labels.get(key).map(|value| self.value(value))
+    }
+    fn entries(&self) -> Vec<(Arc<str>, Value)> {
+        self.labels.iter().map(|(name, value)| (Arc::from(name), self.value(value))).collect()
+    }
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+    fn zero(&self) -> Value {
+        Value::str("")
+    }
+    fn type_name(&self) -> &'static str {
+        "template.KV"
     }
 }
 
@@ -254,7 +322,7 @@ impl Object for Kv {
         "template.KV"
     }
     fn shape(&self) -> Shape<'_> {
-        Shape::Map(&self.0)
+        Shape::Map(self)
     }
     fn method(&self, name: &str, args: &[Value]) -> Option<Result<Value, CallError>> {
         let pairs = || match self.pairs() {
@@ -264,10 +332,10 @@ impl Object for Kv {
         Some(match name {
             "SortedPairs" => no_args(args, || self.pairs()),
             "Names" | "Values" => return pairs().method(name, args),
-            "String" => no_args(args, || Value::from(self.text().unwrap_or_default())),
+            "String" => no_args(args, || self.value(&self.text().unwrap_or_default())),
             "Remove" => match args {
                 [names] if names.type_name() == "[]string" => Ok(self.remove(names)),
-                [Value::Nil] => Ok(kv(&self.0)),
+                [Value::Nil] => Ok(kv(&self.labels, self.foreign)),
                 [_] => Err(CallError::Type { index: 0, want: "[]string" }),
                 _ => Err(CallError::Count { want: 1 }),
             },
@@ -281,7 +349,7 @@ impl Object for Kv {
         }
     }
     fn json(&self) -> Option<Json> {
-        serde_json::to_value(&self.0).ok()
+        serde_json::to_value(&self.labels).ok()
     }
 }
 
@@ -306,7 +374,10 @@ impl Object for Pairs {
         match name {
             "Names" => Some(no_args(args, || strings(self.column("Name")))),
             "Values" => Some(no_args(args, || strings(self.column("Value")))),
-            "String" => Some(no_args(args, || Value::from(self.text().unwrap_or_default()))),
+            "String" => Some(no_args(args, || {
+                let text = Value::from(self.text().unwrap_or_default());
+                if foreign::is_foreign(&Value::list(self.column("Value"))) { foreign::mark(text) } else { text }
+            })),
             _ => None,
         }
     }
@@ -355,7 +426,7 @@ fn json_of(value: &Value, left: &mut usize) -> Result<Json, CallError> {
         Value::Int(i) | Value::Duration(i) => Json::from(*i),
         Value::Byte(b) => Json::from(*b),
         Value::Float(f) => number(*f),
-        Value::Str(s) | Value::Safe(_, s) => Json::from(&**s),
+        Value::Str(s) | Value::Safe(_, s) | Value::Foreign(Foreign { text: s, .. }) => Json::from(&**s),
         Value::Time(t) => Json::from(t.rfc3339()),
         Value::List(l) => Json::Array(list(&l.items)?),
         Value::Map(m) => object(m.entries().into_iter().map(|(k, v)| (k.to_string(), v)), left)?,

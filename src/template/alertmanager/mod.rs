@@ -5,9 +5,10 @@ mod functions;
 
 use std::sync::LazyLock;
 
-pub use data::{AlertData, Data, Kv};
+pub use data::{AlertData, Data, Kv, Marks};
 
 use super::func::Host;
+use super::markup::Dialect;
 use super::{ParseError, Template, TemplateError, TemplateSet, Value};
 
 static DEFAULTS: LazyLock<TemplateSet> = LazyLock::new(|| {
@@ -88,5 +89,14 @@ impl Templates {
     pub fn html(&self, text: &str, data: &Value, host: &dyn Host) -> Result<String, TemplateError> {
         let template = self.parse(text)?;
         Ok(self.set.execute_html(&template, data, host)?)
+    }
+
+    /// Renders a field of a receiver as a markup: what is marked in the data is escaped for the place it lands in.
+    ///
+    /// # Errors
+    /// As [`Templates::text`].
+    pub fn markup(&self, text: &str, data: &Value, host: &dyn Host, dialect: Dialect) -> Result<String, TemplateError> {
+        let template = self.parse(text)?;
+        Ok(self.set.execute_markup(&template, data, host, dialect)?)
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::{Done, Exec};
+use super::{Context, Done, Exec};
 use crate::template::error::ExecError;
+use crate::template::foreign;
 use crate::template::func::{Function, Param};
+use crate::template::markup::Dialect;
 use crate::template::parse::ast::{Command, Number, Operand, OperandKind, Pipe};
 use crate::template::print;
 use crate::template::value::{CallError, Value};
@@ -55,6 +57,14 @@ impl<'a> Exec<'a> {
                     _ => Err(self.error("nil is not a command")),
                 }
             }
+        }
+    }
+
+    /// The markup that is written.
+    fn dialect(&self) -> Option<Dialect> {
+        match &self.out.context {
+            Context::Markup(markup) => Some(markup.dialect),
+            _ => None,
         }
     }
 
@@ -186,6 +196,7 @@ impl<'a> Exec<'a> {
             values.push(self.arg(dot, Param::Any, arg)?);
         }
         values.extend(last);
+        let mut values: Vec<Value> = values.into_iter().map(Value::unmarked).collect();
         let Some(mut result) = call_method(receiver, name, &values) else { return Ok(None) };
         // A constant of integral value is an integer where the method wants one: `Add 28800e9`.
         if let Err(CallError::Type { want: "int" | "time.Duration", .. }) = result
@@ -260,7 +271,13 @@ impl<'a> Exec<'a> {
         }
         let argument = self.at.replace((word.pos, command));
         self.work(values.iter().filter_map(Value::as_str).map(str::len).sum())?;
-        match (function.body)(self.host, &values) {
+        let result = match self.dialect() {
+            Some(dialect) if values.iter().any(foreign::is_foreign) => {
+                foreign::call(dialect, function, self.host, values)
+            }
+            _ => (function.body)(self.host, &values),
+        };
+        match result {
             Ok(value) => {
                 let value = self.made(value)?;
                 self.at = argument;

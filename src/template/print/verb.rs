@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::number;
 use super::parts::{Parts, parts, stringer};
 use super::quote::quote_with;
+use crate::template::foreign::Foreign;
 use crate::template::value::{LONGEST_TEXT, Value};
 
 /// The widest field and the longest precision accepted, as in Go.
@@ -263,7 +264,9 @@ pub(super) fn push_value(out: &mut String, spec: &Spec, verb: char, value: &Valu
         Value::Bool(b) if matches!(verb, 't' | 'v') => spec.pad(out, if *b { "true" } else { "false" }),
         Value::Float(f) => float(out, spec, verb, *f, value),
         Value::Complex(r, i) => complex(out, spec, verb, *r, *i, value),
-        Value::Str(s) | Value::Safe(_, s) => string(out, spec, verb, s, value),
+        Value::Str(s) | Value::Safe(_, s) | Value::Foreign(Foreign { text: s, .. }) => {
+            string(out, spec, verb, s, value)
+        }
         _ => match (value.as_int(), parts(value)) {
             (Some(i), _) => integer(out, spec, verb, i, value),
             (None, Some(parts)) if spec.depth < MAX_DEPTH && verb != 'p' => composite(out, spec, verb, parts, value),

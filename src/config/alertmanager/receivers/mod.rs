@@ -40,7 +40,7 @@ pub use self::wechat::WechatConfig;
 use super::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::{Secret, join_dir};
-use crate::config::yaml::{Decoder, MapReader, Node, Section};
+use crate::config::yaml::{Decode, Decoder, MapReader, Node, Section};
 use crate::model::Position;
 use crate::section;
 
@@ -178,7 +178,12 @@ impl NamedFiles {
 }
 
 /// Fills a list's integrations; gives the files they name.
-fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>, d: &Decoder) -> Vec<NamedFile> {
+fn fill_all<I: Integration + Decode>(
+    list: &mut [I],
+    global: &Global,
+    node: Option<&Node>,
+    d: &Decoder,
+) -> Vec<NamedFile> {
     let nodes = node.and_then(Node::items).unwrap_or_default().iter().filter(|n| n.entries().is_some());
     let mut files = Vec::new();
     for (integration, node) in list.iter_mut().zip(nodes) {
@@ -188,6 +193,7 @@ fn fill_all<I: Integration>(list: &mut [I], global: &Global, node: Option<&Node>
         if let Some(own) = integration.http_config() {
             own.get_or_insert_with(|| global.http_config.clone());
         }
+        d.filled(node, &*integration);
         for path in integration.paths().into_iter().filter(|path| !path.is_empty()) {
             let named = node.entries().and_then(|all| all.iter().find(|(_, v)| v.text() == Some(path.as_str())));
             let position = d.place(named.map_or(node.position, |(_, value)| value.position));
