@@ -53,6 +53,8 @@ mod mission_alerts;
 mod ml_packs;
 mod notification_tests;
 mod packs;
+mod pages;
+mod pages_forms;
 mod prometheus_configs;
 mod prometheus_metrics;
 mod prometheus_program;

@@ -332,7 +332,7 @@ fn a_datasource_that_nobody_answers_at_is_told_on_the_page_and_by_a_metric() {
     let rules = "groups: [{name: g, rules: [{alert: Down, expr: up == 0}, {record: r, expr: up}]}]";
     let home = Home::new(&[("watchbell.yaml", &config), ("rules.yaml", rules)]);
     let server = home.start();
-    let page = wait_for("the banner", || Some(server.get("/alerts").1).filter(|p| p.contains("class=\"trouble\"")));
+    let page = wait_for("the banner", || Some(server.get("/alerts").1).filter(|p| p.contains("rules fail")));
     assert!(page.contains("2 of 2 rules fail") && page.contains("onnection refused"), "{page}");
     assert!(!page.contains("All quiet"), "{page}");
     assert_eq!(server.get("/-/ready").0, 200);

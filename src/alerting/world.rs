@@ -1,6 +1,5 @@
 //! The world of a server: rules query the configured datasource and write to our own storage.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use arc_swap::ArcSwap;
 
 use crate::datasource::Querier;
 use crate::model::{Labels, Value};
-use crate::promql::ast::{BinaryOp, Expr, ExprKind};
 use crate::promql::{
-    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, TickCache, VectorSample, compile, parse,
+    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, TickCache, VectorSample, comparison,
+    compile, parse,
 };
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
@@ -121,9 +120,9 @@ impl RuleContext {
             return None;
         }
         let source = rule.plan.source();
-        let compared = parse(source, &self.options).ok().and_then(|expr| compared(&expr))?;
+        let compared = parse(source, &self.options).ok().and_then(|expr| comparison(&expr))?;
         let env = EvalEnv { terms: rule.terms.clone(), ..self.env() };
-        let samples = self.template_query(source.get(compared)?, at, &env).ok()?;
+        let samples = self.template_query(source.get(compared.measured)?, at, &env).ok()?;
         Some(samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect())
     }
 
@@ -140,20 +139,6 @@ impl RuleContext {
         let samples = vector(evaluated, at)?;
         let elements = samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect();
         Ok(RuleResult { elements, warnings, infos, partial })
-    }
-}
-
-/// Where in its text stands what an expression compares: the left side, unless that is a number.
-fn compared(expr: &Expr) -> Option<Range<usize>> {
-    match &expr.kind {
-        ExprKind::Paren(inner) => compared(inner),
-        ExprKind::Binary(binary) if binary.op.is_comparison() && !binary.modifiers.bool => {
-            let is_number = matches!(binary.left.kind, ExprKind::Number(_));
-            let side = if is_number { &binary.right } else { &binary.left };
-            Some(side.span.start as usize..side.span.end as usize)
-        }
-        ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Unless) => compared(&binary.left),
-        _ => None,
     }
 }
 

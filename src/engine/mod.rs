@@ -40,7 +40,7 @@ pub use data::{DataAtStart, MOST_ROUNDS};
 pub use event::{Effect, Event, SilenceAnswer, SilenceChange, Ticket};
 pub use external::OutgoingAlert;
 pub use keeper::StoreView;
-pub use outbox::{OwedView, Owing, OwingStage, Tallies, Tally, TellingView};
+pub use outbox::{OwedView, Owing, OwingStage, Tallies, Tally, Telling, TellingView, ToldIntegration};
 pub use setup::{Options, Outgoing, Relabel, Setup};
 pub use slot::GroupView;
 pub use suppressed::Suppressed;

@@ -14,6 +14,7 @@
 pub mod annotations;
 pub mod ast;
 mod block;
+mod comparison;
 mod compile;
 mod dialect;
 mod env;
@@ -37,6 +38,7 @@ pub mod steps;
 pub mod value;
 
 pub use annotations::{Annotations, Note, Severity, Span};
+pub use comparison::{Comparison, comparison};
 pub use compile::{CompileOptions, compile, parse, parse_and};
 pub use dialect::MAX_QUERY_LEN;
 pub(crate) use dialect::unquote;

@@ -36,7 +36,7 @@ struct Posted {
 }
 
 /// The alert of a fingerprint, as lists show it.
-fn find(app: &App, fingerprint: &str) -> Result<Labels, ApiError> {
+pub(super) fn find(app: &App, fingerprint: &str) -> Result<Labels, ApiError> {
     let wrong = |_| ApiError::BadData(format!("a fingerprint has 16 hexadecimal digits, found {fingerprint:?}"));
     let wanted = u64::from_str_radix(fingerprint, 16).map_err(wrong)?;
     let (view, now) = (app.engine.view(), app.engine.now());
@@ -47,6 +47,16 @@ fn find(app: &App, fingerprint: &str) -> Result<Labels, ApiError> {
         (None, _) => Err(ApiError::NotFound(format!("no alert with fingerprint {fingerprint} fires"))),
         (Some(_), Some(_)) => Err(ApiError::BadData(format!("several alerts have fingerprint {fingerprint}"))),
     }
+}
+
+/// Acknowledges an alert, whoever asks; the id of the silence that this makes.
+pub(super) async fn make(app: &App, new: Acknowledgement) -> Result<String, ApiError> {
+    let alert = new.alert.clone();
+    let id = app.engine.acknowledge(new).await.map_err(refusal)?;
+    if app.service.limits.log_silences {
+        tracing::info!(id, %alert, "alert acknowledged");
+    }
+    Ok(id)
 }
 
 /// Acknowledges an alert that fires; whoever did so before is replaced.
@@ -60,10 +70,7 @@ async fn set(State(app): State<Arc<App>>, Path(fingerprint): Path<String>, body:
     let alert = find(&app, &fingerprint)?;
     let Posted { created_by, comment, .. } = posted;
     let new = Acknowledgement { alert: alert.clone(), created_by, comment, ends_at };
-    let id = app.engine.acknowledge(new).await.map_err(refusal)?;
-    if app.service.limits.log_silences {
-        tracing::info!(id, %alert, "alert acknowledged");
-    }
+    let id = make(&app, new).await?;
     let mut json = Json::new();
     json.object(|j| {
         j.key("silenceID").string(&id);
@@ -74,13 +81,18 @@ async fn set(State(app): State<Arc<App>>, Path(fingerprint): Path<String>, body:
 
 /// Nobody looks after an alert any more.
 async fn end(State(app): State<Arc<App>>, Path(fingerprint): Path<String>) -> Result<Response, ApiError> {
-    let alert = find(&app, &fingerprint)?;
+    give_up(&app, &fingerprint).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// Ends the acknowledgement of an alert, whoever asks.
+pub(super) async fn give_up(app: &App, fingerprint: &str) -> Result<(), ApiError> {
+    let alert = find(app, fingerprint)?;
     let (view, now) = (app.engine.view(), app.engine.now());
     let speaks_of = |s: &&Arc<Silence>| s.acknowledges.as_ref() == Some(&alert) && s.ends_at > now;
     let silence = view.silences().find(speaks_of);
     let silence = silence.ok_or_else(|| ApiError::NotFound("nobody has acknowledged the alert".into()))?;
-    app.engine.expire_silence(silence.id.clone()).await.map_err(refusal)?;
-    Ok(StatusCode::OK.into_response())
+    app.engine.expire_silence(silence.id.clone()).await.map_err(refusal)
 }
 
 fn refusal(e: LiveSilenceError) -> ApiError {

@@ -25,6 +25,7 @@ pub mod queries;
 pub mod receivers;
 mod request_line;
 pub mod requests;
+mod silencing;
 pub mod telemetry;
 pub mod time;
 pub mod web;

@@ -36,7 +36,7 @@ fn require(there: bool, what: &str) {
 }
 
 /// Between two looks at a condition: lets the processes that are waited for have the processor.
-fn pause() {
+pub fn pause() {
     std::thread::park_timeout(Duration::from_millis(10));
 }
 

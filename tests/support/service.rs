@@ -46,8 +46,18 @@ impl Home {
         self.start_by(&self.path().join("watchbell.yaml"), flags)
     }
 
+    /// The same, with all paths below a prefix.
+    pub fn start_below(&self, prefix: &str) -> Server {
+        let url = format!("--web.external-url=http://localhost{prefix}");
+        self.start_until(&self.path().join("watchbell.yaml"), &[&url], &format!("{prefix}/-/ready"))
+    }
+
     /// The same, in the folder, with a configuration called by any path.
     pub fn start_by(&self, config: &Path, flags: &[&str]) -> Server {
+        self.start_until(config, flags, "/-/ready")
+    }
+
+    fn start_until(&self, config: &Path, flags: &[&str], ready: &str) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
         command
             .current_dir(self.path())
@@ -56,7 +66,7 @@ impl Home {
             .arg(format!("--web.listen-address=127.0.0.1:{}", self.port))
             .arg(format!("--storage.tsdb.path={}", self.path().join("data").display()))
             .args(flags);
-        Server(Peer::start(&mut command, self.port, "/-/ready"))
+        Server(Peer::start(&mut command, self.port, ready))
     }
 }
 

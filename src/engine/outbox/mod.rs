@@ -11,6 +11,7 @@ mod record;
 mod shown;
 mod tally;
 mod telling;
+mod told;
 mod trouble;
 mod verdict;
 
@@ -36,6 +37,7 @@ use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
 pub use tally::{Tallies, Tally};
 pub use telling::{Owing, OwingStage, TellingView};
+pub use told::{Telling, ToldIntegration};
 use trouble::{Failure, Troubles};
 use verdict::{Verdict, decide, decision};
 

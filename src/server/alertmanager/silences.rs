@@ -17,6 +17,7 @@ use crate::routing::{NewSilence, Silence, SilenceError};
 use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::json::Json;
+use crate::server::silencing::{self, Refused};
 
 use super::answer::{Refusal, answer};
 use super::{body, filter, lists, strfmt};
@@ -192,50 +193,18 @@ impl PostedMatcher {
 pub async fn set(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     let posted = body::read(&app.posts, &headers, body, "silence").await?;
     let new = read(posted.decode()?)?;
-    within_limits(&app, &new)?;
-    let logged = app.service.limits.log_silences.then(|| described(&new));
-    let id = app.engine.set_silence(new).await.map_err(refusal)?;
-    if let Some(silence) = logged {
-        tracing::info!(id, silence, "silence set");
-    }
+    let id = silencing::set(&app, new).await.map_err(|refused| match refused {
+        Refused::Limit(text) => Refusal::bad(text),
+        Refused::Silence(e) => refusal(e),
+    })?;
     Ok(answer(|j| j.object(|j| j.key("silenceID").string(&id))))
-}
-
-fn described(new: &NewSilence) -> String {
-    let matchers: Vec<String> = new.matchers.iter().map(ToString::to_string).collect();
-    let (from, until) = (rfc3339_millis(new.starts_at), rfc3339_millis(new.ends_at));
-    format!("{{{}}} from {from} until {until} by {}: {}", matchers.join(","), new.created_by, new.comment)
-}
-
-fn within_limits(app: &App, new: &NewSilence) -> Result<(), Refusal> {
-    let limits = &app.service.limits;
-    if limits.silences > 0 && new.id.is_none() {
-        let kept = app.engine.view().silences().filter(|s| s.configured.is_none()).count();
-        if kept >= limits.silences {
-            let most = limits.silences;
-            return Err(Refusal::bad(format!("exceeded maximum number of silences: {kept} (limit: {most})")));
-        }
-    }
-    let matchers: usize = new.matchers.iter().map(|m| m.name.len() + m.value.len()).sum();
-    let bytes = matchers + new.comment.len() + new.created_by.len() + new.annotations.as_bytes().len();
-    if limits.silence_bytes > 0 && bytes > limits.silence_bytes {
-        let most = limits.silence_bytes;
-        return Err(Refusal::bad(format!("silence exceeded maximum size: {bytes} bytes (limit: {most} bytes)")));
-    }
-    Ok(())
 }
 
 /// `DELETE /api/v2/silence/<id>`: one that is over already stays so.
 pub async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
     check_id(&id)?;
-    match app.engine.expire_silence(id.clone()).await {
-        Ok(()) => {
-            if app.service.limits.log_silences {
-                tracing::info!(id, "silence expired");
-            }
-            Ok(StatusCode::OK.into_response())
-        }
-        Err(LiveSilenceError::Refused(SilenceError::AlreadyExpired(_))) => Ok(StatusCode::OK.into_response()),
+    match silencing::expire(&app, &id).await {
+        Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(LiveSilenceError::Refused(SilenceError::NotFound)) => Ok(StatusCode::NOT_FOUND.into_response()),
         Err(e) => Err(refusal(e)),
     }

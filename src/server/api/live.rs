@@ -27,7 +27,8 @@ fn look(app: &App) -> Told {
     app.notices.tell(troubles(app), app.clock.now())
 }
 
-fn troubles(app: &App) -> Vec<String> {
+/// What the service itself cannot do now.
+pub(in crate::server) fn troubles(app: &App) -> Vec<String> {
     let mut all = Vec::new();
     if !app.config.load().reload_succeeded {
         // Prometheus' words: tools look for them.

@@ -25,9 +25,11 @@ use axum::routing::{get, post};
 
 use super::app::App;
 
+pub(super) use live::troubles;
 pub use params::{MAX_PARAMS, MAX_SELECTORS, Params};
 pub use read::MOST_BYTES as LONGEST_READ;
 pub use status::COMPATIBLE_VERSION;
+pub(super) use targets::discovered;
 
 /// The routes under `/api/v1`.
 pub fn routes() -> Router<Arc<App>> {

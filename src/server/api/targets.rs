@@ -37,7 +37,7 @@ pub async fn targets(State(app): State<Arc<App>>, params: Params) -> Response {
             let listed = pools.iter().filter(|_| dropped).flat_map(|p| p.dropped.iter().map(move |d| (p, d)));
             j.key("droppedTargets").array_of(listed, |j, (pool, discovered)| {
                 j.object(|j| {
-                    j.key("discoveredLabels").labels(&shown(discovered));
+                    j.key("discoveredLabels").labels(&self::discovered(discovered));
                     j.key("scrapePool").string(&pool.scrape_pool);
                 });
             });
@@ -57,7 +57,7 @@ fn counts(j: &mut Json, pools: &[PoolStatus]) {
 }
 
 /// A target's labels before relabelling, with parameters that carry secrets masked.
-fn shown(discovered: &Labels) -> Labels {
+pub(in crate::server) fn discovered(discovered: &Labels) -> Labels {
     let secret = |name: &str| name.strip_prefix("__param_").is_some_and(names_secret);
     if !discovered.iter().any(|(name, _)| secret(name)) {
         return discovered.clone();
@@ -68,7 +68,7 @@ fn shown(discovered: &Labels) -> Labels {
 fn target(j: &mut Json, status: &TargetStatus) {
     let url = redact_url(&status.target.url);
     j.object(|j| {
-        j.key("discoveredLabels").labels(&shown(&status.target.discovered));
+        j.key("discoveredLabels").labels(&self::discovered(&status.target.discovered));
         j.key("labels").labels(&status.target.labels);
         j.key("scrapePool").string(&status.scrape_pool);
         j.key("scrapeUrl").string(&url);

@@ -1,42 +1,75 @@
 //! The page of silences: those that people made, acknowledgements, and those that the configuration keeps.
 
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::engine::View;
-use crate::model::time::rfc3339;
 use crate::routing::{NEVER, Silence, SilenceState};
+use crate::server::app::App;
 
-/// Most silences that the page shows.
-const MOST: usize = 1000;
+use super::frame::{Page, unhurried};
+use super::{forms, zone};
 
-/// What the page shows: what is in force, then what will be.
-pub(super) fn data(view: &View, now: i64) -> Value {
-    let mut shown: Vec<(SilenceState, (i64, i64), &Silence)> = view
-        .silences()
-        .map(|s| (s.state(now), s.period(now), &**s))
-        .filter(|(state, ..)| *state != SilenceState::Expired)
-        .collect();
+/// Most silences that the page shows, and most that are over.
+const MOST: usize = 500;
+const MOST_OVER: usize = 20;
+/// What ends within this time is said to, milliseconds.
+const SOON: i64 = 3_600_000;
+
+const PAGE: Page = Page::new("silences", "silences.html");
+
+/// `GET /silences`
+pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    unhurried(move || {
+        let now = app.engine.now();
+        PAGE.show(now, content(&app.engine.view(), &forms::token(&headers), now))
+    })
+    .await
+}
+
+/// What the page shows: what is in force, then what will be, then what was lately.
+fn content(view: &View, token: &str, now: i64) -> Value {
+    let mut shown: Vec<(SilenceState, (i64, i64), &Silence)> =
+        view.silences().map(|s| (s.state(now), s.period(now), &**s)).collect();
     let active = shown.iter().filter(|(state, ..)| *state == SilenceState::Active).count();
     shown.sort_by_key(|(state, (from, until), s)| match state {
         SilenceState::Active => (0, *until, &s.id),
-        SilenceState::Pending | SilenceState::Expired => (1, *from, &s.id),
+        SilenceState::Pending => (1, *from, &s.id),
+        SilenceState::Expired => (2, until.saturating_neg(), &s.id),
     });
-    let more = shown.len().saturating_sub(MOST);
-    let rows: Vec<Value> = shown.iter().take(MOST).map(|(state, period, s)| row(*state, *period, s)).collect();
-    json!({ "page": "silences", "active": active, "silences": rows, "more": more })
+    let (over, kept): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(state, ..)| *state == SilenceState::Expired);
+    let rows = |all: &[(SilenceState, (i64, i64), &Silence)], most: usize| -> Vec<Value> {
+        all.iter().take(most).map(|(state, period, s)| row(*state, *period, s, view, now)).collect()
+    };
+    json!({
+        "token": token,
+        "active": active,
+        "silences": rows(&kept, MOST),
+        "more": kept.len().saturating_sub(MOST),
+        "over": rows(&over, MOST_OVER),
+    })
 }
 
-fn row(state: SilenceState, (from, until): (i64, i64), s: &Silence) -> Value {
+fn row(state: SilenceState, (from, until): (i64, i64), s: &Silence, view: &View, now: i64) -> Value {
+    let configured = s.configured.as_ref();
+    let is_active = state == SilenceState::Active;
     json!({
         "id": s.id,
         "state": state.as_str(),
         "matchers": s.matchers.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "from": rfc3339(from),
-        "until": (until < NEVER).then(|| rfc3339(until)),
+        "from": zone::time(from, now),
+        "until": (until < NEVER).then(|| zone::time(until, now)),
+        "soon": is_active && until.saturating_sub(now) < SOON,
+        "matches": is_active.then(|| view.alerts().filter(|a| !a.alert.is_resolved(now) && s.matches(&a.alert.labels)).count()),
         "by": s.created_by,
         "comment": s.comment,
         "acknowledges": s.acknowledges.is_some(),
-        "name": s.configured.as_ref().map(|c| &c.name),
-        "file": s.configured.as_ref().map(|c| &c.file),
+        "name": configured.map(|c| &c.name),
+        "file": configured.map(|c| &c.file),
+        "recurs": configured.is_some_and(|c| c.recurrence.is_some()),
     })
 }

@@ -21,6 +21,7 @@ use crate::config::web::{ClientAuth, WebConfig};
 
 use rate::Bucket;
 use users::Users;
+pub(super) use users::user_name;
 
 /// That the file is bad is told at most so often.
 const TELL_EVERY: Duration = Duration::from_secs(60);

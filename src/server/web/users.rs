@@ -74,6 +74,11 @@ impl Users {
     }
 }
 
+/// The name that whoever asks says with the password.
+pub(in crate::server) fn user_name(headers: &HeaderMap) -> Option<String> {
+    credentials(headers).map(|(name, _)| name).filter(|name| !name.is_empty())
+}
+
 /// Name and password of an `Authorization: Basic` header.
 fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;

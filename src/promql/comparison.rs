@@ -1,0 +1,63 @@
+//! What an alert's expression compares with what: that is what people want to see of it.
+
+use super::ast::{BinaryOp, Expr, ExprKind};
+use std::ops::Range;
+
+/// The comparison that decides whether an expression gives anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Where in the expression's text stands what is compared: the left side, unless that is a number.
+    pub measured: Range<usize>,
+    /// The number it is compared with, if it is one.
+    pub threshold: Option<f64>,
+}
+
+/// The comparison of an expression; of several that all have to hold, the first.
+pub fn comparison(expr: &Expr) -> Option<Comparison> {
+    match &expr.kind {
+        ExprKind::Paren(inner) => comparison(inner),
+        ExprKind::Binary(binary) if binary.op.is_comparison() && !binary.modifiers.bool => {
+            let (left, right) = (number(&binary.left), number(&binary.right));
+            let side = if left.is_some() { &binary.right } else { &binary.left };
+            Some(Comparison { measured: side.span.start as usize..side.span.end as usize, threshold: left.or(right) })
+        }
+        ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Unless) => comparison(&binary.left),
+        _ => None,
+    }
+}
+
+/// A number as it is written, signs and parentheses included.
+fn number(expr: &Expr) -> Option<f64> {
+    match &expr.kind {
+        ExprKind::Number(value) => Some(*value),
+        ExprKind::Paren(inner) => number(inner),
+        ExprKind::Negate(inner) => number(inner).map(|value| -value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::{CompileOptions, parse};
+
+    #[test]
+    fn the_side_that_is_measured_is_found_and_the_number_beside_it() {
+        for (text, want) in [
+            ("up == 0", Some(("up", Some(0.0)))),
+            ("(rate(a[5m]) > (0.5)) and on (x) b", Some(("rate(a[5m])", Some(0.5)))),
+            ("3 < sum(a)", Some(("sum(a)", Some(3.0)))),
+            ("a < -1", Some(("a", Some(-1.0)))),
+            ("a > b", Some(("a", None))),
+            ("a > 1 unless b", Some(("a", Some(1.0)))),
+            ("a > bool 1", None),
+            ("absent(up)", None),
+            ("a or b > 1", None),
+        ] {
+            let expr = parse(text, &CompileOptions::default()).unwrap();
+            let found = comparison(&expr);
+            let shown = found.as_ref().map(|c| (&text[c.measured.clone()], c.threshold));
+            assert_eq!(shown, want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The page of one alert: what it is, what its rule measures, who is told, and what may be done about it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec};
+use crate::engine::{GroupView, View};
+use crate::model::number::format_float_g;
+use crate::model::{Labels, duration};
+use crate::promql::{CompileOptions, QueryValue, RangeSeries, comparison, parse};
+use crate::routing::AlertStatus;
+use crate::routing::alerts::AlertRow;
+use crate::server::app::App;
+
+use super::alert_text::{self, Severity};
+use super::frame::{Page, unhurried};
+use super::now::groups;
+use super::plot::Plot;
+use super::{forms, links, zone};
+
+/// How much of the time before it began a plot shows at least, and how much time in all, milliseconds.
+const BEFORE: i64 = 30 * 60_000;
+const LEAST: i64 = 2 * 3_600_000;
+const MOST: i64 = 7 * 24 * 3_600_000;
+/// Points of a plot.
+const POINTS: i64 = 240;
+/// A plot that takes longer than this is left out, milliseconds.
+const PATIENCE: i64 = 3_000;
+
+const PAGE: Page = Page { section: "alerts", template: "alert.html", up: "../", is_live: true };
+
+/// A rule and its group.
+type Raised = (Arc<GroupView>, Arc<RuleSpec>, Alert);
+
+/// `GET /alert/<fingerprint>`
+pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let wanted = Some(id.as_str()).filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok());
+    let found = wanted.and_then(|wanted| {
+        let row = view.alerts().find(|row| row.known.fingerprint == wanted).cloned();
+        let raised = raised(&view, |labels| match &row {
+            Some(row) => *labels == row.alert.labels,
+            None => labels.fingerprint() == wanted,
+        });
+        (row.is_some() || raised.is_some()).then_some((row, raised))
+    });
+    let Some((row, raised)) = found else {
+        let why = "No alert with this fingerprint is known now: it is over, or its labels have changed.";
+        return PAGE.missing(now, "This alert is not there", why);
+    };
+    let labels = row.as_ref().map(|row| row.alert.labels.clone());
+    let plot = match &raised {
+        Some((_, rule, alert)) => plot(&app, rule, alert, &labels.unwrap_or_else(|| alert.labels.clone()), now).await,
+        None => None,
+    };
+    unhurried(move || {
+        let content = content(&app, &headers, &view, row.as_deref(), raised.as_ref(), plot, now);
+        PAGE.show(now, content)
+    })
+    .await
+}
+
+/// The rule that has raised an alert, and the alert as it stands there.
+fn raised(view: &View, is_it: impl Fn(&Labels) -> bool) -> Option<Raised> {
+    for group in view.rule_groups() {
+        for (spec, state) in group.spec.rules.iter().zip(&group.state.rules) {
+            if let Some(alert) = state.alerts.values().find(|a| a.is_active() && is_it(&a.labels)) {
+                let (spec, alert) = (spec.clone(), alert.clone());
+                return Some((group, spec, alert));
+            }
+        }
+    }
+    None
+}
+
+fn content(
+    app: &App,
+    headers: &HeaderMap,
+    view: &View,
+    row: Option<&AlertRow>,
+    raised: Option<&Raised>,
+    plot: Option<String>,
+    now: i64,
+) -> Value {
+    let labels = row.map(|r| &r.alert.labels).or(raised.map(|(.., a)| &a.labels)).cloned().unwrap_or_default();
+    let annotations = row.map(|r| &r.alert.annotations).or(raised.map(|(.., a)| &a.annotations)).cloned();
+    let status = row.map(|row| view.status(row, now)).unwrap_or_default();
+    let is_resolved = row.is_some_and(|r| r.alert.is_resolved(now));
+    let state = match (row, raised) {
+        (Some(_), _) if is_resolved => "resolved",
+        (Some(_), _) => "firing",
+        (None, Some((.., alert))) => alert.state.as_str(),
+        (None, None) => "unknown",
+    };
+    let value = raised.map(|(.., a)| a.value).or(row.and_then(|r| r.alert.value).map(|v| v.get()));
+    let since = row.map(|r| r.alert.starts_at).or(raised.map(|(.., a)| a.active_at));
+    json!({
+        "id": format!("{:016x}", labels.fingerprint()),
+        "name": labels.value("alertname"),
+        "state": state,
+        "is_firing": state == "firing",
+        "severity": Severity::shown(&labels),
+        "says": alert_text::says(&annotations.unwrap_or_else(Labels::empty)),
+        "labels": alert_text::labels(&labels, &[], usize::MAX),
+        "value": value.map(format_float_g),
+        "since": since.map(|at| zone::time(at, now)),
+        "mutes": groups::mutes(&status, view, now),
+        "is_acknowledged": status.acknowledged.is_some(),
+        "generator": row.and_then(|r| alert_text::generator(&r.alert.generator_url, &app.service.external_url)),
+        "rule": raised.map(|raised| rule(raised, now)),
+        "plot": plot,
+        "groups": row.map(|row| told(app, view, row, now)),
+        "same_name": links::query([("filter", links::equal_to(&labels.keep(&["alertname"])).as_str())]),
+        "author": forms::author(headers),
+        "token": forms::token(headers),
+    })
+}
+
+/// The groups that an alert is told in, and how it stands with telling them.
+fn told(app: &App, view: &View, row: &AlertRow, now: i64) -> Vec<Value> {
+    let routes = view.routes(row).into_iter();
+    routes
+        .map(|route| {
+            let labels = route.group_labels(&row.alert.labels);
+            // A look-up an integration while the engine's lock is held.
+            let telling = app.engine.with(|engine| engine.telling(&route.group_key(&labels), &route.receiver));
+            let muted_by = view.muting_intervals(route, now);
+            let status = AlertStatus { muted_by, ..AlertStatus::default() };
+            json!({
+                "receiver": &*route.receiver,
+                "route": &*route.key,
+                "labels": alert_text::labels(&labels, &[], 200),
+                "mutes": groups::mutes(&status, view, now),
+                "telling": groups::tell(&telling, now),
+                "next": telling.next_flush.filter(|at| *at >= now).map(|at| zone::time(at, now)),
+                "wait": duration::format(route.group_wait),
+                "interval": duration::format(route.group_interval),
+                "repeat": duration::format(route.repeat_interval),
+            })
+        })
+        .collect()
+}
+
+fn rule((group, spec, alert): &Raised, now: i64) -> Value {
+    let hold = if let RuleKind::Alerting { hold, .. } = &spec.kind { *hold } else { 0 };
+    let fires_at = alert.active_at.saturating_add(hold).saturating_add(alert.unobserved);
+    json!({
+        "expr": spec.expr,
+        "graph": links::graph(&spec.expr, "graph"),
+        "for": (hold > 0).then(|| duration::format(hold)),
+        "group": group.spec.key.name,
+        "file": group.spec.key.file,
+        "active": zone::time(alert.active_at, now),
+        "fired": alert.fired_at.map(|at| zone::time(at, now)),
+        "fires": (alert.state == AlertState::Pending).then(|| zone::time(fires_at, now)),
+    })
+}
+
+/// What the rule measures of this alert, over the time since before it began.
+async fn plot(app: &Arc<App>, rule: &RuleSpec, alert: &Alert, labels: &Labels, now: i64) -> Option<String> {
+    let source = rule.plan.source().to_owned();
+    let options = CompileOptions { features: app.queries.options().features };
+    let compared = parse(&source, &options).ok().and_then(|expr| comparison(&expr));
+    let (text, threshold) = match &compared {
+        Some(compared) => (source.get(compared.measured.clone())?.to_owned(), compared.threshold),
+        None => (source, None),
+    };
+    let asked = app.queries.compiled(&text).ok()?;
+    let span = (now - alert.active_at + BEFORE).clamp(LEAST, MOST);
+    let step = (span / POINTS).max(1_000);
+    // Steps stand at times that stay, so that the line does not dance when the page is made anew.
+    let (until, from) = (now / step * step, now / step * step - span / step * step);
+    let querier = app.querier.load_full();
+    let run = app.queries.run(Some(PATIENCE), move |env| Ok(querier.range(&asked.plan, from, until, step, &env)?));
+    let QueryValue::Matrix(all) = run.await.ok()?.value else { return None };
+    let of_rule = |name: &str| rule.labels.iter().any(|(n, _)| n == name);
+    let is_of_alert = |series: &&RangeSeries| {
+        let mut pairs = series.labels.iter().filter(|(name, _)| *name != crate::model::METRIC_NAME);
+        pairs.all(|(name, value)| labels.value(name) == value || of_rule(name))
+    };
+    let points = all.iter().find(is_of_alert)?.floats.clone();
+    let (active_at, fired_at) = (Some(alert.active_at), alert.fired_at);
+    Plot { from, until, points, step, threshold, active_at, fired_at }.svg(now)
+}

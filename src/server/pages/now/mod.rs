@@ -1,0 +1,95 @@
+//! The page of now: what fires, grouped as its receivers see it, and why who is told.
+
+pub(super) mod blind;
+mod filter;
+pub(super) mod groups;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::alerting::{AlertState, RuleKind};
+use crate::engine::View;
+use crate::model::number::format_float_g;
+use crate::server::api::Params;
+use crate::server::app::App;
+
+use super::alert_text::{self, Severity};
+use super::frame::{Page, unhurried};
+use super::zone;
+use filter::Wanted;
+use groups::Shown;
+
+/// Most pending alerts that are named.
+const MOST_PENDING: usize = 20;
+
+const PAGE: Page = Page::new("alerts", "now.html");
+
+/// `GET /alerts`
+pub(super) async fn page(State(app): State<Arc<App>>, params: Params) -> Response {
+    unhurried(move || PAGE.show(app.engine.now(), content(&app, &params))).await
+}
+
+fn content(app: &App, params: &Params) -> Value {
+    let (view, now) = (app.engine.view(), app.engine.now());
+    let (wanted, wrong) = Wanted::of(params);
+    let blind = blind::all(app, &view);
+    let shown = match wrong {
+        None => Shown::of(&view, &wanted, now),
+        // Who asked for something else than was read is shown nothing rather than too much.
+        Some(_) => Shown { groups: Vec::new(), firing: 0, muted: 0 },
+    };
+    let (part, pages) = shown.page(wanted.page);
+    let groups: Vec<Value> = part.into_iter().map(|(group, part)| group.shown(part, app, &view, now)).collect();
+    let (pending, waiting) = pending(&view, now);
+    let receivers: Vec<Value> = app.config.load().receivers.iter().map(|r| {
+        let pattern = regex::escape(&r.name);
+        json!({ "name": r.name, "is_chosen": wanted.receiver == pattern || wanted.receiver == r.name, "pattern": pattern })
+    }).collect();
+    let is_known = receivers.iter().any(|r| r["is_chosen"] == true);
+    json!({
+        "blind": blind,
+        "wrong": wrong,
+        "filter": {
+            "filter": wanted.filter, "receiver": wanted.receiver, "text": wanted.text, "state": wanted.state,
+            "is_all": wanted.is_all(), "is_known_receiver": is_known || wanted.receiver.is_empty(),
+        },
+        "receivers": receivers,
+        "firing": shown.firing,
+        "muted": shown.muted,
+        "group_count": shown.groups.len(),
+        "groups": groups,
+        "pending": if wanted.is_all() { pending } else { Vec::new() },
+        "pending_count": waiting,
+        "page": wanted.page + 1,
+        "pages": pages,
+        "before": (wanted.page > 0).then(|| wanted.query(wanted.page.min(pages) - 1)),
+        "after": (wanted.page + 1 < pages).then(|| wanted.query(wanted.page + 1)),
+        "quiet": blind.is_empty() && shown.firing == 0 && waiting == 0 && wanted.is_all(),
+    })
+}
+
+/// The alerts that wait for their rule's `for`, those that will fire first in front, and how many there are.
+fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
+    let groups = view.rule_groups();
+    let rules = groups.iter().flat_map(|g| g.spec.rules.iter().zip(&g.state.rules));
+    let mut waiting = Vec::new();
+    for (spec, state) in rules {
+        let RuleKind::Alerting { hold, .. } = &spec.kind else { continue };
+        let pending = state.alerts.values().filter(|a| a.state == AlertState::Pending);
+        waiting.extend(pending.map(|a| (a.active_at.saturating_add(*hold).saturating_add(a.unobserved), a)));
+    }
+    waiting.sort_by(|(at, a), (bt, b)| at.cmp(bt).then_with(|| a.labels.cmp(&b.labels)));
+    let shown = waiting.iter().take(MOST_PENDING).map(|(fires_at, alert)| {
+        json!({
+            "name": alert_text::cut(alert.labels.value("alertname"), 100),
+            "severity": Severity::shown(&alert.labels),
+            "labels": alert_text::labels(&alert.labels, &["alertname", "severity"], 60),
+            "value": format_float_g(alert.value),
+            "fires": zone::time(*fires_at, now),
+        })
+    });
+    (shown.collect(), waiting.len())
+}

@@ -1,0 +1,120 @@
+//! A plot of what an alert's expression measures, as SVG: the line, the threshold, and when it was pending and fired.
+
+use std::fmt::Write as _;
+
+use crate::model::number::format_float_g;
+
+use super::zone;
+
+/// The plot's size in its own units; it is as wide as there is room.
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 150.0;
+/// Room for the axis below.
+const FOOT: f64 = 16.0;
+
+/// What is plotted. Times are milliseconds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plot {
+    pub from: i64,
+    pub until: i64,
+    /// Points of the line, ascending in time.
+    pub points: Vec<(i64, f64)>,
+    /// The distance of points that belong together: where it is larger the line breaks.
+    pub step: i64,
+    /// What the line is compared with.
+    pub threshold: Option<f64>,
+    /// Since when the alert is active, and since when it fires.
+    pub active_at: Option<i64>,
+    pub fired_at: Option<i64>,
+}
+
+impl Plot {
+    /// The SVG. It holds numbers and times alone, no text from outside.
+    pub fn svg(&self, now: i64) -> Option<String> {
+        let values = || self.points.iter().map(|(_, v)| *v).filter(|v| v.is_finite());
+        let last = values().next_back()?;
+        let (low, high) = values().chain(self.threshold).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        let room = ((high - low) * 0.08).max(f64::MIN_POSITIVE.max(high.abs() * 1e-3)).max(1e-9);
+        let (bottom, top) = (low - room, high + room);
+        let x = |t: i64| (t - self.from) as f64 / (self.until - self.from).max(1) as f64 * WIDTH;
+        let y = |v: f64| (top - v) / (top - bottom) * (HEIGHT - FOOT);
+        let floor = HEIGHT - FOOT;
+        let mut svg = String::with_capacity(8_192);
+        let threshold = self.threshold.map(|v| format!(", threshold {}", format_float_g(v))).unwrap_or_default();
+        let label = format!(
+            "The last value is {}, between {} and {}{threshold}",
+            format_float_g(last),
+            format_float_g(low),
+            format_float_g(high)
+        );
+        let _ =
+            write!(svg, "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">");
+        let mut band = |class: &str, from: i64, until: i64| {
+            let (left, right) = (x(from.max(self.from)), x(until));
+            if right > left {
+                let width = right - left;
+                let _ = write!(
+                    svg,
+                    "<rect class=\"{class}\" x=\"{left:.1}\" y=\"0\" width=\"{width:.1}\" height=\"{floor}\"/>"
+                );
+            }
+        };
+        if let Some(active_at) = self.active_at {
+            band("pending", active_at, self.fired_at.unwrap_or(self.until));
+        }
+        if let Some(fired_at) = self.fired_at {
+            band("firing", fired_at, self.until);
+        }
+        if let Some(threshold) = self.threshold {
+            let at = y(threshold);
+            let _ = write!(svg, "<line class=\"threshold\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
+        }
+        let _ = write!(svg, "<path class=\"line\" d=\"{}\"/>", self.path(x, y));
+        let mut text = |class: &str, x: f64, y: f64, text: &str| {
+            let _ = write!(svg, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{text}</text>");
+        };
+        text("start", 2.0, 11.0, &format_float_g(high));
+        text("start", 2.0, floor - 3.0, &format_float_g(low));
+        let time = |t: i64| zone::time(t, now)["text"].as_str().unwrap_or("").to_owned();
+        text("start", 0.0, HEIGHT - 3.0, &time(self.from));
+        text("end", WIDTH, HEIGHT - 3.0, &time(self.until));
+        svg.push_str("</svg>");
+        Some(svg)
+    }
+
+    fn path(&self, x: impl Fn(i64) -> f64, y: impl Fn(f64) -> f64) -> String {
+        let (mut path, mut before) = (String::new(), None);
+        for (t, v) in self.points.iter().filter(|(_, v)| v.is_finite()) {
+            let goes_on = before.is_some_and(|before| t - before <= self.step.saturating_mul(2));
+            let _ = write!(path, "{}{:.1} {:.1}", if goes_on { 'L' } else { 'M' }, x(*t), y(*v));
+            before = Some(*t);
+        }
+        path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_has_its_line_its_threshold_and_its_bands() {
+        let points = vec![(0, 1.0), (10, 2.0), (20, f64::NAN), (90, 3.0), (100, 4.0)];
+        let plot = Plot {
+            from: 0,
+            until: 100,
+            points,
+            step: 10,
+            threshold: Some(2.5),
+            active_at: Some(50),
+            fired_at: Some(80),
+        };
+        let svg = plot.svg(100).unwrap();
+        assert!(svg.contains("The last value is 4, between 1 and 4, threshold 2.5"), "{svg}");
+        assert_eq!(svg.matches('M').count(), 2, "the line breaks where nothing is known: {svg}");
+        assert!(svg.contains("class=\"pending\" x=\"360.0\"") && svg.contains("class=\"firing\" x=\"576.0\""), "{svg}");
+        assert_eq!(Plot { points: vec![(0, f64::NAN)], ..plot }.svg(0), None);
+        let flat = Plot { until: 10, points: vec![(0, 0.0), (10, 0.0)], step: 10, ..Plot::default() };
+        assert!(!flat.svg(10).unwrap().contains("NaN"));
+    }
+}
