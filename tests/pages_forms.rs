@@ -88,16 +88,20 @@ fn an_alert_is_silenced_in_two_steps_and_the_silence_changed_and_ended() {
     assert!(active().is_empty());
 }
 
+fn fields(token: &str) -> [(&str, &str); 4] {
+    [("token", token), ("matchers", "a=b"), ("lasts", "1h"), ("author", "me")]
+}
+
 #[test]
 fn a_form_that_is_not_ours_changes_nothing() {
     let home = home();
     let server = home.start();
     let id = raise(&server, &json!([{ "labels": { "alertname": "A" } }]));
     let good = token(&server.get("/silences/new").1);
-    let fields = |token| [("token", token), ("matchers", "a=b"), ("lasts", "1h"), ("author", "me")];
     let elsewhere = [("Origin", "http://evil.test"), ("Sec-Fetch-Site", "cross-site")];
     for (path, want) in [("/silences/new", 400), ("/silences/x/expire", 403), (&format!("/alert/{id}/ack"), 403)] {
-        for wrong in ["", "0123", &good.replace('a', "b").replace('1', "2")] {
+        let other = good.replace('a', "b").replace('1', "2");
+        for wrong in ["", "0123", other.as_str()] {
             let (status, body) = post(&server, path, &fields(wrong), &[]);
             assert_eq!(status, want, "{path}: {body}");
             assert!(body.contains("not from here"), "{body}");
@@ -174,4 +178,37 @@ fn queries_are_answered_without_scripts_and_errors_show_their_place() {
     assert!(!page.contains("<script>alert") && !page.contains("<b>"), "{page}");
     assert!(server.get("/query").1.contains("name=\"g0.expr\""));
     assert!(server.get("/query?g0.expr=1&add=1").1.contains("name=\"g1.expr\""));
+}
+
+#[test]
+fn the_tree_of_routes_shows_the_way_of_labels() {
+    let routing = "route:\n  receiver: root\n  routes:\n  - {matchers: [team=db], receiver: db}\n\
+                   \x20 - {matchers: [severity=critical], receiver: pager}\nreceivers: [{name: root}, {name: db}, {name: pager}]\n";
+    let home = Home::new(&[("watchbell.yaml", CONFIG), ("am.yml", routing)]);
+    let server = home.start();
+    let page = server.get("/routes?labels=team%3Ddb,severity%3Dcritical").1;
+    assert!(page.contains("These labels go to <strong dir=\"auto\">db</strong>."), "{page}");
+    assert!(page.contains("class=\"passes\"") && page.contains("class=\"ends\""), "{page}");
+    assert!(page.contains("matches, but a route before it takes them"), "{page}");
+    assert!(server.get("/routes?labels=team%3D~%22%3Cscript%3E%22").1.contains("is no label"));
+}
+
+#[test]
+fn a_receiver_is_tested_from_its_page() {
+    let hook = format!("http://127.0.0.1:{}/", peers::free_port());
+    let routing =
+        format!("route: {{receiver: hook}}\nreceivers: [{{name: hook, webhook_configs: [{{url: '{hook}'}}]}}]\n");
+    let home = Home::new(&[("watchbell.yaml", CONFIG), ("am.yml", &routing)]);
+    let server = home.start();
+    let page = server.get("/receivers").1;
+    assert!(page.contains("webhook") && page.contains("Send a test"), "{page}");
+    let told = post(&server, "/receivers", &[("token", &token(&page)), ("name", "hook")], &[]);
+    assert!(
+        told.0 == 200 && told.1.contains("the test was not delivered") && !told.1.contains("data-live"),
+        "{}",
+        told.1
+    );
+    assert_eq!(post(&server, "/receivers", &[("token", "x"), ("name", "hook")], &[]).0, 403);
+    let unknown = post(&server, "/receivers", &[("token", &token(&page)), ("name", "nobody")], &[]);
+    assert_eq!(unknown.0, 200);
 }

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::json::Json;
 use crate::model::time::rfc3339_millis;
 use crate::notify::status::Status;
+use crate::notify::test_message::Told;
 use crate::notify::{IntegrationId, test_message};
 
 /// Its routes.
@@ -23,15 +24,10 @@ pub fn routes() -> Router<Arc<App>> {
 /// `POST /watchbell/v1/receivers/<name>/test`: tells every integration of a receiver a marked message, once, and says what
 /// became of it.
 async fn test(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    let view = app.engine.view();
-    let found = view.routing().receivers.get_key_value(name.as_str());
-    let (receiver, spec) = found.ok_or_else(|| ApiError::NotFound(format!("there is no receiver {name:?}")))?;
-    let busy = |_| ApiError::Unavailable("another test is under way, try again later".into());
-    let _turn = app.tester.turn.try_acquire().map_err(busy)?;
-    let told = test_message::send(receiver, &spec.integrations, app.clock.now(), &*app.tester.deliver).await;
+    let told = tell(&app, &name).await?;
     let mut json = Json::new();
     json.object(|j| {
-        j.key("receiver").string(receiver);
+        j.key("receiver").string(&name);
         j.key("delivered").bool(told.iter().all(|told| told.error.is_none()));
         j.key("integrations").array_of(told.iter(), |j, told| {
             j.object(|j| {
@@ -43,6 +39,16 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<R
         });
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], json.finish() + "\n").into_response())
+}
+
+/// Tells every integration of a receiver a marked message, whoever asks: one receiver at a time.
+pub(super) async fn tell(app: &App, name: &str) -> Result<Vec<Told>, ApiError> {
+    let view = app.engine.view();
+    let found = view.routing().receivers.get_key_value(name);
+    let (receiver, spec) = found.ok_or_else(|| ApiError::NotFound(format!("there is no receiver {name:?}")))?;
+    let busy = |_| ApiError::Unavailable("another test is under way, try again later".into());
+    let _turn = app.tester.turn.try_acquire().map_err(busy)?;
+    Ok(test_message::send(receiver, &spec.integrations, app.clock.now(), &*app.tester.deliver).await)
 }
 
 /// Every receiver with its integrations: attempts, the last error, and fields that are not what their templates say.

@@ -26,6 +26,10 @@ const theme = EditorView.theme({
   '.cm-placeholder': { color: 'var(--quiet)' },
   '.cm-cursor': { borderLeftColor: 'var(--ink)' },
   '.cm-matchingBracket': { background: 'var(--soft)', outline: '1px solid var(--line)' },
+  // Without the picture that usually underlines: the policy lets none in.
+  '.cm-lintRange-error, .cm-lintRange-warning, .cm-lintRange-info': { backgroundImage: 'none', textDecoration: 'underline wavy var(--critical) 1px', textUnderlineOffset: '4px' },
+  '.cm-lintPoint::after': { borderBottomColor: 'var(--critical)' },
+  '.cm-diagnostic': { borderInlineStart: '4px solid var(--critical)' },
   '.cm-tooltip': { background: 'var(--paper)', color: 'var(--ink)', border: '1px solid var(--line)', borderRadius: '6px' },
   '.cm-tooltip-autocomplete ul li[aria-selected]': { background: 'var(--accent)', color: 'var(--paper)' },
   '.cm-completionDetail, .cm-completionInfo': { color: 'var(--quiet)', fontStyle: 'normal' },

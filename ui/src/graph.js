@@ -15,6 +15,15 @@ export const named = ({ __name__: name = '', ...labels }) => {
 };
 const short = (value) => (value == null ? '–' : Math.abs(value) >= 1e6 || (value && Math.abs(value) < 1e-3) ? value.toPrecision(4) : String(+value.toPrecision(7)));
 
+// The zone of the page's clock, in 24 hours; with the day where the graph is longer than one.
+function moments(span) {
+  const zone = document.querySelector('.clock button, .clock span:last-child').textContent;
+  const day = span > 86400 ? { month: 'short', day: 'numeric' } : {};
+  const second = span < 600 ? { second: '2-digit' } : {};
+  const written = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: zone, ...day, ...second });
+  return (_, all) => all.map((t) => written.format(t * 1000));
+}
+
 /// Draws the matrix of an answer into `host`; the range that is chosen with the mouse goes to `zoom`. Returns what takes the
 /// graph away again.
 export function graph(host, { result }, [start, end, step], zoom) {
@@ -52,7 +61,7 @@ export function graph(host, { result }, [start, end, step], zoom) {
     cursor: { drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },
     focus: { alpha: 0.35 },
     scales: { x: { range: () => [start, end] } },
-    axes: [axis(), { ...axis(), size: 64, values: (_, all) => all.map(short) }],
+    axes: [{ ...axis(), space: 80, values: moments(end - start) }, { ...axis(), size: 64, values: (_, all) => all.map(short) }],
     series: [{}, ...shown.map((_, i) => ({ stroke: colour(i), width: 1.5, spanGaps: false, points: { show: times.length < 2 } }))],
     hooks: {
       setCursor: [({ cursor: { idx } }) => values(idx)],

@@ -50,7 +50,7 @@ export const cases = {
       for (const path of PAGES) {
         await page.visit(path);
         await page.waitForTimeout(path.startsWith('query') ? 400 : 50);
-        await page.screenshot({ path: `${shots}/${look}-${path.replace(/[/?].*/, (rest) => (rest === '/new' ? '-new' : ''))}.png` });
+        await page.screenshot({ path: `${shots}/${look}-${path.replace(/[/?].*/, (rest) => (rest === '/new' ? '-new' : ''))}.png`, caret: 'initial' });
         for (const finding of await findings(page, axe)) found.push(`${look} ${path}: ${finding}`);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (wide > 1) found.push(`${look} ${path}: ${wide} pixels wider than the window`);
@@ -58,7 +58,7 @@ export const cases = {
       await page.visit('alerts');
       const first = await page.locator('article.alert a.name').first().getAttribute('href');
       await page.visit(first);
-      await page.screenshot({ path: `${shots}/${look}-alert.png` });
+      await page.screenshot({ path: `${shots}/${look}-alert.png`, caret: 'initial' });
       for (const finding of await findings(page, axe)) found.push(`${look} alert: ${finding}`);
       await page.end();
     }
@@ -96,7 +96,7 @@ export const cases = {
     };
     await mute('a');
     await page.getByLabel('By').fill('أمل');
-    await page.screenshot({ path: `${shots}/flow-silence.png` });
+    await page.screenshot({ path: `${shots}/flow-silence.png`, caret: 'initial' });
     await page.getByRole('button', { name: 'Silence' }).click();
     await page.getByText('mutes 1').first().waitFor();
     // Who made one is known from then on: two clicks.
@@ -174,7 +174,7 @@ export const cases = {
     await page.locator('.uplot canvas').waitFor();
     assert.match(page.url(), /g0\.tab=graph/);
     await page.waitForTimeout(300);
-    await page.screenshot({ path: `${shots}/flow-graph.png` });
+    await page.screenshot({ path: `${shots}/flow-graph.png`, caret: 'initial' });
     // Whoever has the address sees the same.
     const other = await open({ browser, url });
     await other.goto(page.url());

@@ -59,6 +59,16 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// A value in as many digits as say something.
+pub(super) fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return format!("{value:.0}");
+    }
+    let text = format_float_g(value);
+    let short = format!("{value:.5e}").parse().map(format_float_g).unwrap_or_default();
+    if short.len() < text.len() && !short.is_empty() { short } else { text }
+}
+
 /// Labels as a template lists them, without those of these names.
 pub(super) fn labels(labels: &Labels, without: &[&str], longest: usize) -> Vec<Value> {
     let shown = labels.iter().filter(|(name, _)| !without.contains(name));
@@ -134,7 +144,7 @@ pub(super) fn row(row: &AlertRow, external_url: &str, without: &[&str], now: i64
         "generator": generator(&alert.generator_url, external_url),
         "labels": shown,
         "more": more,
-        "value": alert.value.map(|v| format_float_g(v.get())),
+        "value": alert.value.map(|v| number(v.get())),
         "since": zone::time(alert.starts_at, now),
     })
 }
@@ -167,6 +177,14 @@ mod tests {
         let theirs = generator("http://prometheus.test/graph?g0.expr=up", "http://us.test");
         assert_eq!(theirs.as_deref(), Some("http://prometheus.test/graph?g0.expr=up"));
         assert_eq!(generator("javascript:alert(1)", "http://us.test"), None);
+    }
+
+    #[test]
+    fn values_have_as_many_digits_as_say_something() {
+        for (value, want) in [(1.4870214639181518, "1.48702"), (79.0, "79"), (0.1 + 0.2, "0.3"), (f64::NAN, "NaN")] {
+            assert_eq!(number(value), want);
+        }
+        assert_eq!(number(123_456_789.0), "123456789");
     }
 
     #[test]

@@ -36,11 +36,13 @@ impl Asset {
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let (css, js) = ("text/css; charset=utf-8", "text/javascript; charset=utf-8");
+    let text = "text/plain; charset=utf-8";
     vec![
         Asset::new("pages", "css", css, include_bytes!("../../../ui/dist/pages.css")),
         Asset::new("live", "js", js, include_bytes!("../../../ui/dist/live.js")),
         Asset::new("silence", "js", js, include_bytes!("../../../ui/dist/silence.js")),
         Asset::new("query", "js", js, include_bytes!("../../../ui/dist/query.js")),
+        Asset::new("licenses", "txt", text, include_bytes!("../../../ui/dist/LICENSES.txt")),
         Asset::new("query_css", "css", css, include_bytes!("../../../ui/dist/query.css")),
     ]
 });

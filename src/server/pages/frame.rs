@@ -27,6 +27,8 @@ static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
         "alert.html",
         "query.html",
         "rules.html",
+        "routes.html",
+        "receivers.html",
         "silences.html",
         "silence_form.html",
         "preview.html",

@@ -12,6 +12,8 @@ mod live;
 mod now;
 mod plot;
 mod query;
+mod receivers;
+mod routes;
 mod rules;
 mod silence_form;
 mod silences;
@@ -33,6 +35,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/query", get(query::page))
         .route("/rules", get(rules::page))
         .route("/silences", get(silences::page))
+        .route("/routes", get(routes::page))
+        .route("/receivers", get(receivers::page).post(receivers::test))
         .route("/silences/new", get(silence_form::new).post(silence_form::save))
         .route("/silences/preview", get(silence_form::matched))
         .route("/silences/{id}", get(silence_form::edit))

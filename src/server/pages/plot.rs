@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::number::format_float_g;
-
+use super::alert_text::number;
 use super::zone;
 
 /// The plot's size in its own units; it is as wide as there is room.
@@ -40,13 +39,9 @@ impl Plot {
         let y = |v: f64| (top - v) / (top - bottom) * (HEIGHT - FOOT);
         let floor = HEIGHT - FOOT;
         let mut svg = String::with_capacity(8_192);
-        let threshold = self.threshold.map(|v| format!(", threshold {}", format_float_g(v))).unwrap_or_default();
-        let label = format!(
-            "The last value is {}, between {} and {}{threshold}",
-            format_float_g(last),
-            format_float_g(low),
-            format_float_g(high)
-        );
+        let threshold = self.threshold.map(|v| format!(", threshold {}", number(v))).unwrap_or_default();
+        let label =
+            format!("The last value is {}, between {} and {}{threshold}", number(last), number(low), number(high));
         let _ =
             write!(svg, "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">");
         let mut band = |class: &str, from: i64, until: i64| {
@@ -73,8 +68,8 @@ impl Plot {
         let mut text = |class: &str, x: f64, y: f64, text: &str| {
             let _ = write!(svg, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{text}</text>");
         };
-        text("start", 2.0, 11.0, &format_float_g(high));
-        text("start", 2.0, floor - 3.0, &format_float_g(low));
+        text("start", 2.0, 11.0, &number(high));
+        text("start", 2.0, floor - 3.0, &number(low));
         let time = |t: i64| zone::time(t, now)["text"].as_str().unwrap_or("").to_owned();
         text("start", 0.0, HEIGHT - 3.0, &time(self.from));
         text("end", WIDTH, HEIGHT - 3.0, &time(self.until));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::engine::{AlertGroupView, Telling, ToldIntegration, View};
+use crate::model::Labels;
 use crate::notify::Reason;
 use crate::notify::dedup::WhyNot;
 use crate::routing::AlertStatus;
@@ -26,9 +27,10 @@ const MOST_TOLD: usize = 6;
 /// An alert and what keeps it from being told.
 type Stand = (Arc<AlertRow>, AlertStatus);
 
-/// A group and how it stands with its alerts.
+/// A group and how it stands with its alerts. Groups of the same labels and alerts are one here: their receivers see the
+/// same.
 pub(super) struct Group {
-    view: AlertGroupView,
+    views: Vec<AlertGroupView>,
     /// Those that may be told first, the worst of them first, and the newest.
     alerts: Vec<Stand>,
 }
@@ -46,6 +48,14 @@ impl Shown {
     pub fn of(view: &View, wanted: &Wanted, now: i64) -> Shown {
         let groups = view.alert_groups(|row| wanted.speaks_of(row, now), |route| wanted.is_receiver(&route.receiver));
         let mut groups: Vec<Group> = groups.into_iter().filter_map(|g| Group::of(g, view, wanted, now)).collect();
+        // Those of the same labels stand side by side.
+        groups.dedup_by(|later, kept| {
+            let is_same = later.is_same(kept);
+            if is_same {
+                kept.views.append(&mut later.views);
+            }
+            is_same
+        });
         groups.sort_by_cached_key(Group::rank);
         let all = groups.iter().flat_map(|g| &g.alerts);
         let (mut firing, mut loud) = (BTreeSet::new(), BTreeSet::new());
@@ -87,7 +97,19 @@ impl Group {
         alerts.sort_by_key(|(row, status)| {
             (status.is_muted(), Severity::of(&row.alert.labels), Reverse(row.alert.starts_at))
         });
-        (!alerts.is_empty()).then_some(Group { view, alerts })
+        (!alerts.is_empty()).then_some(Group { views: vec![view], alerts })
+    }
+
+    fn labels(&self) -> Option<&Labels> {
+        self.views.first().map(|view| &view.labels)
+    }
+
+    /// Whether its receivers see what those of another group see, and as mute.
+    fn is_same(&self, other: &Group) -> bool {
+        let same = |((a, x), (b, y)): (&Stand, &Stand)| Arc::ptr_eq(a, b) && x == y;
+        self.labels() == other.labels()
+            && self.alerts.len() == other.alerts.len()
+            && self.alerts.iter().zip(&other.alerts).all(same)
     }
 
     fn rank(&self) -> impl Ord + use<> {
@@ -96,16 +118,16 @@ impl Group {
         worst.map(|(row, status)| (status.is_muted(), Severity::of(&row.alert.labels), Reverse(newest)))
     }
 
-    /// The group's key, by which routing knows it.
-    fn key(&self) -> String {
-        self.view.route.group_key(&self.view.labels)
-    }
-
     /// The group with a part of its alerts, for a template.
     pub fn shown(&self, part: &[Stand], app: &App, view: &View, now: i64) -> Value {
-        let (route, labels) = (&self.view.route, &self.view.labels);
-        // A look-up an integration while the engine's lock is held.
-        let telling = app.engine.with(|engine| engine.telling(&self.key(), &route.receiver));
+        let labels = self.labels().cloned().unwrap_or_default();
+        let mut telling = Telling::default();
+        for view in &self.views {
+            // A look-up an integration while the engine's lock is held.
+            let one = app.engine.with(|e| e.telling(&view.route.group_key(&view.labels), &view.route.receiver));
+            telling.next_flush = telling.next_flush.into_iter().chain(one.next_flush).min();
+            telling.integrations.extend(one.integrations);
+        }
         let names: Vec<&str> = labels.iter().map(|(name, _)| name).chain(["alertname", "severity"]).collect();
         let alerts = part.iter().map(|(row, status)| {
             let mut alert = alert_text::row(row, &app.service.external_url, &names, now);
@@ -114,12 +136,17 @@ impl Group {
             }
             alert
         });
-        let receiver = regex::escape(&route.receiver);
-        let alone = links::query([("receiver", receiver.as_str()), ("filter", &links::equal_to(labels))]);
+        let alone = |receiver: &str| {
+            let pattern = regex::escape(receiver);
+            links::query([("receiver", pattern.as_str()), ("filter", &links::equal_to(&labels))])
+        };
+        let receivers = self.views.iter().map(|view| &*view.route.receiver);
+        let first = receivers.clone().next().unwrap_or("");
+        let receivers = receivers.map(|name| json!({ "name": name, "alone": alone(name) }));
         json!({
-            "receiver": &*route.receiver,
-            "labels": alert_text::labels(labels, &[], 200),
-            "alone": alone,
+            "receivers": receivers.collect::<Vec<_>>(),
+            "labels": alert_text::labels(&labels, &[], 200),
+            "alone": alone(first),
             "count": self.alerts.len(),
             "muted": self.alerts.iter().filter(|(_, status)| status.is_muted()).count(),
             "telling": tell(&telling, now),

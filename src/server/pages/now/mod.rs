@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::alerting::{AlertState, RuleKind};
 use crate::engine::View;
-use crate::model::number::format_float_g;
 use crate::server::api::Params;
 use crate::server::app::App;
 
@@ -87,7 +86,7 @@ fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
             "name": alert_text::cut(alert.labels.value("alertname"), 100),
             "severity": Severity::shown(&alert.labels),
             "labels": alert_text::labels(&alert.labels, &["alertname", "severity"], 60),
-            "value": format_float_g(alert.value),
+            "value": alert_text::number(alert.value),
             "fires": zone::time(*fires_at, now),
         })
     });
