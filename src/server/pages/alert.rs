@@ -9,15 +9,14 @@ use serde_json::{Value, json};
 
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec};
 use crate::engine::{GroupView, View};
-use crate::model::number::format_float_g;
 use crate::model::{Labels, duration};
-use crate::promql::{CompileOptions, QueryValue, RangeSeries, comparison, parse};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
 use crate::server::app::App;
 
 use super::alert_text::{self, Severity};
 use super::frame::{Page, unhurried};
+use super::measure::{Measure, Span, as_raised};
 use super::now::groups;
 use super::plot::Plot;
 use super::{forms, links, zone};
@@ -42,9 +41,10 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, Path(i
     let wanted = Some(id.as_str()).filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok());
     let found = wanted.and_then(|wanted| {
         let row = view.alerts().find(|row| row.known.fingerprint == wanted).cloned();
-        let raised = raised(&view, |labels| match &row {
-            Some(row) => *labels == row.alert.labels,
-            None => labels.fingerprint() == wanted,
+        let inside = row.as_ref().map(|row| as_raised(&app, &row.alert.labels));
+        let raised = raised(&view, |labels| match (&row, &inside) {
+            (Some(row), Some(inside)) => labels == inside || *labels == row.alert.labels,
+            _ => labels.fingerprint() == wanted,
         });
         (row.is_some() || raised.is_some()).then_some((row, raised))
     });
@@ -83,7 +83,7 @@ fn content(
     view: &View,
     row: Option<&AlertRow>,
     raised: Option<&Raised>,
-    plot: Option<String>,
+    plot: Option<Value>,
     now: i64,
 ) -> Value {
     let labels = row.map(|r| &r.alert.labels).or(raised.map(|(.., a)| &a.labels)).cloned().unwrap_or_default();
@@ -106,7 +106,7 @@ fn content(
         "severity": Severity::shown(&labels),
         "says": alert_text::says(&annotations.unwrap_or_else(Labels::empty)),
         "labels": alert_text::labels(&labels, &[], usize::MAX),
-        "value": value.map(format_float_g),
+        "value": value.map(alert_text::number),
         "since": since.map(|at| zone::time(at, now)),
         "mutes": groups::mutes(&status, view, now),
         "is_acknowledged": status.acknowledged.is_some(),
@@ -161,28 +161,13 @@ fn rule((group, spec, alert): &Raised, now: i64) -> Value {
 }
 
 /// What the rule measures of this alert, over the time since before it began.
-async fn plot(app: &Arc<App>, rule: &RuleSpec, alert: &Alert, labels: &Labels, now: i64) -> Option<String> {
-    let source = rule.plan.source().to_owned();
-    let options = CompileOptions { features: app.queries.options().features };
-    let compared = parse(&source, &options).ok().and_then(|expr| comparison(&expr));
-    let (text, threshold) = match &compared {
-        Some(compared) => (source.get(compared.measured.clone())?.to_owned(), compared.threshold),
-        None => (source, None),
-    };
-    let asked = app.queries.compiled(&text).ok()?;
-    let span = (now - alert.active_at + BEFORE).clamp(LEAST, MOST);
-    let step = (span / POINTS).max(1_000);
-    // Steps stand at times that stay, so that the line does not dance when the page is made anew.
-    let (until, from) = (now / step * step, now / step * step - span / step * step);
-    let querier = app.querier.load_full();
-    let run = app.queries.run(Some(PATIENCE), move |env| Ok(querier.range(&asked.plan, from, until, step, &env)?));
-    let QueryValue::Matrix(all) = run.await.ok()?.value else { return None };
-    let of_rule = |name: &str| rule.labels.iter().any(|(n, _)| n == name);
-    let is_of_alert = |series: &&RangeSeries| {
-        let mut pairs = series.labels.iter().filter(|(name, _)| *name != crate::model::METRIC_NAME);
-        pairs.all(|(name, value)| labels.value(name) == value || of_rule(name))
-    };
-    let points = all.iter().find(is_of_alert)?.floats.clone();
+async fn plot(app: &App, rule: &Arc<RuleSpec>, alert: &Alert, labels: &Labels, now: i64) -> Option<Value> {
+    let measure = Measure::of(app, rule)?;
+    let length = (now - alert.active_at + BEFORE).clamp(LEAST, MOST);
+    let span = Span::until(now, length, POINTS);
+    let all = measure.range(app, span, PATIENCE).await;
+    let points = measure.series_of(&all, labels)?.floats.clone();
+    let (Span { from, until, step }, threshold) = (span, measure.threshold);
     let (active_at, fired_at) = (Some(alert.active_at), alert.fired_at);
-    Plot { from, until, points, step, threshold, active_at, fired_at }.svg(now)
+    Plot { from, until, points, step, threshold, active_at, fired_at }.shown(now)
 }

@@ -42,6 +42,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         Asset::new("live", "js", js, include_bytes!("../../../ui/dist/live.js")),
         Asset::new("silence", "js", js, include_bytes!("../../../ui/dist/silence.js")),
         Asset::new("query", "js", js, include_bytes!("../../../ui/dist/query.js")),
+        Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../../ui/icon.svg")),
         Asset::new("licenses", "txt", text, include_bytes!("../../../ui/dist/LICENSES.txt")),
         Asset::new("query_css", "css", css, include_bytes!("../../../ui/dist/query.css")),
     ]

@@ -9,6 +9,7 @@ mod forms;
 mod frame;
 mod links;
 mod live;
+mod measure;
 mod now;
 mod plot;
 mod query;

@@ -103,7 +103,7 @@ async fn ask(app: &Arc<App>, panel: &Panel, now: i64) -> Result<Value, Wrong> {
     })?;
     let at = match panel.end.as_str() {
         "" => now,
-        text => zone::read(text)
+        text => zone::read_utc(text)
             .or_else(|| parse_time(text).ok())
             .ok_or_else(|| Wrong { why: format!("{text:?} is no time"), place: None })?,
     };

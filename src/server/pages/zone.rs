@@ -52,11 +52,18 @@ pub(super) fn read(text: &str) -> Option<i64> {
     read_in(text, *ZONE)
 }
 
+/// A time as Prometheus' links have it: in UTC.
+pub(super) fn read_utc(text: &str) -> Option<i64> {
+    read_in(text, Tz::UTC)
+}
+
 fn read_in(text: &str, zone: Tz) -> Option<i64> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_millis());
     }
-    let naive = chrono::NaiveDateTime::parse_from_str(&text.replace('T', " "), WRITTEN).ok()?;
+    let text = text.replace('T', " ");
+    let read = |format: &str| chrono::NaiveDateTime::parse_from_str(&text, format).ok();
+    let naive = read(WRITTEN).or_else(|| read("%Y-%m-%d %H:%M:%S"))?;
     // Of an hour that comes twice the first is meant; one that is left out in spring is none.
     zone.from_local_datetime(&naive).earliest().map(|at| at.timestamp_millis())
 }
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn times_of_forms_are_of_the_servers_zone() {
         let noon = Some(1_767_268_800_000);
-        for text in ["2026-01-01 13:00", "2026-01-01T13:00", "2026-01-01T12:00:00Z"] {
+        for text in ["2026-01-01 13:00", "2026-01-01T13:00", "2026-01-01 13:00:00", "2026-01-01T12:00:00Z"] {
             assert_eq!(read_in(text, Tz::Europe__Berlin), noon, "{text}");
         }
         assert_eq!(read_in("2026-03-29 02:30", Tz::Europe__Berlin), None);

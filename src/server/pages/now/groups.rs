@@ -17,6 +17,7 @@ use crate::server::pages::alert_text::{self, Severity};
 use crate::server::pages::{links, zone};
 
 use super::filter::Wanted;
+use super::sparks::Sparks;
 
 /// Most alerts of a page, and of one group among others.
 pub(super) const OF_PAGE: usize = 40;
@@ -119,7 +120,7 @@ impl Group {
     }
 
     /// The group with a part of its alerts, for a template.
-    pub fn shown(&self, part: &[Stand], app: &App, view: &View, now: i64) -> Value {
+    pub fn shown(&self, part: &[Stand], app: &App, view: &View, sparks: &Sparks, now: i64) -> Value {
         let labels = self.labels().cloned().unwrap_or_default();
         let mut telling = Telling::default();
         for view in &self.views {
@@ -133,6 +134,7 @@ impl Group {
             let mut alert = alert_text::row(row, &app.service.external_url, &names, now);
             if let Some(object) = alert.as_object_mut() {
                 object.insert("mutes".into(), mutes(status, view, now));
+                object.insert("spark".into(), sparks.get(&row.alert.labels).map(String::as_str).into());
             }
             alert
         });

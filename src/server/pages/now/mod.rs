@@ -3,46 +3,87 @@
 pub(super) mod blind;
 mod filter;
 pub(super) mod groups;
+mod sparks;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::alerting::{AlertState, RuleKind};
 use crate::engine::View;
+use crate::model::Labels;
 use crate::server::api::Params;
 use crate::server::app::App;
+use crate::server::error::ApiError;
 
 use super::alert_text::{self, Severity};
 use super::frame::{Page, unhurried};
 use super::zone;
 use filter::Wanted;
 use groups::Shown;
+use sparks::Sparks;
 
 /// Most pending alerts that are named.
 const MOST_PENDING: usize = 20;
 
 const PAGE: Page = Page::new("alerts", "now.html");
 
-/// `GET /alerts`
-pub(super) async fn page(State(app): State<Arc<App>>, params: Params) -> Response {
-    unhurried(move || PAGE.show(app.engine.now(), content(&app, &params))).await
+/// What the page is made of, found before it is written.
+struct Found {
+    view: Arc<View>,
+    now: i64,
+    wanted: Wanted,
+    wrong: Option<String>,
+    shown: Shown,
 }
 
-fn content(app: &App, params: &Params) -> Value {
-    let (view, now) = (app.engine.view(), app.engine.now());
-    let (wanted, wrong) = Wanted::of(params);
-    let blind = blind::all(app, &view);
-    let shown = match wrong {
-        None => Shown::of(&view, &wanted, now),
-        // Who asked for something else than was read is shown nothing rather than too much.
-        Some(_) => Shown { groups: Vec::new(), firing: 0, muted: 0 },
+impl Found {
+    fn of(app: &App, params: &Params) -> Found {
+        let (view, now) = (app.engine.view(), app.engine.now());
+        let (wanted, wrong) = Wanted::of(params);
+        let shown = match wrong {
+            None => Shown::of(&view, &wanted, now),
+            // Who asked for something else than was read is shown nothing rather than too much.
+            Some(_) => Shown { groups: Vec::new(), firing: 0, muted: 0 },
+        };
+        Found { view, now, wanted, wrong, shown }
+    }
+
+    /// The labels of the alerts that the page shows.
+    fn alerts(&self) -> Vec<Labels> {
+        let (part, _) = self.shown.page(self.wanted.page);
+        let all = part.into_iter().flat_map(|(_, alerts)| alerts);
+        let labels: BTreeSet<Labels> = all.map(|(row, _)| row.alert.labels.clone()).collect();
+        labels.into_iter().collect()
+    }
+}
+
+/// `GET /alerts`
+pub(super) async fn page(State(app): State<Arc<App>>, params: Params) -> Response {
+    let finding = app.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let found = Found::of(&finding, &params);
+        let alerts = found.alerts();
+        (found, alerts)
+    });
+    let (found, alerts) = match found.await {
+        Ok(found) => found,
+        Err(e) => return ApiError::Internal(e.to_string()).into_response(),
     };
+    let sparks = sparks::draw(&app, &found.view, &alerts, found.now).await;
+    unhurried(move || PAGE.show(found.now, content(&app, &found, &sparks))).await
+}
+
+fn content(app: &App, found: &Found, sparks: &Sparks) -> Value {
+    let Found { view, now, wanted, wrong, shown } = found;
+    let now = *now;
+    let blind = blind::all(app, view);
     let (part, pages) = shown.page(wanted.page);
-    let groups: Vec<Value> = part.into_iter().map(|(group, part)| group.shown(part, app, &view, now)).collect();
-    let (pending, waiting) = pending(&view, now);
+    let groups: Vec<Value> = part.into_iter().map(|(group, part)| group.shown(part, app, view, sparks, now)).collect();
+    let (pending, waiting) = pending(view, now);
     let receivers: Vec<Value> = app.config.load().receivers.iter().map(|r| {
         let pattern = regex::escape(&r.name);
         json!({ "name": r.name, "is_chosen": wanted.receiver == pattern || wanted.receiver == r.name, "pattern": pattern })
