@@ -42,7 +42,10 @@ fn links_to_prometheus_pages_lead_to_ours() {
         ("/flags", "status#flags"),
     ] {
         let (head, _) = whole(&server, path);
-        assert!(head.starts_with("http/1.1 303") && head.contains(&format!("location: {}\r\n", want.to_lowercase())), "{path}: {head}");
+        assert!(
+            head.starts_with("http/1.1 303") && head.contains(&format!("location: {}\r\n", want.to_lowercase())),
+            "{path}: {head}"
+        );
     }
     for path in ["/alerts", "/rules", "/targets", "/status", "/tsdb-status", "/service-discovery", "/silences"] {
         let (head, body) = whole(&server, path);

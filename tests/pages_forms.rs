@@ -177,6 +177,8 @@ fn queries_are_answered_without_scripts_and_errors_show_their_place() {
     assert!(page.contains("parse error") && page.contains("sum(up\n"), "{page}");
     assert!(!page.contains("<script>alert") && !page.contains("<b>"), "{page}");
     assert!(server.get("/query").1.contains("name=\"g0.expr\""));
+    let plan = server.get("/query?g0.expr=sum(up)&g0.tab=explain").1;
+    assert!(plan.contains("select up"), "{plan}");
     assert!(server.get("/query?g0.expr=1&add=1").1.contains("name=\"g1.expr\""));
 }
 

@@ -4,6 +4,7 @@ import { graph, named } from './graph.js';
 
 const root = document.body.dataset.up;
 const form = document.getElementById('panels');
+const MUCH = 5e6;
 const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31536000 };
 
 /// Seconds of `1h30m` or of a plain number; NaN for what is neither.
@@ -65,6 +66,7 @@ for (const panel of form.querySelectorAll('.panel')) {
     history.replaceState(null, '', address());
     const query = field('expr').value.trim();
     const isGraph = field('tab').value === 'graph';
+    if (field('tab').value === 'explain') return explain(under.signal);
     clear();
     drawing.hidden = !isGraph;
     if (!query) return answer.replaceChildren();
@@ -79,9 +81,12 @@ for (const panel of form.querySelectorAll('.panel')) {
       const step = isGraph ? seconds(field('step_input').value.trim()) || Math.max(Math.floor(range / 250), 1) : 0;
       const from = Math.ceil((end - range) / (step || 1)) * step;
       const body = isGraph
-        ? await ask('query_range', { query, start: from, end, step }, under.signal)
-        : await ask('query', until ? { query, time: end } : { query }, under.signal);
-      took.textContent = `${Math.round(performance.now() - begun)} ms, ${body.data.result.length} series`;
+        ? await ask('query_range', { query, start: from, end, step, stats: 'all' }, under.signal)
+        : await ask('query', { query, stats: 'all', ...(until && { time: end }) }, under.signal);
+      const samples = body.data.stats?.samples.totalQueryableSamples ?? 0;
+      took.textContent = `${Math.round(performance.now() - begun)} ms, ${body.data.result.length} series, ${samples.toLocaleString('en')} samples read`;
+      took.classList.toggle('soon', samples > MUCH);
+      took.title = samples > MUCH ? 'It reads much: a recording rule or a narrower selector makes it quicker' : '';
       view.complain('');
       const notes = [...(body.warnings ?? []), ...(body.infos ?? [])].map((textContent) => element('p', { className: 'note', textContent }));
       if (!isGraph) return answer.replaceChildren(...notes, ...table(body.data, `Result of panel ${Number(i) + 1}`));
@@ -91,6 +96,16 @@ for (const panel of form.querySelectorAll('.panel')) {
       took.textContent = '';
       if (e.name !== 'AbortError') fail(e.message);
     }
+  }
+
+  // How a query is evaluated the server's own page says.
+  async function explain(signal) {
+    clear();
+    drawing.hidden = true;
+    const page = await fetch(address(), { signal }).then((a) => a.text(), () => '');
+    const said = new DOMParser().parseFromString(page, 'text/html').querySelector(`.panel[data-i="${i}"] .answer`);
+    if (!signal.aborted) answer.replaceChildren(...(said?.childNodes ?? ['no answer']));
+    view.complain(answer.querySelector('.wrong')?.textContent ?? '');
   }
 
   function zoom(from, to) {

@@ -189,6 +189,9 @@ export const cases = {
     await page.keyboard.press('Enter');
     await page.getByRole('alert').filter({ hasText: 'parse error' }).waitFor();
     await page.locator('.cm-lintRange-error').first().waitFor();
+    await box.fill('sum(up)');
+    await page.getByLabel('Explain').check();
+    await page.getByText('select up').first().waitFor();
     await page.getByRole('button', { name: 'Add a panel' }).click();
     await page.waitForURL(/add=1|g1/);
     assert.equal(await page.locator('.panel').count(), 2);
@@ -243,6 +246,19 @@ export const cases = {
     }
     const all = await (await fetch(`${url}/api/v2/silences`)).json();
     assert.deepEqual(all.filter((s) => s.createdBy === 'evil'), []);
+  },
+
+  async 'the way of an alert is tried on the tree of routes, and a receiver is tested'({ browser, url }) {
+    const page = await open({ browser, url });
+    await page.visit('routes');
+    await page.getByLabel('Try labels').fill('severity="critical"');
+    await page.getByRole('button', { name: 'Try' }).click();
+    await page.getByText('These labels go to').waitFor();
+    assert.ok(await page.getByText('ends here').count() > 0);
+    await page.visit('receivers');
+    await page.getByRole('button', { name: 'Send a test' }).first().click();
+    await page.getByText('the test was').first().waitFor();
+    await page.end();
   },
 
   async 'times are told in UTC on demand'({ browser, url }) {

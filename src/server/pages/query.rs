@@ -23,13 +23,16 @@ const MOST_PANELS: usize = 10;
 const MOST_ROWS: usize = 500;
 const MOST_SAMPLES: usize = 10;
 
+/// A query that reads more samples than this is said to read much.
+const MUCH: u64 = 1_000_000;
+
 const PAGE: Page = Page { is_live: false, ..Page::new("query", "query.html") };
 
 /// A panel as its link says it, in Prometheus' parameters.
 #[derive(Clone, Debug, PartialEq)]
 struct Panel {
     expr: String,
-    /// `graph` or `table`.
+    /// `graph`, `table` or `explain`.
     tab: &'static str,
     range: String,
     end: String,
@@ -43,7 +46,11 @@ impl Panel {
         Panel {
             expr: text("expr"),
             // Before version 3 the graph was 0 and the table 1.
-            tab: if matches!(text("tab").as_str(), "graph" | "0") { "graph" } else { "table" },
+            tab: match text("tab").as_str() {
+                "graph" | "0" => "graph",
+                "explain" => "explain",
+                _ => "table",
+            },
             range: or(text("range_input"), "1h".into()),
             end: or(text("end_input"), text("moment_input")),
             step: or(text("step_input"), text("step")),
@@ -101,6 +108,10 @@ async fn ask(app: &Arc<App>, panel: &Panel, now: i64) -> Result<Value, Wrong> {
         let place = underlined(&panel.expr, e.span.start as usize, e.span.end as usize);
         Wrong { why: e.to_string(), place: Some(place) }
     })?;
+    if panel.tab == "explain" {
+        let outline: Vec<String> = asked.plan.outline().into_iter().map(|line| line.text).collect();
+        return Ok(json!({ "outline": outline }));
+    }
     let at = match panel.end.as_str() {
         "" => now,
         text => zone::read_utc(text)
@@ -131,6 +142,7 @@ fn underlined(text: &str, start: usize, end: usize) -> String {
 
 fn table(evaluated: Evaluated, notes: Vec<String>, now: i64) -> Value {
     let row = |labels: &Labels, value: String| json!({ "series": labels.to_series_string(), "value": value });
+    let (samples, series) = (evaluated.stats.samples, evaluated.stats.series);
     let count = match &evaluated.value {
         QueryValue::Vector(all) => all.len(),
         QueryValue::Matrix(all) => all.len(),
@@ -157,7 +169,9 @@ fn table(evaluated: Evaluated, notes: Vec<String>, now: i64) -> Value {
             all.iter().take(MOST_ROWS).map(|s| row(&s.labels, samples(s))).collect()
         }
     };
-    json!({ "rows": rows, "count": count, "more": count.saturating_sub(MOST_ROWS), "notes": notes })
+    json!({ "rows": rows, "count": count, "more": count.saturating_sub(MOST_ROWS), "notes": notes,
+        "samples": samples, "series": series, "reads_much": samples > MUCH,
+    })
 }
 
 fn value(value: &model::Value) -> String {
@@ -182,6 +196,12 @@ mod tests {
         let panels = Panel::all(&Params::from_pairs(&new));
         assert_eq!((panels.len(), panels[0].end.as_str(), panels[1].expr.as_str()), (2, "2026-01-01 12:00", ""));
         assert_eq!(Panel::all(&Params::from_pairs(&[("g9999.expr", "up")])).len(), 1);
+    }
+
+    #[test]
+    fn a_panel_may_ask_how_it_is_evaluated() {
+        let panels = Panel::all(&Params::from_pairs(&[("g0.expr", "up"), ("g0.tab", "explain")]));
+        assert_eq!(panels[0].tab, "explain");
     }
 
     #[test]
