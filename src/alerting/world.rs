@@ -216,24 +216,3 @@ impl World for TickWorld {
         outcome
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_rule_compares_is_found() {
-        for (text, want) in [
-            ("up == 0", Some("up")),
-            ("(sum by (job) (rate(errors[5m])) > 0.5)", Some("sum by (job) (rate(errors[5m]))")),
-            ("0.5 < a / b", Some("a / b")),
-            ("a > 5 and on (job) b == 1", Some("a")),
-            ("a > bool 5", None),
-            ("a > 5 or b > 5", None),
-            ("absent(up)", None),
-        ] {
-            let found = compared(&parse(text, &CompileOptions::default()).unwrap());
-            assert_eq!(found.and_then(|range| text.get(range)), want, "{text}");
-        }
-    }
-}

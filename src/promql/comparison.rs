@@ -53,6 +53,10 @@ mod tests {
             ("a > bool 1", None),
             ("absent(up)", None),
             ("a or b > 1", None),
+            ("(sum by (job) (rate(errors[5m])) > 0.5)", Some(("sum by (job) (rate(errors[5m]))", Some(0.5)))),
+            ("0.5 < a / b", Some(("a / b", Some(0.5)))),
+            ("a > 5 and on (job) b == 1", Some(("a", Some(5.0)))),
+            ("a > 5 or b > 5", None),
         ] {
             let expr = parse(text, &CompileOptions::default()).unwrap();
             let found = comparison(&expr);

@@ -30,10 +30,16 @@ button.onclick = () => { localStorage.setItem('watchbell-utc', utc() ? 'no' : 'y
 zone.replaceWith(button);
 zones();
 
-// Whoever writes, selects or has opened something is not disturbed.
+// Whoever writes, has written, or selects is not disturbed.
+const written = (field) => {
+  if (field.type === 'hidden') return false;
+  if (!field.options) return field.value !== field.defaultValue;
+  return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+};
 const busy = () => {
   const at = document.activeElement;
-  return (at && at.closest('main') && at.matches('input, select, textarea')) || String(getSelection()) !== '';
+  const isWriting = at?.closest('main') && at.matches('input, select, textarea');
+  return isWriting || String(getSelection()) !== '' || [...document.querySelectorAll('main :is(input, select, textarea)')].some(written);
 };
 const key = (element) => element.id || element.closest('[aria-label]')?.getAttribute('aria-label');
 
@@ -63,7 +69,8 @@ async function refresh() {
     asking = false;
   }
 }
-addEventListener('focusout', () => { if (again) setTimeout(() => again && refresh()); });
+// Not at once: a click that leaves a field is to reach what it is for.
+addEventListener('focusout', () => { if (again) setTimeout(() => again && refresh(), 500); });
 document.addEventListener('selectionchange', () => { if (again && !busy()) refresh(); });
 
 function show(on) {
