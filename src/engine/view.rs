@@ -138,11 +138,6 @@ impl View {
         &self.name_limit
     }
 
-    /// The route tree in force.
-    pub fn tree(&self) -> &RouteTree {
-        &self.tree
-    }
-
     /// The receivers that a route names.
     pub fn receivers_in_use(&self) -> impl Iterator<Item = &ReceiverSpec> {
         let named: BTreeSet<&Arc<str>> = self.tree.routes().map(|route| &route.receiver).collect();

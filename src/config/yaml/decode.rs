@@ -25,8 +25,20 @@ pub trait Decode: Sized {
 
     /// What a file's author is to write; by default what the error says that a mapping is not.
     fn shape() -> Shape {
-        Shape::expected::<Self>()
+        expected::<Self>()
     }
+}
+
+/// What the reader of a value says that it expected when it meets a mapping, or a list where it takes mappings.
+fn expected<T: Decode>() -> Shape {
+    let said = ["{}", "[]"].into_iter().find_map(|other| {
+        let decoder = Decoder::new("", other);
+        decoder.documents().first().and_then(|node| T::decode(node, &decoder));
+        decoder.into_diagnostics().into_iter().next().map(|d| d.message)
+    });
+    let said = said.unwrap_or_default();
+    let expected = said.split_once("expected ").map_or(said.as_str(), |(_, expected)| expected);
+    Shape::Value(expected.split(", found ").next().unwrap_or_default().to_owned())
 }
 
 /// What is no defect of a file and its owner has to hear all the same.

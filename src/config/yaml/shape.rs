@@ -1,6 +1,5 @@
 //! What sections are made of, for the reference of the configuration: told by the code that reads them.
 
-use super::decode::{Decode, Decoder};
 use super::node::Node;
 
 /// What an author is to write.
@@ -42,18 +41,4 @@ pub struct Key {
     pub default: Option<Node>,
     /// What stands there.
     pub shape: fn() -> Shape,
-}
-
-impl Shape {
-    /// What the reader of a value says that it expected when it meets a mapping, or a list where it takes mappings.
-    pub fn expected<T: Decode>() -> Shape {
-        let said = ["{}", "[]"].into_iter().find_map(|other| {
-            let decoder = Decoder::new("", other);
-            decoder.documents().first().and_then(|node| T::decode(node, &decoder));
-            decoder.into_diagnostics().into_iter().next().map(|d| d.message)
-        });
-        let said = said.unwrap_or_default();
-        let expected = said.split_once("expected ").map_or(said.as_str(), |(_, expected)| expected);
-        Shape::Value(expected.split(", found ").next().unwrap_or_default().to_owned())
-    }
 }
