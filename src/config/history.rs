@@ -8,7 +8,7 @@ section! {
     pub struct HistoryConfig as "history" with check {
         /// For how long.
         retention: Duration = Duration::seconds(30 * 24 * 3600),
-        /// How much room it takes at most.
+        /// How much room it takes at most; where nothing says how much, 1GB.
         size: ByteSize = ByteSize(1 << 30),
     }
 }
