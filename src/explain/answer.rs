@@ -332,7 +332,7 @@ fn rule_chain(
         interval: duration::format(group.spec.interval),
         health: state.health.as_str().to_owned(),
         last_error: state.last_error.clone(),
-        evaluated_at: state.evaluated_at.map(Time),
+        evaluated_at: state.evaluated_at.or(state.restored_from).map(Time),
         next_evaluation: Some(Time(group.next_at)),
         pending,
         firing,
