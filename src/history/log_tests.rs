@@ -244,7 +244,7 @@ fn retention_goes_by_time_and_by_size() {
     history.settle();
     let found = all(&history);
     let oldest = now - found[0].decision.time.0;
-    assert!(oldest >= 160 * HOUR && oldest < 175 * HOUR, "{}", oldest / HOUR);
+    assert!((160 * HOUR..175 * HOUR).contains(&oldest), "{}", oldest / HOUR);
     assert!(files(dir.path(), "log").len() <= 1);
     let bytes = history.health().bytes;
     history.limit(Limits { size: bytes / 2, ..limits });

@@ -6,11 +6,14 @@ use watchbell::history::{Decision, Kind};
 use watchbell::model::Labels;
 use watchbell::notify::Notification;
 
+/// Alerts and whether they fire, the receiver, the integration.
+type Told = (BTreeSet<(Labels, bool)>, String, String);
+
 /// What was recorded, as far as it matters for what is told.
 #[derive(Default)]
 pub struct Chronicle {
     /// The alerts of each notification, with whether they had resolved, and whom it is for.
-    told: BTreeMap<u64, (BTreeSet<(Labels, bool)>, String, String)>,
+    told: BTreeMap<u64, Told>,
     fired: BTreeSet<Labels>,
     resolved: BTreeSet<Labels>,
     grouped: BTreeSet<Labels>,

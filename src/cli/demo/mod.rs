@@ -107,7 +107,8 @@ impl Demo {
         let teller = Teller { colour: out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) };
         let json = self.json;
         let state = Arc::new(store.clone());
-        play::play(&stage, cast.setup.clone(), mailbox, state, clock, length, history, &mut |event| {
+        let kept = play::Kept { store: state, history };
+        play::play(&stage, cast.setup.clone(), mailbox, kept, clock, length, &mut |event| {
             ledger.note(event);
             match (json, event.to_json()) {
                 (true, Some(line)) => writeln!(out, "{line}"),

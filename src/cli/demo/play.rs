@@ -54,6 +54,14 @@ pub fn rule_context(stage: &Stage, external_url: &str) -> RuleContext {
     }
 }
 
+/// Where what is played is kept.
+pub struct Kept<'a> {
+    /// State.
+    pub store: Arc<dyn StateStore>,
+    /// Decisions, where anybody asks for them.
+    pub history: Option<&'a History>,
+}
+
 /// Plays for `length` milliseconds from the clock's time on; `listener` hears everything in the order in which it happens.
 ///
 /// # Errors
@@ -62,13 +70,12 @@ pub fn play(
     stage: &Stage,
     setup: Setup,
     mailbox: Mailbox,
-    store: Arc<dyn StateStore>,
+    kept: Kept<'_>,
     clock: VirtualClock,
     length: i64,
-    history: Option<&History>,
     listener: Listener<'_>,
 ) -> Result<(), PlayError> {
-    let start = clock.now();
+    let (start, Kept { store, history }) = (clock.now(), kept);
     let world = StorageWorld::new(
         rule_context(stage, &setup.external_url),
         stage.storage().clone(),

@@ -128,8 +128,11 @@ fn inhibitions(all: &[InhibitedBy]) -> String {
 /// Why a rule raises nothing, or what it raises, in one sentence.
 pub fn rule_summary(r: &RuleChain) -> String {
     let next = r.next_evaluation.map(|t| format!("; evaluated next at {}", at(t))).unwrap_or_default();
-    let yet =
-        if r.evaluated_at.is_none() { format!(", and the rule has not been evaluated yet{next}") } else { String::new() };
+    let yet = if r.evaluated_at.is_none() {
+        format!(", and the rule has not been evaluated yet{next}")
+    } else {
+        String::new()
+    };
     match (&r.last_error, &r.expression) {
         (Some(error), _) if r.health == "err" => format!("{} cannot be evaluated: {error}{next}", r.name),
         (_, Some(part)) if part.holds => format!("{}: its expression holds{yet}", r.name),
