@@ -6,7 +6,7 @@ use watchbell::history::{Decision, Kind};
 use watchbell::model::Labels;
 use watchbell::notify::Notification;
 
-/// Alerts and whether they fire, the receiver, the integration.
+/// Alerts and whether they had resolved, the receiver, the key of the group.
 type Told = (BTreeSet<(Labels, bool)>, String, String);
 
 /// What was recorded, as far as it matters for what is told.
