@@ -24,6 +24,7 @@ pub mod live;
 mod metrics;
 mod outbox;
 mod pool;
+mod recording;
 mod records;
 mod reload;
 mod setup;

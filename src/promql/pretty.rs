@@ -67,12 +67,32 @@ pub fn comments(source: &str) -> Vec<Span> {
 /// How durations are written in a query, by their milliseconds; the first of two ways to write one.
 fn durations(source: &str) -> FxHashMap<i64, &str> {
     let of_duration = |c: char| c.is_ascii_digit() || "smhdwy".contains(c);
+    let words = code(source).into_iter().flat_map(|code| code.split(move |c: char| !of_duration(c)));
     let mut out = FxHashMap::default();
-    for word in source.split(|c: char| !of_duration(c)).filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+    for word in words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
         if let Ok(ms) = duration::parse(word) {
             out.entry(ms).or_insert(word);
         }
     }
+    out
+}
+
+/// A query without its strings; what is in comments does no harm.
+fn code(source: &str) -> Vec<&str> {
+    let (mut out, mut from, mut quote, mut escaped) = (Vec::new(), 0, None, false);
+    for (at, c) in source.char_indices() {
+        match quote {
+            None if matches!(c, '"' | '\'' | '`') => {
+                out.push(source.get(from..at).unwrap_or_default());
+                quote = Some(c);
+            }
+            None => {}
+            Some(_) if escaped => escaped = false,
+            Some(q) if c == q => (quote, from) = (None, at + 1),
+            Some(q) => escaped = c == '\\' && q != '`',
+        }
+    }
+    out.extend(quote.is_none().then(|| source.get(from..)).flatten());
     out
 }
 

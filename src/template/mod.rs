@@ -7,6 +7,7 @@
 
 pub mod alertmanager;
 mod builtin;
+mod carry;
 mod case;
 mod error;
 pub mod escape;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::Labels;
-use crate::template::foreign;
+use crate::template::carry;
 use crate::template::value::{CallError, LONGEST_TEXT, MapView, Object, Shape, Value, too_long};
 use crate::template::{Foreign, List, Time};
 
@@ -376,7 +376,7 @@ impl Object for Pairs {
             "Values" => Some(no_args(args, || strings(self.column("Value")))),
             "String" => Some(no_args(args, || {
                 let text = Value::from(self.text().unwrap_or_default());
-                if foreign::is_foreign(&Value::list(self.column("Value"))) { foreign::mark(text) } else { text }
+                if carry::is_foreign(&Value::list(self.column("Value"))) { carry::mark(text) } else { text }
             })),
             _ => None,
         }

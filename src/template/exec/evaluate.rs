@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{Context, Done, Exec};
+use crate::template::carry;
 use crate::template::error::ExecError;
-use crate::template::foreign;
 use crate::template::func::{Function, Param};
 use crate::template::markup::Dialect;
 use crate::template::parse::ast::{Command, Number, Operand, OperandKind, Pipe};
@@ -272,9 +272,7 @@ impl<'a> Exec<'a> {
         let argument = self.at.replace((word.pos, command));
         self.work(values.iter().filter_map(Value::as_str).map(str::len).sum())?;
         let result = match self.dialect() {
-            Some(dialect) if values.iter().any(foreign::is_foreign) => {
-                foreign::call(dialect, function, self.host, values)
-            }
+            Some(dialect) if values.iter().any(carry::is_foreign) => carry::call(dialect, function, self.host, values),
             _ => (function.body)(self.host, &values),
         };
         match result {
