@@ -229,7 +229,10 @@ impl Audience for Recorder {
         }
         let resolved = notification.alerts.iter().filter(|a| a.is_resolved()).count();
         let name = |a: &NotifiedAlert| a.labels.value("alertname").to_owned();
-        let mut names: Vec<String> = notification.alerts.iter().map(name).collect();
+        // A page is for what fires in it, whatever else it says has resolved.
+        let pages = resolved < notification.alerts.len();
+        let named = notification.alerts.iter().filter(|alert| !pages || !alert.is_resolved());
+        let mut names: Vec<String> = named.map(name).collect();
         names.sort();
         names.dedup();
         let alertnames = names.iter().map(|name| self.name(name)).collect();

@@ -49,7 +49,12 @@ impl Changed {
     pub fn touches(&self, file: &str, (from, to): (u32, u32)) -> bool {
         let here = std::env::current_dir().unwrap_or_default();
         let path = Path::new(file).strip_prefix(&here).unwrap_or(Path::new(file));
-        let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
+        let path = path.strip_prefix(".").unwrap_or(path);
+        // Git was asked of what lies below the current folder: of the rest nothing is known, so all of it is told.
+        if path.is_absolute() || path.starts_with("..") {
+            return true;
+        }
+        let path = path.to_string_lossy();
         self.lines.get(&*path).is_some_and(|all| all.iter().any(|(first, last)| *first <= to && from <= *last))
     }
 }

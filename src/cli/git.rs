@@ -60,6 +60,9 @@ impl Revision {
         let pattern = glob::Pattern::new(pattern.trim_start_matches("./")).map_err(|e| format!("{pattern}: {e}"))?;
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
         let all = git(Path::new("."), &["ls-tree", "-r", "-z", "--name-only", &self.commit])?;
+        if !all.status.success() {
+            return Err(format!("git ls-tree: {}", String::from_utf8_lossy(&all.stderr).trim()));
+        }
         let all = String::from_utf8_lossy(&all.stdout).into_owned();
         Ok(all.split('\0').filter(|f| pattern.matches_with(f, options)).map(str::to_owned).collect())
     }

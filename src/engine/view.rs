@@ -22,6 +22,7 @@ use crate::routing::{
 
 use super::core::{Counters, Engine};
 use super::outbox::{OwedView, Tallies, TellingView};
+use super::setup::Outgoing;
 use super::slot::GroupView;
 
 /// A group of alerts at a route.
@@ -53,6 +54,7 @@ pub struct View {
     notification_log: usize,
     name_limit: NameLimitView,
     waits_for_data_since: Option<i64>,
+    outgoing: Outgoing,
 }
 
 impl View {
@@ -86,6 +88,11 @@ impl View {
     /// The route tree in force.
     pub fn tree(&self) -> &Arc<RouteTree> {
         &self.tree
+    }
+
+    /// What happens to alerts' labels before they leave.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     /// The silences that are kept, in the order in which they were made.
@@ -233,6 +240,7 @@ impl Engine {
             notification_log: self.outbox.log.len(),
             name_limit: self.router.name_limit().shown(),
             waits_for_data_since: self.wait.map(|wait| wait.since),
+            outgoing: self.setup.outgoing.clone(),
         }
     }
 

@@ -59,7 +59,7 @@ struct Found {
 /// Explains what is asked for.
 pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
     let groups = sources.view.rule_groups();
-    let found = alerts(asked, sources.view, &groups);
+    let found = alerts(asked, sources.view, &groups, sources.now);
     let rules = rules(asked, &groups, &found);
     let mut out = Explanation { asked: asked.text(), at: Some(Time(sources.now)), ..Explanation::default() };
     out.more_rules = rules.len().saturating_sub(MOST_RULES);
@@ -108,12 +108,17 @@ fn alerting(groups: &[Arc<GroupView>]) -> impl Iterator<Item = RuleAt> {
 }
 
 /// The alerts that are asked for: those that fire first, then the pending ones, then what is over.
-fn alerts(asked: &Asked, view: &View, groups: &[Arc<GroupView>]) -> Vec<(Labels, Found)> {
+fn alerts(asked: &Asked, view: &View, groups: &[Arc<GroupView>], now: i64) -> Vec<(Labels, Found)> {
     let mut found: FxHashMap<Labels, Found> = FxHashMap::default();
     for rule in alerting(groups) {
         let Some(state) = rule.state() else { continue };
-        for alert in state.alerts.values().filter(|alert| asked.wants(&alert.labels)) {
-            let known = found.entry(alert.labels.clone()).or_default();
+        for alert in state.alerts.values() {
+            // Routing, and whoever was told, know it by the labels with which it leaves.
+            let labels = view.outgoing().apply(&alert.labels).unwrap_or_else(|| alert.labels.clone());
+            if !asked.wants(&labels) && !asked.wants(&alert.labels) {
+                continue;
+            }
+            let known = found.entry(labels).or_default();
             // Of several rules with the same alert, the one in which it has come furthest.
             if known.rule.as_ref().is_none_or(|(_, other)| other.state < alert.state) {
                 known.rule = Some((rule.clone(), alert.clone()));
@@ -124,9 +129,11 @@ fn alerts(asked: &Asked, view: &View, groups: &[Arc<GroupView>]) -> Vec<(Labels,
         found.entry(row.alert.labels.clone()).or_default().row = Some(row.clone());
     }
     let mut found: Vec<(Labels, Found)> = found.into_iter().collect();
-    let rank = |found: &Found| {
-        let state = found.rule.as_ref().map_or(AlertState::Firing, |(_, alert)| alert.state);
-        std::cmp::Reverse(state)
+    let rank = |found: &Found| match standing(found, 0, now) {
+        Standing::Firing => 0,
+        Standing::Pending(_) => 1,
+        Standing::Resolved => 2,
+        Standing::Inactive => 3,
     };
     found.sort_by(|(a, x), (b, y)| rank(x).cmp(&rank(y)).then_with(|| a.cmp(b)));
     found
@@ -209,7 +216,7 @@ fn alert_chain(
     let routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {
-            Some(spec) => told_apart(look(sources, rule, Some(&subject(labels, spec)))),
+            Some(spec) => told_apart(look(sources, rule, Some(&subject(&alert.labels, spec)))),
             None => (None, None),
         },
         Some((_, alert)) if alert.is_active() => (None, Some(NOT_EXAMINED.to_owned())),

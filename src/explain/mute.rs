@@ -29,7 +29,11 @@ impl Mutes {
         let (hidden, acknowledged) = (status.is_hidden(), status.acknowledged.is_some());
         let silenced_by = silences.map(|s| silenced_by(s, now)).collect();
         let rules = &view.routing().inhibit_rules;
-        let inhibited_by = status.inhibited_by.iter().map(|by| inhibited_by(rules, &row.alert.labels, by)).collect();
+        let inhibited_by = status
+            .inhibited_by
+            .iter()
+            .map(|by| inhibited_by(rules, status.inhibited_rule, &row.alert.labels, by))
+            .collect();
         Mutes { silenced_by, inhibited_by, hidden, acknowledged }
     }
 
@@ -70,10 +74,12 @@ fn texts(matchers: &[Matcher]) -> Vec<String> {
     matchers.iter().map(ToString::to_string).collect()
 }
 
-/// The rule by which one alert inhibits another, as far as the two alone show it.
-fn inhibited_by(rules: &[InhibitSpec], target: &Labels, source: &Labels) -> InhibitedBy {
+/// The rule by which one alert inhibits another: the one at `place`, where that is known.
+fn inhibited_by(rules: &[InhibitSpec], place: Option<u64>, target: &Labels, source: &Labels) -> InhibitedBy {
     let agree = |equal: &[String]| equal.iter().all(|name| source.value(name) == target.value(name));
-    for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| all_match(&rule.target, target)) {
+    let known = place;
+    let asked = rules.iter().enumerate().filter(|(place, _)| known.is_none_or(|known| known == *place as u64));
+    for (place, rule) in asked.filter(|(_, rule)| all_match(&rule.target, target)) {
         let first = (&rule.source, &rule.equal);
         let sources = std::iter::once(first).chain(rule.also.iter().map(|s| (&s.matchers, &s.equal)));
         for (matchers, equal) in sources {

@@ -63,6 +63,9 @@ impl Limits {
     }
 }
 
+/// Decisions that are written as one frame: a storm's turn has more.
+const MOST_AT_ONCE: usize = 4096;
+
 /// Why a history could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("history in {}: {error}", .dir.display())]
@@ -147,7 +150,10 @@ impl History {
         let last = found.last_mut();
         let (next, open) = match last {
             None => (1, None),
-            Some(piece) if piece.form == Form::Log => resume(dir, piece, &mut damaged).map_err(named)?,
+            Some(piece) if piece.form == Form::Log => resume(dir, piece, &mut damaged).unwrap_or_else(|e| {
+                damaged.insert(format!("segment {}: its log cannot be gone on with: {e}", piece.first));
+                (piece.first.saturating_add(GAP), None)
+            }),
             Some(piece) => (after_segment(dir, piece), None),
         };
         let open_at = open.as_ref().map(|open| open.first);
@@ -182,6 +188,13 @@ impl History {
 
     /// Records decisions, in the kernel when this returns. Those that cannot be written are lost, and it is told.
     pub fn record(&self, decisions: Vec<Decision>) {
+        let mut decisions = decisions.into_iter().peekable();
+        while decisions.peek().is_some() {
+            self.record_part(decisions.by_ref().take(MOST_AT_ONCE).collect());
+        }
+    }
+
+    fn record_part(&self, decisions: Vec<Decision>) {
         let Some(now) = decisions.last().map(|decision| decision.time.0) else { return };
         let count = decisions.len() as u64;
         let mut state = self.0.state.lock();
@@ -212,6 +225,8 @@ impl History {
             let removed = fs::remove_file(path_of(&self.0.dir, piece.first, piece.form));
             if let Err(e) = removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) }) {
                 tracing::warn!(segment = piece.first, error = %e, "a segment of the history that is over cannot be deleted");
+                // It still takes room, and is tried again.
+                self.0.state.lock().pieces.entry(piece.first).or_insert(piece);
             }
         }
         // One that is asked for twice is sealed once.
@@ -469,8 +484,11 @@ impl State {
         let mut total: u64 = self.pieces.values().map(|piece| piece.bytes).sum();
         let open = self.open.as_ref().map(|open| open.first);
         let mut over = Vec::new();
+        // What comes before something old is old, whether it can be read or not.
+        let ended = |piece: &Piece| piece.extent.is_some_and(|extent| extent.to < oldest);
+        let last_old = self.pieces.values().filter(|piece| ended(piece)).map(|piece| piece.first).max();
         for piece in self.pieces.values().filter(|piece| Some(piece.first) != open) {
-            let is_old = piece.extent.is_some_and(|extent| extent.to < oldest);
+            let is_old = ended(piece) || (piece.extent.is_none() && last_old.is_some_and(|last| piece.first < last));
             if is_old || total > self.limits.size {
                 total -= piece.bytes;
                 over.push(*piece);

@@ -84,7 +84,8 @@ pub(super) fn list(dir: &Path) -> io::Result<(Vec<Piece>, Vec<PathBuf>)> {
 pub(super) fn list_known(dir: &Path) -> io::Result<(Vec<Piece>, Vec<PathBuf>)> {
     let (mut pieces, useless) = list(dir)?;
     for piece in pieces.iter_mut().filter(|piece| piece.form == Form::Sealed) {
-        piece.extent = Segment::open(&path_of(dir, piece.first, Form::Sealed))?.extent;
+        // One that cannot be read costs itself alone.
+        piece.extent = Segment::open(&path_of(dir, piece.first, Form::Sealed)).ok().and_then(|segment| segment.extent);
     }
     Ok((pieces, useless))
 }

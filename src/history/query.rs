@@ -20,6 +20,8 @@ use super::terms::{self, Term};
 
 /// Most decisions in one answer.
 pub const MOST_RESULTS: usize = 10_000;
+/// Bytes of decisions after which an answer ends: it is all in memory, as decisions and as text.
+const MOST_GIVEN: usize = 8 << 20;
 /// Most bytes of decisions that are looked at for one answer; then it says where to go on.
 const MOST_LOOKED_AT: usize = 1 << 30;
 
@@ -157,6 +159,7 @@ pub(super) struct Search<'q> {
     needles: Vec<String>,
     limit: usize,
     looked_at: usize,
+    given: usize,
     page: Page,
 }
 
@@ -172,6 +175,7 @@ impl<'q> Search<'q> {
             needles: needles.collect(),
             limit: query.limit.min(MOST_RESULTS),
             looked_at: 0,
+            given: 0,
             page: Page::default(),
         }
     }
@@ -295,6 +299,11 @@ impl<'q> Search<'q> {
     }
 
     fn line(&mut self, line: &str) -> ControlFlow<()> {
+        // The number comes first: what has been told is not decoded again.
+        let number = line.strip_prefix("{\"seq\":").and_then(|rest| rest.split(',').next()?.parse().ok());
+        if number.is_some_and(|number| !self.query.is_ahead(number)) {
+            return ControlFlow::Continue(());
+        }
         let recorded = match Recorded::parse(line) {
             Ok(recorded) => recorded,
             Err(e) => {
@@ -309,7 +318,13 @@ impl<'q> Search<'q> {
             self.page.next = self.page.decisions.last().map(|last| last.seq);
             return ControlFlow::Break(());
         }
+        let number = recorded.seq;
         self.page.decisions.push(recorded);
+        self.given += line.len();
+        if self.given >= MOST_GIVEN {
+            self.page.next = Some(number);
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     }
 }

@@ -74,10 +74,17 @@ pub fn of(expr: &Expr) -> Option<Unit> {
         ExprKind::Number(_) | ExprKind::String(_) => None,
         ExprKind::Paren(inner) | ExprKind::Negate(inner) => of(inner),
         ExprKind::Subquery(subquery) => of(&subquery.expr),
-        ExprKind::Vector(selector) | ExprKind::Matrix(selector, _) => tree::metric(selector).and_then(of_metric),
+        ExprKind::Vector(selector) | ExprKind::Matrix(selector, _) => {
+            // Buckets are counts, whatever they count.
+            tree::metric(selector).filter(|name| !name.ends_with("_bucket")).and_then(of_metric)
+        }
         ExprKind::Call(call) => of_call(call),
         ExprKind::Aggregate(aggregate) => match aggregate.op {
             AggregateOp::Count | AggregateOp::CountValues | AggregateOp::Group | AggregateOp::Stdvar => None,
+            // A sum of shares is no share: of the time of 64 cores, of the load of all GPUs.
+            AggregateOp::Sum => {
+                of(&aggregate.expr).filter(|unit| !matches!(unit, Unit::Ratio | Unit::Percent | Unit::Celsius))
+            }
             _ => of(&aggregate.expr),
         },
         ExprKind::Binary(binary) => of_binary(binary),

@@ -1,6 +1,6 @@
 //! `GET /watchbell/v1/history`: the decisions that were recorded, as JSON, as lines of JSON, or as they come.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,8 @@ fn query(params: &Params) -> Result<Query, ApiError> {
         selectors: params.matchers(&Features::default())?,
         fingerprint: params.get("fingerprint").map(fingerprint).transpose()?,
         receiver: params.get("receiver").map(str::to_owned),
-        kinds: kinds.collect::<Result<_, _>>()?,
+        // Each once: a set of terms is made of each.
+        kinds: kinds.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect(),
         group_key: params.get("group").map(str::to_owned),
         notification: number("notification")?,
         from,
@@ -188,7 +189,9 @@ impl Follower {
             let last = self.readers.history.last();
             if self.query.cursor.is_none_or(|cursor| cursor < last) {
                 let page = self.readers.ask(self.query.clone()).await.ok()?;
-                self.query.cursor = Some(page.next.unwrap_or(last));
+                // More may have been recorded while the answer was waited for.
+                let told = page.decisions.last().map_or(last, |recorded| recorded.seq.max(last));
+                self.query.cursor = Some(page.next.unwrap_or(told));
                 self.ready = page.decisions.iter().map(event).collect();
             }
             if self.ready.is_empty() && self.silent >= LOOKS_OF_SILENCE {

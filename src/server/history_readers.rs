@@ -16,7 +16,7 @@ pub const FOLLOWERS: usize = 64;
 pub struct HistoryReaders {
     /// The history.
     pub history: History,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     followers: Arc<Semaphore>,
 }
 
@@ -24,7 +24,7 @@ impl HistoryReaders {
     /// Nobody looks at it yet.
     pub fn new(history: History) -> Self {
         let followers = Arc::new(Semaphore::new(FOLLOWERS));
-        HistoryReaders { history, readers: Semaphore::new(READERS), followers }
+        HistoryReaders { history, readers: Arc::new(Semaphore::new(READERS)), followers }
     }
 
     /// A place for one who follows.
@@ -41,8 +41,13 @@ impl HistoryReaders {
     /// The service ends.
     pub async fn ask(&self, query: Query) -> Result<Page, ApiError> {
         let ending = || ApiError::Unavailable("the server is shutting down".into());
-        let _turn = self.readers.acquire().await.map_err(|_| ending())?;
+        let turn = self.readers.clone().acquire_owned().await.map_err(|_| ending())?;
         let history = self.history.clone();
-        tokio::task::spawn_blocking(move || history.query(&query)).await.map_err(|_| ending())
+        let look = move || {
+            // The turn ends when the work has ended, not when its client has left.
+            let _turn = turn;
+            history.query(&query)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|_| ending())
     }
 }

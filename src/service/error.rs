@@ -1,6 +1,5 @@
 //! Why a service did not start, or stopped.
 
-use crate::history::OpenError;
 use crate::model::Diagnostic;
 use crate::notify::receivers::SetupError;
 use crate::state::StateError;
@@ -21,9 +20,6 @@ pub enum ServiceError {
     /// The state store cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The history cannot be opened.
-    #[error(transparent)]
-    History(#[from] OpenError),
     /// The web configuration is not good.
     #[error("web configuration: {0}")]
     Web(String),

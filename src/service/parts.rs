@@ -31,7 +31,7 @@ impl Parts {
     /// # Errors
     /// It cannot be opened.
     pub fn open(dir: &Path, retention: Retention, limits: Limits) -> Result<Parts, ServiceError> {
-        let dirs = ["tsdb", "state", "state.rescue", HISTORY].map(|name| dir.join(name));
+        let dirs = ["tsdb", "state", "state.rescue"].map(|name| dir.join(name));
         owner::claim(dir, &dirs)?;
         let (storage, recovery) = Tsdb::open(dir.join("tsdb"), TsdbOptions { retention_ms: retention.time })?;
         storage.set_retention(retention);
@@ -48,8 +48,7 @@ impl Parts {
             blocks = recovery.blocks,
             "storage opened"
         );
-        let history = Some(History::open(&dir.join(HISTORY), limits)?);
-        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?), history })
+        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?), history: open_history(dir, limits) })
     }
 
     /// Opens the state in a data directory, without series.
@@ -57,8 +56,18 @@ impl Parts {
     /// # Errors
     /// It cannot be opened.
     pub fn open_state(dir: &Path, limits: Limits) -> Result<Parts, ServiceError> {
-        owner::claim(dir, &["state", "state.rescue", HISTORY].map(|name| dir.join(name)))?;
-        let history = Some(History::open(&dir.join(HISTORY), limits)?);
+        owner::claim(dir, &["state", "state.rescue"].map(|name| dir.join(name)))?;
+        let history = open_history(dir, limits);
         Ok(Parts { storage: Tsdb::in_memory(), store: Arc::new(DiskStore::open(dir)?), history })
     }
+}
+
+/// Opens the history. Where it cannot be opened nothing is recorded: that keeps no page back.
+fn open_history(dir: &Path, limits: Limits) -> Option<History> {
+    let path = dir.join(HISTORY);
+    if let Err(e) = owner::claim(dir, std::slice::from_ref(&path)) {
+        tracing::error!(error = %e, "the directory of the history cannot be made");
+    }
+    let opened = History::open(&path, limits);
+    opened.inspect_err(|e| tracing::error!(error = %e, "no decisions are recorded; pages go out all the same")).ok()
 }

@@ -72,6 +72,8 @@ impl Block {
             samples.clear();
             for place in entry.chunks.iter().filter(|c| c.mint <= to && c.maxt >= from) {
                 found.damaged += u64::from(read_chunk(&files, place, &mut samples).is_none());
+                // Places may name one chunk again and again.
+                found.room_for(samples.len())?;
             }
             found.add(entry.labels, &samples, deleted.of(entry.reference), from, to)?;
         }

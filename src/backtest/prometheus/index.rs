@@ -100,7 +100,7 @@ impl<'a> Index<'a> {
     /// A series; `Some(None)`: it is not wanted.
     fn entry(&self, mut b: Bytes<'_>, reference: u64, wanted: &impl Fn(&Labels) -> bool) -> Option<Option<Entry>> {
         let count = b.count()?;
-        let mut pairs = Vec::with_capacity(count);
+        let mut pairs = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             let mut symbol = || self.symbols.get(usize::try_from(b.uvarint()?).ok()?).copied();
             pairs.push((symbol()?, symbol()?));
@@ -110,7 +110,7 @@ impl<'a> Index<'a> {
             return Some(None);
         }
         let count = b.count()?;
-        let mut chunks: Vec<ChunkPlace> = Vec::with_capacity(count);
+        let mut chunks: Vec<ChunkPlace> = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             let (mint, before) = match chunks.last() {
                 None => (b.varint()?, 0),

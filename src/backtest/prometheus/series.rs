@@ -66,7 +66,15 @@ impl<'a> Found<'a> {
         }
         of.hists.extend(samples.hists.iter().filter(|(t, _)| keeps(*t)).cloned());
         self.samples += of.len() - before;
-        match self.samples <= MOST_SAMPLES {
+        self.room_for(0)
+    }
+
+    /// Whether so many samples more may be held.
+    ///
+    /// # Errors
+    /// They are too many.
+    pub fn room_for(&self, more: usize) -> Result<(), String> {
+        match self.samples.saturating_add(more) <= MOST_SAMPLES {
             true => Ok(()),
             false => Err(format!("more than {MOST_SAMPLES} samples: a shorter time or fewer rules are less")),
         }

@@ -83,7 +83,7 @@ impl Head {
         while !b.0.is_empty() {
             let reference = b.u64()?;
             let count = b.count()?;
-            let mut pairs = Vec::with_capacity(count);
+            let mut pairs = Vec::with_capacity(count.min(64));
             for _ in 0..count {
                 pairs.push((b.text()?, b.text()?));
             }

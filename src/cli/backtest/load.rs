@@ -63,6 +63,9 @@ fn of_revision(revision: &Revision, rules: &[String], alertmanager: Option<&Path
             true => revision.matching(argument)?,
             false => vec![argument.clone()],
         };
+        if files.is_empty() {
+            return Err(format!("--compare: no file of the revision matches {argument}"));
+        }
         for file in files.iter().map(Path::new) {
             match revision.text(file)? {
                 Some(text) => texts.rules.push((revision.label(file), text)),
