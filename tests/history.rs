@@ -138,7 +138,13 @@ fn only_what_changes_is_recorded() {
     let options = Options { schedule: Schedule::Aligned { start: 0 }, records: true, ..Options::default() };
     let groups = vec![group("g", vec![rule("Down", M, "critical")])];
     let store = Arc::new(MemoryStore::default());
-    let mut replay = Replay::start(options, setup(groups), VirtualClock::at(0), &stage, store, &mut scribe).unwrap();
+    let mut setup = setup(groups);
+    // One group, which hears of resolves too, and of what goes on every four hours.
+    let mut routing = (**setup.routing.as_ref().unwrap()).clone();
+    (routing.route.receiver, routing.route.repeat_interval) = (Some("pager".into()), Some(4 * 60 * M));
+    routing.route.routes.clear();
+    setup.routing = Some(Arc::new(routing));
+    let mut replay = Replay::start(options, setup, VirtualClock::at(0), &stage, store, &mut scribe).unwrap();
     replay.play_until(10 * S).unwrap();
     assert_eq!(replay.audience().take(), ["started", "pending"]);
     replay.play_until(30 * M).unwrap();

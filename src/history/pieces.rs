@@ -66,7 +66,12 @@ pub(super) fn list(dir: &Path) -> io::Result<(Vec<Piece>, Vec<PathBuf>)> {
             }
             _ => continue,
         };
-        let piece = Piece { first, form, bytes: entry.metadata()?.len(), extent: None };
+        // A log that was sealed meanwhile is looked for as what it is now.
+        let bytes = match entry.metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            metadata => metadata?.len(),
+        };
+        let piece = Piece { first, form, bytes, extent: None };
         match found.get(&first).map(|known| known.form) {
             None => drop(found.insert(first, piece)),
             // The process ended before the log was deleted.

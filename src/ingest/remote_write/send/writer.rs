@@ -91,8 +91,9 @@ impl RemoteWriters {
         let names = follower_names(&configuration);
         let stays = |w: &Writer| configuration.iter().zip(&names).any(|(s, n)| *w.settings == *s && w.follower == *n);
         for gone in old.iter().filter(|w| !stays(w)) {
-            // Its heir reads again what it leaves behind.
-            if names.contains(&gone.follower) { gone.give_up() } else { gone.end() }
+            // Its heir, or a twin that is sent the same, reads again what it leaves behind.
+            let goes_on = configuration.iter().any(|settings| settings.url == gone.settings.url);
+            if names.contains(&gone.follower) || goes_on { gone.give_up() } else { gone.end() }
         }
         let mut errors = Vec::new();
         for (settings, name) in configuration.into_iter().zip(&names) {
