@@ -43,15 +43,17 @@ async function demo() {
       await new Promise((next) => setTimeout(next, 250));
     }
   };
-  await Promise.race([ready(), ended]);
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error('the demo was not ready in five minutes')), 300_000).unref());
+  await Promise.race([ready(), ended, late]).catch((e) => { child.kill(); throw e; });
   return { url, stop: () => child.kill() };
 }
 
 await mkdir(shots, { recursive: true });
 const server = await demo();
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+let browser;
 let failed = 0;
 try {
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   for (const [name, check] of Object.entries(cases).filter(([name]) => !only || name.includes(only))) {
     const begun = performance.now();
     try {
@@ -63,7 +65,7 @@ try {
     }
   }
 } finally {
-  await browser.close();
+  await browser?.close();
   server.stop();
 }
 process.exit(failed ? 1 : 0);

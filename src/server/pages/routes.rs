@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::alertmanager::matchers::parse_matchers;
 use crate::engine::View;
-use crate::model::{Labels, MatchOp, duration};
+use crate::model::{Labels, MatchOp, duration, re2};
 use crate::routing::config::GroupBy;
 use crate::routing::tree::{RouteIndex, RouteTree};
 use crate::server::acknowledge;
@@ -59,7 +59,7 @@ fn content(view: &View, text: &str, now: i64) -> Value {
 
 /// Labels as they are written: `severity="critical", team=db`.
 fn labels(text: &str) -> Result<Labels, String> {
-    let matchers = parse_matchers(text)?;
+    let matchers = re2::within_budget(|| parse_matchers(text))?;
     match matchers.iter().find(|m| m.op != MatchOp::Equal) {
         Some(m) => Err(format!("{m} is no label: such as severity=\"critical\"")),
         None => Ok(Labels::from_pairs(matchers.iter().map(|m| (m.name.as_str(), m.value.as_str())))),

@@ -31,7 +31,7 @@ fn content(app: &App, params: &Params) -> Value {
     let (now, all) = (app.engine.now(), app.engine.view().rule_groups());
     let text = params.get("q").unwrap_or("").trim();
     let wanted = Wanted { lower: text.to_lowercase(), state: params.get("state").unwrap_or("") };
-    let page: usize = params.get("page").and_then(|p| p.parse().ok()).unwrap_or(1).max(1);
+    let page: usize = params.get("page").and_then(|p| p.parse().ok()).unwrap_or(1).clamp(1, usize::MAX / MOST);
     let (mut groups, mut found) = (Vec::new(), 0);
     for group in &all {
         let pairs = group.spec.rules.iter().zip(&group.state.rules);

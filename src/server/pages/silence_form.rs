@@ -76,11 +76,14 @@ impl Draft {
 
     /// The matchers: several in a line, or one in each.
     fn matchers(&self) -> Result<Vec<Matcher>, String> {
-        let mut all = Vec::new();
-        for line in self.matchers.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            all.extend(re2::within_budget(|| parse_matchers(line))?);
-        }
-        Ok(all)
+        // All of them share one bound on compiled patterns.
+        re2::within_budget(|| {
+            let mut all = Vec::new();
+            for line in self.matchers.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                all.extend(parse_matchers(line)?);
+            }
+            Ok(all)
+        })
     }
 
     /// The silence that is meant.
@@ -117,7 +120,7 @@ impl Draft {
 
 /// Matchers as they stand in the form, one a line; what cannot be read stays as it is.
 fn lines(filter: &str) -> String {
-    match parse_matchers(filter) {
+    match re2::within_budget(|| parse_matchers(filter)) {
         Ok(all) => all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         Err(_) => filter.to_owned(),
     }

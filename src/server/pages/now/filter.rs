@@ -1,7 +1,7 @@
 //! What of the alerts is asked for: by matchers, by receiver, by text, by whether it is muted. All of it stands in the URL.
 
 use crate::config::alertmanager::matchers::parse_matchers;
-use crate::model::{MatchOp, Matcher};
+use crate::model::{MatchOp, Matcher, re2};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
 use crate::server::api::Params;
@@ -48,7 +48,7 @@ impl Wanted {
             page: text("page").parse().map_or(0, |page: usize| page.saturating_sub(1)),
             ..Wanted::default()
         };
-        let wrong = wanted.read(&filters).err();
+        let wrong = re2::within_budget(|| wanted.read(&filters)).err();
         (wanted, wrong)
     }
 

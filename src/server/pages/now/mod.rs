@@ -105,9 +105,9 @@ fn content(app: &App, found: &Found, sparks: &Sparks) -> Value {
         "pending_count": waiting,
         "page": wanted.page + 1,
         "pages": pages,
-        "before": (wanted.page > 0).then(|| wanted.query(wanted.page.min(pages) - 1)),
+        "before": (wanted.page > 0).then(|| wanted.query(wanted.page.min(pages).saturating_sub(1))),
         "after": (wanted.page + 1 < pages).then(|| wanted.query(wanted.page + 1)),
-        "quiet": blind.is_empty() && shown.firing == 0 && waiting == 0 && wanted.is_all(),
+        "quiet": !app.service.alertmanager_alone && blind.is_empty() && shown.firing == 0 && waiting == 0 && wanted.is_all(),
     })
 }
 
