@@ -197,7 +197,9 @@ export const cases = {
     await page.getByRole('alert').filter({ hasText: 'parse error' }).waitFor();
     await page.locator('.cm-lintRange-error').first().waitFor();
     await write('sum(up)');
-    await page.getByLabel('Explain').check();
+    // By keys again: completions may lie over what is below the editor.
+    await page.getByLabel('Explain').focus();
+    await page.keyboard.press('Space');
     await page.getByText('select up').first().waitFor();
     await page.getByRole('button', { name: 'Add a panel' }).click();
     await page.waitForURL(/add=1|g1/);
