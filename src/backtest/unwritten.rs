@@ -8,8 +8,8 @@ use rustc_hash::FxHashSet;
 use crate::alerting::GroupSpec;
 use crate::alerting::rule::RuleKind;
 use crate::alerting::series::{ALERTS, ALERTS_FOR_STATE};
-use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value};
-use crate::tsdb::{Queryable, Series, StorageError};
+use crate::model::{METRIC_NAME, MatchOp, Matcher};
+use crate::tsdb::{Queryable, Series, StorageError, UpTo};
 
 /// See the [module](self).
 pub struct Unwritten {
@@ -41,7 +41,7 @@ impl Queryable for Unwritten {
         let mut found = self.source.select(matchers, mint, maxt)?;
         for series in &mut found {
             if self.written.contains(series.labels().metric_name()) {
-                *series = Arc::new(Before { series: series.clone(), until: self.until });
+                *series = Arc::new(UpTo { series: series.clone(), until: self.until });
             }
         }
         Ok(found)
@@ -59,31 +59,5 @@ impl Queryable for Unwritten {
         maxt: i64,
     ) -> Result<Vec<String>, StorageError> {
         self.source.label_values(name, matchers, mint, maxt)
-    }
-}
-
-/// A series up to a time.
-struct Before {
-    series: Arc<dyn Series>,
-    until: i64,
-}
-
-impl Series for Before {
-    fn labels(&self) -> &Labels {
-        self.series.labels()
-    }
-
-    fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
-        match maxt.min(self.until) {
-            until if until < mint => Ok(()),
-            until => self.series.read(mint, until, start_timestamps, out),
-        }
-    }
-
-    fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
-        match maxt.min(self.until) {
-            until if until < mint => Ok(None),
-            until => self.series.latest(mint, until),
-        }
     }
 }

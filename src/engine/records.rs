@@ -56,14 +56,7 @@ pub(super) fn told(notification: &Notification, now: i64, records: &mut Records)
     if !records.on {
         return;
     }
-    let reason = match notification.reason {
-        Reason::FirstNotification => "first_notification",
-        Reason::NewAlertsInGroup => "new_alerts_in_group",
-        Reason::NewResolvedAlerts => "new_resolved_alerts",
-        Reason::AllAlertsResolved => "all_alerts_resolved",
-        Reason::RepeatIntervalElapsed => "repeat_interval_elapsed",
-    };
-    let told = Told { reason: reason.into(), instead_of: notification.instead_of.clone() };
+    let told = Told { reason: notification.reason.as_str().into(), instead_of: notification.instead_of.clone() };
     let what = match notification.reason {
         _ if told.instead_of.is_some() => What::FellBack(told),
         Reason::RepeatIntervalElapsed => What::Repeated(told),

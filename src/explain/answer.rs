@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec, RuleState};
 use crate::config::yaml::nearest;
 use crate::datasource::Querier;
-use crate::engine::{GroupView, View};
+use crate::engine::{GroupView, Tellings, View};
 use crate::history::{Number, Time};
 use crate::model::{Labels, duration};
 use crate::promql::EvalEnv;
@@ -61,12 +61,13 @@ pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
     let groups = sources.view.rule_groups();
     let found = alerts(asked, sources.view, &groups, sources.now);
     let rules = rules(asked, &groups, &found);
+    let tellings = Tellings::of(sources.view);
     let mut out = Explanation { asked: asked.text(), at: Some(Time(sources.now)), ..Explanation::default() };
     out.more_rules = rules.len().saturating_sub(MOST_RULES);
     out.more_alerts = found.len().saturating_sub(sources.most);
     for (place, (labels, found)) in found.iter().take(sources.most).enumerate() {
         let rule = found.rule.as_ref().and_then(|(rule, _)| rules.iter().position(|r| r.is(rule)));
-        out.alerts.push(alert_chain(sources, labels, found, rule, place < MOST_EXAMINED));
+        out.alerts.push(alert_chain(sources, &tellings, (labels, found), rule, place < MOST_EXAMINED));
     }
     for (place, rule) in rules.iter().take(MOST_RULES).enumerate() {
         let has_alert = found.iter().any(|(_, f)| f.rule.as_ref().is_some_and(|(r, _)| r.is(rule)));
@@ -197,8 +198,8 @@ const NOT_EXAMINED: &str = "there are more alerts or rules than are looked into:
 
 fn alert_chain(
     sources: &Sources<'_>,
-    labels: &Labels,
-    found: &Found,
+    tellings: &Tellings<'_>,
+    (labels, found): (&Labels, &Found),
     rule: Option<usize>,
     is_examined: bool,
 ) -> AlertChain {
@@ -212,7 +213,7 @@ fn alert_chain(
         None => Mutes::expected(view, labels, now),
     };
     let (ends, passed_by) = way(view.tree(), labels);
-    let delivery = Delivery { view, now, alert: labels, standing, mutes: &mutes };
+    let delivery = Delivery { view, tellings, now, alert: labels, standing, mutes: &mutes };
     let routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {

@@ -2,6 +2,7 @@
 
 use crate::history::Number;
 use crate::promql::ast::{Binary, BinaryOp, Cardinality};
+use crate::promql::compare;
 
 use super::join::Keys;
 use super::lens::{Answer, Lens};
@@ -12,7 +13,7 @@ pub(super) fn threshold(lens: &Lens<'_>, binary: &Binary, left: &Answer, right: 
     let (op, mut rows) = match (left, right) {
         (Answer::Series(rows), Answer::Scalar(limit)) => (binary.op, against(binary.op, rows, *limit)),
         (Answer::Scalar(limit), Answer::Series(rows)) => {
-            let op = mirrored(binary.op);
+            let op = binary.op.mirrored();
             (op, against(op, rows, *limit))
         }
         (Answer::Series(left), Answer::Series(right)) => (binary.op, paired(binary, left, right)),
@@ -61,31 +62,8 @@ fn margin(op: BinaryOp, row: &Row, value: f64, threshold: f64) -> Option<Margin>
         labels: row.labels.clone(),
         value: Number(value),
         threshold: Number(threshold),
-        holds: holds(op, value, threshold)?,
+        holds: compare(op, value, threshold)?,
         by: Number(by),
         relative,
-    })
-}
-
-/// The operator with its sides exchanged.
-fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lss => BinaryOp::Gtr,
-        BinaryOp::Lte => BinaryOp::Gte,
-        BinaryOp::Gtr => BinaryOp::Lss,
-        BinaryOp::Gte => BinaryOp::Lte,
-        other => other,
-    }
-}
-
-fn holds(op: BinaryOp, a: f64, b: f64) -> Option<bool> {
-    Some(match op {
-        BinaryOp::Eql => a == b,
-        BinaryOp::Neq => a != b,
-        BinaryOp::Lss => a < b,
-        BinaryOp::Lte => a <= b,
-        BinaryOp::Gtr => a > b,
-        BinaryOp::Gte => a >= b,
-        _ => return None,
     })
 }

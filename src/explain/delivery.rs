@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Owing, OwingStage, TellingView, View};
+use crate::engine::{Owing, OwingStage, Tellings, Told, View};
 use crate::history::Time;
 use crate::model::{Labels, duration};
+use crate::notify::Reason;
 use crate::notify::dedup::{Decision, LogEntry, WhyNot};
-use crate::notify::{IntegrationId, Reason};
 use crate::routing::tree::RouteIndex;
 use crate::routing::{GroupTimer, IntegrationSpec, SharedRoute};
 
@@ -30,6 +30,7 @@ pub(super) enum Standing {
 /// One alert on its way through the routes.
 pub(super) struct Delivery<'a> {
     pub view: &'a View,
+    pub tellings: &'a Tellings<'a>,
     pub now: i64,
     pub alert: &'a Labels,
     pub standing: Standing,
@@ -49,11 +50,12 @@ impl Delivery<'_> {
     pub fn at(&self, index: RouteIndex) -> Option<RouteChain> {
         let route = self.view.tree().route(index)?;
         let group_labels = route.group_labels(self.alert);
-        let timer = self.view.timers().find(|t| t.index == index && t.labels == group_labels);
+        let group_key: Arc<str> = route.group_key(&group_labels).into();
+        let timer = self.tellings.timers(&group_key, &route.receiver).iter().find(|t| t.index == index).copied();
         let muted_by = self.view.muting_intervals(route, self.now);
         let muted_until = if muted_by.is_empty() { None } else { self.muted_until(route) };
-        let at = At { route, timer: timer.map(|t| &**t), muted: !muted_by.is_empty(), muted_until };
-        let group_key: Arc<str> = timer.map_or_else(|| route.group_key(&group_labels).into(), |t| t.key.clone());
+        let integrations = self.tellings.integrations(route, &group_key);
+        let at = At { route, timer, muted: !muted_by.is_empty(), muted_until };
         Some(RouteChain {
             route: route.key.clone(),
             receiver: route.receiver.clone(),
@@ -68,7 +70,7 @@ impl Delivery<'_> {
                 next_flush: Time(timer.next_flush),
                 waits_for_sources_since: timer.postponed.map(Time),
             }),
-            integrations: self.integrations(&at, &group_key),
+            integrations: integrations.iter().map(|to| self.integration(&at, to)).collect(),
             group_labels,
             group_key,
         })
@@ -80,40 +82,15 @@ impl Delivery<'_> {
         minutes.find(|at| self.view.muting_intervals(route, *at).is_empty())
     }
 
-    /// The integrations of the route's receiver, and those that stand in for it where they know of the group.
-    fn integrations(&self, at: &At<'_>, group_key: &Arc<str>) -> Vec<IntegrationChain> {
-        let receivers = std::iter::once(&at.route.receiver).chain(&at.route.fallback);
-        let mut out = Vec::new();
-        for receiver in receivers {
-            let specs = self.view.routing().receivers.get(receiver).map(|r| r.integrations.as_slice());
-            for spec in specs.unwrap_or_default() {
-                let id = IntegrationId { receiver: receiver.clone(), kind: spec.kind.clone(), index: spec.index };
-                let known = |t: &&Arc<TellingView>| t.key.group_key == *group_key && t.key.integration == id;
-                let telling = self.view.tellings().find(known).map(|t| &**t);
-                let stands_in = *receiver != at.route.receiver;
-                if telling.is_some() || !stands_in {
-                    out.push(self.integration(at, spec, receiver, stands_in, telling));
-                }
-            }
-        }
-        out
-    }
-
-    fn integration(
-        &self,
-        at: &At<'_>,
-        spec: &IntegrationSpec,
-        receiver: &Arc<str>,
-        stands_in: bool,
-        telling: Option<&TellingView>,
-    ) -> IntegrationChain {
+    fn integration(&self, at: &At<'_>, to: &Told<'_>) -> IntegrationChain {
+        let Told { spec, key, stands_in, telling } = to;
         let (entry, owed) = (telling.and_then(|t| t.told.as_ref()), telling.and_then(|t| t.owed.as_ref()));
         let decision = telling.and_then(|t| t.decision.as_ref());
-        let (stage, next) = self.stage(at, spec, stands_in, (entry, owed, decision));
+        let (stage, next) = self.stage(at, spec, *stands_in, (entry, owed, decision));
         IntegrationChain {
-            receiver: receiver.clone(),
+            receiver: key.integration.receiver.clone(),
             integration: format!("{}[{}]", spec.kind, spec.index),
-            stands_in,
+            stands_in: *stands_in,
             send_resolved: spec.send_resolved,
             told_at: entry.and_then(|e| e.at).map(Time),
             told: entry.and_then(|e| told(e, self.alert)).map(str::to_owned),

@@ -50,7 +50,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// A part and those below it.
     fn part(&self, expr: &Expr, at: i64) -> (Part, Answer) {
-        let expr = bare(expr);
+        let expr = expr.bare();
         let text = self.lens.text(expr);
         let is_looked_at = self.left.get() > 0;
         self.left.set(self.left.get().saturating_sub(1));
@@ -144,15 +144,6 @@ impl Walk<'_> {
         let most_samples = related.map(samples).fold(samples(first), u64::max);
         Some(Finding::GaveNothing { function: function.to_owned(), most_samples })
     }
-}
-
-/// Without the parentheses around it.
-fn bare(expr: &Expr) -> &Expr {
-    let mut expr = expr;
-    while let ExprKind::Paren(inner) = &expr.kind {
-        expr = inner;
-    }
-    expr
 }
 
 fn kind(expr: &Expr) -> PartKind {
@@ -252,7 +243,7 @@ fn has_comparison(part: &Part) -> bool {
 
 /// Finds out of the selectors that are to blame why they gave nothing.
 fn tell_missing(lens: &Lens<'_>, part: &mut Part, expr: &Expr, at: i64, left: &mut usize) {
-    let expr = bare(expr);
+    let expr = expr.bare();
     let sought = match &expr.kind {
         ExprKind::Vector(selector) => Some((selector, None)),
         ExprKind::Matrix(selector, Dur::Millis(range)) => Some((selector, Some(duration::format(*range)))),

@@ -122,7 +122,7 @@ impl Recorded {
     fn of_call(&self, call: &Call) -> LabelSet {
         let input = || call.args.iter().filter(|a| !tree::is_scalar(a)).find(|a| !is_string(a));
         let inner = || input().map_or_else(LabelSet::none, |arg| self.labels_of(arg));
-        let target = || match call.args.get(1).map(|arg| &tree::bare(arg).kind) {
+        let target = || match call.args.get(1).map(|arg| &arg.bare().kind) {
             Some(ExprKind::String(name)) => name.as_str(),
             _ => "",
         };
@@ -148,7 +148,7 @@ impl Recorded {
             true => inner.without(names),
             false => inner.and(Only(names.map(str::to_owned).collect())),
         };
-        match aggregate.param.as_ref().map(|param| &tree::bare(param).kind) {
+        match aggregate.param.as_ref().map(|param| &param.bare().kind) {
             Some(ExprKind::String(name)) if aggregate.op == CountValues => kept.with([name.as_str()]),
             _ => kept,
         }
@@ -183,7 +183,7 @@ impl Recorded {
 }
 
 fn is_string(expr: &Expr) -> bool {
-    matches!(tree::bare(expr).kind, ExprKind::String(_))
+    matches!(expr.bare().kind, ExprKind::String(_))
 }
 
 /// `absent` has the labels that its selector asks for by `=`, once each.

@@ -36,17 +36,9 @@ pub fn any(expr: &Expr, mut is_so: impl FnMut(&Expr) -> bool) -> bool {
     found
 }
 
-/// The expression without parentheses around it.
-pub fn bare(mut expr: &Expr) -> &Expr {
-    while let ExprKind::Paren(inner) = &expr.kind {
-        expr = inner;
-    }
-    expr
-}
-
 /// The binary operation that an expression is.
 pub fn binary(expr: &Expr) -> Option<&Binary> {
-    match &bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Binary(binary) => Some(binary),
         _ => None,
     }
@@ -54,35 +46,15 @@ pub fn binary(expr: &Expr) -> Option<&Binary> {
 
 /// The call that an expression is.
 pub fn call(expr: &Expr) -> Option<&Call> {
-    match &bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Call(call) => Some(call),
-        _ => None,
-    }
-}
-
-/// The value of an expression that is made of numbers only.
-pub fn number(expr: &Expr) -> Option<f64> {
-    match &bare(expr).kind {
-        ExprKind::Number(n) => Some(*n),
-        ExprKind::Negate(inner) => number(inner).map(|n| -n),
-        ExprKind::Binary(b) => {
-            let (left, right) = (number(&b.left)?, number(&b.right)?);
-            match b.op {
-                BinaryOp::Add => Some(left + right),
-                BinaryOp::Sub => Some(left - right),
-                BinaryOp::Mul => Some(left * right),
-                BinaryOp::Div => Some(left / right),
-                BinaryOp::Pow => Some(left.powf(right)),
-                _ => None,
-            }
-        }
         _ => None,
     }
 }
 
 /// Whether the result is one number without labels.
 pub fn is_scalar(expr: &Expr) -> bool {
-    match &bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Number(_) => true,
         ExprKind::Negate(inner) => is_scalar(inner),
         ExprKind::Call(call) => call.func.returns == ValueType::Scalar,
@@ -93,7 +65,7 @@ pub fn is_scalar(expr: &Expr) -> bool {
 
 /// The selector that an expression is, instant or of a range.
 pub fn selector(expr: &Expr) -> Option<&Selector> {
-    match &bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Vector(selector) | ExprKind::Matrix(selector, _) => Some(selector),
         _ => None,
     }
@@ -101,7 +73,7 @@ pub fn selector(expr: &Expr) -> Option<&Selector> {
 
 /// The range of a selector or a subquery, milliseconds.
 pub fn range(expr: &Expr) -> Option<i64> {
-    let range = match &bare(expr).kind {
+    let range = match &expr.bare().kind {
         ExprKind::Matrix(_, range) => range,
         ExprKind::Subquery(subquery) => &subquery.range,
         _ => return None,
@@ -139,7 +111,7 @@ pub fn selectors(expr: &Expr) -> Vec<(&Expr, &Selector)> {
 
 /// The vector from which a call takes its values: its argument that is a vector or a range of one.
 pub fn input(call: &Call) -> Option<&Expr> {
-    let typed = |arg: &&Expr| match &bare(arg).kind {
+    let typed = |arg: &&Expr| match &arg.bare().kind {
         ExprKind::Number(_) | ExprKind::String(_) => false,
         _ => !is_scalar(arg),
     };
@@ -148,7 +120,7 @@ pub fn input(call: &Call) -> Option<&Expr> {
 
 /// What an expression's values are: the left side of a comparison that filters, of `and` and of `unless`.
 pub fn value(expr: &Expr) -> &Expr {
-    let mut expr = bare(expr);
+    let mut expr = expr.bare();
     while let ExprKind::Binary(b) = &expr.kind {
         let keeps_left = matches!(b.op, BinaryOp::And | BinaryOp::Unless);
         let filters = b.op.is_comparison() && !b.modifiers.bool;
@@ -156,7 +128,7 @@ pub fn value(expr: &Expr) -> &Expr {
             break;
         }
         let side = if filters && is_scalar(&b.left) { &b.right } else { &b.left };
-        expr = bare(side);
+        expr = side.bare();
     }
     expr
 }
@@ -173,24 +145,14 @@ pub struct Threshold<'a> {
 
 /// The comparison with a number that an expression is, if it is one.
 pub fn threshold(expr: &Expr) -> Option<Threshold<'_>> {
-    let ExprKind::Binary(b) = &bare(expr).kind else { return None };
+    let ExprKind::Binary(b) = &expr.bare().kind else { return None };
     if !b.op.is_comparison() {
         return None;
     }
-    match (number(&b.left), number(&b.right)) {
+    match (b.left.as_number(), b.right.as_number()) {
         (None, Some(number)) => Some(Threshold { vector: &b.left, op: b.op, number }),
-        (Some(number), None) => Some(Threshold { vector: &b.right, op: turned(b.op), number }),
+        (Some(number), None) => Some(Threshold { vector: &b.right, op: b.op.mirrored(), number }),
         _ => None,
-    }
-}
-
-fn turned(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lss => BinaryOp::Gtr,
-        BinaryOp::Lte => BinaryOp::Gte,
-        BinaryOp::Gtr => BinaryOp::Lss,
-        BinaryOp::Gte => BinaryOp::Lte,
-        other => other,
     }
 }
 

@@ -118,15 +118,15 @@ fn of_binary(b: &Binary) -> Option<Unit> {
     let (left, right) = (of(&b.left), of(&b.right));
     match b.op {
         BinaryOp::And | BinaryOp::Unless => left,
-        BinaryOp::Add | BinaryOp::Sub if tree::number(&b.left).is_some() => right,
-        BinaryOp::Add | BinaryOp::Sub if tree::number(&b.right).is_some() => left,
+        BinaryOp::Add | BinaryOp::Sub if b.left.as_number().is_some() => right,
+        BinaryOp::Add | BinaryOp::Sub if b.right.as_number().is_some() => left,
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Or => left.filter(|unit| Some(*unit) == right),
-        BinaryOp::Mul => match (tree::number(&b.left), tree::number(&b.right)) {
+        BinaryOp::Mul => match (b.left.as_number(), b.right.as_number()) {
             (Some(factor), None) => scaled(right, factor),
             (None, Some(factor)) => scaled(left, factor),
             _ => None,
         },
-        BinaryOp::Div => match tree::number(&b.right) {
+        BinaryOp::Div => match b.right.as_number() {
             Some(factor) => scaled(left, 1.0 / factor),
             None if is_share(b) => Some(Unit::Ratio),
             None => None,

@@ -63,6 +63,28 @@ pub enum Reason {
     RepeatIntervalElapsed,
 }
 
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 5] = [
+        Reason::FirstNotification,
+        Reason::NewAlertsInGroup,
+        Reason::NewResolvedAlerts,
+        Reason::AllAlertsResolved,
+        Reason::RepeatIntervalElapsed,
+    ];
+
+    /// The word for it: in files, in the API, in the history.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::FirstNotification => "first_notification",
+            Reason::NewAlertsInGroup => "new_alerts_in_group",
+            Reason::NewResolvedAlerts => "new_resolved_alerts",
+            Reason::AllAlertsResolved => "all_alerts_resolved",
+            Reason::RepeatIntervalElapsed => "repeat_interval_elapsed",
+        }
+    }
+}
+
 /// One notification, ready to be rendered and delivered. Alerts are in the order that templates see: firing and
 /// resolved mixed, ascending by labels, as Alertmanager sorts them.
 #[derive(Clone, Debug, PartialEq)]

@@ -252,7 +252,49 @@ pub enum BinaryOp {
     Unless,
 }
 
+impl Expr {
+    /// The expression without the parentheses around it.
+    pub fn bare(&self) -> &Expr {
+        let mut expr = self;
+        while let ExprKind::Paren(inner) = &expr.kind {
+            expr = inner;
+        }
+        expr
+    }
+
+    /// The value of an expression that is made of numbers alone.
+    pub fn as_number(&self) -> Option<f64> {
+        match &self.bare().kind {
+            ExprKind::Number(n) => Some(*n),
+            ExprKind::Negate(inner) => inner.as_number().map(|n| -n),
+            ExprKind::Binary(b) => {
+                let (left, right) = (b.left.as_number()?, b.right.as_number()?);
+                match b.op {
+                    BinaryOp::Add => Some(left + right),
+                    BinaryOp::Sub => Some(left - right),
+                    BinaryOp::Mul => Some(left * right),
+                    BinaryOp::Div => Some(left / right),
+                    BinaryOp::Pow => Some(left.powf(right)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
 impl BinaryOp {
+    /// The operator with its sides exchanged; of those that compare.
+    pub fn mirrored(self) -> BinaryOp {
+        match self {
+            BinaryOp::Lss => BinaryOp::Gtr,
+            BinaryOp::Lte => BinaryOp::Gte,
+            BinaryOp::Gtr => BinaryOp::Lss,
+            BinaryOp::Gte => BinaryOp::Lte,
+            other => other,
+        }
+    }
+
     /// All of them.
     pub const ALL: [BinaryOp; 18] = {
         use BinaryOp::*;

@@ -17,21 +17,11 @@ pub fn comparison(expr: &Expr) -> Option<Comparison> {
     match &expr.kind {
         ExprKind::Paren(inner) => comparison(inner),
         ExprKind::Binary(binary) if binary.op.is_comparison() && !binary.modifiers.bool => {
-            let (left, right) = (number(&binary.left), number(&binary.right));
+            let (left, right) = (binary.left.as_number(), binary.right.as_number());
             let side = if left.is_some() { &binary.right } else { &binary.left };
             Some(Comparison { measured: side.span.start as usize..side.span.end as usize, threshold: left.or(right) })
         }
         ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::And | BinaryOp::Unless) => comparison(&binary.left),
-        _ => None,
-    }
-}
-
-/// A number as it is written, signs and parentheses included.
-fn number(expr: &Expr) -> Option<f64> {
-    match &expr.kind {
-        ExprKind::Number(value) => Some(*value),
-        ExprKind::Paren(inner) => number(inner),
-        ExprKind::Negate(inner) => number(inner).map(|value| -value),
         _ => None,
     }
 }

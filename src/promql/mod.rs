@@ -48,6 +48,7 @@ pub use explain::OutlineLine;
 pub use features::Features;
 pub use func::ValueType;
 pub use limits::{CancelToken, Helpers, Limits};
+pub(crate) use ops::arithmetic::compare;
 pub use plan::{Plan, SelectorInfo};
 pub use profile::NodeStats;
 pub use shared::{Common, TickCache};

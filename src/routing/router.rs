@@ -578,7 +578,7 @@ impl Router {
     }
 
     /// The groups of a key and a receiver: one, unless sibling routes have the same matchers and receiver.
-    pub fn groups_of(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
+    fn groups_of(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
         self.by_key.get(&(key.clone(), receiver.clone())).cloned().unwrap_or_default()
     }
 

@@ -174,17 +174,6 @@ words!(
     }
 );
 
-/// The word for a reason, as test files have it.
-pub fn reason_word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::FirstNotification => "first_notification",
-        Reason::NewAlertsInGroup => "new_alerts_in_group",
-        Reason::NewResolvedAlerts => "new_resolved_alerts",
-        Reason::AllAlertsResolved => "all_alerts_resolved",
-        Reason::RepeatIntervalElapsed => "repeat_interval_elapsed",
-    }
-}
-
 impl NotificationTest {
     fn check(&mut self, m: &MapReader) {
         let Some(until) = self.eval_time else {

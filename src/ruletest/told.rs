@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 
 use crate::model::duration;
 use crate::notify::receivers::messages::{self, Rendered};
-use crate::notify::{Notification, NotifiedAlert};
+use crate::notify::{Notification, NotifiedAlert, Reason};
 
-use super::delivery::{ExpectedNotification, ExpectedNotified, NotificationTest, Status, reason_word};
+use super::delivery::{ExpectedNotification, ExpectedNotified, NotificationTest, Status};
 use super::pairs;
 use super::wanted::{Difference, Match, shown};
 
@@ -78,7 +78,7 @@ impl Told {
         if integration.index > 0 {
             out.push_str(&format!("[{}]", integration.index));
         }
-        let (status, reason) = (self.notification.status(), reason_word(*reason));
+        let (status, reason) = (self.notification.status(), reason.as_str());
         out.push_str(&format!(": {status}, {reason}, group {group_labels}"));
         let names: Vec<String> = alerts.iter().map(|a| a.labels.to_string()).collect();
         const MOST: usize = 3;
@@ -117,7 +117,7 @@ impl Told {
         let at = expected.at.map(|at| at.to_string());
         compare("at", at.as_deref(), &duration::format(self.at));
         compare("status", expected.status.map(Status::as_str), notification.status());
-        compare("reason", expected.reason.map(reason_word), reason_word(notification.reason));
+        compare("reason", expected.reason.map(Reason::as_str), notification.reason.as_str());
         compare("instead_of", expected.instead_of.as_deref(), notification.instead_of.as_deref().unwrap_or("none"));
         if let Some(labels) = &expected.group_labels {
             out.extend(Match::Exact.differences("group_labels", labels, &notification.group_labels));
@@ -224,7 +224,7 @@ fn wanted_line(e: &ExpectedNotification) -> String {
     }
     let mut parts: Vec<String> = Vec::new();
     parts.extend(e.status.map(|s| s.as_str().to_owned()));
-    parts.extend(e.reason.map(|r| reason_word(r).to_owned()));
+    parts.extend(e.reason.map(|r| r.as_str().to_owned()));
     let labels = |labels: &super::wanted::Expected| {
         let pairs: Vec<String> = labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
         format!("{{{}}}", pairs.join(", "))

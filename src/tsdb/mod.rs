@@ -94,7 +94,7 @@ pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use error::AppendError;
 pub use exemplars::{Exemplar, ExemplarError};
 pub use metadata::{Metadata, MetricType};
-pub use query::{Queryable, Selection, Series, SharedSeries, StorageError};
+pub use query::{Queryable, Selection, Series, SharedSeries, StorageError, UpTo};
 pub use recovery::{Damage, Recovery};
 pub use retention::Retention;
 pub use size::BlockInfo;

@@ -221,3 +221,31 @@ pub trait Series: Send + Sync {
     /// answers from the head's end without decoding where it can.
     fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError>;
 }
+
+/// A series up to a time.
+pub struct UpTo {
+    /// The whole series.
+    pub series: Arc<dyn Series>,
+    /// The last time that is seen, milliseconds.
+    pub until: i64,
+}
+
+impl Series for UpTo {
+    fn labels(&self) -> &Labels {
+        self.series.labels()
+    }
+
+    fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
+        match maxt.min(self.until) {
+            until if until < mint => Ok(()),
+            until => self.series.read(mint, until, start_timestamps, out),
+        }
+    }
+
+    fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
+        match maxt.min(self.until) {
+            until if until < mint => Ok(None),
+            until => self.series.latest(mint, until),
+        }
+    }
+}

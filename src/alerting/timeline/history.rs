@@ -15,7 +15,7 @@ use super::super::group::Appended;
 use super::super::series::RuleSample;
 use super::samples::{copy_range, cut, drop_before, first_after, last, latest_in, merge, newer, push, unknown_starts};
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value};
-use crate::tsdb::{Queryable, Series, StorageError};
+use crate::tsdb::{Queryable, Series, StorageError, UpTo};
 
 /// The series of a timeline. It grows with what rules write, until someone says what may be forgotten.
 pub struct History {
@@ -329,26 +329,6 @@ impl Series for AtTick {
     }
 }
 
-/// A series of the data as seen at a tick, by who may look beyond it.
-struct Clipped {
-    series: Arc<dyn Series>,
-    now: i64,
-}
-
-impl Series for Clipped {
-    fn labels(&self) -> &Labels {
-        self.series.labels()
-    }
-
-    fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
-        self.series.read(mint, maxt.min(self.now), start_timestamps, out)
-    }
-
-    fn latest(&self, mint: i64, maxt: i64) -> Result<Option<(i64, Value)>, StorageError> {
-        self.series.latest(mint, maxt.min(self.now))
-    }
-}
-
 /// The view at a tick.
 pub(super) struct ViewAtTick(pub Arc<History>);
 
@@ -358,7 +338,7 @@ impl Queryable for ViewAtTick {
         let mut found = self.0.select_by(matchers, mint, maxt, |entry| entry.at_tick.clone())?;
         if maxt > now {
             // What rules write knows by itself what has come.
-            found = found.into_iter().map(|series| Arc::new(Clipped { series, now }) as Arc<dyn Series>).collect();
+            found = found.into_iter().map(|series| Arc::new(UpTo { series, until: now }) as Arc<dyn Series>).collect();
         }
         Ok(found)
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::time::rfc3339;
+use crate::template::escape;
 
 use super::document::{Bar, Block, Document, Span, Table, Timeline};
 
@@ -21,7 +22,7 @@ svg { max-width: 100%; height: auto; display: block; margin: .6rem 0; } text { f
 
 /// The document as a page.
 pub fn html(document: &Document) -> String {
-    let title = escaped(&document.title);
+    let title = escape::html(&document.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -30,8 +31,8 @@ pub fn html(document: &Document) -> String {
     );
     for block in &document.blocks {
         match block {
-            Block::Heading(heading) => out.push_str(&format!("<h2>{}</h2>\n", escaped(heading))),
-            Block::Line(line) => out.push_str(&format!("<p>{}</p>\n", escaped(line))),
+            Block::Heading(heading) => out.push_str(&format!("<h2>{}</h2>\n", escape::html(heading))),
+            Block::Line(line) => out.push_str(&format!("<p>{}</p>\n", escape::html(line))),
             Block::Table(table) => push_table(&mut out, table),
             Block::Bars(bars) => push_bars(&mut out, bars),
             Block::Timeline(timeline) => push_timeline(&mut out, timeline),
@@ -45,7 +46,7 @@ fn push_table(out: &mut String, table: &Table) {
         out.push_str("<tr>");
         for (cell, column) in cells.zip(&table.columns) {
             let class = if column.number { " class=\"n\"" } else { "" };
-            let _ = write!(out, "<{tag}{class} dir=\"auto\">{}</{tag}>", escaped(cell));
+            let _ = write!(out, "<{tag}{class} dir=\"auto\">{}</{tag}>", escape::html(cell));
         }
         out.push_str("</tr>\n");
     };
@@ -74,7 +75,7 @@ fn push_rows(out: &mut String, bars: &[Bar]) {
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect class=\"bar\" x=\"{LEFT}\" y=\"{}\" width=\"{long}\" height=\"15\"/><text x=\"{}\" y=\"{}\">{count}</text>",
             LEFT - 8,
             y + 15,
-            escaped(name),
+            escape::html(name),
             y + 3,
             LEFT as u64 + long + 6,
             y + 15
@@ -95,7 +96,7 @@ fn push_bars(out: &mut String, bars: &[Bar]) {
     let _ = writeln!(out, "<svg role=\"img\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">");
     for (place, Bar { name, count }) in bars.iter().enumerate() {
         let tall = (count * HEIGHT).div_ceil(most);
-        let (x, y, name) = (place * WIDTH, HEIGHT - tall + 18, escaped(name));
+        let (x, y, name) = (place * WIDTH, HEIGHT - tall + 18, escape::html(name));
         let middle = x + WIDTH / 2;
         let _ = write!(
             out,
@@ -128,7 +129,7 @@ fn push_timeline(out: &mut String, timeline: &Timeline) {
     let _ = writeln!(out, "<svg role=\"img\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">");
     for (place, row) in timeline.rows.iter().enumerate() {
         let y = place * 20;
-        let name = escaped(&row.name);
+        let name = escape::html(&row.name);
         let _ = writeln!(
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text><line class=\"axis\" x1=\"{LEFT}\" x2=\"{width}\" y1=\"{}\" y2=\"{}\"/>",
@@ -181,22 +182,6 @@ fn runs(columns: &[Option<bool>]) -> Vec<(usize, usize, bool)> {
         }
     }
     runs
-}
-
-/// The page's text with nothing in it that is markup.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

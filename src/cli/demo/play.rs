@@ -14,7 +14,7 @@ use crate::engine::{Options, Setup};
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::history::{Decision, History};
 use crate::model::Labels;
-use crate::notify::{Notification, Outcome, Reason};
+use crate::notify::{Notification, Outcome};
 use crate::promql::{CompileOptions, EvalEnv};
 use crate::service::renderer::TemplateRenderer;
 use crate::state::{StateError, StateStore};
@@ -163,21 +163,11 @@ impl Audience for Hall<'_> {
             receiver: notification.integration.receiver.to_string(),
             integration: notification.integration.kind.to_string(),
             status: notification.status(),
-            reason: reason(notification.reason),
+            reason: notification.reason.as_str(),
             alerts: notification.alerts.len(),
             payload,
         };
         self.tell(StageEvent { at: notification.decided_at, what: What::Notified(Box::new(told)) });
         Outcome::Delivered
-    }
-}
-
-fn reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::FirstNotification => "first_notification",
-        Reason::NewAlertsInGroup => "new_alerts_in_group",
-        Reason::NewResolvedAlerts => "new_resolved_alerts",
-        Reason::AllAlertsResolved => "all_alerts_resolved",
-        Reason::RepeatIntervalElapsed => "repeat_interval_elapsed",
     }
 }

@@ -11,7 +11,6 @@ mod record;
 mod shown;
 mod tally;
 mod telling;
-mod told;
 mod trouble;
 mod verdict;
 
@@ -37,7 +36,6 @@ use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
 pub use tally::{Tallies, Tally};
 pub use telling::{Owing, OwingStage, TellingView};
-pub use told::{Telling, ToldIntegration};
 use trouble::{Failure, Troubles};
 use verdict::{Verdict, decide, decision};
 
@@ -579,7 +577,7 @@ impl Outbox {
 }
 
 /// The integrations of a receiver, each with the key of what it knows of a group.
-fn integrations_of<'c>(
+pub(in crate::engine) fn integrations_of<'c>(
     config: &'c RoutingConfig,
     receiver: &Arc<str>,
     group_key: &Arc<str>,

@@ -26,7 +26,7 @@ fn look(site: &Site<'_>, found: &mut Findings<'_>) {
         let Some(arg) = call.args.first().filter(|_| matches!(call.func.name, "absent" | "absent_over_time")) else {
             return;
         };
-        match &tree::bare(arg).kind {
+        match &arg.bare().kind {
             ExprKind::Vector(s) | ExprKind::Matrix(s, _) => {
                 // A metric of one exporter only is there once.
                 let is_common = tree::metric(s).is_some_and(|metric| metric == "up" || metric.contains(':'));

@@ -3,7 +3,6 @@
 use crate::lint::check::{Check, Severity};
 use crate::lint::look::{Findings, Look, Row};
 use crate::lint::site::Site;
-use crate::lint::tree;
 use crate::promql::ast::{Expr, ExprKind};
 
 pub(super) const ROW: Row = Row {
@@ -21,7 +20,7 @@ pub(super) const ROW: Row = Row {
 };
 
 fn look(site: &Site<'_>, found: &mut Findings<'_>) {
-    let result: &Expr = tree::bare(site.expr);
+    let result: &Expr = site.expr.bare();
     if let (Some(_), ExprKind::Binary(b)) = (site.alert(), &result.kind)
         && b.op.is_comparison()
         && b.modifiers.bool

@@ -31,7 +31,7 @@ fn look(site: &Site<'_>, found: &mut Findings<'_>) {
         if b.op != BinaryOp::Div || tree::threshold(&b.right).is_some() {
             return;
         }
-        let divisor = tree::bare(&b.right);
+        let divisor = b.right.bare();
         let why = match (&divisor.kind, past(&b.left, divisor)) {
             (ExprKind::Call(call), _)
                 if ["stddev_over_time", "stdvar_over_time", "mad_over_time"].contains(&call.func.name) =>
@@ -70,7 +70,7 @@ fn guards(site: &Site<'_>) -> Vec<String> {
             && matches!(asked.op, BinaryOp::Gtr | BinaryOp::Neq | BinaryOp::Gte)
             && (asked.number > 0.0 || (asked.number == 0.0 && asked.op != BinaryOp::Gte))
         {
-            guards.push(site.spelling(tree::bare(asked.vector)));
+            guards.push(site.spelling(asked.vector.bare()));
         }
     });
     guards

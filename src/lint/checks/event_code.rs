@@ -47,7 +47,7 @@ fn look(site: &Site<'_>, found: &mut Findings<'_>) {
         }
         ExprKind::Binary(b) => {
             let by_size = matches!(b.op, BinaryOp::Gtr | BinaryOp::Gte | BinaryOp::Lss | BinaryOp::Lte);
-            let with_zero = [&b.left, &b.right].iter().any(|side| tree::number(side) == Some(0.0));
+            let with_zero = [&b.left, &b.right].iter().any(|side| side.as_number() == Some(0.0));
             let reckons = matches!(b.op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div);
             let metric = is_code(&b.left).or_else(|| is_code(&b.right));
             if let Some(metric) = metric.filter(|_| reckons || (by_size && !with_zero)) {

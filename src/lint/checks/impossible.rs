@@ -64,7 +64,7 @@ fn range(low: f64, high: f64) -> String {
 /// Least and greatest value that an expression can have.
 fn bounds(expr: &Expr) -> (f64, f64) {
     const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
-    match &tree::bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Call(call) => match call.func.name {
             "absent" | "absent_over_time" | "present_over_time" => (1.0, 1.0),
             "changes" | "resets" | "abs" | "stddev_over_time" | "stdvar_over_time" | "rate" | "irate" | "increase" => {

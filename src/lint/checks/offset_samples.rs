@@ -22,7 +22,7 @@ pub(super) const ROW: Row = Row {
 };
 
 fn sample(expr: &Expr) -> Option<&Selector> {
-    match &tree::bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Vector(selector) => Some(selector),
         _ => None,
     }

@@ -29,7 +29,7 @@ fn look(site: &Site<'_>, found: &mut Findings<'_>) {
             ExprKind::Aggregate(a) if a.op == AggregateOp::Quantile => a.param.as_ref(),
             _ => None,
         };
-        if let Some((expr, number)) = quantile.and_then(|q| Some((q, tree::number(q)?)))
+        if let Some((expr, number)) = quantile.and_then(|q| Some((q, q.as_number()?)))
             && !(0.0..=1.0).contains(&number)
         {
             found.add(site.at(expr), format!("a quantile is between 0 and 1, and this is {number}"));

@@ -24,8 +24,8 @@ fn look(site: &Site<'_>, found: &mut Findings<'_>) {
     tree::walk(site.expr, &mut |part, _| {
         let ExprKind::Call(call) = &part.kind else { return };
         let Some(arg) = call.args.first().filter(|_| tree::is_of_counters(call.func.name)) else { return };
-        let ExprKind::Subquery(subquery) = &tree::bare(arg).kind else { return };
-        let ExprKind::Aggregate(a) = &tree::bare(&subquery.expr).kind else { return };
+        let ExprKind::Subquery(subquery) = &arg.bare().kind else { return };
+        let ExprKind::Aggregate(a) = &subquery.expr.bare().kind else { return };
         let of_counters = !tree::any(&a.expr, |p| matches!(&p.kind, ExprKind::Call(_) | ExprKind::Binary(_)));
         if matches!(a.op, AggregateOp::Sum | AggregateOp::Avg) && of_counters {
             found.add(site.at(part), format!("{}() of a {}: take the rates first", call.func.name, a.op.as_str()));

@@ -23,7 +23,7 @@ pub(super) const ROW: Row = Row {
 
 /// The counter that an expression is as it stands, aggregated or not.
 fn counter(expr: &Expr) -> Option<&str> {
-    match &tree::bare(expr).kind {
+    match &expr.bare().kind {
         ExprKind::Aggregate(a) if matches!(a.op.as_str(), "sum" | "max" | "min" | "avg") => counter(&a.expr),
         ExprKind::Vector(s) => {
             tree::metric(s).filter(|m| m.ends_with("_total") && kinds::of_name(m) == Some(MetricKind::Counter))

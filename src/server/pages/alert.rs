@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec};
-use crate::engine::{GroupView, View};
+use crate::engine::{GroupView, Tellings, View};
 use crate::model::{Labels, duration};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
@@ -17,7 +17,7 @@ use crate::server::app::App;
 use super::alert_text::{self, Severity};
 use super::frame::{Page, unhurried};
 use super::measure::{Measure, Span, as_raised};
-use super::now::groups;
+use super::now::groups::{self, Telling};
 use super::plot::Plot;
 use super::{forms, links, zone};
 
@@ -113,7 +113,7 @@ fn content(
         "generator": row.and_then(|r| alert_text::generator(&r.alert.generator_url, &app.service.external_url)),
         "rule": raised.map(|raised| rule(raised, now)),
         "plot": plot,
-        "groups": row.map(|row| told(app, view, row, now)),
+        "groups": row.map(|row| told(view, row, now)),
         "same_name": links::query([("filter", links::equal_to(&labels.keep(&["alertname"])).as_str())]),
         "author": forms::author(headers),
         "token": forms::token(headers),
@@ -121,13 +121,12 @@ fn content(
 }
 
 /// The groups that an alert is told in, and how it stands with telling them.
-fn told(app: &App, view: &View, row: &AlertRow, now: i64) -> Vec<Value> {
-    let routes = view.routes(row).into_iter();
+fn told(view: &View, row: &AlertRow, now: i64) -> Vec<Value> {
+    let (routes, tellings) = (view.routes(row).into_iter(), Tellings::of(view));
     routes
         .map(|route| {
             let labels = route.group_labels(&row.alert.labels);
-            // A look-up an integration while the engine's lock is held.
-            let telling = app.engine.with(|engine| engine.telling(&route.group_key(&labels), &route.receiver));
+            let telling = Telling::of(&tellings, route, &labels);
             let muted_by = view.muting_intervals(route, now);
             let status = AlertStatus { muted_by, ..AlertStatus::default() };
             json!({

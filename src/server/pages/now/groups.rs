@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::engine::{AlertGroupView, Telling, ToldIntegration, View};
+use crate::engine::{AlertGroupView, OwingStage, Tellings, Told, View};
 use crate::model::Labels;
 use crate::notify::Reason;
 use crate::notify::dedup::WhyNot;
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
+use crate::routing::tree::Route;
 use crate::server::app::App;
 use crate::server::pages::alert_text::{self, Severity};
 use crate::server::pages::{links, zone};
@@ -120,12 +121,12 @@ impl Group {
     }
 
     /// The group with a part of its alerts, for a template.
-    pub fn shown(&self, part: &[Stand], app: &App, view: &View, sparks: &Sparks, now: i64) -> Value {
+    pub fn shown(&self, part: &[Stand], about: &About<'_>) -> Value {
+        let About { app, view, sparks, now, tellings } = *about;
         let labels = self.labels().cloned().unwrap_or_default();
         let mut telling = Telling::default();
-        for view in &self.views {
-            // A look-up an integration while the engine's lock is held.
-            let one = app.engine.with(|e| e.telling(&view.route.group_key(&view.labels), &view.route.receiver));
+        for group in &self.views {
+            let one = Telling::of(tellings, &group.route, &group.labels);
             telling.next_flush = telling.next_flush.into_iter().chain(one.next_flush).min();
             telling.integrations.extend(one.integrations);
         }
@@ -158,6 +159,37 @@ impl Group {
     }
 }
 
+/// What all groups of a page are shown from.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub app: &'a App,
+    pub view: &'a View,
+    pub tellings: &'a Tellings<'a>,
+    pub sparks: &'a Sparks,
+    pub now: i64,
+}
+
+/// How it stands with telling a group.
+#[derive(Default)]
+pub(in crate::server::pages) struct Telling<'v> {
+    /// When the group is looked at next, milliseconds; `None` for one that routing does not know.
+    pub next_flush: Option<i64>,
+    integrations: Vec<Told<'v>>,
+}
+
+impl<'v> Telling<'v> {
+    /// Of a route's group of these labels.
+    pub fn of(tellings: &Tellings<'v>, route: &Route, labels: &Labels) -> Self {
+        let key: Arc<str> = route.group_key(labels).into();
+        let mut integrations = tellings.integrations(route, &key);
+        // One that stands in is of interest where it was needed.
+        let heard = |told: &Told<'_>| told.telling.is_some_and(|t| t.told.is_some() || t.owed.is_some());
+        integrations.retain(|told| !told.stands_in || heard(told));
+        let timers = tellings.timers(&key, &route.receiver);
+        Telling { next_flush: timers.iter().map(|timer| timer.next_flush).min(), integrations }
+    }
+}
+
 /// What keeps an alert from being told, in words and with links.
 pub(in crate::server::pages) fn mutes(status: &AlertStatus, view: &View, now: i64) -> Value {
     let mut all = Vec::new();
@@ -178,25 +210,30 @@ pub(in crate::server::pages) fn mutes(status: &AlertStatus, view: &View, now: i6
 }
 
 /// Who was told of a group, and when they are told next.
-pub(in crate::server::pages) fn tell(telling: &Telling, now: i64) -> Value {
+pub(in crate::server::pages) fn tell(telling: &Telling<'_>, now: i64) -> Value {
     let told: Vec<Value> =
         telling.integrations.iter().take(MOST_TOLD).map(|told| integration(told, telling, now)).collect();
     json!({ "told": told, "more": telling.integrations.len().saturating_sub(MOST_TOLD) })
 }
 
-fn integration(told: &ToldIntegration, telling: &Telling, now: i64) -> Value {
-    let verdict = told.decision.as_ref().map(|d| &d.verdict);
-    let next = match verdict {
-        _ if told.error.is_some() => told.due,
-        Some(Err(WhyNot::NothingNew { repeat_after })) => Some(*repeat_after),
+fn integration(told: &Told<'_>, telling: &Telling<'_>, now: i64) -> Value {
+    let known = told.telling;
+    let verdict = known.and_then(|t| t.decision.as_ref()).map(|d| &d.verdict);
+    let owed = known.and_then(|t| t.owed.as_ref());
+    let error = owed.and_then(|owed| owed.last_error.as_deref());
+    let next = match (verdict, owed.map(|owed| owed.stage)) {
+        (_, Some(OwingStage::Again(due))) if error.is_some() => Some(due),
+        _ if error.is_some() => None,
+        (Some(Err(WhyNot::NothingNew { repeat_after })), _) => Some(*repeat_after),
         _ => telling.next_flush,
     };
+    let told_at = known.and_then(|t| t.told.as_ref()?.at);
     json!({
-        "receiver": &*told.integration.receiver,
-        "kind": &*told.integration.kind,
-        "at": told.told_at.map(|at| zone::time(at, now)),
+        "receiver": &*told.key.integration.receiver,
+        "kind": &*told.key.integration.kind,
+        "at": told_at.map(|at| zone::time(at, now)),
         "why": verdict.map(why),
-        "error": told.error.as_deref().map(|e| alert_text::cut(e, 300)),
+        "error": error.map(|e| alert_text::cut(e, 300)),
         "next": next.filter(|at| *at >= now).map(|at| zone::time(at, now)),
     })
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::alerting::{AlertState, RuleKind};
-use crate::engine::View;
+use crate::engine::{Tellings, View};
 use crate::model::Labels;
 use crate::server::api::Params;
 use crate::server::app::App;
@@ -23,7 +23,7 @@ use super::alert_text::{self, Severity};
 use super::frame::{Page, unhurried};
 use super::zone;
 use filter::Wanted;
-use groups::Shown;
+use groups::{About, Shown};
 use sparks::Sparks;
 
 /// Most pending alerts that are named.
@@ -82,7 +82,8 @@ fn content(app: &App, found: &Found, sparks: &Sparks) -> Value {
     let now = *now;
     let blind = blind::all(app, view);
     let (part, pages) = shown.page(wanted.page);
-    let groups: Vec<Value> = part.into_iter().map(|(group, part)| group.shown(part, app, view, sparks, now)).collect();
+    let about = About { app, view, tellings: &Tellings::of(view), sparks, now };
+    let groups: Vec<Value> = part.into_iter().map(|(group, part)| group.shown(part, &about)).collect();
     let (pending, waiting) = pending(view, now);
     let receivers: Vec<Value> = app.config.load().receivers.iter().map(|r| {
         let pattern = regex::escape(&r.name);
