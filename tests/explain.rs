@@ -38,6 +38,10 @@ const RULES: &str = "groups:
     expr: DCGM_FI_DEV_GPU_TEMP > 85
     for: 1h
     labels: {severity: warning}
+  - alert: GPUUsed
+    expr: DCGM_FI_DEV_FB_USED > 0
+    for: 1h
+    labels: {severity: info, team: y}
   - alert: GPUXIDErrors
     expr: increase(DCGM_FI_DEV_XID_ERRORS[1h]) > 0
   - alert: GPUJoined
@@ -184,6 +188,12 @@ fn what_never_fired_is_explained_by_its_rule() {
     assert_eq!((&alert["stage"], &alert["routes"][0]["receiver"]), (&"pending".into(), &"late".into()));
     let time = |name: &str| chrono::DateTime::parse_from_rfc3339(alert[name].as_str().unwrap()).unwrap();
     assert_eq!((time("firesAt") - time("activeAt")).num_minutes(), 60);
+    // What would stop one that pends is known before it fires.
+    let used = |gpu: &str| asked(&server, &format!("GPUUsed{{gpu=\"{gpu}\"}}"))["alerts"][0].clone();
+    let (inhibited, other) = (used("0"), used("1"));
+    assert_eq!((&inhibited["stage"], &inhibited["next"]), (&"pending".into(), &Json::Null));
+    assert_eq!(inhibited["inhibitedBy"][0]["alert"]["alertname"], "GPUMemoryExhausted");
+    assert!(other["next"].is_string() && other["inhibitedBy"].is_null(), "{other}");
     let unknown = asked(&server, "GpuMemory");
     assert_eq!(unknown["didYouMean"], serde_json::json!(["GPUMemoryExhausted"]));
 
@@ -209,7 +219,7 @@ fn what_stops_an_alert_on_its_way_is_named() {
     let alert = |labels: &str| format!(r#"{{"labels": {{{labels}}}}}"#);
     let alerts = [
         r#""alertname": "Quiet", "severity": "critical""#,
-        r#""alertname": "Inhibited", "severity": "info", "gpu": "0""#,
+        r#""alertname": "Inhibited", "severity": "info", "gpu": "0", "team": "y""#,
         r#""alertname": "Night", "severity": "warning""#,
         r#""alertname": "Failing", "team": "x""#,
         r#""alertname": "Waiting", "team": "y""#,
@@ -218,7 +228,7 @@ fn what_stops_an_alert_on_its_way_is_named() {
     post("/api/v2/alerts", format!("[{}]", alerts.map(alert).join(",")));
     for (name, stage) in [
         ("Quiet", "silenced"),
-        ("Inhibited", "no_integration"),
+        ("Inhibited", "inhibited"),
         ("Night", "muted"),
         ("Failing", "retrying"),
         ("Waiting", "group_wait"),

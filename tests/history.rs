@@ -1,4 +1,4 @@
-//! The history over a real process: every decision is there, over `kill -9` and on a full disk's neighbour; the API and the
+//! The history over a real process: every decision is there, over `kill -9`; the API and the
 //! command answer the same.
 
 use std::path::Path;

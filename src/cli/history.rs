@@ -15,6 +15,7 @@ use super::client::{matchers, times};
 use super::exit::{fail, written};
 use crate::history::{Kind, MOST_RESULTS, Order, Page, Query, Recorded, query_dir};
 use crate::model::Matcher;
+use crate::model::labels::parse_fingerprint;
 use crate::service::HISTORY;
 
 /// Show what was decided about alerts, when and why, oldest first: from the expression that held to the message that was
@@ -58,8 +59,7 @@ pub struct History {
 }
 
 fn fingerprint(text: &str) -> Result<u64, String> {
-    let digits = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
-    digits.ok_or_else(|| "expected 16 hexadecimal digits".into())
+    parse_fingerprint(text).ok_or_else(|| "expected 16 hexadecimal digits".into())
 }
 
 impl History {

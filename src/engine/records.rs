@@ -43,12 +43,14 @@ fn of_key(key: &LogKey, now: i64, what: What) -> Decision {
     }
 }
 
+fn of_notification(notification: &Notification, now: i64, what: What) -> Decision {
+    let (group_key, integration) = (notification.group_key.clone(), notification.integration.clone());
+    Decision { notification: Some(notification.id), ..of_key(&LogKey { group_key, integration }, now, what) }
+}
+
 /// What became of a notification: with the first of its alerts, which its decision names all.
 pub(super) fn about(notification: &Notification, now: i64, what: What) -> Decision {
-    let Notification { id, integration: to, group_key, .. } = notification;
-    let key = LogKey { group_key: group_key.clone(), integration: to.clone() };
-    let decision = Decision { notification: Some(*id), ..of_key(&key, now, what) };
-    decision.with_alerts(decided(notification))
+    of_notification(notification, now, what).with_alerts(decided(notification))
 }
 
 /// That a notification was decided: with all its alerts, in as many parts as that takes.
@@ -62,7 +64,7 @@ pub(super) fn told(notification: &Notification, now: i64, records: &mut Records)
         Reason::RepeatIntervalElapsed => What::Repeated(told),
         _ => What::Notify(told),
     };
-    let whole = Decision { alerts: Vec::new(), more_alerts: 0, ..about(notification, now, what) };
+    let whole = of_notification(notification, now, what);
     let mut alerts = decided(notification);
     while alerts.len() > 0 {
         let part = alerts.by_ref().take(MOST_ALERTS).collect();

@@ -90,6 +90,12 @@ impl View {
         &self.tree
     }
 
+    /// The name of the inhibition rule that mutes an alert, when it has one.
+    pub fn inhibited_by_rule(&self, status: &AlertStatus) -> Option<&str> {
+        let rule = self.config.inhibit_rules.get(usize::try_from(status.inhibited_rule?).ok()?)?;
+        Some(rule.name.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// What happens to alerts' labels before they leave.
     pub fn outgoing(&self) -> &Outgoing {
         &self.outgoing

@@ -1,6 +1,7 @@
 //! What is asked for: an alert's name, matchers, or a fingerprint.
 
 use crate::config::alertmanager::matchers::parse_matchers;
+use crate::model::labels::parse_fingerprint;
 use crate::model::{ALERT_NAME, Labels, MatchOp, Matcher};
 use crate::routing::matching::all_match;
 
@@ -26,8 +27,8 @@ impl Asked {
         if text.is_empty() {
             return Err("expected an alert's name, matchers or a fingerprint, found nothing".into());
         }
-        if text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return u64::from_str_radix(text, 16).map(Asked::Fingerprint).map_err(|e| format!("fingerprint: {e}"));
+        if let Some(fingerprint) = parse_fingerprint(text) {
+            return Ok(Asked::Fingerprint(fingerprint));
         }
         let (name, rest) = match text.find('{') {
             Some(at) => text.split_at(at),

@@ -162,8 +162,7 @@ pub struct InhibitedBy {
     /// The firing alert.
     pub alert: Labels,
     /// The rule, by its place in `inhibit_rules`, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<usize>,
+    pub rule: usize,
     /// What the rule says of the firing alert.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source: Vec<String>,

@@ -5,6 +5,7 @@ use crate::history::Time;
 use crate::model::{Labels, Matcher};
 use crate::routing::alerts::AlertRow;
 use crate::routing::config::InhibitSpec;
+use crate::routing::drill::is_drill;
 use crate::routing::matching::all_match;
 use crate::routing::{AlertStatus, Silence, SilenceState};
 
@@ -28,12 +29,8 @@ impl Mutes {
         let silences = status.silenced_by.iter().filter_map(|id| view.silence(id));
         let (hidden, acknowledged) = (status.is_hidden(), status.acknowledged.is_some());
         let silenced_by = silences.map(|s| silenced_by(s, now)).collect();
-        let rules = &view.routing().inhibit_rules;
-        let inhibited_by = status
-            .inhibited_by
-            .iter()
-            .map(|by| inhibited_by(rules, status.inhibited_rule, &row.alert.labels, by))
-            .collect();
+        let by = status.inhibited_by.iter();
+        let inhibited_by = by.filter_map(|by| inhibited_by(view, &status, &row.alert.labels, by)).collect();
         Mutes { silenced_by, inhibited_by, hidden, acknowledged }
     }
 
@@ -41,8 +38,9 @@ impl Mutes {
     pub fn expected(view: &View, alert: &Labels, now: i64) -> Self {
         let active = |s: &&std::sync::Arc<Silence>| s.state(now) == SilenceState::Active && s.matches(alert);
         let silenced_by: Vec<SilencedBy> = view.silences().filter(active).map(|s| silenced_by(s, now)).collect();
-        let (hidden, acknowledged) = (!silenced_by.is_empty(), false);
-        Mutes { silenced_by, inhibited_by: Vec::new(), hidden, acknowledged }
+        let inhibited_by = would_inhibit(view, alert, now);
+        let hidden = !silenced_by.is_empty() || !inhibited_by.is_empty();
+        Mutes { silenced_by, inhibited_by, hidden, acknowledged: false }
     }
 
     /// At which stage that stops an alert, and until when, where that is known.
@@ -74,25 +72,54 @@ fn texts(matchers: &[Matcher]) -> Vec<String> {
     matchers.iter().map(ToString::to_string).collect()
 }
 
-/// The rule by which one alert inhibits another: the one at `place`, where that is known.
-fn inhibited_by(rules: &[InhibitSpec], place: Option<u64>, target: &Labels, source: &Labels) -> InhibitedBy {
-    let agree = |equal: &[String]| equal.iter().all(|name| source.value(name) == target.value(name));
-    let known = place;
-    let asked = rules.iter().enumerate().filter(|(place, _)| known.is_none_or(|known| known == *place as u64));
-    for (place, rule) in asked.filter(|(_, rule)| all_match(&rule.target, target)) {
-        let first = (&rule.source, &rule.equal);
-        let sources = std::iter::once(first).chain(rule.also.iter().map(|s| (&s.matchers, &s.equal)));
-        for (matchers, equal) in sources {
-            if all_match(matchers, source) && agree(equal) {
-                return InhibitedBy {
-                    alert: source.clone(),
-                    rule: Some(place),
-                    source: texts(matchers),
-                    target: texts(&rule.target),
-                    equal: equal.clone(),
-                };
-            }
-        }
+/// A rule's sources, with the labels that must agree.
+fn sources(rule: &InhibitSpec) -> impl Iterator<Item = (&Vec<Matcher>, &Vec<String>)> {
+    std::iter::once((&rule.source, &rule.equal)).chain(rule.also.iter().map(|s| (&s.matchers, &s.equal)))
+}
+
+fn agree(equal: &[String], a: &Labels, b: &Labels) -> bool {
+    equal.iter().all(|name| a.value(name) == b.value(name))
+}
+
+fn inhibited(
+    (place, rule): (usize, &InhibitSpec),
+    (matchers, equal): (&Vec<Matcher>, &Vec<String>),
+    by: &Labels,
+) -> InhibitedBy {
+    InhibitedBy {
+        alert: by.clone(),
+        rule: place,
+        source: texts(matchers),
+        target: texts(&rule.target),
+        equal: equal.clone(),
     }
-    InhibitedBy { alert: source.clone(), rule: None, source: Vec::new(), target: Vec::new(), equal: Vec::new() }
+}
+
+/// By which rule, and which of its sources, an alert inhibits another.
+fn inhibited_by(view: &View, status: &AlertStatus, target: &Labels, by: &Labels) -> Option<InhibitedBy> {
+    let place = usize::try_from(status.inhibited_rule?).ok()?;
+    let rule = view.routing().inhibit_rules.get(place)?;
+    let source = sources(rule).find(|(m, equal)| all_match(m, by) && agree(equal, by, target))?;
+    Some(inhibited((place, rule), source, by))
+}
+
+/// The alerts that would inhibit one that routing does not know yet, by the first such rule.
+fn would_inhibit(view: &View, target: &Labels, now: i64) -> Vec<InhibitedBy> {
+    let firing = || {
+        let alerts = view.alerts().map(|row| &row.alert);
+        alerts.filter(|a| !a.is_resolved(now) && !is_drill(&a.labels)).map(|a| &a.labels)
+    };
+    let of_rule = |(place, rule): (usize, &InhibitSpec)| {
+        all_match(&rule.target, target).then_some(())?;
+        let of_source = |(matchers, equal): (&Vec<Matcher>, &Vec<String>)| {
+            // One that is source and target is not inhibited by another such.
+            let is_both = all_match(matchers, target);
+            let inhibits = |a: &&Labels| {
+                all_match(matchers, a) && agree(equal, a, target) && !(is_both && all_match(&rule.target, a))
+            };
+            Some(inhibited((place, rule), (matchers, equal), firing().find(inhibits)?))
+        };
+        sources(rule).map(of_source).collect::<Option<Vec<_>>>()
+    };
+    view.routing().inhibit_rules.iter().enumerate().find_map(of_rule).unwrap_or_default()
 }

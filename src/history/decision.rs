@@ -104,7 +104,7 @@ impl From<AlertRecord> for DecidedAlert {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "details", rename_all = "snake_case")]
 pub enum What {
-    /// A rule can no longer be evaluated, or can again, or fails for another reason.
+    /// A rule can no longer be evaluated, or can again.
     Evaluation {
         /// The rule.
         rule: RuleName,
@@ -134,7 +134,7 @@ pub enum What {
     },
     /// An alert fires.
     Firing {
-        /// The rule; nothing for an alert that was posted.
+        /// The rule; nothing for an alert that was posted, or that a reload moved or ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<RuleName>,
         /// The value of its expression; nothing for an alert that was posted.
@@ -155,7 +155,7 @@ pub enum What {
     },
     /// An alert that fired has resolved.
     Resolved {
-        /// The rule; nothing for an alert that was posted.
+        /// The rule; nothing for an alert that was posted, or that a reload moved or ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<RuleName>,
         /// What the rule measured when it resolved, where that is known.
@@ -208,7 +208,7 @@ pub enum What {
         /// When it was last told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told_at: Option<Time>,
-        /// When it will be told again if nothing changes; nothing where all is over and it was never told of it.
+        /// When it will be told again if nothing changes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         repeat_after: Option<Time>,
     },
@@ -233,12 +233,6 @@ pub enum What {
     Sent {
         /// Which attempt it was, from 1.
         attempt: u32,
-        /// Its title as rendered, where the integration has one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        title: Option<String>,
-        /// What of the message is not as configured: templates that failed, texts that were cut.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        remarks: Vec<String>,
     },
     /// An attempt failed, and is made again.
     Failed {
@@ -484,7 +478,7 @@ mod tests {
             of_group(What::Repeated(told())),
             of_group(What::FellBack(Told { instead_of: Some("other".into()), ..told() })),
             of_group(What::Withdrawn { replaced_by: Some(8) }),
-            of_group(What::Sent { attempt: 1, title: Some("T".into()), remarks: vec!["r".into()] }),
+            of_group(What::Sent { attempt: 1 }),
             of_group(What::Failed { attempt: 1, error: "503".into(), next_attempt: time }),
             of_group(What::GivenUp { attempt: 2, error: "400".into() }),
             Decision::new(1_000, What::Reloaded { groups: 1, rules: 2 }),

@@ -22,7 +22,7 @@ fn alert(n: u64) -> Labels {
 
 /// Something about alert `n`.
 fn decision(time: i64, n: u64) -> Decision {
-    let sent = What::Sent { attempt: 1, title: None, remarks: vec![] };
+    let sent = What::Sent { attempt: 1 };
     let to = |receiver: &str| Decision {
         receiver: Some(receiver.into()),
         group_key: Some(format!("{{}}:{{n={}}}", n % 2).into()),

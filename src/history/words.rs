@@ -77,11 +77,7 @@ impl Decision {
                 format!("{whom} is told notification {other} instead{number}")
             }
             What::Withdrawn { replaced_by: None } => format!("{whom} need not be told any more{number}"),
-            What::Sent { attempt, title, remarks } => {
-                let title = title.as_ref().map(|title| format!(": {title:?}")).unwrap_or_default();
-                let remarks = if remarks.is_empty() { String::new() } else { format!("; {}", remarks.join("; ")) };
-                format!("{whom} was told, attempt {attempt}{title}{remarks}{number}")
-            }
+            What::Sent { attempt } => format!("{whom} was told, attempt {attempt}{number}"),
             What::Failed { attempt, error, next_attempt } => {
                 format!("{whom} was not told, attempt {attempt}: {error}; next at {}{number}", at(*next_attempt))
             }

@@ -467,6 +467,12 @@ pub fn is_legacy_metric_name(name: &str) -> bool {
     is_identifier(name, |b| b == b':')
 }
 
+/// Reads a fingerprint: 16 hexadecimal digits.
+pub fn parse_fingerprint(text: &str) -> Option<u64> {
+    let is_one = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_one.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
 /// Whether a label name is in the classic character set, `[a-zA-Z_][a-zA-Z0-9_]*`.
 pub fn is_legacy_label_name(name: &str) -> bool {
     is_identifier(name, |_| false)

@@ -211,10 +211,8 @@ pub struct AlertStatus {
     pub silenced_by: Vec<String>,
     /// The firing alerts that inhibit it.
     pub inhibited_by: Vec<Labels>,
-    /// The inhibition rule by which they do, from 0.
+    /// The place of the inhibition rule by which they do, from 0.
     pub inhibited_rule: Option<u64>,
-    /// The name of the inhibition rule, when it has one.
-    pub inhibited_by_rule: Option<Arc<str>>,
     /// The time intervals that mute its route.
     pub muted_by: Vec<String>,
     /// That somebody looks after it: one of the silences above.

@@ -48,9 +48,8 @@ impl AlertRow {
         let mut silenced_by: Vec<String> = silencing.iter().map(|s| s.id.clone()).collect();
         silenced_by.sort_unstable();
         let acknowledged = silencing.into_iter().find(|s| s.acknowledges.is_some());
-        let Inhibited { by: inhibited_by, rule: inhibited_by_rule, place: inhibited_rule } =
-            self.known.inhibition.inhibited(now);
-        AlertStatus { silenced_by, inhibited_by, inhibited_rule, inhibited_by_rule, muted_by: Vec::new(), acknowledged }
+        let Inhibited { by: inhibited_by, rule: inhibited_rule } = self.known.inhibition.inhibited(now);
+        AlertStatus { silenced_by, inhibited_by, inhibited_rule, muted_by: Vec::new(), acknowledged }
     }
 }
 

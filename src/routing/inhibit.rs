@@ -21,7 +21,7 @@ use super::matching::{MatcherIndex, all_match};
 #[derive(Debug, Default)]
 pub struct Inhibitor {
     parts: Vec<Part>,
-    // Where a rule has several parts, or a name: of each part, the rule.
+    // Where a rule has several parts: of each part, the rule.
     rules: Option<Arc<Rules>>,
     // Parts with the same `equal` labels share their classes.
     equals: Vec<Equal>,
@@ -40,12 +40,11 @@ struct Part {
     target: Vec<Matcher>,
 }
 
-/// The rule of each part, and how many parts and what name each rule has.
+/// The rule of each part, and how many parts each rule has.
 #[derive(Debug, Default)]
 struct Rules {
     of_part: Vec<u32>,
     sizes: Vec<usize>,
-    names: Vec<Option<Arc<str>>>,
 }
 
 /// What mutes an alert.
@@ -53,10 +52,8 @@ struct Rules {
 pub struct Inhibited {
     /// The firing alerts that do; none where nothing mutes it.
     pub by: Vec<Labels>,
-    /// The name of the rule by which they do, when the configuration gives it one.
-    pub rule: Option<Arc<str>>,
-    /// That rule's place among the rules, from 0.
-    pub place: Option<u64>,
+    /// The place of the rule by which they do, from 0.
+    pub rule: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -85,7 +82,7 @@ pub struct InhibitionState {
     target_of: Option<Arc<[u32]>>,
     // With the place in `equals`.
     classes: Box<[(usize, Arc<Class>)]>,
-    // Where a rule has several parts, or a name.
+    // Where a rule has several parts.
     rules: Option<Arc<Rules>>,
 }
 
@@ -101,10 +98,9 @@ impl Inhibitor {
             }
             known.of_part.resize(inhibitor.parts.len(), rule);
             known.sizes.push(1 + spec.also.len());
-            known.names.push((!spec.name.is_empty()).then(|| Arc::from(spec.name.as_str())));
         }
-        let has_more = known.sizes.iter().any(|n| *n > 1) || known.names.iter().any(Option::is_some);
-        inhibitor.rules = has_more.then(|| Arc::new(known));
+        let several = known.sizes.iter().any(|n| *n > 1);
+        inhibitor.rules = several.then(|| Arc::new(known));
         inhibitor.sources.seal();
         inhibitor.targets.seal();
         inhibitor
@@ -226,8 +222,7 @@ impl InhibitionState {
         match &self.rules {
             None => muting.min_by_key(|(part, _)| *part).map_or_else(Inhibited::default, |(part, source)| Inhibited {
                 by: vec![source],
-                rule: None,
-                place: Some(part.into()),
+                rule: Some(part.into()),
             }),
             Some(rules) => rules.first_complete(muting.collect()),
         }
@@ -245,9 +240,8 @@ impl Rules {
         };
         let first = muting.chunk_by(|(a, _), (b, _)| rule_of(*a) == rule_of(*b)).find(complete);
         let rule = first.and_then(|sources| rule_of(sources.first()?.0));
-        let name = rule.and_then(|rule| self.names.get(*rule as usize)?.clone());
         let by = first.into_iter().flatten().map(|(_, source)| source.clone()).collect();
-        Inhibited { by, rule: name, place: rule.map(|rule| u64::from(*rule)) }
+        Inhibited { by, rule: rule.map(|rule| u64::from(*rule)) }
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::model::Labels;
-
 use super::group::AggregationGroup;
 use super::tree::{RouteIndex, SharedRoute};
 
@@ -16,8 +14,6 @@ pub struct GroupTimer {
     pub index: RouteIndex,
     /// The route.
     pub route: SharedRoute,
-    /// The labels the group's alerts share.
-    pub labels: Labels,
     /// Whether it has been flushed since it was made.
     pub has_flushed: bool,
     /// When it will be flushed next.
@@ -32,7 +28,6 @@ impl GroupTimer {
             key: group.key.clone(),
             index: group.index,
             route: group.route.clone(),
-            labels: group.labels.clone(),
             has_flushed: group.has_flushed,
             next_flush: group.next_flush,
             postponed: group.postponed,

@@ -16,6 +16,7 @@ use super::json::Json;
 use super::time;
 use crate::engine::live::LiveSilenceError;
 use crate::model::Labels;
+use crate::model::labels::parse_fingerprint;
 use crate::routing::alerts::AlertRow;
 use crate::routing::{Acknowledgement, Silence, SilenceError};
 
@@ -37,8 +38,8 @@ struct Posted {
 
 /// The alert of a fingerprint, as lists show it.
 pub(super) fn find(app: &App, fingerprint: &str) -> Result<Labels, ApiError> {
-    let wrong = |_| ApiError::BadData(format!("a fingerprint has 16 hexadecimal digits, found {fingerprint:?}"));
-    let wanted = u64::from_str_radix(fingerprint, 16).map_err(wrong)?;
+    let wrong = || ApiError::BadData(format!("a fingerprint has 16 hexadecimal digits, found {fingerprint:?}"));
+    let wanted = parse_fingerprint(fingerprint).ok_or_else(wrong)?;
     let (view, now) = (app.engine.view(), app.engine.now());
     let is_it = |row: &&AlertRow| row.known.fingerprint == wanted && !row.alert.is_resolved(now);
     let mut found = view.alerts().map(|row| &**row).filter(is_it);

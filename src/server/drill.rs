@@ -133,7 +133,7 @@ fn answer(app: &App, view: &View, name: &str, told: &[DrillAttempt]) -> Response
         let status = row.map(|row| view.status(row, now)).unwrap_or_default();
         j.key("silencedBy").strings(&status.silenced_by);
         j.key("inhibitedBy").strings(status.inhibited_by.iter().map(ToString::to_string));
-        if let Some(rule) = &status.inhibited_by_rule {
+        if let Some(rule) = view.inhibited_by_rule(&status) {
             j.key("inhibitedByRule").string(rule);
         }
         j.key("attempts").array_of(told, attempt);

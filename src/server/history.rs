@@ -19,6 +19,7 @@ use super::error::ApiError;
 use super::history_readers::{FOLLOWERS, HistoryReaders};
 use super::json::Json;
 use crate::history::{MOST_RESULTS, Order, Page, Query, Recorded};
+use crate::model::labels::parse_fingerprint;
 use crate::promql::Features;
 
 /// Decisions in an answer where nothing says how many.
@@ -72,8 +73,7 @@ fn query(params: &Params) -> Result<Query, ApiError> {
     };
     let fingerprint = |text: &str| {
         let why = format!("expected 16 hexadecimal digits, found {text:?}");
-        let digits = (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
-        digits.ok_or_else(|| ApiError::parameter("fingerprint", why))
+        parse_fingerprint(text).ok_or_else(|| ApiError::parameter("fingerprint", why))
     };
     let limit = match params.limit()? {
         0 => USUAL,

@@ -29,7 +29,7 @@ pub struct Explain {
     /// Print the API's JSON.
     #[arg(long)]
     json: bool,
-    /// Explain from the data directory of a service that does not run: as it was when that ended.
+    /// Explain from the data directory of a service that does not run: as of its last evaluation.
     #[arg(long, value_name = "DIR", requires = "config")]
     data: Option<PathBuf>,
     /// The configuration of that service.

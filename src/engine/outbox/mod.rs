@@ -426,7 +426,7 @@ impl Outbox {
                     Outcome::DeliveredAt(place) => Some(place),
                     _ => owed.notification.place.take(),
                 };
-                let what = What::Sent { attempt: owed.attempts + 1, title: None, remarks: Vec::new() };
+                let what = What::Sent { attempt: owed.attempts + 1 };
                 out.records.push(|| records::about(&owed.notification, now, what));
                 let alerts = AlertsToTell::of(&owed.notification.alerts);
                 let (repeat_interval, send_resolved) = (owed.repeat_interval, owed.send_resolved);

@@ -1,8 +1,5 @@
 //! How it stands between a group and an integration, as readers see it.
 
-use std::sync::Arc;
-
-use crate::notify::Reason;
 use crate::notify::dedup::{Decision, LogEntry};
 use crate::notify::log::LogKey;
 
@@ -26,8 +23,6 @@ pub struct TellingView {
 pub struct Owing {
     /// The notification's id.
     pub id: u64,
-    /// Why it is told.
-    pub reason: Reason,
     /// When that was decided.
     pub decided_at: i64,
     /// Attempts that failed.
@@ -36,8 +31,6 @@ pub struct Owing {
     pub stage: OwingStage,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
-    /// The receiver that it stands in for.
-    pub instead_of: Option<Arc<str>>,
 }
 
 /// How far a notification is on its way.
@@ -63,12 +56,10 @@ impl Owing {
         };
         Owing {
             id: owed.notification.id,
-            reason: owed.notification.reason,
             decided_at: owed.notification.decided_at,
             attempts: owed.attempts,
             stage,
             last_error: owed.last_error.clone(),
-            instead_of: owed.notification.instead_of.clone(),
         }
     }
 }

@@ -118,10 +118,7 @@ fn silences(all: &[SilencedBy]) -> String {
 }
 
 fn inhibitions(all: &[InhibitedBy]) -> String {
-    let one = |i: &InhibitedBy| {
-        let rule = i.rule.map(|n| format!(" by rule {n} of inhibit_rules")).unwrap_or_default();
-        format!("{}{rule}", named(&i.alert))
-    };
+    let one = |i: &InhibitedBy| format!("{} by rule {} of inhibit_rules", named(&i.alert), i.rule);
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -271,11 +268,9 @@ fn mute_lines(out: &mut String, a: &AlertChain) {
     }
     for i in &a.inhibited_by {
         let _ = writeln!(out, "  inhibited by {}", named(&i.alert));
-        if let Some(rule) = i.rule {
-            let (source, target) = (i.source.join(", "), i.target.join(", "));
-            let equal = if i.equal.is_empty() { String::new() } else { format!("; equal {}", i.equal.join(", ")) };
-            let _ = writeln!(out, "    inhibit_rules[{rule}]: source {source}; target {target}{equal}");
-        }
+        let (source, target) = (i.source.join(", "), i.target.join(", "));
+        let equal = if i.equal.is_empty() { String::new() } else { format!("; equal {}", i.equal.join(", ")) };
+        let _ = writeln!(out, "    inhibit_rules[{}]: source {source}; target {target}{equal}", i.rule);
     }
 }
 

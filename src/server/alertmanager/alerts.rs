@@ -102,7 +102,7 @@ fn alert(j: &mut Json, view: &View, row: &AlertRow, muted_by: &[String], now: i6
                 });
             }
             j.key("inhibitedBy").strings(status.inhibited_by.iter().map(|source| hex(source.fingerprint())));
-            if let Some(rule) = &status.inhibited_by_rule {
+            if let Some(rule) = view.inhibited_by_rule(&status) {
                 j.key("inhibitedByRule").string(rule);
             }
             j.key("mutedBy").strings(&status.muted_by);
