@@ -139,8 +139,7 @@ fn a_day_that_was_played_live_gives_the_same_when_it_is_backtested() {
     let live = live(&data, window);
     // The data holds what the live rules wrote, too: it does not get in the way.
     let (groups, routing) = (groups(), Some(routing()));
-    let (features, external_labels) = (Features::default(), Labels::empty());
-    let play = Backtest { groups, routing, window, interval: STEP, features, external_labels };
+    let play = Backtest { groups, routing, window, interval: STEP, features: Features::default() };
     let mut heard = 0;
     let backtest = run(Arc::new(data), &play, &mut |_| heard += 1).unwrap();
     let differs = live.episodes.iter().zip(&backtest.episodes).find(|(a, b)| a != b);
@@ -247,7 +246,8 @@ fn arguments_that_do_not_fit_are_refused() {
         (&["--rules", "rules.yml"][..], 2, "required"),
         (&["--openmetrics", "dump.txt"], 2, "--rules"),
         (&["--rules", "rules.yml", "--demo", "--openmetrics", "dump.txt"], 2, "cannot be used with"),
-        (&["--rules", "no*.yml", "--openmetrics", "dump.txt"], 1, "--rules no*.yml: no file matches"),
+        (&["--rules", "no*.yml", "--openmetrics", "dump.txt"], 1, "no*.yml: no file matches"),
+        (&["--rules", "rules.yml", "--compare", "no*.yml", "--openmetrics", "dump.txt"], 1, "no*.yml: no file matches"),
         (&["--rules", "bad.yml", "--openmetrics", "dump.txt"], 1, "bad.yml:1:"),
         (&["--rules", "rules.yml", "--openmetrics", "empty.txt"], 1, "empty.txt: holds no sample"),
         (&["--rules", "rules.yml", "--openmetrics", "absent.txt"], 1, "absent.txt: No such file"),

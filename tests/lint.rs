@@ -169,6 +169,8 @@ fn comments_switch_one_check_off_in_one_place() {
     for (comment, line, left) in [
         ("", "", 2),
         ("# watchbell disable promql/rate-on-gauge", "", 1),
+        // Set off by a blank line it closes what was before.
+        ("# watchbell disable promql/rate-on-gauge\n", "", 2),
         ("# pint disable promql/rate", "", 1),
         ("# pint disable promql/rate(node_load1)", "", 1),
         ("# pint disable promql/rate(other)", "", 2),

@@ -32,8 +32,6 @@ pub struct Backtest {
     pub interval: i64,
     /// Switches of the language that templates may use.
     pub features: Features,
-    /// Labels that alerts leave with, and templates see.
-    pub external_labels: Labels,
 }
 
 /// How far before its window a rule set reads, the lookback included, milliseconds; `None` when it may read anything.
@@ -59,8 +57,7 @@ pub fn run(
     let Window { from, to } = backtest.window;
     let world = TimelineWorld::new(Box::new(Unwritten::new(source, &backtest.groups, from)), terms(backtest));
     let mut recorder = Recorder::new(&backtest.groups, backtest.window, backtest.routing.is_some());
-    let mut setup = Setup { groups: backtest.groups.clone(), routing: backtest.routing.clone(), ..Setup::default() };
-    setup.outgoing.external_labels = backtest.external_labels.clone();
+    let setup = Setup { groups: backtest.groups.clone(), routing: backtest.routing.clone(), ..Setup::default() };
     let options = Options { schedule: Schedule::Aligned { start: from }, ..Options::default() };
     let store = Arc::new(MemoryStore::default());
     let mut replay = Replay::start(options, setup, VirtualClock::at(from), &world, store, &mut recorder)?;
@@ -84,7 +81,7 @@ fn terms(backtest: &Backtest) -> Terms {
             ..EvalEnv::default()
         },
         options: CompileOptions { features: backtest.features },
-        external_labels: backtest.external_labels.clone(),
+        external_labels: Labels::empty(),
         external_url: "".into(),
         renderer: Arc::new(TemplateCache::default()),
         until: backtest.window.to,

@@ -88,14 +88,13 @@ fn values(knob: Knob, range: &str) -> Result<Vec<f64>, String> {
 /// The groups with one alert varied.
 ///
 /// # Errors
-/// No rule has the alert's name, or its expression compares nothing with a number.
+/// Its expression compares nothing with a number.
 pub fn varied(
     groups: &[Arc<GroupSpec>],
-    alert: Option<&str>,
+    alert: &str,
     point: Point,
     options: &CompileOptions,
 ) -> Result<Vec<Arc<GroupSpec>>, String> {
-    let alert = chosen(groups, alert)?;
     let vary = |rule: &Arc<RuleSpec>| match is_alert(rule) && *rule.name == *alert {
         true => varied_rule(rule, point, options).map(Arc::new),
         false => Ok(rule.clone()),
@@ -199,7 +198,7 @@ mod tests {
             let loaded = load_str("r", &rules, &LoadOptions::default()).unwrap();
             let groups: Vec<_> = loaded.iter().map(|g| Arc::new(GroupSpec::of(g, &GroupDefaults::default()))).collect();
             let point = Point { hold: Some(60_000), threshold: Some(0.5) };
-            let varied = varied(&groups, Some("A"), point, &options)?;
+            let varied = varied(&groups, "A", point, &options)?;
             assert_eq!(varied[0].rules[1], groups[0].rules[1]);
             let RuleKind::Alerting { hold, .. } = &varied[0].rules[0].kind else { panic!("an alert") };
             Ok::<_, String>((varied[0].rules[0].expr.to_string(), *hold))

@@ -46,18 +46,4 @@ impl Queryable for Unwritten {
         }
         Ok(found)
     }
-
-    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
-        self.source.label_names(matchers, mint, maxt)
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        mint: i64,
-        maxt: i64,
-    ) -> Result<Vec<String>, StorageError> {
-        self.source.label_values(name, matchers, mint, maxt)
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+
+use super::git::git;
 
 /// Lines by file, as paths from the current folder.
 #[derive(Debug, Default)]
@@ -21,8 +22,8 @@ impl Changed {
             return Err(format!("expected a revision, found {base:?}"));
         }
         let diff = ["diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-prefix", "--relative", base, "--"];
-        let mut changed = Changed::parse(&git(&diff)?);
-        for file in git(&["ls-files", "--others", "--exclude-standard"])?.lines() {
+        let mut changed = Changed::parse(&git(Path::new("."), &diff)?);
+        for file in git(Path::new("."), &["ls-files", "--others", "--exclude-standard"])?.lines() {
             changed.lines.entry(unquoted(file)).or_default().push((0, u32::MAX));
         }
         Ok(changed)
@@ -70,15 +71,6 @@ fn new_lines(hunk: &str) -> Option<(u32, u32)> {
 /// Git quotes names with letters beyond ASCII; the option that it does not is given, so that only quotes are left.
 fn unquoted(path: &str) -> String {
     path.strip_prefix('"').and_then(|p| p.strip_suffix('"')).unwrap_or(path).to_owned()
-}
-
-fn git(arguments: &[&str]) -> Result<String, String> {
-    let ran = Command::new("git").args(["-c", "core.quotePath=false"]).args(arguments).output();
-    let ran = ran.map_err(|e| format!("git: {e}"))?;
-    match ran.status.success() {
-        true => Ok(String::from_utf8_lossy(&ran.stdout).into_owned()),
-        false => Err(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&ran.stderr).trim())),
-    }
 }
 
 #[cfg(test)]

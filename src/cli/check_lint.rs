@@ -1,5 +1,6 @@
 //! The linter's side of `watchbell check PATH...`: its flags, what is told, and the exit code.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,13 +8,13 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::changed_lines::Changed;
+use super::exit::lines;
 use super::terminal;
 use crate::clock::{Clock, SystemClock};
 use crate::config::read_text;
 use crate::lint::format::{self, Style, Texts};
 use crate::lint::settings::{self, Settings};
 use crate::lint::{self, Corpus, Finding, MOST_FINDINGS, Severity, baseline, fix};
-use crate::model::Diagnostic;
 
 /// How findings are told, and which.
 #[derive(Args, Debug, Default)]
@@ -179,19 +180,20 @@ impl LintFlags {
 
 /// Carries out the changes that findings propose; those that are put right are gone.
 fn put_right(found: &mut Vec<Finding>, texts: &Texts, format: Format, out: &mut dyn Write) -> io::Result<()> {
-    for (file, text) in texts {
-        let fixable: Vec<&Finding> =
-            found.iter().filter(|finding| finding.spot.file == *file && finding.edit.is_some()).collect();
-        if fixable.is_empty() {
+    let fixable: BTreeSet<Arc<str>> =
+        found.iter().filter(|finding| finding.edit.is_some()).map(|finding| finding.spot.file.clone()).collect();
+    for file in fixable {
+        let Some(text) = texts.get(&file) else { continue };
+        let of_file = found.iter().enumerate().filter(|(_, finding)| finding.spot.file == file);
+        let (fixed, done) = fix::apply(text, of_file);
+        if done.is_empty() {
             continue;
         }
-        let (fixed, count) = fix::apply(text, &fixable);
-        if count == fixable.len() {
-            std::fs::write(&**file, fixed).map_err(|e| named(Path::new(&**file), &e.to_string()))?;
-            found.retain(|finding| finding.spot.file != *file || finding.edit.is_none());
-            if format == Format::Text {
-                writeln!(out, "{file}: {count} put right")?;
-            }
+        std::fs::write(&*file, fixed).map_err(|e| named(Path::new(&*file), &e.to_string()))?;
+        let mut numbers = 0_usize..;
+        found.retain(|_| numbers.next().is_none_or(|number| !done.contains(&number)));
+        if format == Format::Text {
+            writeln!(out, "{file}: {} put right", done.len())?;
         }
     }
     Ok(())
@@ -214,8 +216,4 @@ fn add_text(file: &Arc<str>, texts: &mut Texts) {
 
 fn named(path: &Path, why: &str) -> io::Error {
     io::Error::other(format!("{}: {why}", path.display()))
-}
-
-fn lines(defects: &[Diagnostic]) -> String {
-    defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::model::Diagnostic;
+
 /// The exit code of something that writes to standard output.
 pub(super) fn written(result: std::io::Result<i32>) -> ExitCode {
     match result {
@@ -16,4 +18,9 @@ pub(super) fn written(result: std::io::Result<i32>) -> ExitCode {
 pub(super) fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("watchbell: {error}");
     ExitCode::FAILURE
+}
+
+/// Defects, a line each.
+pub(super) fn lines(defects: &[Diagnostic]) -> String {
+    defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

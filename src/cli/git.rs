@@ -17,7 +17,7 @@ impl Revision {
     /// git cannot be run.
     pub fn find(name: &str) -> Result<Option<Self>, String> {
         let named = format!("{name}^{{commit}}");
-        let found = git(Path::new("."), &["rev-parse", "--verify", "--quiet", "--end-of-options", &named])?;
+        let found = run(Path::new("."), &["rev-parse", "--verify", "--quiet", "--end-of-options", &named])?;
         let commit = String::from_utf8_lossy(&found.stdout).trim().to_owned();
         Ok((found.status.success() && !commit.is_empty()).then(|| Revision { name: name.to_owned(), commit }))
     }
@@ -27,25 +27,16 @@ impl Revision {
     /// # Errors
     /// git cannot be run, the file is in no repository of this commit, or no text.
     pub fn text(&self, file: &Path) -> Result<Option<String>, String> {
-        let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = file.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-        // A folder that is new has nothing in it that was.
-        if !folder.is_dir() {
-            return self.text_from_here(file);
-        }
-        self.show(folder, &format!("{}:./{name}", self.commit), file)
-    }
-
-    /// The same of a file below the working directory whose folder may be gone.
-    fn text_from_here(&self, file: &Path) -> Result<Option<String>, String> {
-        self.show(Path::new("."), &format!("{}:./{}", self.commit, file.display()), file)
-    }
-
-    fn show(&self, folder: &Path, object: &str, file: &Path) -> Result<Option<String>, String> {
-        if !git(folder, &["cat-file", "-e", object])?.status.success() {
+        // Paths may be absolute, so git is asked in the file's folder; one that is gone was below this one.
+        let (folder, name) = match (file.parent().filter(|p| p.is_dir()), file.file_name()) {
+            (Some(folder), Some(name)) => (folder, Path::new(name)),
+            _ => (Path::new("."), file),
+        };
+        let path = format!("./{}", name.display());
+        if git(folder, &["ls-tree", &self.commit, &path])?.is_empty() {
             return Ok(None);
         }
-        let shown = git(folder, &["show", object])?;
+        let shown = run(folder, &["show", &format!("{}:{path}", self.commit)])?;
         if !shown.status.success() {
             return Err(format!("{}: {}", self.label(file), String::from_utf8_lossy(&shown.stderr).trim()));
         }
@@ -60,10 +51,6 @@ impl Revision {
         let pattern = glob::Pattern::new(pattern.trim_start_matches("./")).map_err(|e| format!("{pattern}: {e}"))?;
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
         let all = git(Path::new("."), &["ls-tree", "-r", "-z", "--name-only", &self.commit])?;
-        if !all.status.success() {
-            return Err(format!("git ls-tree: {}", String::from_utf8_lossy(&all.stderr).trim()));
-        }
-        let all = String::from_utf8_lossy(&all.stdout).into_owned();
         Ok(all.split('\0').filter(|f| pattern.matches_with(f, options)).map(str::to_owned).collect())
     }
 
@@ -73,7 +60,19 @@ impl Revision {
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Result<Output, String> {
-    let ran = Command::new("git").arg("-C").arg(folder).args(arguments).output();
-    ran.map_err(|e| format!("git {}: {e}", arguments.first().unwrap_or(&"")))
+/// What git prints, asked in a folder.
+///
+/// # Errors
+/// It cannot be run, or fails: what it says.
+pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let ran = run(folder, arguments)?;
+    match ran.status.success() {
+        true => Ok(String::from_utf8_lossy(&ran.stdout).into_owned()),
+        false => Err(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&ran.stderr).trim())),
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Result<Output, String> {
+    let ran = Command::new("git").arg("-C").arg(folder).args(["-c", "core.quotePath=false"]).args(arguments).output();
+    ran.map_err(|e| format!("git: {e}"))
 }

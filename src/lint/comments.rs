@@ -17,7 +17,7 @@ pub struct Comments {
     disabled: Vec<Disabled>,
     /// First and last line of what is passed over.
     ignored: Vec<(u32, u32)>,
-    /// Lines that are blank or comments alone, ascending: what stands above a rule belongs to it.
+    /// Lines that are comments alone, ascending.
     bare: Vec<u32>,
     /// Comments of ours that say nothing.
     pub wrong: Vec<(Spot, String)>,
@@ -43,7 +43,7 @@ impl Comments {
         for (number, line) in (1_u32..).zip(text.lines()) {
             last = number;
             let begins = line.trim_start();
-            if begins.is_empty() || begins.starts_with('#') {
+            if begins.starts_with('#') {
                 comments.bare.push(number);
             }
             let Some((column, ours, words)) = comment(line) else { continue };

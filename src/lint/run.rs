@@ -63,11 +63,12 @@ pub fn finish(
     settings: &Settings,
     now: i64,
 ) -> Vec<Finding> {
-    for (file, text) in texts {
-        let comments = Comments::read(file, text, |name| checks::all().any(|check| check.is_called(name)));
-        found.retain(|finding| finding.spot.file != *file || !comments.silence(finding, now));
-        found.extend(comments.wrong.into_iter().map(|(spot, wrong)| Finding::new(&reading::COMMENT, spot, wrong)));
-    }
+    let is_known = |name: &str| checks::all().any(|check| check.is_called(name));
+    let comments: BTreeMap<_, _> =
+        texts.iter().map(|(file, text)| (file, Comments::read(file, text, is_known))).collect();
+    found.retain(|finding| comments.get(&finding.spot.file).is_none_or(|c| !c.silence(finding, now)));
+    let wrong = comments.into_values().flat_map(|c| c.wrong);
+    found.extend(wrong.map(|(spot, wrong)| Finding::new(&reading::COMMENT, spot, wrong)));
     found.retain_mut(|finding| settings.apply(finding));
     found.sort_by(|a, b| {
         let key = |f: &Finding| (f.spot.file.clone(), f.spot.from, f.check.name, f.message.clone());

@@ -3,6 +3,7 @@
 mod awaited;
 mod leap;
 mod moved;
+mod readers;
 mod shown;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::model::Labels;
 use crate::state::{Batch, Snapshot};
 
-use super::alert::{AlertStatus, RoutedAlert};
+use super::alert::RoutedAlert;
 use super::alerts::{AlertRow, Alerts, Known};
 use super::config::RoutingConfig;
 use super::group::{AggregationGroup, Flush, FlushedAlert, GroupId, Timers, order};
@@ -21,13 +22,13 @@ pub use super::marks::Marks;
 use super::muters::SilenceMemo;
 use super::name_limit::NameLimit;
 use super::news::{self, RoutingNews};
-use super::pages::Pages;
 use super::silence::SilenceError;
 use super::silences::{Acknowledgement, Silences};
 use super::timer::GroupTimer;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 use super::watched::Watched;
 pub use moved::ToldOf;
+pub use readers::muting_intervals;
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 
@@ -536,21 +537,6 @@ impl Router {
         }
     }
 
-    /// How many alerts there are, by what was found when their groups last flushed.
-    pub fn marks(&self) -> Marks {
-        self.marks
-    }
-
-    /// All alerts known, in no order.
-    pub fn alerts(&self) -> impl Iterator<Item = &RoutedAlert> {
-        self.alerts.iter().map(|row| &row.alert)
-    }
-
-    /// All alerts as readers see them.
-    pub fn rows(&self) -> &Pages<AlertRow> {
-        self.alerts.rows()
-    }
-
     /// Acknowledges an alert that fires. Returns the id of the silence that this makes.
     ///
     /// # Errors
@@ -560,58 +546,6 @@ impl Router {
             true => self.silences.acknowledge(new, now, batch),
             false => Err(SilenceError::NotFiring),
         }
-    }
-
-    /// One alert.
-    pub fn alert(&self, labels: &Labels) -> Option<&RoutedAlert> {
-        self.alerts.get(labels)
-    }
-
-    /// How many groups there are.
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// All groups, in no order.
-    pub fn groups(&self) -> impl Iterator<Item = &AggregationGroup> {
-        self.groups.values()
-    }
-
-    /// The groups of a key and a receiver: one, unless sibling routes have the same matchers and receiver.
-    fn groups_of(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
-        self.by_key.get(&(key.clone(), receiver.clone())).cloned().unwrap_or_default()
-    }
-
-    /// The groups of a key whose route has this receiver as its fallback.
-    fn groups_with_fallback(&self, key: &Arc<str>, fallback: &Arc<str>) -> Vec<GroupId> {
-        let stands_in = |route: &SharedRoute| route.fallback.as_ref() == Some(fallback);
-        let mut receivers: Vec<&Arc<str>> = self.tree.routes().filter(|r| stands_in(r)).map(|r| &r.receiver).collect();
-        receivers.sort_unstable();
-        receivers.dedup();
-        let groups = receivers.into_iter().flat_map(|receiver| self.groups_of(key, receiver));
-        groups.filter(|id| self.groups.get(id).is_some_and(|group| stands_in(&group.route))).collect()
-    }
-
-    /// The groups of a key that tell a receiver, be it that it stands in.
-    pub fn groups_told(&self, key: &Arc<str>, receiver: &Arc<str>) -> Vec<GroupId> {
-        let mut groups = self.groups_of(key, receiver);
-        groups.extend(self.groups_with_fallback(key, receiver));
-        groups
-    }
-
-    /// The keys of all groups, with their receivers.
-    pub fn group_keys(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
-        self.by_key.keys()
-    }
-
-    /// One group.
-    pub fn group(&self, id: GroupId) -> Option<&AggregationGroup> {
-        self.groups.get(&id)
-    }
-
-    /// Why an alert that is known is or is not told, time intervals aside.
-    pub fn status(&self, labels: &Labels, now: i64) -> Option<AlertStatus> {
-        Some(self.alerts.row(labels)?.status(self.silences.set_in_force(), now))
     }
 
     /// Drops silences whose retention is over, and resolved alerts that no group has.
@@ -631,17 +565,6 @@ impl Router {
             self.silences.set_in_force().tidy(&row.known.silences);
         }
     }
-}
-
-/// The names of the time intervals that keep a route mute at `now`: mute intervals it is in, or all its active
-/// intervals when it is in none of them.
-pub fn muting_intervals(config: &RoutingConfig, route: &SharedRoute, now: i64) -> Vec<String> {
-    let inside =
-        |name: &&String| config.time_intervals.get(*name).is_some_and(|spans| spans.iter().any(|s| s.contains(now)));
-    let mute = route.mute_time_intervals.iter().filter(inside).cloned();
-    let active = &route.active_time_intervals;
-    let inactive = !active.is_empty() && !active.iter().any(|name| inside(&name));
-    mute.chain(active.iter().filter(|_| inactive).cloned()).collect()
 }
 
 #[cfg(test)]

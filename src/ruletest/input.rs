@@ -1,6 +1,5 @@
 //! The input series of a unit test, generated from their notation only where they are read.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
@@ -109,21 +108,5 @@ impl Series for Given {
 impl Queryable for Input {
     fn select(&self, matchers: &[Matcher], _mint: i64, _maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
         Ok(self.candidates(matchers).map(|s| s.clone() as Arc<dyn Series>).collect())
-    }
-
-    fn label_names(&self, matchers: &[Matcher], _mint: i64, _maxt: i64) -> Result<Vec<String>, StorageError> {
-        let names = self.candidates(matchers).flat_map(|s| s.labels.iter().map(|(n, _)| n.to_owned()));
-        Ok(names.collect::<BTreeSet<String>>().into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        _mint: i64,
-        _maxt: i64,
-    ) -> Result<Vec<String>, StorageError> {
-        let values = self.candidates(matchers).filter_map(|s| s.labels.get(name)).map(str::to_owned);
-        Ok(values.collect::<BTreeSet<String>>().into_iter().collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The traits by which queries read series. PromQL knows storage only through these.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -200,12 +201,25 @@ pub trait Queryable: Send + Sync {
         Ok(Arc::new(self.select(matchers, mint, maxt)?.into_iter().collect()))
     }
 
-    /// Label names of the series that satisfy every matcher, sorted.
-    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError>;
+    /// Label names of the series that satisfy every matcher, sorted. Storage with an index has a shorter way.
+    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
+        let found = self.select(matchers, mint, maxt)?;
+        let names: BTreeSet<&str> = found.iter().flat_map(|s| s.labels().iter().map(|(name, _)| name)).collect();
+        Ok(names.into_iter().map(str::to_owned).collect())
+    }
 
-    /// Values of one label among the series that satisfy every matcher, sorted.
-    fn label_values(&self, name: &str, matchers: &[Matcher], mint: i64, maxt: i64)
-    -> Result<Vec<String>, StorageError>;
+    /// Values of one label among the series that satisfy every matcher, sorted. Storage with an index has a shorter way.
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        mint: i64,
+        maxt: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        let found = self.select(matchers, mint, maxt)?;
+        let values: BTreeSet<&str> = found.iter().filter_map(|s| s.labels().get(name)).collect();
+        Ok(values.into_iter().map(str::to_owned).collect())
+    }
 }
 
 /// One series, ready to be read.

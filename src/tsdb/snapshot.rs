@@ -104,14 +104,7 @@ mod tests {
     fn a_snapshot_opens_as_a_database_of_its_moment() {
         let dir = tempfile::tempdir().unwrap();
         let (db, _) = Tsdb::open(dir.path().join("tsdb"), TsdbOptions::default()).unwrap();
-        let labels = Labels::from_pairs([("__name__", "m")]);
-        let fill = |from: i64| {
-            let mut appender = db.appender();
-            for i in 0..240 {
-                appender.append(&labels, from + i * 15_000, i as f64).unwrap();
-            }
-            appender.commit().unwrap();
-        };
+        let fill = |from: i64| super::super::tests::append_hour(&db, from);
         (0..4).for_each(|hour| fill(hour * HOUR));
         db.maintain(4 * HOUR).unwrap();
         fill(4 * HOUR);

@@ -275,3 +275,13 @@ fn reads_beside_appends_see_a_prefix() {
         }
     });
 }
+
+/// An hour of `m`, a sample every 15 s.
+pub(super) fn append_hour(db: &super::Tsdb, from: i64) {
+    let labels = crate::model::Labels::from_pairs([("__name__", "m")]);
+    let mut appender = db.appender();
+    for i in 0..240 {
+        appender.append(&labels, from + i * 15_000, i as f64).unwrap();
+    }
+    appender.commit().unwrap();
+}

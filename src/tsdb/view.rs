@@ -84,20 +84,6 @@ impl Queryable for TsdbView {
     fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {
         self.tsdb.select_shared(matchers, mint, maxt)
     }
-
-    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
-        self.tsdb.label_names(matchers, mint, maxt)
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        mint: i64,
-        maxt: i64,
-    ) -> Result<Vec<String>, StorageError> {
-        self.tsdb.label_values(name, matchers, mint, maxt)
-    }
 }
 
 /// A folder that goes with its owner.
@@ -128,7 +114,7 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Labels, SampleBuf};
+    use crate::model::SampleBuf;
 
     const HOUR: i64 = 3_600_000;
 
@@ -148,14 +134,7 @@ mod tests {
     fn a_database_in_use_is_read_and_left_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let (db, _) = Tsdb::open(dir.path(), TsdbOptions::default()).unwrap();
-        let labels = Labels::from_pairs([("__name__", "m")]);
-        let fill = |from: i64| {
-            let mut appender = db.appender();
-            for i in 0..240 {
-                appender.append(&labels, from + i * 15_000, i as f64).unwrap();
-            }
-            appender.commit().unwrap();
-        };
+        let fill = |from: i64| super::super::tests::append_hour(&db, from);
         (0..4).for_each(|hour| fill(hour * HOUR));
         db.maintain(4 * HOUR).unwrap();
         fill(4 * HOUR);

@@ -4,7 +4,6 @@
 //! after the tick, and what rules will have written. A sample that was written ahead becomes part of the first view when it
 //! is written at its tick.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -342,27 +341,6 @@ impl Queryable for ViewAtTick {
         }
         Ok(found)
     }
-
-    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
-        let mut names: BTreeSet<String> = self.0.data.label_names(matchers, mint, maxt)?.into_iter().collect();
-        let index = self.0.index.read();
-        let written = index.candidates(matchers);
-        names.extend(written.iter().flat_map(|e| e.ahead.labels.iter().map(|(n, _)| n.to_owned())));
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        mint: i64,
-        maxt: i64,
-    ) -> Result<Vec<String>, StorageError> {
-        let mut values: BTreeSet<String> = self.0.data.label_values(name, matchers, mint, maxt)?.into_iter().collect();
-        let index = self.0.index.read();
-        values.extend(index.candidates(matchers).iter().filter_map(|e| e.ahead.labels.get(name)).map(str::to_owned));
-        Ok(values.into_iter().collect())
-    }
 }
 
 /// The view from ahead.
@@ -371,19 +349,5 @@ pub(super) struct ViewAhead<'a>(pub &'a History);
 impl Queryable for ViewAhead<'_> {
     fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
         self.0.select_by(matchers, mint, maxt, |entry| entry.ahead.clone())
-    }
-
-    fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {
-        self.0.data.label_names(matchers, mint, maxt)
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-        mint: i64,
-        maxt: i64,
-    ) -> Result<Vec<String>, StorageError> {
-        self.0.data.label_values(name, matchers, mint, maxt)
     }
 }

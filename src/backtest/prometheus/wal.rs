@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Histogram, Span};
+use crate::model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
 use crate::model::{FloatHistogram, Labels, SampleBuf, crc32c};
 
 use super::block::{map, numbered};
@@ -66,7 +66,7 @@ impl Head {
                 Some(())
             }
             7 | 9 => self.read_samples(b, |b, out, t| {
-                out.push_histogram(t, Arc::new(integer_histogram(b)?.into_float()));
+                out.push_histogram(t, Arc::new(integer_histogram(b)?));
                 Some(())
             }),
             8 | 10 => self.read_samples(b, |b, out, t| {
@@ -120,38 +120,17 @@ impl Head {
     }
 }
 
-/// What all histograms of records begin with.
-fn hint_and_schema(b: &mut Bytes<'_>) -> Option<(CounterResetHint, i32)> {
-    let hint = if b.u8()? == 3 { CounterResetHint::Gauge } else { CounterResetHint::Unknown };
-    Some((hint, i32::try_from(b.varint()?).ok()?))
-}
-
-fn integer_histogram(b: &mut Bytes<'_>) -> Option<Histogram> {
-    let (counter_reset_hint, schema) = hint_and_schema(b)?;
-    let (zero_threshold, zero_count, count, sum) = (b.f64()?, b.uvarint()?, b.uvarint()?, b.f64()?);
+/// A histogram. Counts and buckets are written in two ways: `number` reads a count, `buckets` those of one sign.
+fn histogram(
+    b: &mut Bytes<'_>,
+    number: impl Fn(&mut Bytes<'_>) -> Option<f64>,
+    buckets: impl Fn(&mut Bytes<'_>) -> Option<Vec<f64>>,
+) -> Option<FloatHistogram> {
+    let counter_reset_hint = if b.u8()? == 3 { CounterResetHint::Gauge } else { CounterResetHint::Unknown };
+    let schema = i32::try_from(b.varint()?).ok()?;
+    let (zero_threshold, zero_count, count, sum) = (b.f64()?, number(b)?, number(b)?, b.f64()?);
     let (positive_spans, negative_spans) = (spans(b)?, spans(b)?);
-    let (positive_deltas, negative_deltas) = (list(b, Bytes::varint)?, list(b, Bytes::varint)?);
-    let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA { list(b, Bytes::f64)? } else { Vec::new() };
-    Some(Histogram {
-        counter_reset_hint,
-        schema,
-        zero_threshold,
-        zero_count,
-        count,
-        sum,
-        positive_spans,
-        negative_spans,
-        positive_deltas,
-        negative_deltas,
-        custom_values,
-    })
-}
-
-fn float_histogram(b: &mut Bytes<'_>) -> Option<FloatHistogram> {
-    let (counter_reset_hint, schema) = hint_and_schema(b)?;
-    let (zero_threshold, zero_count, count, sum) = (b.f64()?, b.f64()?, b.f64()?, b.f64()?);
-    let (positive_spans, negative_spans) = (spans(b)?, spans(b)?);
-    let (positive_buckets, negative_buckets) = (list(b, Bytes::f64)?, list(b, Bytes::f64)?);
+    let (positive_buckets, negative_buckets) = (buckets(b)?, buckets(b)?);
     let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA { list(b, Bytes::f64)? } else { Vec::new() };
     Some(FloatHistogram {
         counter_reset_hint,
@@ -166,6 +145,22 @@ fn float_histogram(b: &mut Bytes<'_>) -> Option<FloatHistogram> {
         negative_buckets,
         custom_values,
     })
+}
+
+fn integer_histogram(b: &mut Bytes<'_>) -> Option<FloatHistogram> {
+    // Each bucket is its difference to the one before.
+    let buckets = |b: &mut Bytes<'_>| {
+        let mut count = 0_i64;
+        list(b, |b| {
+            count = count.wrapping_add(b.varint()?);
+            Some(count as f64)
+        })
+    };
+    histogram(b, |b| Some(b.uvarint()? as f64), buckets)
+}
+
+fn float_histogram(b: &mut Bytes<'_>) -> Option<FloatHistogram> {
+    histogram(b, |b| b.f64(), |b| list(b, |b| b.f64()))
 }
 
 fn list<'a, T>(b: &mut Bytes<'a>, mut one: impl FnMut(&mut Bytes<'a>) -> Option<T>) -> Option<Vec<T>> {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::backtest::Window;
 use crate::backtest::figures::Figures;
 use crate::backtest::incidents::{Detection, Detections};
-use crate::backtest::record::Record;
 use crate::backtest::sweep::Point;
 use crate::model::duration;
 use crate::model::number::format_float;
@@ -16,8 +16,10 @@ use super::document::{Bar, Block, Column, Document};
 pub struct Outcome {
     /// The values.
     pub point: Point,
-    /// What was played.
-    pub record: Record,
+    /// When it was played.
+    pub window: Window,
+    /// Whether routing was part of it.
+    pub is_routed: bool,
     /// What was counted of it.
     pub figures: Figures,
     /// How it did in incidents, where some are given.
@@ -43,10 +45,10 @@ impl Outcome {
 
 /// The report on a sweep of an alert.
 pub fn of_sweep(alert: &str, outcomes: &[Outcome]) -> Document {
-    let window = outcomes.first().map(|o| o.record.window);
+    let window = outcomes.first().map(|o| o.window);
     let when = window.map(|w| format!(", {} to {}", rfc3339(w.from), rfc3339(w.to))).unwrap_or_default();
     let mut doc = Document { title: format!("Sweep of {alert}{when}"), ..Document::default() };
-    let is_routed = outcomes.iter().any(|o| o.record.is_routed);
+    let is_routed = outcomes.iter().any(|o| o.is_routed);
     let has_incidents = outcomes.iter().any(|o| o.detections.is_some());
     let mut columns = vec![Column::words("values"), Column::numbers("fired"), Column::numbers("flaps")];
     columns.extend(is_routed.then_some(Column::numbers("pages")));
@@ -81,7 +83,7 @@ pub fn json_of_sweep(alert: &str, outcomes: &[Outcome]) -> Json {
             "threshold": o.point.threshold,
             "fired": o.figures.fired,
             "flaps": o.figures.flaps,
-            "pages": o.record.is_routed.then_some(o.figures.pages),
+            "pages": o.is_routed.then_some(o.figures.pages),
             "incidents": o.detections.as_ref().map(|_| all),
             "incidents_detected": o.detections.as_ref().map(|_| detected),
             "median_detected_after_seconds": after.map(|t| t / 1_000),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
+use crate::cli::exit::lines;
 use crate::cli::git::Revision;
 use crate::config::alertmanager::AlertmanagerConfig;
 use crate::config::read_text;
-use crate::model::Diagnostic;
 use crate::promql::Features;
 use crate::routing::RoutingConfig;
 use crate::rules::{LoadOptions, load_str};
@@ -33,7 +33,7 @@ impl Texts {
     pub fn compared_with(&self, old: &[String], rules: &[String], alertmanager: Option<&Path>) -> Result<Self, String> {
         if let [one] = old
             && !Path::new(one).exists()
-            && !one.contains(['*', '?', '['])
+            && !is_glob(one)
         {
             return match Revision::find(one)? {
                 Some(revision) => of_revision(&revision, rules, alertmanager),
@@ -59,7 +59,7 @@ impl Texts {
 fn of_revision(revision: &Revision, rules: &[String], alertmanager: Option<&Path>) -> Result<Texts, String> {
     let mut texts = Texts::default();
     for argument in rules {
-        let files = match argument.contains(['*', '?', '[']) && !Path::new(argument).exists() {
+        let files = match is_glob(argument) {
             true => revision.matching(argument)?,
             false => vec![argument.clone()],
         };
@@ -75,6 +75,9 @@ fn of_revision(revision: &Revision, rules: &[String], alertmanager: Option<&Path
     }
     if let Some(file) = alertmanager {
         texts.alertmanager = revision.text(file)?.map(|text| (revision.label(file), text));
+        if texts.alertmanager.is_none() {
+            eprintln!("watchbell: {}: is not there: nobody was told", revision.label(file));
+        }
     }
     Ok(texts)
 }
@@ -120,21 +123,21 @@ impl Texts {
     }
 }
 
-/// Defects, a line each.
-pub(super) fn lines(defects: &[Diagnostic]) -> String {
-    defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+/// Whether an argument is a pattern, and no file of that name.
+fn is_glob(argument: &str) -> bool {
+    argument.contains(['*', '?', '[']) && !Path::new(argument).exists()
 }
 
 /// The files that arguments name, each once: paths, and globs of which there is no file of that name.
 fn files(arguments: &[String]) -> Result<Vec<String>, String> {
     let mut found: Vec<String> = Vec::new();
     for argument in arguments {
-        let matching = match Path::new(argument).exists() || !argument.contains(['*', '?', '[']) {
-            true => vec![argument.clone()],
-            false => crate::config::expand_globs(std::slice::from_ref(argument)),
+        let matching = match is_glob(argument) {
+            true => crate::config::expand_globs(std::slice::from_ref(argument)),
+            false => vec![argument.clone()],
         };
         if matching.is_empty() {
-            return Err(format!("--rules {argument}: no file matches"));
+            return Err(format!("{argument}: no file matches"));
         }
         for file in matching {
             if !found.contains(&file) {

@@ -15,15 +15,14 @@ use crate::backtest::report::{self, Document, Outcome, Side};
 use crate::backtest::sweep;
 use crate::backtest::{Backtest as Play, Figures, Record, Window, compare, run};
 use crate::fleet::SCRAPE_INTERVAL;
-use crate::model::Labels;
 use crate::model::time::rfc3339;
 use crate::promql::{CompileOptions, Features};
 use crate::server::time::parse_time;
 use crate::service::packs;
 
 use super::arguments::duration_arg;
-use super::exit::{fail, written};
-use load::{RuleSet, Texts, lines};
+use super::exit::{fail, lines, written};
+use load::{RuleSet, Texts};
 use source::{Source, SourceArgs, span_progress};
 
 /// Play rules and routing over history: what would have fired, and who would have been told.
@@ -178,12 +177,13 @@ impl Backtest {
         let mut outcomes = Vec::new();
         for point in sweep::points(ranges).map_err(|e| format!("--sweep: {e}"))? {
             let options = CompileOptions { features: terms.features };
-            let groups = sweep::varied(&rules.groups, Some(&alert), point, &options)?;
+            let groups = sweep::varied(&rules.groups, &alert, point, &options)?;
             let rules = RuleSet { groups, routing: rules.routing.clone() };
             let record = play(terms.source, rules, terms.window, terms.interval, terms.features)?;
             let figures = Figures::of(&record, self.timezone);
             let detections = terms.incidents.map(|all| detect(&record, all));
-            outcomes.push(Outcome { point, record, figures, detections });
+            let Record { window, is_routed, .. } = record;
+            outcomes.push(Outcome { point, window, is_routed, figures, detections });
         }
         Ok(self.print(|| report::of_sweep(&alert, &outcomes), || report::json_of_sweep(&alert, &outcomes)))
     }
@@ -215,6 +215,6 @@ impl Backtest {
 
 fn play(source: &Source, rules: RuleSet, window: Window, interval: i64, features: Features) -> Result<Record, String> {
     let RuleSet { groups, routing } = rules;
-    let play = Play { groups, routing, window, interval, features, external_labels: Labels::empty() };
+    let play = Play { groups, routing, window, interval, features };
     run(source.series.clone(), &play, &mut span_progress("playing", window)).map_err(|e| e.to_string())
 }

@@ -4,6 +4,7 @@
 //! What is owed is decided again whenever an attempt begins: it says what is true then, to those who may hear it then.
 //! When attempts begin is the [`gate`]'s to say.
 
+mod believed;
 mod fallback;
 mod gate;
 mod owed;
@@ -26,10 +27,11 @@ use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::retry::{self, FailedAttempt};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
 use crate::routing::watched::Watched;
-use crate::routing::{Flush, IntegrationSpec, RoutingConfig, ToldOf};
+use crate::routing::{Flush, IntegrationSpec, RoutingConfig};
 use crate::state::{Batch, Snapshot, Table};
 
 use super::records::{self, Records};
+use believed::spec_of;
 use gate::{Answer, Gates};
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
@@ -521,16 +523,6 @@ impl Outbox {
         self.decisions.retain(|key, _| is_known(&key.integration));
     }
 
-    /// What an integration may believe to fire of a group, if it wants to hear of ends.
-    pub(super) fn told_of(&self, key: &LogKey, group_labels: Labels, config: &RoutingConfig) -> Option<ToldOf> {
-        told(key, Some(group_labels), self.log.get(key)?, config)
-    }
-
-    /// What integrations that want to hear of ends may believe to fire.
-    pub(super) fn told(&self, config: &RoutingConfig) -> Vec<ToldOf> {
-        self.log.iter().filter_map(|(key, entry, _)| told(key, None, entry, config)).collect()
-    }
-
     /// Forgets what is known of groups that are no more.
     pub(super) fn collect_garbage(
         &mut self,
@@ -542,37 +534,6 @@ impl Outbox {
         self.shown.touch_all();
         self.log.collect_garbage(now, |key| group_keys.contains(key), is_known, batch);
         self.decisions.retain(|key, _| group_keys.contains(&*key.group_key));
-    }
-
-    /// What is owed, oldest first.
-    pub(super) fn owed(&self) -> impl Iterator<Item = OwedView> {
-        self.owed.values().map(|o| OwedView {
-            notification: o.notification.clone(),
-            attempts: o.attempts,
-            due: o.due(),
-            last_error: o.last_error.clone(),
-        })
-    }
-
-    /// What became of notifications since the start.
-    pub(super) fn tallies(&self) -> &Tallies {
-        &self.tallies
-    }
-
-    /// The integration that is owed a notification for longest, and since when.
-    pub(super) fn owed_longest(&self) -> Option<(IntegrationId, i64)> {
-        let oldest = self.owed.values().map(|o| &o.notification).min_by_key(|n| n.decided_at)?;
-        Some((oldest.integration.clone(), oldest.decided_at))
-    }
-
-    /// How many notifications are owed.
-    pub(super) fn count_owed(&self) -> usize {
-        self.owed.len()
-    }
-
-    /// The last decision about every group and integration.
-    pub(super) fn decisions(&self) -> impl Iterator<Item = (&LogKey, &Decision)> {
-        self.decisions.iter()
     }
 }
 
@@ -590,25 +551,12 @@ pub(in crate::engine) fn integrations_of<'c>(
     })
 }
 
-/// What an integration may believe to fire, if it wants to hear of ends.
-fn told(key: &LogKey, group_labels: Option<Labels>, entry: &LogEntry, config: &RoutingConfig) -> Option<ToldOf> {
-    let alerts: Vec<Labels> = entry.firing.iter().chain(entry.in_doubt.iter()).cloned().collect();
-    let (group_key, receiver) = (key.group_key.clone(), key.integration.receiver.clone());
-    let wants_ends = !alerts.is_empty() && spec_of(config, &key.integration).is_some_and(|spec| spec.send_resolved);
-    wants_ends.then_some(ToldOf { group_key, group_labels, receiver, alerts })
-}
-
 /// Nobody knows whether the integration has heard what it was to be told.
 fn doubt(log: &mut NotificationLog, owed: &Owed, now: i64, batch: &mut Batch) {
     if owed.send_resolved {
         let alerts = AlertsToTell::of(&owed.notification.alerts);
         log.update(&owed.key(), (owed.repeat_interval, now), false, |entry| entry.doubt(&alerts), batch);
     }
-}
-
-fn spec_of<'a>(config: &'a RoutingConfig, id: &IntegrationId) -> Option<&'a IntegrationSpec> {
-    let specs = &config.receivers.get(&id.receiver)?.integrations;
-    specs.iter().find(|s| s.kind == id.kind && s.index == id.index)
 }
 
 fn tells_of(owed: &Owed, alerts: &[NotifiedAlert]) -> bool {

@@ -64,22 +64,6 @@ impl Queryable for MemoryStorage {
     fn select(&self, matchers: &[Matcher], _: i64, _: i64) -> Result<Vec<Arc<dyn Series>>, StorageError> {
         Ok(self.matching(matchers).map(|s| s.clone() as Arc<dyn Series>).collect())
     }
-
-    fn label_names(&self, matchers: &[Matcher], _: i64, _: i64) -> Result<Vec<String>, StorageError> {
-        let mut out: Vec<String> =
-            self.matching(matchers).flat_map(|s| s.labels.iter().map(|(n, _)| n.to_owned())).collect();
-        out.sort();
-        out.dedup();
-        Ok(out)
-    }
-
-    fn label_values(&self, name: &str, matchers: &[Matcher], _: i64, _: i64) -> Result<Vec<String>, StorageError> {
-        let mut out: Vec<String> =
-            self.matching(matchers).filter_map(|s| s.labels.get(name).map(str::to_owned)).collect();
-        out.sort();
-        out.dedup();
-        Ok(out)
-    }
 }
 
 impl MemorySeries {
