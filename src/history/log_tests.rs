@@ -249,6 +249,7 @@ fn retention_goes_by_time_and_by_size() {
     let bytes = history.health().bytes;
     history.limit(Limits { size: bytes / 2, ..limits });
     history.maintain(now);
+    history.settle();
     let health = history.health();
     assert!(health.bytes <= bytes / 2 && health.files > 2, "{health:?}");
     let on_disk: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();

@@ -20,6 +20,7 @@ use super::group::{AggregationGroup, Flush, FlushedAlert, GroupId, Timers, order
 use super::inhibit::Inhibitor;
 pub use super::marks::Marks;
 use super::muters::SilenceMemo;
+use super::muting::muting_intervals;
 use super::name_limit::NameLimit;
 use super::news::{self, RoutingNews};
 use super::silence::SilenceError;
@@ -28,7 +29,6 @@ use super::timer::GroupTimer;
 use super::tree::{RouteIndex, RouteTree, SharedRoute};
 use super::watched::Watched;
 pub use moved::ToldOf;
-pub use readers::muting_intervals;
 
 const DEFAULT_RESOLVE_TIMEOUT: i64 = 5 * 60_000;
 

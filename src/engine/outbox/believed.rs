@@ -1,12 +1,12 @@
 //! What integrations may believe to fire, so that they can be told of its end.
 
 use crate::model::Labels;
-use crate::notify::IntegrationId;
 use crate::notify::dedup::LogEntry;
 use crate::notify::log::LogKey;
-use crate::routing::{IntegrationSpec, RoutingConfig, ToldOf};
+use crate::routing::{RoutingConfig, ToldOf};
 
 use super::Outbox;
+use super::integrations::spec_of;
 
 impl Outbox {
     /// What an integration may believe to fire of a group, if it wants to hear of ends.
@@ -31,9 +31,4 @@ fn told(key: &LogKey, group_labels: Option<Labels>, entry: &LogEntry, config: &R
     let (group_key, receiver) = (key.group_key.clone(), key.integration.receiver.clone());
     let wants_ends = !alerts.is_empty() && spec_of(config, &key.integration).is_some_and(|spec| spec.send_resolved);
     wants_ends.then_some(ToldOf { group_key, group_labels, receiver, alerts })
-}
-
-pub(super) fn spec_of<'a>(config: &'a RoutingConfig, id: &IntegrationId) -> Option<&'a IntegrationSpec> {
-    let specs = &config.receivers.get(&id.receiver)?.integrations;
-    specs.iter().find(|s| s.kind == id.kind && s.index == id.index)
 }

@@ -7,6 +7,7 @@
 mod believed;
 mod fallback;
 mod gate;
+mod integrations;
 mod owed;
 mod record;
 mod shown;
@@ -31,8 +32,9 @@ use crate::routing::{Flush, IntegrationSpec, RoutingConfig};
 use crate::state::{Batch, Snapshot, Table};
 
 use super::records::{self, Records};
-use believed::spec_of;
 use gate::{Answer, Gates};
+pub(in crate::engine) use integrations::integrations_of;
+use integrations::spec_of;
 pub use owed::OwedView;
 use owed::{FailingSince, Owed, Stage};
 use record::OwedRecord;
@@ -535,20 +537,6 @@ impl Outbox {
         self.log.collect_garbage(now, |key| group_keys.contains(key), is_known, batch);
         self.decisions.retain(|key, _| group_keys.contains(&*key.group_key));
     }
-}
-
-/// The integrations of a receiver, each with the key of what it knows of a group.
-pub(in crate::engine) fn integrations_of<'c>(
-    config: &'c RoutingConfig,
-    receiver: &Arc<str>,
-    group_key: &Arc<str>,
-) -> impl Iterator<Item = (&'c IntegrationSpec, LogKey)> {
-    let (receiver, group_key) = (receiver.clone(), group_key.clone());
-    let integrations = config.receivers.get(&receiver).map(|r| r.integrations.as_slice()).unwrap_or_default();
-    integrations.iter().map(move |spec| {
-        let integration = IntegrationId { receiver: receiver.clone(), kind: spec.kind.clone(), index: spec.index };
-        (spec, LogKey { group_key: group_key.clone(), integration })
-    })
 }
 
 /// Nobody knows whether the integration has heard what it was to be told.
