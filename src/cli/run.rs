@@ -64,7 +64,7 @@ pub struct Run {
     /// Allow what deletes and copies series under /api/v1/admin.
     #[arg(long = "web.enable-admin-api")]
     admin_api: bool,
-    /// How many clients may follow notifications at /api/v1/notifications/live.
+    /// How many clients may follow notifications at /api/v1/notifications/live, open pages among them.
     #[arg(long = "web.max-notifications-subscribers", value_name = "N", default_value_t = 16)]
     live_subscribers: usize,
     /// How many connections of clients may be open.

@@ -21,9 +21,9 @@ section! {
         rule_query_offset: Duration,
         /// Labels of everything that leaves this instance; `$VAR` and `${VAR}` are taken from the environment.
         external_labels: BTreeMap<String, String>,
-        /// Where queries are logged.
+        /// Accepted and without effect: queries are not logged.
         query_log_file: String,
-        /// Where failures of scrapes are logged.
+        /// Accepted and without effect: scrapes that fail are in the log.
         scrape_failure_log_file: String,
         /// Longest page in bytes, 0 for no limit.
         body_size_limit: ByteSize,

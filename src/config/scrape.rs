@@ -71,7 +71,7 @@ section! {
         metric_name_validation_scheme: Option<NameScheme>,
         /// How names are escaped for targets that cannot take them.
         metric_name_escaping_scheme: String,
-        /// Where failures of scrapes are written.
+        /// Accepted and without effect: scrapes that fail are in the log.
         scrape_failure_log_file: String,
         /// Steps over a target's labels.
         relabel_configs: Vec<RelabelConfig>,

@@ -93,7 +93,7 @@ pub(super) async fn give_up(app: &App, fingerprint: &str) -> Result<(), ApiError
     let speaks_of = |s: &&Arc<Silence>| s.acknowledges.as_ref() == Some(&alert) && s.ends_at > now;
     let silence = view.silences().find(speaks_of);
     let silence = silence.ok_or_else(|| ApiError::NotFound("nobody has acknowledged the alert".into()))?;
-    app.engine.expire_silence(silence.id.clone()).await.map_err(refusal)
+    super::silencing::expire(app, &silence.id).await.map_err(refusal)
 }
 
 fn refusal(e: LiveSilenceError) -> ApiError {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec};
 use crate::engine::{GroupView, Tellings, View};
+use crate::model::labels::parse_fingerprint;
 use crate::model::{Labels, duration};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
@@ -38,7 +39,7 @@ type Raised = (Arc<GroupView>, Arc<RuleSpec>, Alert);
 /// `GET /alert/<fingerprint>`
 pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let (view, now) = (app.engine.view(), app.engine.now());
-    let wanted = Some(id.as_str()).filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok());
+    let wanted = parse_fingerprint(&id);
     let found = wanted.and_then(|wanted| {
         let row = view.alerts().find(|row| row.known.fingerprint == wanted).cloned();
         let inside = row.as_ref().map(|row| as_raised(&app, &row.alert.labels));

@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -65,6 +66,13 @@ pub(super) fn remember(name: &str) -> Option<HeaderValue> {
     let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
     let cookie = format!("{AUTHOR}={encoded}; Max-Age=31536000; Path=/; SameSite=Strict; HttpOnly");
     HeaderValue::try_from(cookie).ok()
+}
+
+/// What is said of a form that is not ours.
+pub(super) fn foreign() -> Response {
+    let text =
+        "this form is not from here, or from before a restart: go back, load the page again and send it once more\n";
+    (StatusCode::FORBIDDEN, text).into_response()
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::notify::IntegrationId;
 use crate::notify::status::Status;
 use crate::server::api::Params;
 use crate::server::app::App;
+use crate::server::error::ApiError;
 use crate::server::receivers;
 
 use super::alert_text::{cut, labels};
@@ -30,8 +31,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 /// `POST /receivers`: tells a receiver a test message, and says what became of it.
 pub(super) async fn test(State(app): State<Arc<App>>, headers: HeaderMap, form: Params) -> Response {
     if !forms::is_ours(&headers, &form) {
-        let text = "this form is not from here, or from before a restart: load the page again and send it once more\n";
-        return (StatusCode::FORBIDDEN, text).into_response();
+        return forms::foreign();
     }
     let name = form.get("name").unwrap_or("").to_owned();
     let tested = match receivers::tell(&app, &name).await {
@@ -43,6 +43,9 @@ pub(super) async fn test(State(app): State<Arc<App>>, headers: HeaderMap, form: 
                 })
             });
             json!({ "name": name, "integrations": integrations.collect::<Vec<_>>() })
+        }
+        Err(e @ ApiError::NotFound(_)) => {
+            return PAGE.missing(app.clock.now(), "The receiver was not tested", &e.to_string());
         }
         Err(e) => json!({ "name": name, "error": e.to_string(), "integrations": [] }),
     };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::alerting::alert::rule_state;
 use crate::alerting::{Health, RuleKind, RuleSpec, RuleState};
 use crate::engine::GroupView;
-use crate::model::duration;
+use crate::model::{Labels, duration};
 use crate::server::api::Params;
 use crate::server::app::App;
 
@@ -102,7 +102,8 @@ fn rule(spec: &RuleSpec, state: &RuleState, now: i64) -> Value {
     };
     let count = |s: crate::alerting::AlertState| state.alerts.values().filter(|a| a.state == s).count();
     let is_alert = spec.kind != RuleKind::Recording;
-    let filter = links::query([("filter", format!("alertname={:?}", &*spec.name).as_str())]);
+    let filter =
+        links::query([("filter", links::equal_to(&Labels::from_pairs([("alertname", &*spec.name)])).as_str())]);
     json!({
         "name": spec.name,
         "is_alert": is_alert,

@@ -189,7 +189,12 @@ pub(super) async fn edit(State(app): State<Arc<App>>, headers: HeaderMap, Path(i
     let (view, now) = (app.engine.view(), app.engine.now());
     match view.silence(&id) {
         Some(silence) if silence.configured.is_none() && silence.acknowledges.is_none() => {
-            let draft = Draft::of_silence(silence, now);
+            let mut draft = Draft::of_silence(silence, now);
+            // Whoever changes it answers for it from then on.
+            let mine = forms::author(&headers);
+            if !mine.is_empty() {
+                draft.author = mine;
+            }
             unhurried(move || show(&app, &headers, &draft, None)).await
         }
         // What is kept elsewhere is to be looked at alone.
@@ -242,13 +247,6 @@ fn done(to: &str, author: &str) -> Response {
     response
 }
 
-/// What is said of a form that is not ours.
-fn foreign() -> Response {
-    let text =
-        "this form is not from here, or from before a restart: go back, load the page again and send it once more\n";
-    (StatusCode::FORBIDDEN, text).into_response()
-}
-
 /// `POST /silences/<id>/expire`
 pub(super) async fn expire(
     State(app): State<Arc<App>>,
@@ -257,7 +255,7 @@ pub(super) async fn expire(
     form: Params,
 ) -> Response {
     if !forms::is_ours(&headers, &form) {
-        return foreign();
+        return forms::foreign();
     }
     match silencing::expire(&app, &id).await {
         Ok(()) => Redirect::to("../../silences").into_response(),
@@ -273,7 +271,7 @@ pub(super) async fn acknowledge(
     form: Params,
 ) -> Response {
     if !forms::is_ours(&headers, &form) {
-        return foreign();
+        return forms::foreign();
     }
     let text = |name: &str| form.get(name).unwrap_or("").trim().to_owned();
     let author = text("author");
