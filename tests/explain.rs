@@ -13,12 +13,14 @@ use watchbell::config::AlertmanagerConfig;
 use watchbell::datasource::LocalQuerier;
 use watchbell::engine::drive::{Audience, Replay};
 use watchbell::engine::{Options, Setup};
-use watchbell::explain::{Asked, Sources, explain, text};
+use watchbell::explain::{Asked, Sources, explain, explain_at, explain_page, text};
+use watchbell::history::{Decision, History, Limits, Page, Query};
 use watchbell::model::notation::parse_metric;
 use watchbell::notify::{Notification, Outcome};
 use watchbell::promql::{CompileOptions, EvalEnv};
 use watchbell::routing::RoutingConfig;
 use watchbell::rules::{LoadOptions, load_str};
+use watchbell::server::time::parse_time;
 use watchbell::state::MemoryStore;
 use watchbell::template::prometheus::TemplateCache;
 use watchbell::tsdb::Tsdb;
@@ -269,13 +271,116 @@ fn what_stops_an_alert_on_its_way_is_named() {
     }
 }
 
+/// What the command says, and whether it succeeded.
+fn command(home: &Home, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    command.current_dir(home.path()).env("HOME", home.path()).arg("explain").args(arguments);
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.success(), text.concat())
+}
+
+#[test]
+fn what_is_past_is_explained_by_the_service_and_by_its_data() {
+    let (home, mut server, _heard) = service();
+    let sent = wait_for("what was sent", || {
+        let found = server.api("/watchbell/v1/history?kind=sent&receiver=pager");
+        found["decisions"].as_array().unwrap().first().cloned()
+    });
+    let (id, sent_at) = (sent["notification"].to_string(), sent["time"].as_str().unwrap().to_owned());
+    let get = |query: &str| -> Json { server.api(&format!("/watchbell/v1/explain?{query}")) };
+
+    // When it had been told, and before anything was known.
+    let then = get(&format!("alert=GPUMemoryExhausted&at={sent_at}"));
+    let alert = &then["alerts"][0];
+    assert_eq!((&alert["stage"], &alert["state"]), (&"delivered".into(), &"firing".into()), "{then}");
+    assert_eq!((&alert["value"], &then["rules"][0]["name"]), (&"1.9".into(), &"GPUMemoryExhausted".into()));
+    assert_eq!(deciding(&alert["expression"])[0]["rows"][0]["value"], "1.9");
+    let kinds: Vec<&str> = alert["decisions"].as_array().unwrap().iter().map(|d| d["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["firing", "routed", "grouped", "notify", "sent"]);
+    let route = &alert["routes"][0];
+    assert_eq!((&route["receiver"], &route["groupWait"]), (&"pager".into(), &"0s".into()));
+    let integration = &route["integrations"][0];
+    assert_eq!((&integration["told"], &integration["toldAt"]), (&"firing".into(), &sent["time"]));
+    assert_eq!(integration["decision"]["why"], "first notification");
+    assert_eq!(alert["passedBy"].as_array().unwrap().len(), 3);
+    let before = get("alert=GPUMemoryExhausted&at=2020-01-01T00:00:00Z");
+    assert_eq!(before["alerts"], Json::Array(Vec::new()));
+    assert!(before["notes"][0].as_str().unwrap().starts_with("the history begins at "), "{before}");
+    assert!(before["summary"].as_str().unwrap().contains("does not fire"), "{before}");
+    let pending = get(&format!("alert=GPUTemperatureHigh&at={sent_at}"));
+    assert_eq!(pending["alerts"][0]["stage"], "pending");
+    assert!(pending["alerts"][0]["firesAt"].is_string());
+
+    // The page that its message names.
+    let page = get(&format!("page={id}"));
+    assert_eq!(
+        (&page["page"]["outcome"], &page["page"]["reason"]),
+        (&"delivered".into(), &"first_notification".into())
+    );
+    assert_eq!(page["page"]["new"][0]["labels"]["gpu"], "0");
+    assert_eq!(page["page"]["attempts"][0]["kind"], "sent");
+    assert_eq!(page["alerts"][0]["stage"], "delivered");
+    assert!(page["summary"].as_str().unwrap().contains("because the group had not been told before"), "{page}");
+    for (query, status, why) in [
+        ("page=999999", 404, "knows no notification 999999"),
+        ("page=x", 400, "page"),
+        ("page=1&alert=A", 400, "alert"),
+        ("alert=A&at=2100-01-01T00:00:00Z", 400, "not past"),
+        ("alert=A&at=x", 400, "at"),
+    ] {
+        let (found, body) = server.get(&format!("/watchbell/v1/explain?{query}"));
+        assert!(found == status && body.contains(why), "{query}: {found} {body}");
+    }
+
+    // The same in words, of the service, and of its data when it is gone.
+    let url = format!("--alertmanager.url=http://127.0.0.1:{}", home.port());
+    let data = format!("--data={}", home.path().join("data").display());
+    let of_data = [data.as_str(), "--config.file=watchbell.yaml"];
+    let said = [
+        "      1.9 > 0.95, by 0.95 (100%)",
+        "    pager/webhook[0]: delivered; told firing at ",
+        "      told at ",
+        "  not routed  {}/{team=\"x\"} -> broken: {}/{severity=\"critical\"} stands before it and takes the alert\n",
+        "  firing        fires with value 1.9;",
+    ];
+    let of_page =
+        ["notification ", " to pager/webhook[0]\n", "  decided     ", "because the group had not been told before"];
+    let check = |source: &[&str]| {
+        let ask = |more: &[&str]| command(&home, &[more, source].concat());
+        let (good, text) = ask(&["GPUMemoryExhausted", "--at", &sent_at]);
+        assert!(good && said.iter().all(|line| text.contains(line)), "{text}");
+        let (good, text) = ask(&["--page", &id]);
+        assert!(good && said.iter().chain(&of_page).all(|line| text.contains(line)), "{text}");
+        let (good, text) = ask(&["--page", "999999"]);
+        assert!(!good && text.contains("knows no notification 999999"), "{text}");
+        let (good, text) = ask(&["GPUMemoryExhausted", "--at", &sent_at, "--json"]);
+        let json: Json = serde_json::from_str(&text).unwrap();
+        assert!(good && json["alerts"][0]["labels"] == alert["labels"], "{text}");
+    };
+    check(&[&url]);
+    let (good, text) = command(&home, &[&["GPUMemoryExhausted"], of_data.as_slice()].concat());
+    assert!(!good && text.contains("if that is the service"), "a service runs on its data: {text}");
+    server.0.kill();
+    check(&of_data);
+    // As of its last evaluation.
+    let (good, text) = command(&home, &[&["GPUMemoryExhausted"], of_data.as_slice()].concat());
+    assert!(good && text.contains("pager/webhook[0] was told at "), "{text}");
+    assert!(!command(&home, &["--page", "1", "GPUMemoryExhausted", &url]).0);
+    assert!(!command(&home, &[&url]).0, "nothing is asked for");
+}
+
 /// 2027-01-15T08:00:00Z
 const ZERO: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;
 
-struct Pager;
+struct Pager(History);
 
 impl Audience for Pager {
+    fn record(&mut self, decisions: Vec<Decision>) {
+        self.0.record(decisions);
+    }
+
     fn deliver(&mut self, _: &Notification) -> Outcome {
         Outcome::Delivered
     }
@@ -336,20 +441,30 @@ fn what_the_document_shows_is_what_is_said() {
         forgets: false,
     };
     let world = TimelineWorld::new(Box::new(data.clone()), terms);
-    let (clock, mut pager) = (VirtualClock::at(ZERO), Pager);
-    let options = Options { schedule: Schedule::Aligned { start: ZERO }, ..Options::default() };
+    let past = tempfile::tempdir().unwrap();
+    let history = History::open(past.path(), Limits::default()).unwrap();
+    let (clock, mut pager) = (VirtualClock::at(ZERO), Pager(history.clone()));
+    let options = Options { schedule: Schedule::Aligned { start: ZERO }, records: true, ..Options::default() };
     let store = Arc::new(MemoryStore::default());
     let mut replay = Replay::start(options, setup, clock.clone(), &world, store, &mut pager).unwrap();
     replay.play_until(until).unwrap();
     let (view, querier, env) = (replay.view(), LocalQuerier::new(Arc::new(data)), EvalEnv::default());
-    let sources = Sources { view: &view, querier: &querier, env: &env, now: clock.now(), most: 10 };
+    let ask = |query: &Query| history.query(query);
+    let (now, most, past) = (clock.now(), 10, Some(&ask as &dyn Fn(&Query) -> Page));
+    let sources = Sources { view: &view, querier: &querier, own: &querier, env: &env, now, most, past };
     let mut parts = document.split("```console\n");
     let (mut said, mut count) = (parts.next().unwrap().to_owned(), 0);
     for part in parts {
         let (command, rest) = part.split_once('\n').unwrap();
         let (_, behind) = rest.split_once("```").unwrap();
-        let alert = command.strip_prefix("$ watchbell explain ").unwrap().trim_matches('\'');
-        let answer = text::explanation(&explain(&Asked::parse(alert).unwrap(), &sources));
+        let asked = command.strip_prefix("$ watchbell explain ").unwrap();
+        let alert = |text: &str| Asked::parse(text.trim_matches('\'')).unwrap();
+        let explained = match (asked.strip_prefix("--page "), asked.split_once(" --at ")) {
+            (Some(id), _) => explain_page(id.parse().unwrap(), &sources).unwrap(),
+            (None, Some((asked, at))) => explain_at(&alert(asked), &sources, parse_time(at).unwrap()),
+            (None, None) => explain(&alert(asked), &sources),
+        };
+        let answer = text::explanation(&explained);
         said.push_str(&format!("```console\n{command}\n{answer}```{behind}"));
         count += 1;
     }

@@ -6,7 +6,6 @@ use rustc_hash::FxHashMap;
 
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec, RuleState};
 use crate::config::yaml::nearest;
-use crate::datasource::Querier;
 use crate::engine::{GroupView, Tellings, View};
 use crate::history::{Number, Time};
 use crate::model::{Labels, duration};
@@ -20,33 +19,20 @@ use super::expression::{Question, examine};
 use super::mute::Mutes;
 use super::part::Part;
 use super::route::way;
+use super::sources::Sources;
 use super::subject::Subject;
 use super::text;
 
 /// Most alerts and rules of which the expression is looked at.
-const MOST_EXAMINED: usize = 5;
+pub(super) const MOST_EXAMINED: usize = 5;
 /// Most rules that are told of.
-const MOST_RULES: usize = 20;
-
-/// What an explanation is made from. Nobody waits for the engine: it is what the engine showed after its last turn.
-pub struct Sources<'a> {
-    /// The engine as it was after its last turn.
-    pub view: &'a View,
-    /// Answers the rules' queries.
-    pub querier: &'a dyn Querier,
-    /// What surrounds every evaluation; its deadline is that of all together.
-    pub env: &'a EvalEnv,
-    /// The time, milliseconds.
-    pub now: i64,
-    /// Most alerts that are told of, and most series of each part.
-    pub most: usize,
-}
+pub(super) const MOST_RULES: usize = 20;
 
 /// An alerting rule in force.
 #[derive(Clone)]
-struct RuleAt {
-    group: Arc<GroupView>,
-    place: usize,
+pub(super) struct RuleAt {
+    pub group: Arc<GroupView>,
+    pub place: usize,
 }
 
 /// An alert that is asked for, as its rule knows it and as routing does.
@@ -81,15 +67,15 @@ pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
 }
 
 impl RuleAt {
-    fn spec(&self) -> Option<&Arc<RuleSpec>> {
+    pub fn spec(&self) -> Option<&Arc<RuleSpec>> {
         self.group.spec.rules.get(self.place)
     }
 
-    fn state(&self) -> Option<&RuleState> {
+    pub fn state(&self) -> Option<&RuleState> {
         self.group.state.rules.get(self.place)
     }
 
-    fn is(&self, other: &RuleAt) -> bool {
+    pub fn is(&self, other: &RuleAt) -> bool {
         self.place == other.place && self.group.spec.key == other.group.spec.key
     }
 
@@ -100,7 +86,7 @@ impl RuleAt {
     }
 }
 
-fn alerting(groups: &[Arc<GroupView>]) -> impl Iterator<Item = RuleAt> {
+pub(super) fn alerting(groups: &[Arc<GroupView>]) -> impl Iterator<Item = RuleAt> {
     groups.iter().flat_map(|group| {
         let is_alerting = |rule: &Arc<RuleSpec>| matches!(rule.kind, RuleKind::Alerting { .. });
         let places = group.spec.rules.iter().enumerate().filter(move |(_, rule)| is_alerting(rule));
@@ -158,13 +144,13 @@ fn rules(asked: &Asked, groups: &[Arc<GroupView>], found: &[(Labels, Found)]) ->
 }
 
 /// Whether no label that a rule sets to a fixed value is asked for with another.
-fn may_raise(asked: &Asked, spec: &RuleSpec) -> bool {
+pub(super) fn may_raise(asked: &Asked, spec: &RuleSpec) -> bool {
     let wanted = asked.labels();
     let mut fixed = spec.labels.iter().filter(|(_, value)| !value.contains("{{"));
     fixed.all(|(name, value)| wanted.get(name).is_none_or(|wanted| wanted == value))
 }
 
-fn similar(asked: &Asked, groups: &[Arc<GroupView>]) -> Vec<String> {
+pub(super) fn similar(asked: &Asked, groups: &[Arc<GroupView>]) -> Vec<String> {
     let Some(name) = asked.name() else { return Vec::new() };
     let mut names: Vec<Arc<str>> = alerting(groups).filter_map(|rule| Some(rule.spec()?.name.clone())).collect();
     names.sort_unstable();
@@ -182,19 +168,18 @@ fn similar(asked: &Asked, groups: &[Arc<GroupView>]) -> Vec<String> {
     alike
 }
 
-/// Looks at a rule's expression for a subject.
-fn look(sources: &Sources<'_>, rule: &RuleAt, subject: Option<&Subject>) -> Result<Part, String> {
+/// Looks at a rule's expression for a subject, as it was at a time.
+pub(super) fn look(sources: &Sources<'_>, rule: &RuleAt, at: i64, subject: Option<&Subject>) -> Result<Part, String> {
     let spec = rule.spec().ok_or("the rule is gone")?;
     let env = EvalEnv { terms: spec.terms.clone(), ..sources.env.clone() };
-    let at = rule.examined_at(sources.now);
     examine(&spec.plan, Question { querier: sources.querier, env: &env, at, subject, most_rows: sources.most })
 }
 
-fn subject(labels: &Labels, spec: &RuleSpec) -> Subject {
+pub(super) fn subject(labels: &Labels, spec: &RuleSpec) -> Subject {
     Subject::new(labels, spec.labels.iter().map(|(name, _)| name.as_str()))
 }
 
-const NOT_EXAMINED: &str = "there are more alerts or rules than are looked into: ask for one of them";
+pub(super) const NOT_EXAMINED: &str = "there are more alerts or rules than are looked into: ask for one of them";
 
 fn alert_chain(
     sources: &Sources<'_>,
@@ -217,7 +202,7 @@ fn alert_chain(
     let routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {
-            Some(spec) => told_apart(look(sources, rule, Some(&subject(&alert.labels, spec)))),
+            Some(spec) => told_apart(look(sources, rule, rule.examined_at(now), Some(&subject(&alert.labels, spec)))),
             None => (None, None),
         },
         Some((_, alert)) if alert.is_active() => (None, Some(NOT_EXAMINED.to_owned())),
@@ -251,6 +236,7 @@ fn alert_chain(
         next: routes.iter().flat_map(|r| &r.integrations).filter_map(|i| i.next).min(),
         routes,
         passed_by,
+        decisions: Vec::new(),
         summary: String::new(),
     };
     (chain.silenced_by, chain.inhibited_by) = (mutes.silenced_by, mutes.inhibited_by);
@@ -258,7 +244,7 @@ fn alert_chain(
     chain
 }
 
-fn word(standing: Standing) -> &'static str {
+pub(super) fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::Inactive => "inactive",
         Standing::Pending(_) => "pending",
@@ -268,7 +254,7 @@ fn word(standing: Standing) -> &'static str {
 }
 
 /// `for` and `keep_firing_for`, milliseconds.
-fn times(spec: &RuleSpec) -> (i64, i64) {
+pub(super) fn times(spec: &RuleSpec) -> (i64, i64) {
     match &spec.kind {
         RuleKind::Alerting { hold, keep_firing, .. } => (*hold, *keep_firing),
         RuleKind::Recording => (0, 0),
@@ -291,7 +277,7 @@ fn standing(found: &Found, hold: i64, now: i64) -> Standing {
 }
 
 /// How far an alert has come at the route where it came furthest.
-fn furthest(routes: &[RouteChain], standing: Standing) -> Stage {
+pub(super) fn furthest(routes: &[RouteChain], standing: Standing) -> Stage {
     let of_route = |route: &RouteChain| route.integrations.iter().map(|i| i.stage).max();
     let nobody = match standing {
         Standing::Inactive => Stage::Inactive,
@@ -301,7 +287,7 @@ fn furthest(routes: &[RouteChain], standing: Standing) -> Stage {
     routes.iter().filter_map(of_route).max().unwrap_or(nobody)
 }
 
-fn told_apart(looked: Result<Part, String>) -> (Option<Part>, Option<String>) {
+pub(super) fn told_apart(looked: Result<Part, String>) -> (Option<Part>, Option<String>) {
     match looked {
         Ok(part) => (Some(part), None),
         Err(why) => (None, Some(why)),
@@ -326,7 +312,7 @@ fn rule_chain(
         Some(spec) if is_examined => {
             let subject = subject(&asked.labels(), spec);
             let subject = (!subject.labels().is_empty()).then_some(&subject);
-            told_apart(look(sources, rule, subject))
+            told_apart(look(sources, rule, rule.examined_at(sources.now), subject))
         }
         _ => (None, None),
     };
@@ -344,7 +330,9 @@ fn rule_chain(
         next_evaluation: Some(Time(group.next_at)),
         pending,
         firing,
-        failing_sources: spec.map(|spec| failing_sources(spec, groups)).unwrap_or_default(),
+        failing_sources: spec
+            .map(|spec| failing_sources(spec, groups, |_, _, state| state.last_error.clone()))
+            .unwrap_or_default(),
         expression,
         not_examined,
         summary: String::new(),
@@ -354,19 +342,19 @@ fn rule_chain(
 }
 
 /// The recording rules that a rule reads from and that cannot be evaluated.
-fn failing_sources(spec: &RuleSpec, groups: &[Arc<GroupView>]) -> Vec<FailingSource> {
+pub(super) fn failing_sources(
+    spec: &RuleSpec,
+    groups: &[Arc<GroupView>],
+    error: impl Fn(&GroupView, &RuleSpec, &RuleState) -> Option<Arc<str>>,
+) -> Vec<FailingSource> {
     let read: Vec<String> = spec.plan.selectors().into_iter().filter_map(|s| s.metric).collect();
     let mut failing = Vec::new();
     for group in groups {
         for (rule, state) in group.spec.rules.iter().zip(&group.state.rules) {
             let is_source =
                 matches!(rule.kind, RuleKind::Recording) && read.iter().any(|metric| **metric == *rule.name);
-            if let (true, Some(error)) = (is_source, &state.last_error) {
-                failing.push(FailingSource {
-                    record: rule.name.clone(),
-                    group: group.spec.key.name.clone(),
-                    error: error.clone(),
-                });
+            if let Some(error) = Some(()).filter(|()| is_source).and_then(|()| error(group, rule, state)) {
+                failing.push(FailingSource { record: rule.name.clone(), group: group.spec.key.name.clone(), error });
             }
         }
     }

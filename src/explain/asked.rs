@@ -1,6 +1,7 @@
 //! What is asked for: an alert's name, matchers, or a fingerprint.
 
 use crate::config::alertmanager::matchers::parse_matchers;
+use crate::history::Query;
 use crate::model::labels::parse_fingerprint;
 use crate::model::{ALERT_NAME, Labels, MatchOp, Matcher};
 use crate::routing::matching::all_match;
@@ -49,6 +50,11 @@ impl Asked {
         }
     }
 
+    /// The alert with these labels.
+    pub(super) fn of(labels: &Labels) -> Asked {
+        Asked::Matchers(labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect())
+    }
+
     /// Whether an alert is asked for.
     pub fn wants(&self, labels: &Labels) -> bool {
         match self {
@@ -85,6 +91,14 @@ impl Asked {
             Asked::Fingerprint(_) => &[],
         };
         matchers.iter().filter(|m| m.op == MatchOp::Equal)
+    }
+
+    /// What is asked of the history.
+    pub(super) fn query(&self) -> Query {
+        match self {
+            Asked::Matchers(matchers) => Query { selectors: vec![matchers.clone()], ..Query::default() },
+            Asked::Fingerprint(fingerprint) => Query { fingerprint: Some(*fingerprint), ..Query::default() },
+        }
     }
 
     /// As it is told.

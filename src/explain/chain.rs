@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Number, Time};
+use crate::history::{DecidedAlert, Number, Recorded, Time};
 use crate::model::Labels;
 use crate::model::labels_serde::annotations;
 
@@ -21,6 +21,12 @@ pub struct Explanation {
     pub at: Option<Time>,
     /// In one sentence.
     pub summary: String,
+    /// What the answer cannot know, or knows from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The notification that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageChain>,
     /// The alerts that are asked for, those that fire first.
     pub alerts: Vec<AlertChain>,
     /// How many more there are.
@@ -134,6 +140,56 @@ pub struct AlertChain {
     /// When something goes out next, if nothing changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
+    /// Of a time that is past: what was decided about it until then, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Recorded>,
+}
+
+/// A notification: why it was decided, what was new in it, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageChain {
+    /// Its id, which its messages carry.
+    pub notification: u64,
+    /// Whom it told, or was to tell.
+    pub receiver: Arc<str>,
+    /// Which integration of the receiver: `webhook[0]`.
+    pub integration: Arc<str>,
+    /// Alertmanager's key of the group.
+    pub group_key: Arc<str>,
+    /// The receiver that should have been told and could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Arc<str>>,
+    /// When it was decided.
+    pub decided_at: Time,
+    /// Why: `new_alerts_in_group`, as the history has it.
+    pub reason: Arc<str>,
+    /// The notification that told the same integration of the group before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<PageBefore>,
+    /// The alerts that were news: they fired, and the one before did not say so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<DecidedAlert>,
+    /// The alerts of which it told that they had resolved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<DecidedAlert>,
+    /// The alerts of which it told that they still fire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still: Vec<DecidedAlert>,
+    /// `delivered`, `retrying`, `refused`, `withdrawn` or `open`.
+    pub outcome: String,
+    /// What became of it, the oldest first.
+    pub attempts: Vec<Recorded>,
+}
+
+/// The notification before another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageBefore {
+    /// Its id.
+    pub notification: u64,
+    /// When it was delivered.
+    pub told_at: Time,
 }
 
 /// A silence that hides an alert.

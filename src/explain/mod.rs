@@ -6,7 +6,8 @@
 //! ```
 //!
 //! [`expression`] says which part of a rule's expression decided, and by how much; [`chain`] is the shape of the answer.
-//! Nothing here waits for the engine: what it showed after its last turn is what is explained.
+//! Nothing here waits for the engine: what it showed after its last turn is what is explained. A time that is past is
+//! explained by the series and the history ([`explain_at`]), and so is a notification ([`explain_page`]).
 
 mod answer;
 mod asked;
@@ -18,14 +19,21 @@ mod join;
 mod lens;
 mod missing;
 mod mute;
+mod page;
 pub mod part;
+mod past;
 mod route;
+mod sources;
 pub mod subject;
 pub mod text;
+mod then;
+mod told;
 
-pub use answer::{Sources, explain};
+pub use answer::explain;
 pub use asked::Asked;
 pub use chain::{Explanation, Stage};
 pub use expression::{Question, examine};
 pub use part::Part;
+pub use sources::Sources;
 pub use subject::Subject;
+pub use then::{explain_at, explain_page};

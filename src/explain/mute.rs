@@ -1,7 +1,7 @@
 //! What hides an alert: silences and firing alerts, with what they say.
 
 use crate::engine::View;
-use crate::history::Time;
+use crate::history::{Time, What};
 use crate::model::{Labels, Matcher};
 use crate::routing::alerts::AlertRow;
 use crate::routing::config::InhibitSpec;
@@ -30,7 +30,8 @@ impl Mutes {
         let (hidden, acknowledged) = (status.is_hidden(), status.acknowledged.is_some());
         let silenced_by = silences.map(|s| silenced_by(s, now)).collect();
         let by = status.inhibited_by.iter();
-        let inhibited_by = by.filter_map(|by| inhibited_by(view, &status, &row.alert.labels, by)).collect();
+        let inhibited_by =
+            by.filter_map(|by| inhibited_by(view, status.inhibited_rule, &row.alert.labels, by)).collect();
         Mutes { silenced_by, inhibited_by, hidden, acknowledged }
     }
 
@@ -41,6 +42,39 @@ impl Mutes {
         let inhibited_by = would_inhibit(view, alert, now);
         let hidden = !silenced_by.is_empty() || !inhibited_by.is_empty();
         Mutes { silenced_by, inhibited_by, hidden, acknowledged: false }
+    }
+
+    /// As the history recorded them: by which silences, by which alerts and rule. What those said is told where they are
+    /// still there.
+    pub fn recorded(view: &View, alert: &Labels, decisions: &[&What], at: i64) -> Self {
+        let mut mutes = Mutes::default();
+        for what in decisions {
+            match what {
+                What::Silenced { by, acknowledged } => {
+                    mutes.acknowledged = *acknowledged;
+                    mutes.hidden |= by.len() > usize::from(*acknowledged);
+                    mutes.silenced_by.extend(by.iter().map(|id| match view.silence(id) {
+                        Some(silence) => silenced_by(silence, at),
+                        None => gone(id),
+                    }));
+                }
+                What::Inhibited { by, rule } => {
+                    mutes.hidden = true;
+                    let rule = rule.or(Some(0).filter(|_| view.routing().inhibit_rules.len() == 1));
+                    let bare = |by: &Labels| InhibitedBy {
+                        alert: by.clone(),
+                        rule: rule.and_then(|rule| usize::try_from(rule).ok()).unwrap_or_default(),
+                        source: Vec::new(),
+                        target: Vec::new(),
+                        equal: Vec::new(),
+                    };
+                    let all = by.iter().map(|by| inhibited_by(view, rule, alert, by).unwrap_or_else(|| bare(by)));
+                    mutes.inhibited_by.extend(all);
+                }
+                _ => {}
+            }
+        }
+        mutes
     }
 
     /// At which stage that stops an alert, and until when, where that is known.
@@ -65,6 +99,18 @@ fn silenced_by(silence: &Silence, now: i64) -> SilencedBy {
         comment: silence.comment.clone(),
         until: (!acknowledgement).then(|| Time(silence.period(now).1)),
         acknowledgement,
+    }
+}
+
+/// A silence that is not kept any more.
+fn gone(id: &str) -> SilencedBy {
+    SilencedBy {
+        id: id.to_owned(),
+        matchers: Vec::new(),
+        created_by: String::new(),
+        comment: String::new(),
+        until: None,
+        acknowledgement: false,
     }
 }
 
@@ -96,8 +142,8 @@ fn inhibited(
 }
 
 /// By which rule, and which of its sources, an alert inhibits another.
-fn inhibited_by(view: &View, status: &AlertStatus, target: &Labels, by: &Labels) -> Option<InhibitedBy> {
-    let place = usize::try_from(status.inhibited_rule?).ok()?;
+fn inhibited_by(view: &View, rule: Option<u64>, target: &Labels, by: &Labels) -> Option<InhibitedBy> {
+    let place = usize::try_from(rule?).ok()?;
     let rule = view.routing().inhibit_rules.get(place)?;
     let source = sources(rule).find(|(m, equal)| all_match(m, by) && agree(equal, by, target))?;
     Some(inhibited((place, rule), source, by))

@@ -7,18 +7,27 @@ use crate::cli::query::open_data;
 use crate::clock::{Clock, SystemClock};
 use crate::datasource::LocalQuerier;
 use crate::engine::{Engine, Options, View};
-use crate::explain::{Asked, Explanation, Sources, explain};
+use crate::explain::{Asked, Explanation, Sources, explain, explain_at, explain_page};
+use crate::history::{Page, Query, query_dir};
 use crate::model::Diagnostic;
 use crate::promql::{CancelToken, EvalEnv, Features};
-use crate::service::{Prepared, Source};
+use crate::service::{HISTORY, Prepared, Source};
 use crate::state::{DiskStore, Snapshot, StateStore as _};
 
-/// Explains what is asked for, as it was when the service last evaluated its rules.
+/// What is asked of it.
+pub(super) enum Question {
+    /// How it was at the last evaluation, or at a time, milliseconds.
+    Alert(Asked, Option<i64>),
+    /// A notification, by its id.
+    Page(u64),
+}
+
+/// Explains what is asked for, as it was when the service last evaluated its rules, or at a time before.
 ///
 /// # Errors
-/// The configuration or the data cannot be read, or the service runs.
+/// The configuration or the data cannot be read, the service runs, or there is no such notification.
 pub(super) fn explained(
-    asked: &Asked,
+    question: Question,
     (config, data): (&Path, &Path),
     (most, timeout): (usize, std::time::Duration),
 ) -> Result<Explanation, String> {
@@ -30,7 +39,17 @@ pub(super) fn explained(
     let now = last_evaluation(&begin(SystemClock.now())).unwrap_or_else(|| SystemClock.now());
     let env = EvalEnv { cancel: CancelToken::with_timeout(timeout), ..EvalEnv::default() };
     let (view, querier) = (begin(now), LocalQuerier::new(storage));
-    Ok(explain(asked, &Sources { view: &view, querier: &querier, env: &env, now, most }))
+    let history = data.join(HISTORY);
+    let ask = |query: &Query| {
+        query_dir(&history, query).unwrap_or_else(|e| Page { damage: [e.to_string()].into(), ..Page::default() })
+    };
+    let sources = Sources { view: &view, querier: &querier, own: &querier, env: &env, now, most, past: Some(&ask) };
+    match question {
+        Question::Alert(asked, None) => Ok(explain(&asked, &sources)),
+        Question::Alert(asked, Some(at)) => Ok(explain_at(&asked, &sources, at)),
+        Question::Page(id) => explain_page(id, &sources)
+            .ok_or_else(|| format!("the history in {} knows no notification {id}", history.display())),
+    }
 }
 
 /// An engine that goes on from what was stored, before anything happens to it.

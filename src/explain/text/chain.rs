@@ -10,6 +10,7 @@ use crate::history::Time;
 use crate::model::Labels;
 use crate::model::time::rfc3339;
 
+use super::then::{decision_lines, page_lines};
 use super::{because, headline, named, tree, value};
 
 /// Most routes that are listed of which an alert does not take.
@@ -112,6 +113,9 @@ fn silences(all: &[SilencedBy]) -> String {
     let one = |s: &SilencedBy| {
         let until = s.until.map(|t| format!(" until {}", at(t))).unwrap_or_default();
         let why = if s.comment.is_empty() { String::new() } else { format!(": {}", s.comment) };
+        if s.created_by.is_empty() && s.matchers.is_empty() {
+            return format!("{}, which is not kept any more", s.id);
+        }
         format!("{} of {}{until}{why}", s.id, s.created_by)
     };
     all.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -149,6 +153,13 @@ pub fn explanation(e: &Explanation) -> String {
     let mut out = String::new();
     let when = e.at.map(|t| format!(" at {}", at(t))).unwrap_or_default();
     let _ = writeln!(out, "{}{when}: {}", e.asked, e.summary);
+    for note in &e.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    if let Some(page) = &e.page {
+        out.push('\n');
+        page_lines(&mut out, page);
+    }
     for alert in &e.alerts {
         out.push('\n');
         tell_alert(&mut out, e, alert);
@@ -214,6 +225,8 @@ fn tell_alert(out: &mut String, e: &Explanation, a: &AlertChain) {
         (None, Some(url)) if !url.is_empty() => {
             let _ = writeln!(out, "  posted; its source: {url}");
         }
+        // It says below why its rule is not told of.
+        _ if a.not_examined.is_some() => {}
         _ => out.push_str("  posted\n"),
     }
     if let Some(part) = &a.expression {
@@ -228,6 +241,7 @@ fn tell_alert(out: &mut String, e: &Explanation, a: &AlertChain) {
         tell_route(out, route);
     }
     passed_lines(out, &a.passed_by);
+    decision_lines(out, &a.decisions);
 }
 
 fn expression(out: &mut String, part: &Part) {
@@ -264,7 +278,8 @@ fn state_lines(out: &mut String, a: &AlertChain) {
 fn mute_lines(out: &mut String, a: &AlertChain) {
     for s in &a.silenced_by {
         let word = if s.acknowledgement { "acknowledged by" } else { "silenced by" };
-        let _ = writeln!(out, "  {word} {} ({})", silences(std::slice::from_ref(s)), s.matchers.join(", "));
+        let matchers = if s.matchers.is_empty() { String::new() } else { format!(" ({})", s.matchers.join(", ")) };
+        let _ = writeln!(out, "  {word} {}{matchers}", silences(std::slice::from_ref(s)));
     }
     for i in &a.inhibited_by {
         let _ = writeln!(out, "  inhibited by {}", named(&i.alert));
@@ -277,14 +292,16 @@ fn mute_lines(out: &mut String, a: &AlertChain) {
 fn tell_route(out: &mut String, r: &RouteChain) {
     let on = if r.continues { " (continue)" } else { "" };
     let _ = writeln!(out, "  route       {} -> {}{on}", r.route, r.receiver);
-    let _ = writeln!(
-        out,
-        "    group {}: group_wait {}, group_interval {}, repeat_interval {}",
-        named(&r.group_labels),
-        r.group_wait,
-        r.group_interval,
-        r.repeat_interval
-    );
+    let _ = match r.group_wait.as_str() {
+        "" => writeln!(out, "    group {}; the route is not there any more", r.group_key),
+        wait => writeln!(
+            out,
+            "    group {}: group_wait {wait}, group_interval {}, repeat_interval {}",
+            named(&r.group_labels),
+            r.group_interval,
+            r.repeat_interval
+        ),
+    };
     if let Some(group) = &r.group {
         let flushed = if group.has_flushed { "next flush" } else { "first flush" };
         let waits = group.waits_for_sources_since.map(|_| ", for the sources of its alerts have not spoken yet");

@@ -2,9 +2,11 @@
 
 mod chain;
 mod expression;
+mod then;
 
 pub use chain::{alert_summary, explanation, rule_summary, summary};
 pub use expression::{because, headline, tree};
+pub use then::page_summary;
 
 use crate::history::Number;
 use crate::model::number::format_float;
