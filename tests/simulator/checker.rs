@@ -112,7 +112,8 @@ struct Way {
 
 pub struct Checker {
     pub alerts: Vec<Known>,
-    beliefs: BTreeMap<(IntegrationId, Labels), Belief>,
+    /// By alert and who was told.
+    beliefs: BTreeMap<Labels, BTreeMap<IntegrationId, Belief>>,
     /// What was told while the disk took nothing, before the process died: the next one believes that what it knows to have
     /// been told before still stands.
     forgotten: BTreeSet<(IntegrationId, Labels)>,
@@ -212,7 +213,7 @@ impl Checker {
     }
 
     fn belief(&self, integration: &IntegrationId, labels: &Labels) -> Option<Belief> {
-        self.beliefs.get(&(integration.clone(), labels.clone())).copied()
+        self.beliefs.get(labels)?.get(integration).copied()
     }
 
     /// A rule's answer has arrived. Instances of which it says nothing are over.
@@ -228,8 +229,8 @@ impl Checker {
                 }
                 // What was only pending is not held; what somebody was told of since it came up has fired.
                 let fired = || {
-                    let of_it = beliefs.iter().filter(|((_, labels), _)| *labels == alert.labels);
-                    of_it.map(|(_, belief)| belief).any(|b| b.fires && b.since >= alert.up_since)
+                    let mut of_it = beliefs.get(&alert.labels).into_iter().flat_map(BTreeMap::values);
+                    of_it.any(|b| b.fires && b.since >= alert.up_since)
                 };
                 alert.held_since = match (is_over, alert.is_over) {
                     (true, true) => alert.held_since,
@@ -289,9 +290,10 @@ impl Checker {
         self.conversations.values_mut().for_each(|c| c.leapt += leapt);
         // What was told while the disk took nothing died with the process: nobody can know that an end is owed.
         // Alertmanager, whose log is written every quarter of an hour, forgets more.
-        let lost = self.beliefs.iter().filter(|(_, belief)| !belief.kept);
-        self.forgotten.extend(lost.map(|(of, _)| of.clone()));
-        self.beliefs.retain(|_, belief| belief.kept);
+        for (labels, told) in &mut self.beliefs {
+            let lost = told.extract_if(.., |_, belief| !belief.kept);
+            self.forgotten.extend(lost.map(|(integration, _)| (integration, labels.clone())));
+        }
     }
 
     /// The store has all that the engine knows; `flushed`: on disk.
@@ -300,7 +302,7 @@ impl Checker {
             self.leap_at_risk = 0;
         }
         self.conversations.values_mut().for_each(|c| c.stored = c.acknowledged);
-        self.beliefs.values_mut().for_each(|b| b.kept = true);
+        self.beliefs.values_mut().flat_map(BTreeMap::values_mut).for_each(|b| b.kept = true);
     }
 
     /// The engine has been told what became of a message.
@@ -323,7 +325,7 @@ impl Checker {
         if arrives {
             for alert in &n.alerts {
                 let fires = !alert.is_resolved();
-                let belief = self.beliefs.entry((n.integration.clone(), alert.labels.clone()));
+                let belief = self.beliefs.entry(alert.labels.clone()).or_default().entry(n.integration.clone());
                 let belief = belief.or_insert(Belief { fires: !fires, since: moment.now, kept: stored });
                 self.forgotten.remove(&(n.integration.clone(), alert.labels.clone()));
                 if belief.fires != fires {
@@ -356,7 +358,7 @@ impl Checker {
             .filter(|labels| n.is_resolved() || self.known(labels).is_some_and(|a| self.may_be_hidden(a, moment)));
         for labels in forgotten.cloned().collect::<Vec<_>>() {
             let belief = Belief { fires: false, since: moment.now, kept: true };
-            self.beliefs.insert((n.integration.clone(), labels), belief);
+            self.beliefs.entry(labels).or_default().insert(n.integration.clone(), belief);
         }
     }
 
@@ -506,7 +508,13 @@ impl Checker {
                 since.remove(id);
                 return 0;
             }
-            moment.now - *since.entry(id.clone()).or_insert(moment.now)
+            match since.get(id) {
+                Some(since) => moment.now - since,
+                None => {
+                    since.insert(id.clone(), moment.now);
+                    0
+                }
+            }
         };
         let to_fire = waited(&mut alert.clear_to_fire, way.to_fire && listener.is_well && is_its);
         let to_end = waited(&mut alert.clear_to_end, way.to_end && listener.is_well);

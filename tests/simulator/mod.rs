@@ -78,6 +78,8 @@ struct Simulation {
     calm: bool,
     at_once: u32,
     tickets: u64,
+    /// How many batches were stored when a restart was last looked at.
+    looked_at: u64,
     stats: Stats,
 }
 
@@ -96,8 +98,23 @@ impl Simulation {
         let engine = Engine::start(options, setup.clone(), &Default::default(), BEGIN);
         let poster = |shape| Poster { shape, up: false, next: 0 };
         let posters = posters.into_iter().map(poster).collect();
-        let (calm, at_once, tickets, stats) = (false, 0, 0, Stats::default());
-        Ok(Simulation { dice, mix, shape, setup, posters, steps, engine, hands, calm, at_once, tickets, stats })
+        let (calm, at_once, tickets, looked_at, stats) = (false, 0, 0, 0, Stats::default());
+        let simulation = Simulation {
+            dice,
+            mix,
+            shape,
+            setup,
+            posters,
+            steps,
+            engine,
+            hands,
+            calm,
+            at_once,
+            tickets,
+            looked_at,
+            stats,
+        };
+        Ok(simulation)
     }
 
     fn time(&self) -> String {
@@ -129,7 +146,8 @@ impl Simulation {
         let wall = self.hands.wall();
         let silences = self.hands.checker.silences.iter().map(|s| s.ends_at - wall).max().unwrap_or(0).max(0);
         // They may yet begin.
-        let quiet = self.shape.mute.map_or(0, |(from, to)| i64::from(to - from) * M);
+        let spans = [self.shape.mute, self.shape.inactive].into_iter().flatten();
+        let quiet = spans.map(|(from, to)| i64::from(to - from) * M).max().unwrap_or(0);
         silences + quiet
     }
 
@@ -246,10 +264,21 @@ impl Simulation {
         for (_, answer) in turned.answers {
             self.hands.answered(answer, turned.stored.is_ok());
         }
-        if turned.stored.is_ok() && self.hands.disk.is_flushed() && self.dice.chance(100) && !is_start {
+        if turned.stored.is_ok() && self.hands.disk.is_flushed() && !is_start && self.looks_at_a_restart() {
             self.restart_would_change_nothing()?;
         }
         self.verdict()
+    }
+
+    /// Where nothing was stored since the last look, there is less to see.
+    fn looks_at_a_restart(&mut self) -> bool {
+        let stored = self.hands.disk.batches();
+        let permille = if stored == self.looked_at { 10 } else { 100 };
+        let looks = self.dice.chance(permille);
+        if looks {
+            self.looked_at = stored;
+        }
+        looks
     }
 
     /// State in memory equals state restored from the store, and a restart tells nobody anything that is not owed.
@@ -443,7 +472,7 @@ fn options(mix: &Mix, hands: &SimHands) -> Options {
 fn configure(shape: &Shape, sabotage: Option<Sabotage>) -> Setup {
     let mut shape = shape.clone();
     match sabotage {
-        Some(Sabotage::IgnoreIntervals) => shape.mute = None,
+        Some(Sabotage::IgnoreIntervals) => (shape.mute, shape.inactive) = (None, None),
         Some(Sabotage::IgnoreInhibition) => shape.inhibits = false,
         Some(Sabotage::LetGo) => shape.rules.iter_mut().for_each(|r| r.keep_firing = 0),
         _ => {}

@@ -92,6 +92,8 @@ pub struct Shape {
     pub repeat_interval: i64,
     /// Minutes of the day in which the route of team 1 is mute.
     pub mute: Option<(u32, u32)>,
+    /// Minutes of the day in which the route of team 2 is not active.
+    pub inactive: Option<(u32, u32)>,
     /// Whether critical alerts mute warnings of the same instance.
     pub inhibits: bool,
     pub by_instance: bool,
@@ -156,7 +158,12 @@ impl Scenario {
             integrations: if dice.chance(250) { 2 } else { 1 },
             present: true,
         };
-        let from = dice.index(23 * 60) as u32;
+        // Within an hour, so that a calm need not go on for long.
+        let span = |dice: &mut Dice| {
+            let from = dice.index(23 * 60) as u32;
+            dice.chance(300).then_some((from, from + 1 + dice.index(55) as u32))
+        };
+        let (mute, inactive) = (span(dice), span(dice));
         let posters = if dice.chance(500) { 0 } else { 1 + dice.index(2) };
         let shape = Shape {
             rules,
@@ -164,7 +171,8 @@ impl Scenario {
             group_wait: dice.pick(&[0, S, 10 * S, 30 * S]),
             group_interval: dice.pick(&[S, 5 * S, M, 5 * M]).max(scale[0]),
             repeat_interval: dice.pick(&[10 * M, 60 * M]),
-            mute: dice.chance(300).then_some((from, from + 1 + dice.index(55) as u32)),
+            mute,
+            inactive,
             inhibits: dice.chance(400),
             by_instance: dice.chance(300),
             renames: 0,
@@ -196,10 +204,15 @@ impl Shape {
         if of_team.present { of_team } else { &self.receivers[0] }
     }
 
-    /// Whether a team's route is mute at a time.
+    /// Whether a team's route is in its mute time interval, or outside of its active ones, at a time.
     pub fn is_mute(&self, team: usize, at: i64) -> bool {
         let minute = at.div_euclid(M).rem_euclid(24 * 60) as u32;
-        team == 1 && self.receivers[1].present && self.mute.is_some_and(|(from, to)| from <= minute && minute < to)
+        let span = match team {
+            1 => self.mute,
+            2 => self.inactive,
+            _ => None,
+        };
+        self.receivers[team].present && span.is_some_and(|(from, to)| from <= minute && minute < to)
     }
 
     /// Changes something that a reload can change; says what.
@@ -276,10 +289,12 @@ impl Shape {
 
     fn routing(&self) -> RoutingConfig {
         let present = || self.receivers.iter().enumerate().filter(|(_, r)| r.present);
+        let named = |name: &str, applies: bool| if applies { vec![name.into()] } else { vec![] };
         let route = |(team, r): (usize, &ReceiverShape)| RouteSpec {
             matchers: vec![Matcher::equal("team", team.to_string())],
             receiver: Some(r.name.as_str().into()),
-            mute_time_intervals: if team == 1 && self.mute.is_some() { vec!["quiet".into()] } else { vec![] },
+            mute_time_intervals: named("quiet", team == 1 && self.mute.is_some()),
+            active_time_intervals: named("busy", team == 2 && self.inactive.is_some()),
             ..RouteSpec::default()
         };
         let receiver = |(_, r): (usize, &ReceiverShape)| {
@@ -287,7 +302,9 @@ impl Shape {
                 |id: IntegrationId| IntegrationSpec { kind: id.kind, index: id.index, send_resolved: r.send_resolved };
             (r.name.as_str().into(), ReceiverSpec { integrations: r.ids().map(one).collect() })
         };
-        let quiet = |span| vec![TimeInterval { times: vec![span], ..TimeInterval::default() }];
+        let interval = |times| vec![TimeInterval { times, ..TimeInterval::default() }];
+        let quiet = self.mute.map(|span| ("quiet".into(), interval(vec![span])));
+        let busy = |(from, to)| ("busy".into(), interval(vec![(0, from), (to, 24 * 60)]));
         let inhibit = InhibitSpec {
             source: vec![Matcher::equal("severity", "critical")],
             target: vec![Matcher::equal("severity", "warning")],
@@ -307,7 +324,7 @@ impl Shape {
             },
             receivers: present().map(receiver).collect(),
             inhibit_rules: if self.inhibits { vec![inhibit] } else { vec![] },
-            time_intervals: self.mute.map(|span| ("quiet".into(), quiet(span))).into_iter().collect(),
+            time_intervals: quiet.into_iter().chain(self.inactive.map(busy)).collect(),
             resolve_timeout: 0,
         }
     }

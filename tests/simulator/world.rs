@@ -1,6 +1,7 @@
 //! The surroundings: what is true, what the datasource says of it, and the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use watchbell::alerting::RuleSpec;
@@ -114,6 +115,7 @@ pub struct Disk {
     flushed: MemoryStore,
     tail: Mutex<Vec<Batch>>,
     full: Mutex<bool>,
+    batches: AtomicU64,
 }
 
 impl Disk {
@@ -123,6 +125,11 @@ impl Disk {
 
     pub fn flush(&self) {
         self.flush_first(usize::MAX);
+    }
+
+    /// How many batches were stored so far.
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
     }
 
     pub fn is_flushed(&self) -> bool {
@@ -181,6 +188,7 @@ impl StateStore for Disk {
         if *self.full.lock() {
             return Err(StateError::Store("no space left on device".into()));
         }
+        self.batches.fetch_add(1, Ordering::Relaxed);
         self.tail.lock().push(batch.clone());
         if batch.is_durable() {
             self.flush();
