@@ -5,21 +5,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::SampleBuf;
-
 use super::TsdbError;
-use super::bits::Reader;
 use super::block::{Block, LabelCursor};
 use super::block_format::BlockName;
 use super::block_writer::{Merged, Region, mix, write_block};
-use super::chunk::{Chunk, ChunkEncoder, ChunkView, WINDOW_MS, window_end};
+use super::chunk::{ChunkEncoder, WINDOW_MS, window_end};
+use super::cut::cut;
 use super::db::{Disk, Inner, Tsdb};
 use super::files::{because, list};
-use super::histogram_encode;
 use super::housekeeping::Housekeeping;
 use super::late::{LateSample, chunks_of};
 use super::series::{MemSeries, State};
-use super::tail::Tail;
 
 /// Files of samples set aside that are kept, the newest.
 const MOST_FILES: usize = 8;
@@ -172,37 +168,6 @@ fn name_ahead(housekeeping: &mut Housekeeping, now: i64, newest: i64) -> BlockNa
     BlockName { start: now.div_euclid(WINDOW_MS).saturating_mul(WINDOW_MS), end: window_end(newest), number }
 }
 
-/// Chunks one behind the other as those up to `now` and those after; one that holds both becomes two.
-fn cut(bytes: &[u8], now: i64, encoder: &mut ChunkEncoder) -> Option<(Vec<Chunk>, Vec<Chunk>)> {
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    let mut r = Reader::new(bytes);
-    while !r.is_empty() {
-        let start = r.rest();
-        let view = ChunkView::parse(&mut r)?;
-        if view.maxt <= now || view.mint > now {
-            let bytes = start.get(..start.len() - r.rest().len())?;
-            let chunk = Chunk { mint: view.mint, maxt: view.maxt, bytes: bytes.into() };
-            if view.maxt <= now { before.push(chunk) } else { after.push(chunk) }
-        } else {
-            before.extend(reencoded(&view, i64::MIN, now, encoder)?);
-            after.extend(reencoded(&view, now.saturating_add(1), i64::MAX, encoder)?);
-        }
-    }
-    Some((before, after))
-}
-
-/// The samples of a chunk in an interval as a chunk; the outer `None` is damage.
-fn reencoded(view: &ChunkView<'_>, mint: i64, maxt: i64, encoder: &mut ChunkEncoder) -> Option<Option<Chunk>> {
-    let mut buf = SampleBuf::default();
-    view.read(mint, maxt, true, &mut buf)?;
-    let known = |st: Vec<i64>| if st.iter().all(|t| *t == 0) { Vec::new() } else { st };
-    Some(match (view.is_histograms(), buf.ts.is_empty()) {
-        (true, _) => histogram_encode::encode(encoder, &buf.hists, &known(buf.hist_st)),
-        (false, false) => Some(encoder.floats(&buf.ts, &buf.vs, &known(buf.float_st))),
-        (false, true) => None,
-    })
-}
-
 fn drop_oldest(disk: &Disk) -> Result<(), TsdbError> {
     let mut files: Vec<(u64, PathBuf)> =
         list(&disk.files.ahead())?.into_iter().filter_map(|p| Some((BlockName::parse(&p)?.number, p))).collect();
@@ -217,8 +182,7 @@ fn drop_oldest(disk: &Disk) -> Result<(), TsdbError> {
 impl State {
     fn seal_ahead(&mut self, now: i64, encoder: &mut ChunkEncoder) {
         if self.tail.bounds().is_some_and(|(_, last)| last > now) {
-            self.chunks.extend(self.tail.seal(encoder));
-            self.tail = Tail::Empty;
+            self.seal(encoder);
         }
     }
 
@@ -264,7 +228,7 @@ impl MemSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Labels, Matcher};
+    use crate::model::{Labels, Matcher, SampleBuf};
     use crate::tsdb::query::Queryable;
     use crate::tsdb::{AppendError, TsdbOptions};
 

@@ -54,6 +54,8 @@ pub(super) struct ChunkEncoder {
     scratch: Vec<i64>,
     pub(super) body: Vec<u8>,
     pub(super) frame: Vec<u8>,
+    /// Samples of chunks that become one.
+    pub(super) joined: SampleBuf,
 }
 
 impl ChunkEncoder {
@@ -127,6 +129,10 @@ impl<'a> ChunkView<'a> {
 
     pub(super) fn is_histograms(&self) -> bool {
         self.flags & HISTOGRAMS != 0
+    }
+
+    pub(super) fn has_start_timestamps(&self) -> bool {
+        self.flags & START_TIMESTAMPS != 0
     }
 
     /// Appends the samples with `mint <= t <= maxt` to `out`. `None` when the bytes are damaged; `out` may then hold

@@ -413,8 +413,7 @@ impl Inner {
 /// Seals the tail and compresses the column behind it, chunk by chunk.
 fn push_column(series: &MemSeries, state: &mut State, ts: &[i64], vs: &[f64], encoder: &mut ChunkEncoder) {
     if state.tail.len() > 0 {
-        state.chunks.extend(state.tail.seal(encoder));
-        state.tail = super::tail::Tail::Empty;
+        state.seal(encoder);
     }
     let (mut ts, mut vs) = (ts, vs);
     while let Some(first) = ts.first() {

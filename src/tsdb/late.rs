@@ -46,12 +46,12 @@ impl Late {
 pub(super) fn chunks_of(samples: impl Iterator<Item = LateSample>, encoder: &mut ChunkEncoder) -> Vec<Chunk> {
     let (mut tail, mut chunks) = (Tail::Empty, Vec::new());
     for LateSample { t, st, value } in samples {
-        chunks.extend(match value {
-            Value::Float(v) => tail.push_float(t, v, st, encoder),
-            Value::Histogram(h) => tail.push_histogram(t, h, st, encoder),
-        });
+        match value {
+            Value::Float(v) => tail.push_float(t, v, st, &mut chunks, encoder),
+            Value::Histogram(h) => tail.push_histogram(t, h, st, &mut chunks, encoder),
+        }
     }
-    chunks.extend(tail.seal(encoder));
+    tail.seal_onto(&mut chunks, encoder);
     chunks
 }
 

@@ -37,6 +37,7 @@ mod checkpoint;
 mod chunk;
 #[cfg(test)]
 mod churn_tests;
+mod cut;
 #[cfg(test)]
 mod damage_tests;
 mod db;

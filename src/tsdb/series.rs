@@ -11,6 +11,7 @@ use super::bits::Reader;
 use super::block::BlockSet;
 use super::block_writer::Region;
 use super::chunk::{self, Chunk, ChunkEncoder, ChunkView};
+use super::cut::cut;
 use super::late::Late;
 use super::query::{Series, StorageError};
 use super::stats::TsdbStats;
@@ -122,11 +123,11 @@ impl MemSeries {
     /// Appends a sample newer than all others.
     #[inline]
     pub(super) fn push(&self, state: &mut State, t: i64, value: Value, st: i64, enc: &mut ChunkEncoder) {
-        let sealed = match value {
-            Value::Float(v) => state.tail.push_float(t, v, st, enc),
-            Value::Histogram(h) => state.tail.push_histogram(t, h, st, enc),
-        };
-        state.chunks.extend(sealed);
+        let State { tail, chunks, .. } = state;
+        match value {
+            Value::Float(v) => tail.push_float(t, v, st, chunks, enc),
+            Value::Histogram(h) => tail.push_histogram(t, h, st, chunks, enc),
+        }
         self.newest.store(t, Ordering::Release);
     }
 
@@ -218,9 +219,14 @@ impl State {
     /// Seals the tail when all of it is before `cutoff`.
     pub(super) fn seal_before(&mut self, cutoff: i64, enc: &mut ChunkEncoder) {
         if self.tail.bounds().is_some_and(|(_, last)| last < cutoff) {
-            self.chunks.extend(self.tail.seal(enc));
-            self.tail = Tail::Empty;
+            self.seal(enc);
         }
+    }
+
+    /// Seals the tail.
+    pub(super) fn seal(&mut self, enc: &mut ChunkEncoder) {
+        self.tail.seal_onto(&mut self.chunks, enc);
+        self.tail = Tail::Empty;
     }
 
     /// Adds the chunks of a span of time to a block's region; whether there are any. With older chunks left, which came
@@ -239,6 +245,12 @@ impl State {
     pub(super) fn trim(&mut self, maxt: i64) {
         let flushed = self.chunks.partition_point(|c| c.maxt <= maxt);
         self.chunks.drain(..flushed);
+        // One that grew since a block took its samples keeps those that came since.
+        if let Some(grown) = self.chunks.first().filter(|c| c.mint <= maxt)
+            && let Some((_, rest)) = cut(&grown.bytes, maxt, &mut ChunkEncoder::default())
+        {
+            self.chunks.splice(..1, rest);
+        }
         if self.chunks.capacity() > 2 * self.chunks.len() + 8 {
             self.chunks.shrink_to_fit();
         }
@@ -359,4 +371,62 @@ pub(super) fn newer(a: Option<(i64, Value)>, b: Option<(i64, Value)>) -> Option<
         (None, _) => {}
     }
     b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tsdb::tail::{FLOAT_CHUNK, FLOAT_TAIL};
+
+    const STEP: i64 = 15_000;
+
+    fn series() -> MemSeries {
+        MemSeries::new(SeriesRef(1), Labels::empty(), 0, Arc::default())
+    }
+
+    fn push(series: &MemSeries, samples: std::ops::Range<i64>) {
+        let mut encoder = ChunkEncoder::default();
+        series.write(|state| {
+            // Every hundredth sample knows when its counter began.
+            let st = |i: i64| if i % 100 == 99 { i } else { 0 };
+            samples.for_each(|i| series.push(state, i * STEP, Value::Float(i as f64), st(i), &mut encoder));
+        });
+    }
+
+    fn read(series: &MemSeries) -> Vec<(i64, i64)> {
+        let mut out = SampleBuf::default();
+        series.read(i64::MIN, i64::MAX, true, &mut out).unwrap();
+        assert!(out.ts.iter().zip(&out.vs).all(|(t, v)| *t == *v as i64 * STEP));
+        out.ts.iter().zip(&out.float_st).map(|(t, st)| (t / STEP, *st)).collect()
+    }
+
+    #[test]
+    fn sealed_tails_join_the_chunk_before_them_until_it_is_long_enough() {
+        let series = series();
+        push(&series, 0..970);
+        let want: Vec<(i64, i64)> = (0..970).map(|i| (i, if i % 100 == 99 { i } else { 0 })).collect();
+        assert_eq!(read(&series), want);
+        series.with(|state| {
+            let counts: Vec<usize> = state.chunks.iter().map(|c| c.count() as usize).collect();
+            // A window of two hours has 480 samples.
+            let window = [FLOAT_CHUNK, FLOAT_CHUNK, FLOAT_CHUNK, 480 - 3 * FLOAT_CHUNK];
+            assert_eq!(counts, [window, window].concat(), "the last {} are open", state.tail.len());
+            assert!(state.tail.len() <= FLOAT_TAIL);
+        });
+    }
+
+    #[test]
+    fn a_chunk_that_grew_since_a_block_took_it_keeps_what_came_since() {
+        let series = series();
+        push(&series, 0..40);
+        let mut region = Region::default();
+        let taken = series.with(|state| {
+            assert!(state.collect(0, i64::MAX, &mut region));
+            state.chunks.last().map(|c| c.maxt)
+        });
+        push(&series, 40..120);
+        series.write(|state| state.trim(taken.unwrap()));
+        assert_eq!(read(&series).first(), Some(&(FLOAT_TAIL as i64, 0)));
+        assert_eq!(read(&series).len(), 120 - FLOAT_TAIL);
+    }
 }

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use crate::model::is_stale;
 use crate::model::{FloatHistogram, SampleBuf, Value};
 
+use super::bits::Reader;
 use super::chunk::{Chunk, ChunkEncoder, ChunkView, window_end};
 use super::histogram_chunk;
 use super::histogram_encode;
 
-/// Float samples a tail takes before it is sealed: open ends are most of what many series hold in memory, and a window
-/// that begins inside a chunk decodes it from its start.
-pub(super) const FLOAT_TAIL: usize = 64;
+/// Float samples a tail takes before it is sealed: open ends are most of what many series hold in memory.
+pub(super) const FLOAT_TAIL: usize = 32;
+/// Float samples that a chunk grows to, tail by tail. The heads and allocations of shorter ones would take more than their
+/// samples; of longer ones, a window that begins inside decodes more, from the start.
+pub(super) const FLOAT_CHUNK: usize = 128;
 /// Histograms a tail takes before it is sealed.
 pub(super) const HISTOGRAM_TAIL: usize = 32;
 
@@ -117,6 +120,23 @@ impl FloatTail {
         let ts: Vec<i64> = self.times().collect();
         (!ts.is_empty()).then(|| enc.floats(&ts, &self.values, &self.st))
     }
+
+    /// The chunk before the tail with the tail's samples behind its own, where the two may be one.
+    fn joined(&self, before: &Chunk, enc: &mut ChunkEncoder) -> Option<Chunk> {
+        let view = ChunkView::parse(&mut Reader::new(&before.bytes))?;
+        let fits = view.count + self.values.len() <= FLOAT_CHUNK && window_end(view.mint) == self.end;
+        if view.is_histograms() || !fits || view.maxt >= self.base {
+            return None;
+        }
+        let mut all = std::mem::take(&mut enc.joined);
+        all.clear();
+        let st = view.has_start_timestamps() || !self.st.is_empty();
+        let read = view.read(i64::MIN, i64::MAX, st, &mut all);
+        self.read(i64::MIN, i64::MAX, st, &mut all);
+        let chunk = read.map(|()| enc.floats(&all.ts, &all.vs, &all.float_st));
+        enc.joined = all;
+        chunk
+    }
 }
 
 impl HistogramTail {
@@ -156,16 +176,16 @@ impl HistogramTail {
 }
 
 impl Tail {
-    /// Appends a float newer than all others. Gives the chunk that had to be sealed for it.
+    /// Appends a float newer than all others. Where the tail has to be sealed for it, that goes onto the chunks.
     #[inline]
-    pub(super) fn push_float(&mut self, t: i64, v: f64, st: i64, enc: &mut ChunkEncoder) -> Option<Chunk> {
+    pub(super) fn push_float(&mut self, t: i64, v: f64, st: i64, chunks: &mut Vec<Chunk>, enc: &mut ChunkEncoder) {
         if let Tail::Floats(f) = self
             && f.takes(t)
         {
             f.push(t, v, st);
-            return None;
+            return;
         }
-        let sealed = self.seal(enc);
+        self.seal_onto(chunks, enc);
         match self {
             Tail::Floats(f) => f.restart(t),
             _ => *self = Tail::Floats(FloatTail::new(t)),
@@ -173,32 +193,30 @@ impl Tail {
         if let Tail::Floats(f) = self {
             f.push(t, v, st);
         }
-        sealed
     }
 
-    /// Appends a histogram newer than all others; its hint is replaced by what its predecessor makes it. Gives the
-    /// chunk that had to be sealed for it.
+    /// Appends a histogram newer than all others; its hint is replaced by what its predecessor makes it. Where the tail
+    /// has to be sealed for it, that goes onto the chunks.
     pub(super) fn push_histogram(
         &mut self,
         t: i64,
         mut h: Arc<FloatHistogram>,
         st: i64,
+        chunks: &mut Vec<Chunk>,
         enc: &mut ChunkEncoder,
-    ) -> Option<Chunk> {
+    ) {
         let hint = histogram_chunk::hint_after(self.newest_histogram().map(|h| &**h), &h);
         if h.counter_reset_hint != hint {
             h = Arc::new(FloatHistogram { counter_reset_hint: hint, ..(*h).clone() });
         }
         let fits = matches!(self, Tail::Histograms(tail) if tail.takes(t, &h));
-        let mut sealed = None;
         if !fits {
-            sealed = self.seal(enc);
+            self.seal_onto(chunks, enc);
             *self = Tail::Histograms(Box::new(HistogramTail::new(t)));
         }
         if let Tail::Histograms(tail) = self {
             tail.push(t, h, st);
         }
-        sealed
     }
 
     fn newest_histogram(&self) -> Option<&Arc<FloatHistogram>> {
@@ -223,6 +241,17 @@ impl Tail {
         tail.values = buf.vs;
         tail.st = known(buf.float_st);
         Some(Tail::Floats(tail))
+    }
+
+    /// Puts the samples behind those of the chunks: into the last of them while that is small.
+    pub(super) fn seal_onto(&self, chunks: &mut Vec<Chunk>, enc: &mut ChunkEncoder) {
+        if let (Tail::Floats(f), Some(last)) = (self, chunks.last_mut())
+            && let Some(joined) = f.joined(last, enc)
+        {
+            *last = joined;
+        } else {
+            chunks.extend(self.seal(enc));
+        }
     }
 
     /// The samples as a chunk; `None` when there are none.
