@@ -16,6 +16,7 @@
 //! - [`rules`]: rule files and `PrometheusRule` objects.
 //! - [`state`]: what must outlive the process: tables of small records, in sled or in memory.
 //! - [`history`]: the log of decisions: what was decided about every alert, when and why.
+//! - [`slo`]: objectives of Sloth's and OpenSLO's formats into burn-rate rules and their tests.
 //! - [`alerting`]: evaluation of a group at a time, and the pending → firing → resolved machine, a pure function.
 //! - [`routing`]: the route tree, aggregation groups, silences, inhibition, time intervals.
 //! - [`notify`]: whether to tell, why, and what was told; delivery and its retries.
@@ -49,6 +50,7 @@ pub mod rules;
 pub mod ruletest;
 pub mod server;
 pub mod service;
+pub mod slo;
 pub mod state;
 pub mod template;
 pub mod tsdb;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "clock",
     "instrument",
     "model",
@@ -21,6 +21,7 @@ const ORDER: [&str; 25] = [
     "promql",
     "datasource",
     "rules",
+    "slo",
     "alerting",
     "routing",
     "notify",

@@ -78,6 +78,11 @@ fn the_tutorial_on_testing_rules_is_true() {
 }
 
 #[test]
+fn the_page_on_objectives_is_true() {
+    check_document("slo.md", 3);
+}
+
+#[test]
 fn the_tutorial_on_queries_is_true() {
     check_document("query.md", 7);
 }

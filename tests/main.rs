@@ -91,6 +91,7 @@ mod scrape_http;
 mod scrape_real;
 mod shared_ticks;
 mod simulator;
+mod slo;
 mod stage;
 mod support;
 mod test_strength;

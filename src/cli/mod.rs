@@ -22,6 +22,7 @@ pub mod query;
 mod routing_flags;
 pub mod run;
 mod signals;
+pub mod slo;
 mod terminal;
 pub mod test_mutate;
 mod test_promql;
@@ -58,6 +59,7 @@ enum Command {
     Test(Test),
     Backtest(Box<backtest::Backtest>),
     Fmt(fmt::Fmt),
+    Slo(slo::Slo),
     /// Look after a database.
     #[command(subcommand)]
     Tsdb(TsdbCommand),
@@ -239,6 +241,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Mutate(mutate)) => mutate.execute(),
         Command::Backtest(backtest) => backtest.execute(),
         Command::Fmt(fmt) => fmt.execute(),
+        Command::Slo(slo) => slo.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),
         Command::History(history) => history.execute(),
