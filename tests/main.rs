@@ -19,6 +19,7 @@ mod backtest_sources;
 mod browser_origins;
 mod check_config;
 mod check_paths;
+mod ci;
 mod client_commands;
 mod clock_leaps;
 mod cloud_tokens;
