@@ -7,7 +7,7 @@ use watchbell::clock::{Clock as _, WallClock};
 use crate::support::peers;
 use crate::support::service::Home;
 
-const ROUTING: &str = r#"
+pub(crate) const ROUTING: &str = r#"
 route:
   receiver: default
   group_by: [alertname]
@@ -307,7 +307,7 @@ fn questions() -> Vec<Asked> {
 
 /// What of an answer must agree: ids and times differ, Go's texts about JSON and regular expressions are its own, and it
 /// names allowed methods in any order. Groups have labels of their routes since 0.34, and here none but empty ones.
-fn comparable((status, body): (u16, String), times: &Regex) -> String {
+pub(crate) fn comparable((status, body): (u16, String), times: &Regex) -> String {
     let body = times.replace_all(body.trim(), "_");
     match serde_json::from_str::<Json>(&body) {
         Ok(Json::Object(coded)) if coded.get("code") == Some(&json!(400)) => format!("{status} code 400"),

@@ -9,13 +9,13 @@ use watchbell::model::{Labels, Value};
 use crate::support::peers::{self, prometheus};
 use crate::support::service::Home;
 
-const CONFIG: &str = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n";
+pub(crate) const CONFIG: &str = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n";
 
 /// A series' labels, and its value at each step.
 type Made = (&'static [(&'static str, &'static str)], fn(i64) -> f64);
 
 /// A few counters and gauges over ten minutes, with names and values that are hard to write.
-fn rows(start: i64) -> Vec<SampleRow> {
+pub(crate) fn rows(start: i64) -> Vec<SampleRow> {
     let series: [Made; 6] = [
         (&[("__name__", "up"), ("job", "a"), ("instance", "<h&1>")], |_| 1.0),
         (&[("__name__", "up"), ("job", "ب"), ("instance", "x\"q\"\n\\")], |i| (i % 2) as f64),
@@ -40,7 +40,7 @@ fn rows(start: i64) -> Vec<SampleRow> {
 }
 
 /// What of an answer must agree: results of instant queries have no defined order, and durations differ.
-fn comparable(body: &str) -> Json {
+pub(crate) fn comparable(body: &str) -> Json {
     if body.starts_with("# TYPE") {
         let mut lines: Vec<&str> = body.lines().collect();
         lines.sort_unstable();

@@ -21,6 +21,7 @@ mod check_config;
 mod check_paths;
 mod ci;
 mod client_commands;
+mod clients;
 mod clock_leaps;
 mod cloud_tokens;
 mod configuration;
