@@ -51,6 +51,7 @@ mod large_answers;
 mod limits;
 mod lint;
 mod live_engine;
+mod log_files;
 mod mission_alerts;
 mod ml_packs;
 mod notification_tests;

@@ -1,11 +1,13 @@
 //! Evaluation of a group at one time: its rules in order, each rule's output written before the next one runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::clock::Stopwatch;
 use crate::model::{Labels, Value};
+use crate::promql::EvalStats;
 use crate::rules::PartialResponse;
 
 use super::alert::AlertTable;
@@ -13,7 +15,7 @@ pub use super::append::{Appended, Refused};
 use super::machine::{self, Instance, Terms, Transition};
 pub use super::naming::Element;
 use super::naming::Names;
-use super::rule::{GroupSpec, RuleKind, RuleSpec};
+use super::rule::{GroupKey, GroupSpec, RuleKind, RuleSpec};
 use super::series::{self, RuleSample};
 
 /// A rule's result: an instant vector (a scalar is one element without labels), and what the engine remarked.
@@ -27,11 +29,15 @@ pub struct RuleResult {
     pub infos: Vec<String>,
     /// Why the result was made from a part of the data, where it was.
     pub partial: Option<String>,
+    /// What the query cost.
+    pub stats: EvalStats,
 }
 
 /// The template a label or an annotation is rendered from, with what it may refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct TemplateInput<'a> {
+    /// The group of the rule.
+    pub group: &'a GroupKey,
     /// The rule it belongs to.
     pub rule: &'a RuleSpec,
     /// The template's text.
@@ -51,6 +57,10 @@ pub trait World: Send + Sync {
     /// # Errors
     /// The text shown as the rule's last error.
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String>;
+
+    /// A rule of a group has been [asked](World::query) what it gives at a time: this, after so long. For whoever keeps
+    /// note of queries.
+    fn answered(&self, _of: (&GroupKey, &RuleSpec), _at: i64, _gave: &Result<RuleResult, String>, _took: Duration) {}
 
     /// What an alerting rule compares, whatever it is compared with: of `x > 5` the values of `x`. `None` where the rule
     /// compares nothing, or nobody asks here.
@@ -258,7 +268,10 @@ impl Evaluation {
     ) -> Result<Refused, String> {
         // Expressions look at the past by the query offset, and what they give is written there.
         let t = self.at - self.spec.query_offset;
-        let result = world.query(rule, t)?;
+        let watch = Stopwatch::start();
+        let result = world.query(rule, t);
+        world.answered((&self.spec.key, rule), t, &result, watch.elapsed());
+        let result = result?;
         if !result.warnings.is_empty() || !state.warnings.is_empty() {
             state.warnings = result.warnings.into();
         }
@@ -333,7 +346,7 @@ impl Evaluation {
                 false => text.to_owned(),
                 true => {
                     let Element { labels, value } = element;
-                    world.render(TemplateInput { rule, text, labels, value, at: self.at })
+                    world.render(TemplateInput { group: &self.spec.key, rule, text, labels, value, at: self.at })
                 }
             };
             let labels: Vec<(&str, String)> = rule.labels.iter().map(|(n, v)| (n.as_str(), render(v))).collect();

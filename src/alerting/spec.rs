@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::promql::pretty::one_line;
+use crate::promql::{CompileOptions, Plan, parse_and};
 use crate::rules::{self, RuleGroup};
 
 use super::rule::{GroupKey, GroupSpec, RuleSpec};
@@ -36,10 +38,17 @@ impl GroupSpec {
     }
 }
 
+/// An expression as Prometheus prints it: what its API, its query log and `generatorURL` show.
+fn printed(plan: &Plan) -> Arc<str> {
+    let (source, options) = (plan.source(), CompileOptions { features: *plan.features() });
+    // What was compiled can be parsed.
+    parse_and(source, &options, |tree| one_line(source, tree)).map_or_else(|_| source.into(), Arc::from)
+}
+
 fn spec_of(group: &RuleGroup, rule: &rules::Rule) -> RuleSpec {
     RuleSpec {
         name: rule.name.clone(),
-        expr: rule.expr.clone(),
+        expr: printed(&rule.plan),
         labels: group.merged_labels(rule),
         kind: rule.kind.clone(),
         plan: rule.plan.clone(),

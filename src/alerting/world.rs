@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::clock::Stopwatch;
 use crate::datasource::Querier;
+use crate::datasource::query_log::{Asked, Origin, QueryLog};
 use crate::model::{Labels, Value};
 use crate::promql::{
-    CancelToken, Common, CompileOptions, EvalEnv, Evaluated, Plan, QueryValue, TickCache, VectorSample, comparison,
-    compile, parse,
+    CancelToken, Common, CompileOptions, EvalEnv, EvalStats, Evaluated, Plan, QueryValue, TickCache, VectorSample,
+    comparison, compile, parse,
 };
 use crate::template::func::QuerySample;
 use crate::template::prometheus::{Expansion, TemplateCache};
 use crate::tsdb::{AppendError, Tsdb};
 
 use super::group::{Appended, Element, RuleResult, TemplateInput, World};
-use super::rule::RuleSpec;
+use super::rule::{GroupKey, RuleSpec};
 use super::series::RuleSample;
 
 /// Where rules get their answers from, and what templates see: everything a reload can change.
@@ -42,6 +44,9 @@ pub struct RuleContext {
 
 /// Runs a query for a template at a time.
 pub type TemplateQuery<'a> = &'a dyn Fn(&str, i64) -> Result<Vec<VectorSample>, String>;
+
+/// The elements of a vector, and what they cost.
+type Costly = (Vec<VectorSample>, EvalStats);
 
 /// Renders labels and annotations of alerts.
 pub trait Renderer: Send + Sync {
@@ -70,12 +75,19 @@ pub struct StorageWorld {
     context: ArcSwap<RuleContext>,
     storage: Tsdb,
     renderer: Box<dyn Renderer>,
+    log: Option<Arc<QueryLog>>,
 }
 
 impl StorageWorld {
     /// A world; rules' series go to `storage`, whatever answers their queries.
     pub fn new(context: RuleContext, storage: Tsdb, renderer: Box<dyn Renderer>) -> Self {
-        StorageWorld { context: ArcSwap::from_pointee(context), storage, renderer }
+        StorageWorld { context: ArcSwap::from_pointee(context), storage, renderer, log: None }
+    }
+
+    /// The same, that notes what rules ask.
+    #[must_use]
+    pub fn with_log(self, log: Arc<QueryLog>) -> Self {
+        StorageWorld { log: Some(log), ..self }
     }
 
     /// Puts another context in force. Evaluations under way end in those they began in.
@@ -86,8 +98,20 @@ impl StorageWorld {
     fn render_in(&self, context: &RuleContext, input: &TemplateInput<'_>) -> String {
         // One deadline for all that a template asks: one that asks in a loop has no more time than one query.
         let env = EvalEnv { terms: input.rule.terms.clone(), ..context.env() };
-        let query = |query: &str, at: i64| context.template_query(query, at, &env);
+        let query = |query: &str, at: i64| {
+            let watch = Stopwatch::start();
+            let answer = context.template_query(query, at, &env);
+            let (error, stats) = (answer.as_ref().err().map(String::as_str), answer.as_ref().map(|(_, stats)| *stats));
+            self.note(input.group, query, at, error, stats.unwrap_or_default(), watch.elapsed());
+            Ok(answer?.0)
+        };
         self.renderer.render(input, context, &query)
+    }
+
+    fn note(&self, group: &GroupKey, query: &str, at: i64, error: Option<&str>, stats: EvalStats, took: Duration) {
+        let Some(log) = self.log.as_ref().filter(|log| log.is_on()) else { return };
+        let origin = Origin::Rules { file: &group.file, name: &group.name };
+        log.note(&Asked { query, range: (at, at, 0), error, stats, queued: Duration::ZERO, took, span: 0, origin });
     }
 }
 
@@ -96,11 +120,12 @@ impl RuleContext {
         EvalEnv { cancel: CancelToken::with_timeout(self.timeout), ..self.env.clone() }
     }
 
-    pub(super) fn template_query(&self, query: &str, at: i64, env: &EvalEnv) -> Result<Vec<VectorSample>, String> {
+    pub(super) fn template_query(&self, query: &str, at: i64, env: &EvalEnv) -> Result<Costly, String> {
         let plan = compile(query, &self.options).map_err(|e| e.to_string())?;
         env.cancel.check().map_err(|e| e.to_string())?;
         let evaluated = self.querier.instant(&plan, at, env).map_err(|e| e.to_string())?;
-        vector(evaluated, at)
+        let stats = evaluated.stats;
+        Ok((vector(evaluated, at)?, stats))
     }
 }
 
@@ -122,7 +147,7 @@ impl RuleContext {
         let source = rule.plan.source();
         let compared = parse(source, &self.options).ok().and_then(|expr| comparison(&expr))?;
         let env = EvalEnv { terms: rule.terms.clone(), ..self.env() };
-        let samples = self.template_query(source.get(compared.measured)?, at, &env).ok()?;
+        let (samples, _) = self.template_query(source.get(compared.measured)?, at, &env).ok()?;
         Some(samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect())
     }
 
@@ -135,10 +160,10 @@ impl RuleContext {
         let evaluated = self.querier.instant(plan, at, env).map_err(|e| e.to_string())?;
         let source = plan.source();
         let (warnings, infos) = (evaluated.annotations.warnings(source), evaluated.annotations.infos(source));
-        let partial = evaluated.partial.clone();
+        let (partial, stats) = (evaluated.partial.clone(), evaluated.stats);
         let samples = vector(evaluated, at)?;
         let elements = samples.into_iter().map(|s| Element { labels: s.labels, value: s.value }).collect();
-        Ok(RuleResult { elements, warnings, infos, partial })
+        Ok(RuleResult { elements, warnings, infos, partial, stats })
     }
 }
 
@@ -146,6 +171,17 @@ impl World for StorageWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
         let context = self.context.load();
         context.query(rule, at, &EvalEnv { terms: rule.terms.clone(), ..context.env() })
+    }
+
+    fn answered(
+        &self,
+        (group, rule): (&GroupKey, &RuleSpec),
+        at: i64,
+        gave: &Result<RuleResult, String>,
+        took: Duration,
+    ) {
+        let (error, stats) = (gave.as_ref().err().map(String::as_str), gave.as_ref().map(|gave| gave.stats));
+        self.note(group, &rule.expr, at, error, stats.unwrap_or_default(), took);
     }
 
     fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
@@ -192,6 +228,10 @@ impl World for TickWorld {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
         let env = EvalEnv { shared: Some(self.cache.clone()), ..self.context.env() };
         self.context.query(rule, at, &env)
+    }
+
+    fn answered(&self, of: (&GroupKey, &RuleSpec), at: i64, gave: &Result<RuleResult, String>, took: Duration) {
+        self.world.answered(of, at, gave, took);
     }
 
     fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {

@@ -21,9 +21,9 @@ section! {
         rule_query_offset: Duration,
         /// Labels of everything that leaves this instance; `$VAR` and `${VAR}` are taken from the environment.
         external_labels: BTreeMap<String, String>,
-        /// Accepted and without effect: queries are not logged.
+        /// A file that queries are logged to, a line of JSON each; opened anew at every reload.
         query_log_file: String,
-        /// Accepted and without effect: scrapes that fail are in the log.
+        /// A file that failed scrapes are logged to, a line of JSON each; opened anew at every reload.
         scrape_failure_log_file: String,
         /// Longest page in bytes, 0 for no limit.
         body_size_limit: ByteSize,
@@ -63,8 +63,6 @@ impl GlobalConfig {
         if m.has("scrape_protocols") {
             check_protocols(&self.scrape_protocols, m);
         }
-        m.warn("query_log_file", "query_log_file has no effect: queries are not logged");
-        m.warn("scrape_failure_log_file", "scrape_failure_log_file has no effect: scrapes that fail are in the log");
         if m.has("scrape_timeout") && self.scrape_timeout > self.scrape_interval {
             m.error("scrape_timeout", "global scrape timeout greater than scrape interval");
         }

@@ -266,8 +266,9 @@ fn load_scrape_config_file(
     let Some(node) = decoder.document() else { return decoder.finish(None) };
     let mut file = ScrapeConfigFile::decode(&node, &decoder);
     for job in file.iter_mut().flat_map(|f| &mut f.scrape_configs) {
-        job.inherit(global, &node, &decoder);
+        // What it inherits is relative to the main file, and settled.
         job.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        job.inherit(global, &node, &decoder);
         if !names.insert(job.job_name.clone()) {
             let message = format!("found multiple scrape configs with job name {:?}", job.job_name);
             decoder.error(node.position, message);

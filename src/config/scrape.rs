@@ -71,7 +71,7 @@ section! {
         metric_name_validation_scheme: Option<NameScheme>,
         /// How names are escaped for targets that cannot take them.
         metric_name_escaping_scheme: String,
-        /// Accepted and without effect: scrapes that fail are in the log.
+        /// A file that failed scrapes are logged to; the default is the global section's.
         scrape_failure_log_file: String,
         /// Steps over a target's labels.
         relabel_configs: Vec<RelabelConfig>,
@@ -94,7 +94,6 @@ impl ScrapeConfig {
         if self.job_name.is_empty() {
             m.error("job_name", "job_name is empty");
         }
-        m.warn("scrape_failure_log_file", "scrape_failure_log_file has no effect: scrapes that fail are in the log");
         if self.scheme.is_empty() {
             self.scheme = "http".into();
         }
@@ -123,6 +122,9 @@ impl ScrapeConfig {
         or(&mut self.scrape_timeout, global.scrape_timeout.min(self.scrape_interval));
         if self.scrape_protocols.is_empty() {
             self.scrape_protocols.clone_from(&global.scrape_protocols);
+        }
+        if self.scrape_failure_log_file.is_empty() {
+            self.scrape_failure_log_file.clone_from(&global.scrape_failure_log_file);
         }
         if self.body_size_limit.0 == 0 {
             self.body_size_limit = global.body_size_limit;

@@ -2,6 +2,7 @@
 
 mod json;
 mod local;
+pub mod query_log;
 mod remote;
 mod remote_read;
 

@@ -320,7 +320,7 @@ fn rule_chain(
         file: group.spec.key.file.clone(),
         group: group.spec.key.name.clone(),
         name: spec.map(|s| s.name.clone()).unwrap_or_default(),
-        expr: spec.map(|s| s.expr.clone()).unwrap_or_default(),
+        expr: spec.map(|s| s.plan.source().into()).unwrap_or_default(),
         hold: duration::format(hold),
         keep_firing_for: duration::format(keep_firing),
         interval: duration::format(group.spec.interval),

@@ -5,6 +5,7 @@
 
 mod exposition;
 mod instruments;
+mod log_file;
 mod process;
 mod shared_names;
 pub mod spans;
@@ -13,6 +14,7 @@ mod table;
 
 pub use exposition::{Exposition, Family, Format, Kind};
 pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
+pub use log_file::{LogFile, LogWriter};
 pub use process::Process;
 pub use summary::{Summary, SummaryVec};
 pub use table::{Figure, counter, gauge};

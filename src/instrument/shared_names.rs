@@ -5,13 +5,15 @@
 pub(super) const PREFIXES: (&str, &str) = ("watchbell_", "prometheus_");
 
 /// The names, without a prefix, ascending.
-const SHARED: [&str; 83] = [
+const SHARED: [&str; 85] = [
     "api_remote_write_invalid_labels_samples_total",
     "config_last_reload_success_timestamp_seconds",
     "config_last_reload_successful",
     "engine_queries",
     "engine_queries_concurrent_max",
     "engine_query_duration_seconds",
+    "engine_query_log_enabled",
+    "engine_query_log_failures_total",
     "http_request_duration_seconds",
     "http_requests_total",
     "notifications_alertmanagers_discovered",

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::datasource::Querier;
+use crate::datasource::query_log::QueryLog;
 use crate::engine::live::Live;
 use crate::ingest::admission::Admission;
 use crate::ingest::otlp::OtlpSettings;
@@ -46,6 +47,8 @@ pub struct App {
     pub otlp: ArcSwap<OtlpSettings>,
     /// How much memory the bodies that are posted to Alertmanager's API may hold.
     pub posts: Admission,
+    /// Where queries are noted.
+    pub query_log: Arc<QueryLog>,
     /// Queries of clients.
     pub queries: Queries,
     /// Rules, alerts, routing.

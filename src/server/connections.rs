@@ -27,6 +27,7 @@ use crate::clock::Stopwatch;
 use crate::net::descriptors;
 
 use super::app::App;
+use super::query_log::ClientAddress;
 use super::request_line::Escaped;
 use super::web::WebAccess;
 
@@ -71,6 +72,7 @@ const ANSWER: u8 = 3;
 /// What a connection is at. Written by whoever reads and writes it, read by the acceptor.
 struct Connection {
     watch: Stopwatch,
+    client: Option<ClientAddress>,
     phase: AtomicU8,
     /// When the phase began, milliseconds on `watch`.
     since: AtomicU64,
@@ -79,8 +81,9 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(watch: Stopwatch) -> Self {
-        let at = Connection { watch, phase: AtomicU8::new(IDLE), since: AtomicU64::new(0), stalled: AtomicU64::new(0) };
+    fn new(watch: Stopwatch, client: Option<ClientAddress>) -> Self {
+        let (phase, since, stalled) = (AtomicU8::new(IDLE), AtomicU64::new(0), AtomicU64::new(0));
+        let at = Connection { watch, client, phase, since, stalled };
         at.enter(IDLE);
         at
     }
@@ -204,7 +207,8 @@ impl Open {
         }
         // An answer leaves when it is written: Nagle's algorithm would hold its last packet back.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(Connection::new(self.watch));
+        let client = stream.peer_addr().ok().map(|address| ClientAddress(address.ip()));
+        let connection = Arc::new(Connection::new(self.watch, client));
         let io = Watched { stream, at: connection.clone() };
         let (router, ended) = (self.router.clone(), self.ended.clone());
         let handle = match self.app.web.clone().filter(|web| web.is_tls()) {
@@ -277,7 +281,8 @@ async fn serve_one(
     router: Router,
     mut ended: watch::Receiver<bool>,
 ) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        at.client.map(|client| request.extensions_mut().insert(client));
         at.enter(if request.body().is_end_stream() { ANSWER } else { BODY });
         let (mut router, at) = (router.clone(), at.clone());
         async move {

@@ -22,6 +22,7 @@ pub mod origins;
 pub mod pages;
 mod prometheus_metrics;
 pub mod queries;
+mod query_log;
 pub mod receivers;
 mod request_line;
 pub mod requests;

@@ -37,8 +37,7 @@ const STORAGE: [Figure<TsdbStats>; 9] = [
 ];
 
 /// Families of which there is nothing: where Prometheus counts something at work, nothing of the kind is at work here.
-const NOTHING: [(&str, Kind); 13] = [
-    ("prometheus_engine_query_log_failures_total", Kind::Counter),
+const NOTHING: [(&str, Kind); 12] = [
     ("prometheus_target_scrape_pool_reloads_failed_total", Kind::Counter),
     ("prometheus_target_scrapes_cache_flush_forced_total", Kind::Counter),
     ("prometheus_tsdb_checkpoint_deletions_failed_total", Kind::Counter),

@@ -18,11 +18,12 @@ use crate::instrument::spans::{Span, SpanId, SpanKind};
 use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
 
 /// Counts every request under its route's pattern, so that labels stay few.
-pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn count(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let handler = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let (watch, method) = (Stopwatch::start(), request.method().clone());
     app.api_metrics.begin(method.as_str());
     let span = begin_span(&app, request.headers());
+    span.map(|(id, _)| request.extensions_mut().insert(id));
     let response = next.run(request).await;
     let (status, took) = (response.status(), watch.elapsed());
     if let Some((id, parent)) = span {
@@ -100,6 +101,7 @@ impl Collect for AppMetrics {
         out.figures(&CONFIG, &app.config.load());
         out.figures(&QUERIES, &app.queries);
         app.queries.collect(out);
+        app.query_log.collect(out);
         app.http.collect(out);
         alertmanager::metrics::collect(&app, out);
         app.engine.collect(out);

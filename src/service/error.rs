@@ -31,6 +31,19 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
+    /// A log file cannot be opened.
+    #[error("{key}: cannot open {path}: {source}")]
+    LogFile {
+        /// The key of the configuration that names it.
+        key: &'static str,
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too many log files are named.
+    #[error("scrape_failure_log_file: more than {0} different files are named")]
+    LogFiles(usize),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),

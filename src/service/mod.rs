@@ -11,6 +11,7 @@ mod error;
 mod first_data;
 mod heartbeat;
 pub mod listen;
+mod log_files;
 mod notifier;
 mod options;
 pub mod owner;

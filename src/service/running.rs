@@ -42,6 +42,7 @@ use super::error::ServiceError;
 use super::first_data;
 use super::heartbeat::Heartbeat;
 use super::listen;
+use super::log_files::LogFiles;
 use super::notifier::ConfiguredNotifier;
 use super::options::{ServiceOptions, Source};
 use super::parts::Parts;
@@ -68,6 +69,7 @@ pub struct Service {
     writers: Arc<RemoteWriters>,
     heartbeat: Arc<Heartbeat>,
     traces: Arc<Exporter>,
+    log_files: Arc<LogFiles>,
     watched: Arc<ArcSwap<Watched>>,
     requests: mpsc::Receiver<ControlRequest>,
     end: watch::Sender<bool>,
@@ -88,15 +90,19 @@ impl Service {
         options.notes.iter().for_each(|note| tracing::warn!("{note}"));
 
         let Parts { storage, store, history } = parts;
+        let log_files = Arc::new(LogFiles::new(clock.clone())?);
+        log_files.put_in_force(log_files.open(&prepared)?);
         let context = rule_context(&options, &prepared, &storage, (&external_url, &clock))?;
         let querier = ArcSwap::from_pointee(context.querier.clone());
-        let world = Arc::new(StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default())));
+        let world = StorageWorld::new(context, storage.clone(), Box::new(TemplateRenderer::default()));
+        let world = Arc::new(world.with_log(log_files.queries.clone()));
         let traces = Arc::new(Exporter::default());
         trace_as_configured(&traces, &prepared)?;
         let tracer = traces.tracer.clone();
         let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
-        let scrapes = Arc::new(ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current()));
+        let scrapes = ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current());
+        let scrapes = Arc::new(scrapes.with_failure_logs(log_files.scrapes.clone()));
         let alertmanagers = Arc::new(Alertmanagers::new(scrapes.discoveries(), notifier.clone()));
         alertmanagers.apply(alertmanager_sets(&prepared)?).await;
         let heartbeat = Arc::new(Heartbeat::default());
@@ -122,6 +128,7 @@ impl Service {
             service: shown::describe(&options, &external_url, clock.now()),
             config: ArcSwap::from_pointee(shown::view(&prepared, alertmanagers.known.clone(), clock.now())),
             queries: Queries::new(options.query.clone()),
+            query_log: log_files.queries.clone(),
             posts: server::alertmanager::body::admission(),
             otlp: ArcSwap::from_pointee(otlp_settings(&prepared)),
             receiver: Receiver::new(storage.clone(), ReceiveLimits::default(), clock.clone()),
@@ -156,6 +163,7 @@ impl Service {
             writers,
             heartbeat,
             traces,
+            log_files,
             watched,
             requests,
             end,
@@ -268,11 +276,13 @@ impl Service {
         let context = rule_context(&self.options, &prepared, &self.app.storage, (external_url, &self.app.clock))?;
         let sets = alertmanager_sets(&prepared)?;
         let receivers = self.notifier.set_up(&prepared).map_err(ServiceError::Receivers)?;
+        let log_files = self.log_files.open(&prepared)?;
         if let Some(tracing) = prepared.tracing().filter(|t| t.refused().is_none()) {
             traces::check(tracing).map_err(|d| ServiceError::Config(vec![d]))?;
         }
         beat_as_configured(&self.heartbeat, &prepared)?;
         trace_as_configured(&self.traces, &prepared)?;
+        self.log_files.put_in_force(log_files);
         self.app.querier.store(Arc::new(context.querier.clone()));
         self.world.set_context(context);
         self.alertmanagers.apply(sets).await;
@@ -325,12 +335,13 @@ impl Service {
         tracing::info!("shutting down");
         self.end.send_replace(true);
         self.app.scrapes.shutdown().await;
-        let app = self.app.clone();
+        let (app, log_files) = (self.app.clone(), self.log_files.clone());
         let stopped = tokio::task::spawn_blocking(move || {
             app.engine.stop(GRACE);
             if let Some(readers) = &app.history {
                 readers.history.maintain(app.clock.now());
             }
+            log_files.finish();
             app.storage.close()
         });
         // What is not sent in time is sent after the next start.

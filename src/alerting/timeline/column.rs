@@ -2,7 +2,7 @@
 
 use super::super::group::{Element, RuleResult};
 use crate::model::{Labels, Value};
-use crate::promql::{EvalEnv, Plan, QueryValue};
+use crate::promql::{EvalEnv, EvalStats, Plan, QueryValue};
 use crate::tsdb::Queryable;
 
 /// The ticks of a stretch.
@@ -146,6 +146,7 @@ impl Column {
             warnings: self.warnings.clone(),
             infos: self.infos.clone(),
             partial: None,
+            stats: EvalStats::default(),
         }
     }
 

@@ -125,7 +125,7 @@ impl TimelineWorld {
     /// # Errors
     /// Why it does not compile or cannot be evaluated.
     pub fn instant(&self, expr: &str, at: i64) -> Result<Vec<VectorSample>, String> {
-        self.context.template_query(expr, at, &self.context.env())
+        self.context.template_query(expr, at, &self.context.env()).map(|(samples, _)| samples)
     }
 
     /// The same, as the result of a rule: with what the query engine remarks.
@@ -321,7 +321,7 @@ impl World for TimelineWorld {
 
     fn render(&self, input: TemplateInput<'_>) -> String {
         let env = self.context.env();
-        let query = |text: &str, at: i64| self.context.template_query(text, at, &env);
+        let query = |text: &str, at: i64| Ok(self.context.template_query(text, at, &env)?.0);
         self.terms.renderer.render(&input, &self.context, &query)
     }
 

@@ -9,6 +9,7 @@ mod classic;
 mod client;
 pub mod digest;
 mod down;
+mod failures;
 mod fetch;
 mod metrics;
 pub mod pool;
@@ -19,6 +20,7 @@ pub mod schedule;
 pub mod settings;
 pub mod target;
 
+pub use failures::FailureLogs;
 pub use pool::{PoolStatus, ScrapeManager, TargetStatus};
 pub use run::{ScrapeState, TargetHealth};
 pub use settings::{ScrapeFeatures, ScrapeLimits, ScrapeSettings};

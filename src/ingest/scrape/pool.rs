@@ -10,9 +10,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::client::PoolClient;
+use super::failures::FailureLogs;
 use super::fetch::{Answer, fetch};
 use super::metrics::ScrapeCounters;
-use super::run::{ScrapeState, TargetRun};
+use super::run::{ScrapeState, TargetHealth, TargetRun};
 use super::schedule::{aligned, awaited, following, next_scrape};
 use super::settings::{MOST_HELD, ScrapeSettings};
 use super::target::{Resolved, Target, resolve};
@@ -23,6 +24,7 @@ use crate::ingest::discovery::{DiscoveryManager, Groups, Subscription};
 use crate::ingest::store::{SampleStore, StoreCounts};
 use crate::instrument::{Collect, Exposition, Figure, Kind, gauge};
 use crate::model::{Labels, duration};
+use crate::net::redact_url;
 
 /// The longest a target's loop sleeps without a look at the clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
@@ -56,6 +58,8 @@ struct Shared {
     handle: Handle,
     counters: Arc<ScrapeCounters>,
     discoveries: Arc<DiscoveryManager>,
+    /// Where scrapes that fail are noted.
+    failure_logs: Arc<FailureLogs>,
     /// What all scrapes under way may hold together.
     admission: Admission,
 }
@@ -109,8 +113,18 @@ impl ScrapeManager {
     pub fn new(store: Arc<dyn SampleStore>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
         let admission = Admission::new(MOST_HELD);
         let discoveries = Arc::new(DiscoveryManager::new(handle.clone()));
-        let shared = Shared { store, clock, handle, counters: Arc::default(), discoveries, admission };
+        let (counters, failure_logs) = (Arc::default(), Arc::default());
+        let shared = Shared { store, clock, handle, counters, discoveries, failure_logs, admission };
         ScrapeManager { shared: Arc::new(shared), pools: Mutex::default() }
+    }
+
+    /// The same, that notes scrapes that fail in these logs. To be said before there are pools.
+    #[must_use]
+    pub fn with_failure_logs(mut self, logs: Arc<FailureLogs>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.failure_logs = logs;
+        }
+        self
     }
 
     /// The discoveries of all pools, which others may join.
@@ -277,6 +291,8 @@ impl Collect for ScrapeManager {
                 f.sample(&[("config", pool), ("name", "scrape")], *targets as f64);
             }
         });
+        let (help, lost) = ("Failed scrapes that could not be logged.", self.shared.failure_logs.failures.get());
+        out.single("watchbell_scrape_failure_log_failures_total", Kind::Counter, help, lost as f64);
         self.shared.counters.collect(out);
         self.shared.discoveries.collect(out);
     }
@@ -447,6 +463,7 @@ impl TargetLoop {
             let counts;
             (run, counts) = self.read(run, answer, at, &watch).await?;
             let Some(counts) = counts else { break };
+            self.note_failure(&run, at);
             self.shared.counters.count(&counts);
             if let Some(limit) = run.exceeded.take() {
                 self.shared.counters.exceeded.count(limit);
@@ -490,6 +507,16 @@ impl TargetLoop {
             if counts.is_some() {
                 return Some((run, counts));
             }
+        }
+    }
+
+    /// Notes a scrape that failed where the job says.
+    fn note_failure(&self, run: &TargetRun, at: i64) {
+        let file = &run.settings.failure_log;
+        let state = run.state.lock();
+        if !file.is_empty() && state.health == TargetHealth::Down {
+            let (job, target) = (&run.settings.job_name, redact_url(&run.target.url));
+            self.shared.failure_logs.note(file, job, &target, at, &state.last_error);
         }
     }
 

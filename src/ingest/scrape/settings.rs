@@ -116,6 +116,8 @@ pub struct ScrapeSettings {
     pub names: NameScheme,
     /// How targets are asked to escape names: `allow-utf-8`, `underscores`, `dots`, `values`.
     pub escaping: String,
+    /// `scrape_failure_log_file`: where scrapes that fail are noted; nowhere when empty.
+    pub failure_log: String,
     /// Limits.
     pub limits: ScrapeLimits,
     /// How to reach the targets.
@@ -152,6 +154,7 @@ impl ScrapeSettings {
             extra_metrics: false,
             names: NameScheme::Utf8,
             escaping: ALLOW_UTF8.into(),
+            failure_log: String::new(),
             limits: ScrapeLimits::default(),
             http: HttpSettings::default(),
             relabel: Vec::new(),
@@ -200,6 +203,7 @@ impl ScrapeSettings {
             extra_metrics: config.extra_scrape_metrics.unwrap_or(features.extra_metrics),
             names: config.metric_name_validation_scheme.unwrap_or_default(),
             escaping: config.metric_name_escaping_scheme.clone(),
+            failure_log: config.scrape_failure_log_file.clone(),
             limits: ScrapeLimits {
                 body_size: config.body_size_limit.0,
                 samples: config.sample_limit,

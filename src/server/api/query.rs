@@ -18,6 +18,7 @@ use crate::server::asked::Asked;
 use crate::server::error::ApiError;
 use crate::server::json::Json;
 use crate::server::queries::Work;
+use crate::server::query_log::{Asker, Logged, Spent};
 use crate::server::time::{MAX_TIME, MIN_TIME};
 use crate::tsdb::Exemplar;
 
@@ -29,7 +30,7 @@ use super::envelope::{Notes, respond, success};
 const MAX_POINTS: i64 = 11_000;
 
 /// `GET|POST /api/v1/query`
-pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+pub async fn instant(State(app): State<Arc<App>>, asker: Asker, params: Params) -> Result<Response, ApiError> {
     let at = params.time("time")?.unwrap_or_else(|| app.clock.now());
     let timeout = params.duration("timeout")?;
     let asked = compiled(&app, &params)?;
@@ -37,18 +38,21 @@ pub async fn instant(State(app): State<Arc<App>>, params: Params) -> Result<Resp
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
     let work = Work { asked, cost: |asked| &asked.instant, waits: querier.waits() };
+    let logged = Logged::begin(&app, asker, plan.source(), (at, at, 0));
     let answer = app
         .queries
         .run_known(work, timeout, move |env| {
+            let queued = request.watch.elapsed();
             let evaluated = querier.instant(&plan, at, &request.adjust(env))?;
-            Ok(request.answer(evaluated, &plan, StepGrid::instant(at)))
+            let spent = Spent { queued, stats: evaluated.stats };
+            Ok((request.answer(evaluated, &plan, StepGrid::instant(at)), spent))
         })
-        .await?;
-    Ok(send(answer).await)
+        .await;
+    Ok(send(Logged::end(logged, answer)?).await)
 }
 
 /// `GET|POST /api/v1/query_range`
-pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Response, ApiError> {
+pub async fn range(State(app): State<Arc<App>>, asker: Asker, params: Params) -> Result<Response, ApiError> {
     let (start, end) = (params.required_time("start")?, params.required_time("end")?);
     if end < start {
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
@@ -71,9 +75,11 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
     let request = Request::of(&params)?;
     let querier = app.querier.load_full();
     let work = Work { asked, cost: |asked| &asked.range, waits: querier.waits() };
+    let logged = Logged::begin(&app, asker, plan.source(), (start, end, step));
     let answer = app
         .queries
         .run_known(work, timeout, move |env| {
+            let queued = request.watch.elapsed();
             let evaluated = querier.range(&plan, start, end, step, &request.adjust(env)).map_err(|e| match e {
                 // The type is the query's fault, not the evaluation's.
                 QueryError::Evaluation(EvalError::Execution(text)) if text.starts_with("invalid expression type") => {
@@ -81,10 +87,11 @@ pub async fn range(State(app): State<Arc<App>>, params: Params) -> Result<Respon
                 }
                 e => e.into(),
             })?;
-            Ok(request.answer(evaluated, &plan, StepGrid::range(start, end, step)))
+            let spent = Spent { queued, stats: evaluated.stats };
+            Ok((request.answer(evaluated, &plan, StepGrid::range(start, end, step)), spent))
         })
-        .await?;
-    Ok(send(answer).await)
+        .await;
+    Ok(send(Logged::end(logged, answer)?).await)
 }
 
 /// `GET|POST /api/v1/query_exemplars`: the exemplars of the series that a query reads.

@@ -149,8 +149,8 @@ fn rule((group, spec, alert): &Raised, now: i64) -> Value {
     let hold = if let RuleKind::Alerting { hold, .. } = &spec.kind { *hold } else { 0 };
     let fires_at = alert.active_at.saturating_add(hold).saturating_add(alert.unobserved);
     json!({
-        "expr": spec.expr,
-        "graph": links::graph(&spec.expr, "graph"),
+        "expr": spec.plan.source(),
+        "graph": links::graph(spec.plan.source(), "graph"),
         "for": (hold > 0).then(|| duration::format(hold)),
         "group": group.spec.key.name,
         "file": group.spec.key.file,

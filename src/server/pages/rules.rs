@@ -62,7 +62,8 @@ struct Wanted<'p> {
 impl Wanted<'_> {
     fn is(&self, group: &GroupView, spec: &RuleSpec, state: &RuleState) -> bool {
         let has = |text: &str| text.to_lowercase().contains(&self.lower);
-        let named = has(&spec.name) || has(&group.spec.key.name) || has(&group.spec.key.file) || has(&spec.expr);
+        let named =
+            has(&spec.name) || has(&group.spec.key.name) || has(&group.spec.key.file) || has(spec.plan.source());
         named
             && match self.state {
                 "" => true,
@@ -107,8 +108,8 @@ fn rule(spec: &RuleSpec, state: &RuleState, now: i64) -> Value {
     json!({
         "name": spec.name,
         "is_alert": is_alert,
-        "expr": spec.expr,
-        "graph": links::graph(&spec.expr, "graph"),
+        "expr": spec.plan.source(),
+        "graph": links::graph(spec.plan.source(), "graph"),
         "for": (hold > 0).then(|| duration::format(hold)),
         "keep": (keep > 0).then(|| duration::format(keep)),
         "labels": spec.labels,

@@ -1,9 +1,10 @@
 //! Rules as spans.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::alerting::group::{Appended, Element, RuleResult, TemplateInput, World};
-use crate::alerting::rule::RuleSpec;
+use crate::alerting::rule::{GroupKey, RuleSpec};
 use crate::alerting::series::RuleSample;
 use crate::alerting::{Evaluation, GroupSpec};
 use crate::clock::{Clock, Stopwatch};
@@ -41,6 +42,10 @@ impl World for TracedWorld {
             error: result.as_ref().err().cloned(),
         });
         result
+    }
+
+    fn answered(&self, of: (&GroupKey, &RuleSpec), at: i64, gave: &Result<RuleResult, String>, took: Duration) {
+        self.world.answered(of, at, gave, took);
     }
 
     fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
