@@ -11,7 +11,7 @@ use watchbell::model::{Labels, Value, is_stale, number};
 use watchbell::ruletest::case::{ExpectedAlert, ExpectedSample, TestFile};
 use watchbell::ruletest::files::load;
 use watchbell::ruletest::report::{self, Style};
-use watchbell::ruletest::run::run_test;
+use watchbell::ruletest::run::{How, run_test};
 use watchbell::ruletest::{FileOutcome, Options, run_files};
 
 use crate::simulator::dice::Dice;
@@ -141,7 +141,8 @@ fn an_altered_expectation_fails_whatever_its_kind() {
         }
         for test in 0..file.tests.len() {
             for (what, altered) in mutants(&file, test) {
-                let result = run_test(&altered, &altered.tests[test], &groups, options.features);
+                let how = How { features: options.features, covers: false };
+                let result = run_test(&altered, &altered.tests[test], &groups, how);
                 assert!(!result.failures.is_empty(), "{}: unnoticed: {what}", path.display());
                 tried += 1;
             }

@@ -24,6 +24,7 @@ pub mod run;
 mod signals;
 pub mod slo;
 mod terminal;
+mod test_coverage;
 pub mod test_mutate;
 mod test_promql;
 pub mod test_rules;

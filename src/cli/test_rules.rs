@@ -7,14 +7,19 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use parking_lot::Mutex;
+use serde_json::json;
 
 use crate::promql::Features;
+use crate::ruletest::coverage;
 use crate::ruletest::report::{self, Style};
 use crate::ruletest::{FileOutcome, Options, run_files};
 
+use super::test_coverage::CoverageFlags;
+
 /// Run promtool's unit-test files.
 ///
-/// The last line is `N passed, N failed`, counting assertions. Exit code 0: all hold; 1: some do not; 2: bad input.
+/// The last line is `N passed, N failed`, counting assertions. Exit code 0: all hold; 1: some do not, or tests reach less
+/// than `--coverage-min`; 2: bad input.
 #[derive(Args, Debug)]
 pub struct TestRules {
     /// Test files, folders that hold them (any .yml or .yaml file with a `tests:` key), or globs.
@@ -47,6 +52,8 @@ pub struct TestRules {
     /// Only run the files of one share of several: 2/4 runs every fourth file, from the second on.
     #[arg(long, value_name = "N/OF", value_parser = shard)]
     shard: Option<Shard>,
+    #[command(flatten)]
+    coverage: CoverageFlags,
 }
 
 /// One share of several, from 1.
@@ -102,7 +109,8 @@ impl TestRules {
     }
 
     fn options(&self) -> Result<Options, String> {
-        options(&self.run, self.ignore_unknown_fields, &self.enable_feature)
+        let options = options(&self.run, self.ignore_unknown_fields, &self.enable_feature)?;
+        Ok(Options { covers: self.coverage.is_on(), ..options })
     }
 
     fn format(&self) -> Format {
@@ -147,13 +155,27 @@ impl TestRules {
         {
             return refuse(&format!("{}: {e}", path.display()));
         }
+        let coverage = self.coverage.is_on().then(|| CoverageFlags::of(&outcomes));
+        if let Some(coverage) = &coverage {
+            if let Err(message) = self.coverage.write(coverage) {
+                return refuse(&message);
+            }
+            let told = match format {
+                Format::Text | Format::Github => write!(out, "{}", coverage::report::text(coverage)),
+                Format::Json => writeln!(out, "{}", json!({ "coverage": coverage::report::json(coverage) })),
+                Format::Tap => coverage::report::text(coverage).lines().try_for_each(|line| writeln!(out, "# {line}")),
+            };
+            if told.is_err() {
+                return ExitCode::FAILURE;
+            }
+        }
         let summary = report::summary_line(&outcomes);
         // Standard output of --format json holds JSON only, and that of --format tap the document.
         let _ = match format {
             Format::Json | Format::Tap => writeln!(std::io::stderr(), "{summary}"),
             Format::Text | Format::Github => writeln!(out, "{summary}"),
         };
-        verdict(&outcomes)
+        verdict(&outcomes, coverage.is_none_or(|coverage| self.coverage.is_enough(&coverage)))
     }
 }
 
@@ -165,13 +187,13 @@ pub(super) fn options(run: &[String], ignore_unknown_fields: bool, features: &[S
     for note in enabled.enable_all(features.iter().map(String::as_str))? {
         eprintln!("{note}");
     }
-    Ok(Options { run, ignore_unknown_fields, features: enabled, threads: 0 })
+    Ok(Options { run, ignore_unknown_fields, features: enabled, ..Options::default() })
 }
 
-fn verdict(outcomes: &[FileOutcome]) -> ExitCode {
+fn verdict(outcomes: &[FileOutcome], is_enough: bool) -> ExitCode {
     if outcomes.iter().any(|o| !o.bad_input.is_empty()) {
         ExitCode::from(2)
-    } else if outcomes.iter().all(FileOutcome::is_success) {
+    } else if is_enough && outcomes.iter().all(FileOutcome::is_success) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::alerting::GroupSpec;
 use crate::alerting::spec::GroupDefaults;
+use crate::alerting::{GroupKey, GroupSpec};
 use crate::model::Diagnostic;
 use crate::promql::Features;
-use crate::rules::{self, LoadOptions};
+use crate::rules::{self, LoadOptions, RuleGroup};
 use crate::template::prometheus::TemplateCache;
 
 use super::case::TestFile;
+use super::coverage;
+use super::groups::LoadedGroups;
 use super::outcome::{FileOutcome, TestOutcome};
 use super::parse;
 use super::routing::Routing;
-use super::run::{LoadedGroups, run_test};
+use super::run::{How, run_test};
 
 /// How tests are run.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,8 @@ pub struct Options {
     pub features: Features,
     /// Most threads; 0 for as many as the machine has.
     pub threads: usize,
+    /// Whether to look what tests reach.
+    pub covers: bool,
 }
 
 impl Options {
@@ -78,11 +82,16 @@ fn run_file(path: &Path, options: &Options, cache: &RuleCache) -> FileOutcome {
             return outcome;
         }
     };
+    if options.covers {
+        outcome.coverage = coverage::unreached(&groups, options.features);
+    }
     for test in &file.tests {
         if !options.runs(&test.name) {
             continue;
         }
-        let result = run_test(&file, test, &groups, options.features);
+        let how = How { features: options.features, covers: options.covers };
+        let result = run_test(&file, test, &groups, how);
+        outcome.coverage.merge(&result.coverage);
         let first = outcome.failures.len();
         outcome.passed += result.passed;
         outcome.failures.extend(result.failures);
@@ -111,7 +120,8 @@ fn read(path: &Path, name: &Arc<str>) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|e| defect(format!("is not UTF-8 from byte {}", e.utf8_error().valid_up_to())))
 }
 
-type Loaded = Arc<Result<Vec<GroupSpec>, Vec<Diagnostic>>>;
+/// Groups, each with the lines of its rules.
+type Loaded = Arc<Result<Vec<(GroupSpec, Arc<[u32]>)>, Vec<Diagnostic>>>;
 
 type LoadedRouting = Arc<Result<Arc<Routing>, Vec<Diagnostic>>>;
 
@@ -131,8 +141,10 @@ impl RuleCache {
             ..LoadOptions::default()
         };
         let groups = read(path, &name).map_err(|d| vec![d]).and_then(|text| rules::load_str(&name, &text, &how));
-        let loaded: Loaded =
-            Arc::new(groups.map(|g| g.iter().map(|g| GroupSpec::of(g, &GroupDefaults::default())).collect()));
+        let with_lines = |g: &RuleGroup| {
+            (GroupSpec::of(g, &GroupDefaults::default()), g.rules.iter().map(|r| r.position.line).collect())
+        };
+        let loaded: Loaded = Arc::new(groups.map(|groups| groups.iter().map(with_lines).collect()));
         self.0.lock().insert(path.to_owned(), loaded.clone());
         loaded
     }
@@ -172,7 +184,7 @@ fn load_groups(
         }
         loaded.extend(matches.iter().map(|p| cache.load(p, options)));
     }
-    let mut groups: Vec<&GroupSpec> = Vec::new();
+    let mut groups: Vec<&(GroupSpec, Arc<[u32]>)> = Vec::new();
     for result in &loaded {
         match &**result {
             Ok(found) => groups.extend(found),
@@ -200,13 +212,14 @@ fn load_groups(
     }
     // A file that two patterns name is one file.
     let mut known = FxHashSet::default();
-    groups.retain(|g| known.insert(&g.key));
-    let order = |g: &&GroupSpec| file.group_eval_order.iter().position(|(n, _)| **n == *g.key.name).unwrap_or(0);
-    groups.sort_by_key(order);
+    groups.retain(|(g, _)| known.insert(&g.key));
+    let place = |key: &GroupKey| file.group_eval_order.iter().position(|(n, _)| **n == *key.name).unwrap_or(0);
+    groups.sort_by_key(|(g, _)| place(&g.key));
     // The interval is the file's, whatever a group says.
     let interval = file.evaluation_interval.max(1);
-    let groups = groups.into_iter().map(|g| Arc::new(GroupSpec { interval, ..g.clone() })).collect();
-    Ok(LoadedGroups { templates: cache.1.clone(), groups, routing })
+    let lines = groups.iter().map(|(_, lines)| lines.clone()).collect();
+    let groups = groups.into_iter().map(|(g, _)| Arc::new(GroupSpec { interval, ..g.clone() })).collect();
+    Ok(LoadedGroups { templates: cache.1.clone(), groups, lines, routing })
 }
 
 /// The files a glob names, sorted.

@@ -9,8 +9,10 @@
 mod alerts;
 pub mod case;
 pub mod compare;
+pub mod coverage;
 pub mod delivery;
 pub mod files;
+pub mod groups;
 pub mod input;
 pub mod mutate;
 pub mod outcome;
@@ -20,6 +22,7 @@ pub mod remarks;
 pub mod report;
 pub mod routing;
 pub mod run;
+mod short;
 mod timeline;
 pub mod told;
 pub mod wanted;

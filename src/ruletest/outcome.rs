@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::{Diagnostic, Position};
 
 use super::case::{ExpectedAlert, ExpectedSample, TestedState};
+use super::coverage::Coverage;
 use super::told::{Compared, TemplateProblem};
 use super::wanted::Difference;
 
@@ -131,6 +132,8 @@ pub struct FileOutcome {
     pub warnings: Vec<Diagnostic>,
     /// Tests that ran: name, assertions, failures. For reports that list them.
     pub tests: Vec<TestOutcome>,
+    /// What its tests reached, where that was asked for.
+    pub coverage: Coverage,
 }
 
 /// The verdict on one test of a file.
@@ -156,6 +159,7 @@ impl FileOutcome {
             bad_input: Vec::new(),
             warnings: Vec::new(),
             tests: Vec::new(),
+            coverage: Coverage::default(),
         }
     }
 

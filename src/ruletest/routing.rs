@@ -8,11 +8,13 @@ use crate::model::Diagnostic;
 use crate::notify::receivers::messages::Messages;
 use crate::notify::templates;
 use crate::routing::RoutingConfig;
-use crate::template::alertmanager::{Templates, VALUE};
+use crate::template::alertmanager::{Entered, Templates, VALUE};
 
 /// A configuration, read and checked.
 #[derive(Clone)]
 pub struct Routing {
+    /// The file.
+    pub file: Arc<str>,
     /// As it was read.
     pub config: AlertmanagerConfig,
     /// What the engine goes by.
@@ -38,11 +40,14 @@ impl Routing {
         }
         let tells_values = loaded.masked.contains(VALUE) || templates.tell_values();
         let routes = Arc::new(RoutingConfig::of(&loaded.config));
-        Ok(Routing { config: loaded.config, routes, templates, tells_values })
+        let file = path.display().to_string().into();
+        Ok(Routing { file, config: loaded.config, routes, templates, tells_values })
     }
 
-    /// What its receivers are told by a server at this address.
-    pub fn messages(&self, external_url: &str) -> Messages {
-        Messages::of(&self.config, self.templates.clone(), external_url)
+    /// What its receivers are told by a server at this address; the templates that are executed for it are noted in
+    /// `entered`.
+    pub fn messages(&self, external_url: &str, entered: Option<Entered>) -> Messages {
+        let templates = entered.into_iter().fold(self.templates.clone(), Templates::noting);
+        Messages::of(&self.config, templates, external_url)
     }
 }

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::alerting::rule::{GroupSpec, RuleSpec};
+use crate::alerting::rule::RuleSpec;
 use crate::alerting::timeline::{MOST_TICKS, Terms, TimelineWorld};
 use crate::clock::VirtualClock;
 use crate::engine::{Outgoing, Setup};
 use crate::promql::{CompileOptions, EvalEnv, Features};
-use crate::template::prometheus::TemplateCache;
 
 use super::alerts::Looked;
 use super::case::{AlertTest, ExpectedSample, ExprTest, TestFile, TestGroup};
 use super::compare;
+use super::coverage::{self, Coverage, Played, Seen};
+use super::groups::LoadedGroups;
 use super::input::Input;
 use super::outcome::{Failure, FailureKind};
 use super::routing::Routing;
@@ -22,44 +23,46 @@ use super::witness::{Broken, MOST_NOTIFICATIONS, Mailbox, Witness};
 /// The most samples a query of a test may hold, as in promtool.
 const MAX_SAMPLES: usize = 10_000;
 
-/// The groups of a test file's rules, in evaluation order.
-#[derive(Clone, Default)]
-pub struct LoadedGroups {
-    /// Their templates, parsed once for all tests.
-    pub templates: Arc<TemplateCache>,
-    /// The groups, evaluated as often as the file says.
-    pub groups: Vec<Arc<GroupSpec>>,
-    /// What notifications go by, where the file says it.
-    pub routing: Option<Arc<Routing>>,
-}
-
-impl LoadedGroups {
-    fn rules(&self) -> impl Iterator<Item = &Arc<RuleSpec>> {
-        self.groups.iter().flat_map(|g| &g.rules)
-    }
-}
-
 /// What one test gave.
 pub struct TestResult {
     /// Assertions that held.
     pub passed: usize,
     /// What did not.
     pub failures: Vec<Failure>,
+    /// What it reached, where that was asked for.
+    pub coverage: Coverage,
+}
+
+/// How one test is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Switches of the language.
+    pub features: Features,
+    /// Whether to look what it reaches.
+    pub covers: bool,
 }
 
 /// Runs one test of a file.
-pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, features: Features) -> TestResult {
+pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, how: How) -> TestResult {
+    let How { features, covers } = how;
     let interval = file.evaluation_interval.max(1);
     let ticks = usize::try_from(test.last_eval_time() / interval).unwrap_or(0) + 1;
     let last = test.start + interval * (ticks as i64 - 1);
     let world = world(test, groups, features, interval, last);
     let clock = VirtualClock::at(test.start);
     let routing = groups.routing.as_ref().filter(|_| !test.notification_tests.is_empty());
-    let messages = routing.map(|r| r.messages(&test.external_url));
+    let seen = covers.then(Seen::default);
+    let messages = routing.map(|r| r.messages(&test.external_url, seen.as_ref().map(|s| s.entered.clone())));
     let mut witness = Witness::new(test, interval, Mailbox::new(clock.clone(), test, messages));
+    witness.coverage = seen;
     let setup = setup(test, groups, routing);
     let played = play(test, interval, &setup, &world, &clock, test.start + test.last_eval_time(), &mut witness);
     world.come_to(last);
+    let mut reached = Coverage::default();
+    if let Some(seen) = witness.coverage.take() {
+        let played = Played { world: &world, start: test.start, step: interval, ticks, features };
+        coverage::note_test(&mut reached, groups, &seen, &played);
+    }
     let mut run = Run { file, test, groups, world: &world, interval, witness, failures: Vec::new() };
     if let Err(e) = played {
         let error = e.to_string();
@@ -68,7 +71,7 @@ pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, featur
     }
     run.report_broken();
     run.report_templates();
-    run.check()
+    TestResult { coverage: reached, ..run.check() }
 }
 
 /// What the engine works on. Without notifications to look at nothing is routed.
@@ -135,7 +138,8 @@ impl Run<'_> {
                 self.failures.push(self.failure(test.place.position(), kind));
             }
         }
-        TestResult { passed: self.test.assertions() - (self.failures.len() - before), failures: self.failures }
+        let passed = self.test.assertions() - (self.failures.len() - before);
+        TestResult { passed, failures: self.failures, coverage: Coverage::default() }
     }
 
     /// Templates of messages that failed, and what else keeps notifications from being looked at.

@@ -31,7 +31,8 @@ pub fn play(
     let usual = engine::Options::default();
     // Tests may last for centuries.
     let housekeeping = usual.housekeeping.max(interval);
-    let options = engine::Options { schedule, housekeeping, ..usual };
+    let records = witness.coverage.is_some();
+    let options = engine::Options { schedule, housekeeping, records, ..usual };
     let store = Arc::new(MemoryStore::default());
     let mut silences = silences(test).into_iter().peekable();
     // From one start of the process to its end.

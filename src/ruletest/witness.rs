@@ -11,10 +11,12 @@ use crate::alerting::{Alert, Evaluated};
 use crate::clock::{Clock, VirtualClock};
 use crate::config::yaml::Duration;
 use crate::engine::drive::Audience;
+use crate::history::Decision;
 use crate::notify::receivers::messages::Messages;
 use crate::notify::{Notification, Outcome};
 
 use super::case::TestGroup;
+use super::coverage::Seen;
 use super::delivery::ReceiverDown;
 use super::told::{TemplateProblem, Told};
 
@@ -35,6 +37,8 @@ pub struct Witness {
     pub broken: BTreeMap<(u64, usize), Broken>,
     /// What receivers were told.
     pub mailbox: Mailbox,
+    /// What was reached, where that is asked for.
+    pub coverage: Option<Seen>,
 }
 
 /// A rule that failed.
@@ -57,12 +61,15 @@ impl Witness {
         looked_at.sort_unstable();
         looked_at.dedup();
         let (seen, errors, broken) = (FxHashMap::default(), FxHashMap::default(), BTreeMap::new());
-        Witness { start: test.start, interval, looked_at, seen, errors, broken, mailbox }
+        Witness { start: test.start, interval, looked_at, seen, errors, broken, mailbox, coverage: None }
     }
 }
 
 impl Audience for Witness {
     fn evaluated(&mut self, evaluated: &Evaluated, spec: &GroupSpec) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.evaluated(evaluated, spec);
+        }
         let tick = usize::try_from((evaluated.at - self.start) / self.interval).unwrap_or(0);
         let is_looked_at = self.looked_at.binary_search(&tick).is_ok();
         if !is_looked_at && evaluated.failures == 0 && evaluated.refused == Refused::default() {
@@ -83,8 +90,18 @@ impl Audience for Witness {
         }
     }
 
+    fn record(&mut self, decisions: Vec<Decision>) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.record(decisions);
+        }
+    }
+
     fn deliver(&mut self, notification: &Notification) -> Outcome {
-        self.mailbox.deliver(notification)
+        let outcome = self.mailbox.deliver(notification);
+        if let Some(coverage) = self.coverage.as_mut().filter(|_| matches!(outcome, Outcome::Delivered)) {
+            coverage.told.insert(notification.integration.clone());
+        }
+        outcome
     }
 }
 

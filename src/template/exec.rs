@@ -330,6 +330,7 @@ impl<'a> Exec<'a> {
             Some(p) => self.pipe(dot, p)?,
             None => Value::Nil,
         };
+        self.host.entered(name);
         let mut inner = Exec {
             trees: self.trees,
             host: self.host,

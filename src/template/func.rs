@@ -1,5 +1,7 @@
 //! Functions: their types, and the table every template has.
 
+use std::sync::Arc;
+
 use crate::model::{Labels, Value as SampleValue};
 use crate::template::value::{CallError, Value};
 
@@ -36,6 +38,8 @@ pub trait Host {
     fn external_url(&self) -> &str {
         ""
     }
+    /// A template of this name is executed inside another one.
+    fn entered(&self, _name: &Arc<str>) {}
 }
 
 /// A host that offers nothing.

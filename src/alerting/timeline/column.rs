@@ -159,3 +159,20 @@ impl Column {
         (tick + 1..end).find(|t| !self.range(*t).is_empty()).unwrap_or(end)
     }
 }
+
+/// How many elements an expression has at each tick.
+pub fn counts(plan: &Plan, series: &dyn Queryable, env: &EvalEnv, stretch: Stretch) -> Result<Vec<u32>, String> {
+    let mut env = env.clone();
+    env.limits.max_samples = MOST_SAMPLES;
+    let end = stretch.end() - stretch.step;
+    let evaluated = plan.range(series, stretch.start, end, stretch.step, &env).map_err(|e| e.to_string())?;
+    let mut counts = vec![0; stretch.ticks];
+    let QueryValue::Matrix(matrix) = evaluated.value else { return Ok(counts) };
+    for series in matrix {
+        let times = series.floats.iter().map(|(t, _)| *t).chain(series.histograms.iter().map(|(t, _)| *t));
+        for tick in times.filter_map(|t| stretch.tick(t)) {
+            counts.get_mut(tick).into_iter().for_each(|count| *count += 1);
+        }
+    }
+    Ok(counts)
+}

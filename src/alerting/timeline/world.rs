@@ -11,7 +11,7 @@ use super::super::rule::{GroupSpec, RuleSpec};
 use super::super::series::RuleSample;
 use super::super::world::{Renderer, RuleContext};
 use super::ahead;
-use super::column::{Column, Stretch};
+use super::column::{self, Column, Stretch};
 use super::history::{History, ViewAhead, ViewAtTick};
 use super::reads::{self, Outlook};
 use crate::datasource::LocalQuerier;
@@ -135,6 +135,16 @@ impl TimelineWorld {
     pub fn evaluate(&self, expr: &str, at: i64) -> Result<RuleResult, String> {
         let plan = compile(expr, &self.terms.options).map_err(|e| e.to_string())?;
         self.context.evaluate(&plan, at, &self.context.env())
+    }
+
+    /// How many elements an expression has at each of so many ticks, over what there is at the time that has come.
+    ///
+    /// # Errors
+    /// Why it does not compile or cannot be evaluated.
+    pub fn counts(&self, expr: &str, start: i64, step: i64, ticks: usize) -> Result<Vec<u32>, String> {
+        let plan = compile(expr, &self.terms.options).map_err(|e| e.to_string())?;
+        let view = ViewAtTick(self.history.clone());
+        column::counts(&plan, &view, &self.terms.env, Stretch { start, step, ticks })
     }
 
     /// Lets the time come until `now`: data until then is there. Evaluations do so by themselves.

@@ -5,6 +5,7 @@
 //! nobody else to tell.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -55,6 +56,7 @@ pub(super) struct Rendering<'a> {
 /// What a template may ask.
 struct Told<'a> {
     now: i64,
+    templates: &'a Templates,
     route_labels: &'a Labels,
 }
 
@@ -65,6 +67,10 @@ impl Host for Told<'_> {
 
     fn route_label(&self, name: &str) -> Result<String, String> {
         Ok(self.route_labels.value(name).to_owned())
+    }
+
+    fn entered(&self, name: &Arc<str>) {
+        self.templates.note_entered(name);
     }
 }
 
@@ -137,7 +143,7 @@ impl<'a> Rendering<'a> {
     }
 
     fn told(&self) -> Told<'_> {
-        Told { now: self.now, route_labels: &self.data.route_labels }
+        Told { now: self.now, templates: self.templates, route_labels: &self.data.route_labels }
     }
 
     /// The data of the first alerts only, as receivers with a limit get it.

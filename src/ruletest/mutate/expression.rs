@@ -5,6 +5,8 @@ use std::ops::Range;
 use crate::promql::ast::{Binary, BinaryOp, Expr, ExprKind};
 use crate::promql::{CompileOptions, Features, Span, parse};
 
+use super::super::short::short;
+
 /// One alteration of a text.
 pub struct Edit {
     at: Range<usize>,
@@ -103,16 +105,6 @@ fn thresholds(value: f64) -> [f64; 2] {
     // As people write numbers: without the last bits of a product.
     let neat = |v: f64| format!("{v:.9}").parse().ok().filter(|n: &f64| *n != 0.0).unwrap_or(v);
     if value == 0.0 { [1.0, -1.0] } else { [neat(value * 1.1), neat(value * 0.9)] }
-}
-
-/// An expression on a line, its end cut off where it is long.
-pub fn short(text: &str) -> String {
-    const MOST: usize = 60;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod expression;
 mod routes;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +16,8 @@ use crate::promql::{CompileOptions, Features, compile};
 
 use super::case::TestFile;
 use super::files::{Options, load};
-use super::run::{LoadedGroups, run_test};
+use super::groups::LoadedGroups;
+use super::run::{How, run_test};
 
 /// What was altered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +85,7 @@ pub fn mutate(files: &[PathBuf], options: &Options) -> Result<Verdict, MutateErr
         if is_noticed(&file, &groups, options) {
             return Err(MutateError::Failing(path.clone()));
         }
-        let mutants: Vec<Mutant> = mutants(path, &file, &groups, options.features)
+        let mutants: Vec<Mutant> = mutants(&file, &groups, options.features)
             .into_iter()
             .filter(|m| verdict.alterations.get(&m.alteration) != Some(&true))
             .collect();
@@ -122,11 +123,12 @@ fn run_all(mutants: &[Mutant], file: &TestFile, options: &Options) -> Vec<bool> 
 
 /// Whether any test of a file fails over these groups.
 fn is_noticed(file: &TestFile, groups: &LoadedGroups, options: &Options) -> bool {
+    let how = How { features: options.features, covers: false };
     let tests = file.tests.iter().filter(|t| options.runs(&t.name));
-    tests.into_iter().any(|test| !run_test(file, test, groups, options.features).failures.is_empty())
+    tests.into_iter().any(|test| !run_test(file, test, groups, how).failures.is_empty())
 }
 
-fn mutants(path: &Path, file: &TestFile, groups: &LoadedGroups, features: Features) -> Vec<Mutant> {
+fn mutants(file: &TestFile, groups: &LoadedGroups, features: Features) -> Vec<Mutant> {
     let mut out = Vec::new();
     for (g, group) in groups.groups.iter().enumerate() {
         for (r, rule) in group.rules.iter().enumerate() {
@@ -138,15 +140,11 @@ fn mutants(path: &Path, file: &TestFile, groups: &LoadedGroups, features: Featur
         }
     }
     let is_routed = file.tests.iter().any(|t| !t.notification_tests.is_empty());
-    let (Some(routing), Some((name, _))) = (groups.routing.as_ref().filter(|_| is_routed), &file.alertmanager_config)
-    else {
-        return out;
-    };
-    let name: Arc<str> = path.parent().unwrap_or(Path::new("")).join(name).display().to_string().into();
+    let Some(routing) = groups.routing.as_ref().filter(|_| is_routed) else { return out };
     for (of, what, altered) in routes::altered(routing) {
         let place = (usize::MAX, usize::MAX);
         let groups = LoadedGroups { routing: Some(Arc::new(altered)), ..groups.clone() };
-        out.push(Mutant { alteration: Alteration { file: name.clone(), place, of, what }, groups });
+        out.push(Mutant { alteration: Alteration { file: routing.file.clone(), place, of, what }, groups });
     }
     out
 }

@@ -3,7 +3,10 @@
 mod data;
 mod functions;
 
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::Mutex;
 
 pub use data::{AlertData, Data, Kv, Marks};
 
@@ -28,14 +31,18 @@ static DEFAULTS: LazyLock<TemplateSet> = LazyLock::new(|| {
 pub struct Templates {
     set: TemplateSet,
     tell_values: bool,
+    entered: Option<Entered>,
 }
+
+/// The names of templates that were executed inside others.
+pub type Entered = Arc<Mutex<BTreeSet<Arc<str>>>>;
 
 /// What stands in each template that tells the value of an alert.
 pub const VALUE: &str = "Value";
 
 impl Default for Templates {
     fn default() -> Self {
-        Templates { set: DEFAULTS.clone(), tell_values: false }
+        Templates { set: DEFAULTS.clone(), tell_values: false, entered: None }
     }
 }
 
@@ -53,6 +60,18 @@ impl Templates {
     pub fn add_file(&mut self, file_name: &str, text: &str) -> Result<(), ParseError> {
         self.tell_values |= text.contains(VALUE);
         self.set.add(file_name, text)
+    }
+
+    /// The same, noting there which templates are executed inside others.
+    pub fn noting(self, entered: Entered) -> Self {
+        Templates { entered: Some(entered), ..self }
+    }
+
+    /// A template is executed inside another one.
+    pub fn note_entered(&self, name: &Arc<str>) {
+        if let Some(entered) = &self.entered {
+            entered.lock().insert(name.clone());
+        }
     }
 
     /// Whether a file may tell the values of alerts.
