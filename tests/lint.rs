@@ -5,10 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use watchbell::clock::{Clock as _, SystemClock};
 use watchbell::config::AlertmanagerConfig;
+use watchbell::ingest::remote_write::{Protocol, encode};
+use watchbell::ingest::store::SampleRow;
 use watchbell::lint::settings::Settings;
 use watchbell::lint::{self, Corpus};
+use watchbell::model::{self, Labels};
 use watchbell::rules::{LoadOptions, load_str};
+
+use crate::support::peers;
+use crate::support::service::Home;
 
 fn rules(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("rules").join(name)
@@ -309,5 +316,145 @@ fn names_of_checks_are_unique_and_their_texts_are_sentences() {
         for text in [check.what, check.why, check.fix] {
             assert!(text.ends_with(['.', ')']), "{}: {text}", check.name);
         }
+    }
+}
+
+/// `line check` of each finding over data.
+fn over_data(found: &[Value]) -> Vec<String> {
+    let about = |f: &Value| f["check"].as_str().unwrap().starts_with("data/");
+    found.iter().filter(|f| about(f)).map(|f| format!("{} {}", f["line"], f["check"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn rules_are_held_against_what_a_target_exposes() {
+    let exposition = "x_seconds_bucket{le=\"1\"} 1\nx_seconds_bucket{le=\"+Inf\"} 1\ny{zone=\"a\"} 1\ny{zone=\"b\"} 1\n\
+                      z{zone=\"a\"} 2\nw{zone=\"c\"} 2\n";
+    let rules = "groups:
+- name: g
+  rules:
+  - {alert: A, expr: 'histogram_quantile(0.9, sum by (le) (rate(x_seconds_bucket[5m]))) > 2'}
+  - {alert: B, expr: 'y{zone=\"c\"} == 0 and up == 0'}
+  - {alert: C, expr: 'nosuch > 0 unless absent(nosuch)'}
+  - {alert: D, expr: 'sum by (pod) (y) < 1', annotations: {summary: '{{ $labels.pod }}'}}
+  - {record: 'zone:y:sum', expr: 'sum by (zone) (y)'}
+  - {alert: E, expr: 'zone:y:sum < 1', annotations: {summary: '{{ $labels.zone }}'}}
+  - {alert: F, expr: 'y / on (zone) z > 2', annotations: {summary: '{{ $labels.zone }}'}}
+  - {alert: G, expr: 'y / on (zone) w > 2', annotations: {summary: '{{ $labels.zone }}'}}
+  - {alert: H, expr: 'sum by (zone) (y{zone=\"a\"}) > 2', annotations: {summary: '{{ $labels.zone }} of {{ $labels.job }}'}}
+";
+    let dir = folder(&[("a.yml", rules), ("metrics.txt", exposition)]);
+    assert_eq!(over_data(&json(dir.path(), &["a.yml"])), [""; 0]);
+    let found = json(dir.path(), &["a.yml", "--exposition", "metrics.txt"]);
+    assert_eq!(
+        over_data(&found),
+        [
+            "4 data/bucket-bounds",
+            "5 data/no-series",
+            "6 data/no-series",
+            "7 data/no-label",
+            "7 data/no-label",
+            "10 data/lost-series",
+            "11 data/no-match",
+        ],
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_fails_the_check() {
+    let dir = folder(&[("a.yml", RULES)]);
+    let (code, told) = check(dir.path(), &["a.yml", "--url", "http://127.0.0.1:1"]);
+    assert!(code == 1 && told.contains("the data could not be asked"), "{told}");
+}
+
+/// A metric, and its value at each minute.
+type Made = (&'static str, fn(i64) -> f64);
+
+#[test]
+fn thresholds_and_times_are_held_against_history() {
+    let home = Home::new(&[("watchbell.yaml", "global: {}\n")]);
+    let server = home.start();
+    // A day of scrapes a minute apart: a latency in seconds, a counter, and a machine that is warm.
+    let now = SystemClock.now() / 60_000 * 60_000;
+    let series: [Made; 3] = [
+        ("latency_seconds", |i| 0.2 + (i / 10 % 10) as f64 / 100.0),
+        ("requests_total", |i| i as f64),
+        ("celsius", |_| 60.0),
+    ];
+    for hour in 0..24 {
+        let row = |i: i64, (name, value): Made| SampleRow {
+            labels: Labels::from_pairs([("__name__", name), ("instance", "a")]),
+            series: None,
+            t: now - (1_440 - i) * 60_000,
+            st: 0,
+            value: model::Value::Float(value(i)),
+        };
+        let minutes = hour * 60 + 1..=hour * 60 + 60;
+        let rows: Vec<_> = minutes.flat_map(|i| series.map(|series| row(i, series))).collect();
+        let body = encode(Protocol::V1, &rows);
+        let (status, text) = peers::post(server.0.port, "/api/v1/write", "application/x-protobuf", &body).unwrap();
+        assert_eq!(status, 204, "{text}");
+    }
+    let rules = "groups:
+- name: g
+  rules:
+  - {alert: Milliseconds, expr: 'latency_seconds > 500', for: 5m}
+  - {alert: Slow, expr: 'latency_seconds > 0.5', for: 5m}
+  - {alert: Cold, expr: 'celsius > 50', for: 30s}
+  - {alert: Idle, expr: 'rate(requests_total[2m]) < 0.01 and celsius > 50', for: 5m}
+  - {alert: Busy, expr: 'rate(requests_total[4m]) > 0.02', for: 5m}
+";
+    home.write("a.yml", rules);
+    let url = format!("http://127.0.0.1:{}", server.0.port);
+    let data = home.path().join("data");
+    let wanted = [
+        "4 data/never-reached: the highest value of the last day is 0.29",
+        "6 data/always-exceeded: always true over the last day: the values are from 60 to 60",
+        "6 alert/for-one-scrape: `for: 30s`, and scrapes are 1m apart",
+        "7 promql/few-scrapes: rate() over 2m, and scrapes are 1m apart",
+    ];
+    for source in [["--url", &url], ["--data", data.to_str().unwrap()]] {
+        let found = json(home.path(), &[&["a.yml"][..], &source].concat());
+        let told: Vec<String> = found
+            .iter()
+            .filter(|f| f["check"] != "alert/missing-label")
+            .map(|f| format!("{} {}: {}", f["line"], f["check"].as_str().unwrap(), f["message"].as_str().unwrap()))
+            .collect();
+        assert_eq!(told, wanted, "{source:?}");
+    }
+}
+
+#[test]
+fn the_packs_have_no_finding() {
+    // The mission's rules are as they were given.
+    let given = ["ml-production-alerts.yaml", "ml-production-alerts-corrected.yaml"];
+    let files = std::fs::read_dir(rules("")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<String> = files
+        .filter(|file| file.is_file() && !given.iter().any(|given| file.ends_with(given)))
+        .map(|file| file.display().to_string())
+        .collect();
+    assert!(files.len() >= 6, "{files:?}");
+    let found = json(Path::new("."), &files.iter().map(String::as_str).collect::<Vec<_>>());
+    let told: Vec<String> = found.iter().map(|f| format!("{}:{} {}", f["file"], f["line"], f["message"])).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn alerts_that_read_alike_are_told_where_that_can_be_seen() {
+    for (expr, is_found) in [
+        ("model_accuracy < 0.9", true),
+        ("up{job=\"api\"} == 0", true),
+        ("sum by (team) (rate(errors_total[5m])) > 1", true),
+        ("abs(prediction_mean - prediction_mean offset 1d) > 3", true),
+        ("up{job=\"api\", instance=\"a\"} == 0", false),
+        ("sum by (cluster) (rate(errors_total[5m])) > 1", false),
+        ("sum by (team) (rate(errors_total{team=\"a\"}[5m])) > 1", false),
+        ("ceph_health_status{job=\"ceph\"} == 2", false),
+        ("absent(up{job=\"api\"})", false),
+        ("(up{job=\"api\"} or vector(-1)) < 1", false),
+        ("alertmanager_config_last_reload_successful == 0", false),
+    ] {
+        let rule = format!("- alert: A\n  expr: '{expr}'\n  annotations: {{summary: something is wrong}}\n");
+        assert_eq!(found_in(&rule).contains(&"alert/indistinct"), is_found, "{expr}");
     }
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::changed_lines::Changed;
+use super::check_data::DataFlags;
 use super::exit::lines;
 use super::terminal;
 use crate::clock::{Clock, SystemClock};
 use crate::config::read_text;
 use crate::lint::format::{self, Style, Texts};
 use crate::lint::settings::{self, Settings};
-use crate::lint::{self, Corpus, Finding, MOST_FINDINGS, Severity, baseline, fix};
+use crate::lint::{self, Corpus, Data, Finding, MOST_FINDINGS, Severity, baseline, fix};
 
 /// How findings are told, and which.
 #[derive(Args, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct LintFlags {
     /// Tell only findings on lines that changed since a revision of the git repository around the current folder.
     #[arg(long, value_name = "REF")]
     diff_base: Option<String>,
+    #[command(flatten)]
+    data: DataFlags,
     /// Put right what can be put right without changing what a file means.
     #[arg(long)]
     fix: bool,
@@ -115,13 +118,20 @@ impl LintFlags {
     pub fn finish(
         &self,
         failed: bool,
-        corpus: &Corpus,
+        mut corpus: Corpus,
         mut found: Vec<Finding>,
         out: &mut dyn Write,
     ) -> io::Result<i32> {
         let settings = self.settings()?;
         let mut texts: Texts = corpus.rules.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
-        found.extend(lint::checks(corpus, &settings));
+        let opened = self.data.open(corpus.features).map_err(io::Error::other)?;
+        // What runs its requests goes when all is asked.
+        let (data, _runtime) = opened.map_or((None, None), |(data, runtime)| (Some(data), runtime));
+        corpus.data = data;
+        found.extend(lint::checks(&corpus, &settings));
+        if let Some(why) = corpus.data.as_ref().and_then(Data::failure) {
+            return Err(io::Error::other(format!("the data could not be asked: {why}")));
+        }
         add_texts(&found, &mut texts);
         for file in &corpus.routing {
             add_text(&file.name, &mut texts);

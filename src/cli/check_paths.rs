@@ -67,7 +67,7 @@ pub fn run(paths: &[String], syntax_only: bool, lint: &LintFlags, out: &mut dyn 
         report.failure("read/file", &paths.join(" "), "nothing was found that can be checked")?;
     }
     let (failed, (corpus, found)) = (report.has_failed(), report.into_found());
-    lint.finish(failed, &corpus, found, out)
+    lint.finish(failed, corpus, found, out)
 }
 
 /// Checks a file by what it is; whether it is something that is checked. Of a file that was found in a folder nobody said

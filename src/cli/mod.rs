@@ -5,6 +5,7 @@ mod arguments;
 pub mod backtest;
 mod changed_lines;
 pub mod check_config;
+mod check_data;
 pub mod check_lint;
 pub mod check_paths;
 pub mod check_rules;

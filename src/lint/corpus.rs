@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::data::Data;
 use super::finding::Spot;
 use super::labels::Recorded;
 use crate::config::alertmanager::SourceTree;
@@ -51,6 +52,8 @@ pub struct Corpus {
     pub scrape_interval: Option<i64>,
     /// The evaluation interval that a configuration among the files names, milliseconds.
     pub evaluation_interval: Option<i64>,
+    /// What the rules are held against, where that is given.
+    pub data: Option<Data>,
     /// Features of the language that expressions may use.
     pub features: Features,
 }

@@ -1,11 +1,12 @@
 //! One rule as checks see it: its tree, what it is in, and where its parts stand in the file.
 
 use super::corpus::{Corpus, RuleFile};
+use super::data::Interval;
 use super::finding::{Edit, Spot};
 use super::labels::{LabelSet, Recorded};
 use crate::config::yaml::{Decoder, Node};
 use crate::model::Position;
-use crate::promql::ast::Expr;
+use crate::promql::ast::{Expr, Selector};
 use crate::promql::{Span, pretty};
 use crate::rules::{Rule, RuleGroup, RuleKind};
 
@@ -70,6 +71,13 @@ impl<'a> Site<'a> {
     /// What the rules of its file record.
     pub fn recorded(&self) -> &'a Recorded {
         &self.file.recorded
+    }
+
+    /// How far apart the scrapes of a metric are: in the data, else in the configuration beside the rules, of which it is not
+    /// known which targets have the metric, so that its most frequent scrape counts.
+    pub fn scrapes(&self, selector: &Selector) -> Option<Interval> {
+        let measured = self.corpus.data.as_ref().and_then(|data| data.interval(&selector.matchers));
+        measured.or(self.corpus.scrape_interval.map(|ms| Interval { least: ms, about: ms }))
     }
 
     /// Where a part of the expression stands.

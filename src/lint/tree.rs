@@ -134,6 +134,7 @@ pub fn value(expr: &Expr) -> &Expr {
 }
 
 /// A comparison of a vector with a number: the vector, the operator as if the vector stood on the left, the number.
+#[derive(Clone, Copy)]
 pub struct Threshold<'a> {
     /// What is compared.
     pub vector: &'a Expr,

@@ -25,6 +25,8 @@ use super::exit::{fail, lines, written};
 use load::{RuleSet, Texts};
 use source::{Source, SourceArgs, span_progress};
 
+pub(in crate::cli) use source::data_directory;
+
 /// Play rules and routing over history: what would have fired, and who would have been told.
 ///
 /// The engine of `run` in virtual time: `for`, grouping, inhibition, time intervals and repeats count. Nothing is sent.

@@ -135,6 +135,11 @@ fn of_prometheus(dir: &Path, from: Option<i64>, to: Option<i64>, groups: &[Arc<G
     Ok(Source { series: Arc::new(loaded.storage), window: loaded.window })
 }
 
+/// The series of a service's data directory, only read, and the time of its last sample.
+pub(in crate::cli) fn data_directory(dir: &Path) -> Result<(Arc<dyn Queryable>, i64), String> {
+    of_data(dir).map(|source| (source.series, source.window.to))
+}
+
 fn of_data(dir: &Path) -> Result<Source, String> {
     let tsdb = dir.join("tsdb");
     if !tsdb.is_dir() {

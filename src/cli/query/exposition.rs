@@ -18,7 +18,7 @@ const END: &[u8] = b"# EOF";
 
 /// What a file holds.
 #[derive(Debug, Default)]
-pub(super) struct Exposition {
+pub(in crate::cli) struct Exposition {
     rows: Vec<Row>,
 }
 

@@ -39,7 +39,7 @@ impl SourceArgs {
 }
 
 /// Where a query's series are, opened.
-pub(super) enum Source {
+pub(in crate::cli) enum Source {
     /// A server.
     Server(Box<RemoteQuerier>),
     /// A data directory.
@@ -52,7 +52,7 @@ impl Source {
     /// Opens what arguments name. `stats`: a server is asked what the query cost.
     pub fn open(args: &SourceArgs, features: &Features, stats: bool, handle: &Handle) -> Result<Self, String> {
         if let Some(file) = &args.file {
-            return Ok(Source::File(Exposition::read(file, features)?));
+            return Source::of_file(file, features);
         }
         if let Some(dir) = &args.data {
             return Ok(Source::Data(Arc::new(open_data(dir)?)));
@@ -61,6 +61,11 @@ impl Source {
         settings.params.extend(stats.then(|| ("stats".to_owned(), "true".to_owned())));
         let querier = RemoteQuerier::new(settings, handle.clone()).map_err(|e| e.to_string())?;
         Ok(Source::Server(Box::new(querier)))
+    }
+
+    /// Opens an exposition file.
+    pub fn of_file(file: &Path, features: &Features) -> Result<Self, String> {
+        Exposition::read(file, features).map(Source::File)
     }
 
     /// The time of a query that names none.

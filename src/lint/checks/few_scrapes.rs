@@ -12,7 +12,7 @@ pub(super) const ROW: Row = Row {
         name: "promql/few-scrapes",
         severity: Severity::Warning,
         pint: &["promql/rate"],
-        what: "A rate is taken over less than four scrape intervals of the configuration beside the rules.",
+        what: "A rate is taken over less than four scrape intervals, of the data or of the configuration beside the rules.",
         why: "With less than two samples in the range there is no rate, and one scrape that fails is enough for that: the \
               alert resolves, and fires again.",
         fix: "Take at least four scrape intervals: `rate(x[4m])` where targets are scraped every minute.",
@@ -26,18 +26,16 @@ pub(super) const ROW: Row = Row {
 const SCRAPES: i64 = 4;
 
 fn look(site: &Site<'_>, found: &mut Findings<'_>) {
-    // Which targets a metric comes from is not known: what is too short for the most frequent scrape is for all.
-    let Some(interval) = site.corpus.scrape_interval else { return };
     tree::walk(site.expr, &mut |part, _| {
         let ExprKind::Call(call) = &part.kind else { return };
-        let Some(arg) = call.args.first().filter(|arg| tree::selector(arg).is_some()) else { return };
-        let Some(range) =
-            tree::range(arg).filter(|_| matches!(call.func.name, "rate" | "irate" | "increase" | "deriv"))
-        else {
+        if !matches!(call.func.name, "rate" | "irate" | "increase" | "deriv") {
             return;
-        };
-        if range < SCRAPES.saturating_mul(interval) {
-            let (range, interval) = (duration::format(range), duration::format(interval));
+        }
+        let Some(arg) = call.args.first() else { return };
+        let (Some(selector), Some(range)) = (tree::selector(arg), tree::range(arg)) else { return };
+        let Some(interval) = site.scrapes(selector) else { return };
+        if range < SCRAPES.saturating_mul(interval.least) {
+            let (range, interval) = (duration::format(range), duration::format(interval.about));
             found.add(site.at(arg), format!("{}() over {range}, and scrapes are {interval} apart", call.func.name));
         }
     });

@@ -1,8 +1,11 @@
 //! The table of checks: one file, one row.
 
+mod absent_at_once;
 mod absent_labels;
+mod always_exceeded;
 mod baseline_overlap;
 mod bool_comparison;
+mod bucket_bounds;
 mod clear_secret;
 mod dead_or;
 mod default_receiver;
@@ -12,15 +15,22 @@ mod event_code;
 mod few_requests;
 mod few_scrapes;
 mod float_equality;
+mod for_one_scrape;
 mod impossible;
 mod indistinct;
 mod inhibits_all;
 mod inhibits_nothing;
+mod link;
 mod local_label;
 mod lost_label;
+mod lost_series;
 mod missing_label;
+mod never_reached;
 mod no_comparison;
+mod no_label;
+mod no_match;
 mod no_metric_name;
+mod no_series;
 mod offset_samples;
 mod order;
 mod percent;
@@ -31,11 +41,13 @@ mod rate_on_gauge;
 mod raw_counter;
 mod raw_value;
 pub(super) mod reading;
+mod record_name;
 mod recorded_already;
 mod regexp;
 mod repeat_interval;
 mod shadowed_route;
 mod short_for;
+mod slow_record;
 mod template_fails;
 mod template_label;
 mod units;
@@ -54,9 +66,12 @@ use super::look::Row;
 
 /// All checks that look, ascending by name.
 pub(super) static TABLE: &[Row] = &[
+    absent_at_once::ROW,
     bool_comparison::ROW,
     few_requests::ROW,
+    for_one_scrape::ROW,
     indistinct::ROW,
+    link::ROW,
     local_label::ROW,
     missing_label::ROW,
     no_comparison::ROW,
@@ -67,6 +82,13 @@ pub(super) static TABLE: &[Row] = &[
     template_label::ROW,
     value_in_label::ROW,
     zero_for::ROW,
+    always_exceeded::ROW,
+    bucket_bounds::ROW,
+    lost_series::ROW,
+    never_reached::ROW,
+    no_label::ROW,
+    no_match::ROW,
+    no_series::ROW,
     absent_labels::ROW,
     baseline_overlap::ROW,
     dead_or::ROW,
@@ -100,6 +122,8 @@ pub(super) static TABLE: &[Row] = &[
     useless_continue::ROW,
     duplicate::ROW,
     order::ROW,
+    record_name::ROW,
+    slow_record::ROW,
     unrecorded::ROW,
 ];
 
