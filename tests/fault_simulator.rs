@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::simulator::{Sabotage, Stats, run};
 
 const SEEDS: u64 = 250;
+/// Seeds that found something once.
+const FOUND: [u64; 2] = [11_384, 18_296];
 
 #[test]
 fn whatever_fails_every_page_goes_out_once_and_every_page_is_resolved() {
@@ -12,10 +14,9 @@ fn whatever_fails_every_page_goes_out_once_and_every_page_is_resolved() {
     let work = || {
         let mut stats = Stats::default();
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= SEEDS {
-                return stats;
-            }
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let found = n.checked_sub(SEEDS).map(|n| FOUND.get(n as usize).copied());
+            let Some(seed) = found.unwrap_or(Some(n)) else { return stats };
             stats.add(run(seed, false, None).unwrap_or_else(|failure| panic!("{failure}")));
         }
     };

@@ -486,19 +486,22 @@ impl Router {
     pub fn settle(&mut self, id: GroupId, now: i64, batch: &mut Batch) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let leaving = std::mem::take(&mut group.leaving);
-        let mut left = Vec::new();
+        let (mut left, mut told) = (Vec::new(), Vec::new());
         for (labels, updated_at) in leaving {
+            // Of what is routed elsewhere the group has told all it had to, though it may fire there again by now.
+            if group.moved.remove(&labels) {
+                told.push(labels.clone());
+            }
             let unchanged = |a: &&RoutedAlert| a.updated_at == updated_at && a.is_resolved(now);
             if self.alerts.get(&labels).filter(unchanged).is_some() {
                 group.members.remove(&labels);
-                group.moved.remove(&labels);
                 left.push(labels);
             }
         }
         if group.members.is_empty() && group.moved.is_empty() {
             self.remove_group(id, batch);
         }
-        left.iter().for_each(|labels| self.forget_moved(labels, id));
+        told.iter().for_each(|labels| self.forget_moved(labels, id));
         for labels in left {
             if !self.is_grouped(&labels) {
                 self.remove(&labels, batch);
