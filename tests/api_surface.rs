@@ -52,6 +52,42 @@ fn a_query_as_deep_as_it_may_be_is_laid_out_and_taken_apart() {
 }
 
 #[test]
+fn opentelemetrys_metrics_are_taken_in_json_and_deltas_as_the_features_say() {
+    let request = |n: i64, t: u64| {
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"paid","sum":{{"aggregationTemporality":1,
+            "isMonotonic":true,"dataPoints":[{{"asInt":"{n}","timeUnixNano":"{t}"}}]}}}}]}}]}}]}}"#
+        )
+    };
+    let now = watchbell::clock::Clock::now(&watchbell::clock::SystemClock).unsigned_abs() * 1_000_000;
+    for (features, want) in [("otlp-deltatocumulative", "12"), ("otlp-native-delta-ingestion", "5")] {
+        let home = Home::new(&[("watchbell.yaml", "")]);
+        let server = home.start_with(&["--web.enable-otlp-receiver", &format!("--enable-feature={features}")]);
+        let post = |media: &str, body: &str| {
+            peers::post(server.0.port, "/api/v1/otlp/v1/metrics", media, body.as_bytes()).unwrap()
+        };
+        for (n, t) in [(7, now - 2_000_000_000), (5, now - 1_000_000_000)] {
+            assert_eq!(post("application/json; charset=utf-8", &request(n, t)), (200, String::new()));
+        }
+        let answer = server.api("/api/v1/query?query=paid_total");
+        assert_eq!(answer["data"]["result"][0]["value"][1], want, "{features}: {answer}");
+        let (status, body) = post("application/json", r#"{"resourceMetrics":7}"#);
+        assert!(status == 400 && body.contains("OTLP message: resourceMetrics is not a number"), "{status} {body}");
+        let (status, body) = post("text/plain", "{}");
+        assert!(
+            status == 415 && body.contains("supported: [application/json, application/x-protobuf]"),
+            "{status} {body}"
+        );
+    }
+    let both = std::process::Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["run", "--enable-feature=otlp-deltatocumulative,otlp-native-delta-ingestion"])
+        .output()
+        .unwrap();
+    assert!(!both.status.success());
+    assert!(String::from_utf8_lossy(&both.stderr).contains("cannot be enabled together"));
+}
+
+#[test]
 fn a_pools_relabelling_is_shown_rule_by_rule() {
     let config = "scrape_configs:\n- job_name: j\n  relabel_configs:\n  - {source_labels: [a], target_label: b}\n  \
         - {source_labels: [a], regex: x, action: drop}\n";
@@ -86,5 +122,5 @@ fn a_snapshot_is_made_where_it_is_allowed() {
     assert_eq!(server.post("/api/v1/admin/tsdb/snapshot?skip_head=maybe").0, 400);
     assert_eq!(server.post("/api/v1/admin/tsdb/delete_series").0, 400);
     assert_eq!(server.post("/api/v1/admin/tsdb/delete_series?match[]=up").0, 204);
-    assert_eq!(server.post("/api/v1/admin/tsdb/clean_tombstones").0, 503);
+    assert_eq!(server.post("/api/v1/admin/tsdb/clean_tombstones").0, 204);
 }

@@ -184,7 +184,7 @@ fn every_command_and_flag_that_a_document_names_exists() {
 }
 
 /// A document that code writes. `WATCHBELL_WRITE_DOCS=1` writes it anew.
-fn check_generated(name: &str, wanted: &str) {
+pub fn check_generated(name: &str, wanted: &str) {
     let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("WATCHBELL_WRITE_DOCS").is_some() {
         std::fs::write(&path, wanted).unwrap();

@@ -10,6 +10,7 @@ mod alertmanager_config;
 mod alertmanager_metrics;
 mod alertmanager_program;
 mod alertmanager_scenarios;
+mod api_document;
 mod api_peers;
 mod api_surface;
 mod architecture;

@@ -1,10 +1,12 @@
 //! The names that `--enable-feature` takes: Prometheus' as of 3.14.
 
 /// Names that switch something here.
-const SWITCHES: [&str; 10] = [
+const SWITCHES: [&str; 12] = [
     "auto-reload-config",
     "created-timestamp-zero-ingestion",
     "extra-scrape-metrics",
+    "otlp-deltatocumulative",
+    "otlp-native-delta-ingestion",
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
     "promql-experimental-functions",
@@ -15,7 +17,7 @@ const SWITCHES: [&str; 10] = [
 ];
 
 /// Names without effect, with the reason.
-const NOTES: [(&str, &str); 26] = [
+const NOTES: [(&str, &str); 24] = [
     ("auto-gomaxprocs", NO_GO),
     ("auto-gomemlimit", NO_GO),
     ("concurrent-rule-eval", "what the rules of a tick have in common is evaluated once, on one thread a group"),
@@ -30,8 +32,6 @@ const NOTES: [(&str, &str); 26] = [
     ("no-default-scrape-port", ALWAYS_ON),
     ("old-ui", "there is one web UI"),
     ("ooo-native-histograms", ALWAYS_ON),
-    ("otlp-deltatocumulative", NO_DELTAS),
-    ("otlp-native-delta-ingestion", NO_DELTAS),
     ("otlp-write-receiver", "--web.enable-otlp-receiver switches it on"),
     ("promql-at-modifier", ALWAYS_ON),
     ("promql-duration-expr", ALWAYS_ON),
@@ -46,7 +46,6 @@ const NOTES: [(&str, &str); 26] = [
 
 const ALWAYS_ON: &str = "it is always on";
 const NO_GO: &str = "this program has no Go run time";
-const NO_DELTAS: &str = "deltas of OTLP are left out";
 const OWN_STORAGE: &str = "the storage has its own formats and files";
 
 /// What is to be told of a name: nothing, or why it has no effect.

@@ -11,7 +11,7 @@ use crate::datasource::Querier;
 use crate::datasource::query_log::QueryLog;
 use crate::engine::live::Live;
 use crate::ingest::admission::Admission;
-use crate::ingest::otlp::OtlpSettings;
+use crate::ingest::otlp::{Cumulative, OtlpSettings};
 use crate::ingest::remote_write::{Protocol, Receiver};
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
@@ -45,6 +45,8 @@ pub struct App {
     pub receiver: Receiver,
     /// How OpenTelemetry's metrics are stored.
     pub otlp: ArcSwap<OtlpSettings>,
+    /// OpenTelemetry's deltas, added up.
+    pub cumulative: Cumulative,
     /// How much memory the bodies that are posted to Alertmanager's API may hold.
     pub posts: Admission,
     /// Where queries are noted.

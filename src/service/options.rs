@@ -8,6 +8,7 @@ use crate::alerting::schedule::Schedule;
 use crate::config::alertmanager::matchers::Syntax;
 use crate::config::features;
 use crate::engine::{DataAtStart, Options};
+use crate::ingest::otlp::Deltas;
 use crate::ingest::remote_write::Protocol;
 use crate::ingest::scrape::settings::ScrapeFeatures;
 use crate::server::{AlertmanagerLimits, ConnectionLimits, MetricLabels, QueryOptions, ReadLimits};
@@ -94,6 +95,8 @@ pub struct ServiceOptions {
     pub drain_queue: bool,
     /// Switches of scraping.
     pub scrape_features: ScrapeFeatures,
+    /// What becomes of OpenTelemetry's deltas.
+    pub deltas: Deltas,
     /// How notifications are delivered.
     pub delivery: Delivery,
     /// Flags and their values, for display.
@@ -143,6 +146,7 @@ impl Default for ServiceOptions {
             batch: 256,
             drain_queue: true,
             scrape_features: ScrapeFeatures::default(),
+            deltas: Deltas::default(),
             delivery: Delivery::Receivers,
             flags: Vec::new(),
             notes: Vec::new(),
@@ -182,10 +186,21 @@ impl ServiceOptions {
                 "created-timestamp-zero-ingestion" | "st-storage" => self.scrape_features.start_timestamps = true,
                 "type-and-unit-labels" => self.scrape_features.type_and_unit_labels = true,
                 "extra-scrape-metrics" => self.scrape_features.extra_metrics = true,
+                "otlp-deltatocumulative" => self.take_deltas(Deltas::AddUp)?,
+                "otlp-native-delta-ingestion" => self.take_deltas(Deltas::Keep)?,
                 "auto-reload-config" => _ = self.auto_reload.get_or_insert(0),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn take_deltas(&mut self, deltas: Deltas) -> Result<(), String> {
+        if self.deltas != Deltas::LeaveOut && self.deltas != deltas {
+            let text = "otlp-deltatocumulative and otlp-native-delta-ingestion cannot be enabled together";
+            return Err(format!("--enable-feature: {text}"));
+        }
+        self.deltas = deltas;
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::datasource::{
 use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
 use crate::history;
-use crate::ingest::otlp::OtlpSettings;
+use crate::ingest::otlp::{Cumulative, OtlpSettings};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
 use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
@@ -130,7 +130,8 @@ impl Service {
             queries: Queries::new(options.query.clone()),
             query_log: log_files.queries.clone(),
             posts: server::alertmanager::body::admission(),
-            otlp: ArcSwap::from_pointee(otlp_settings(&prepared)),
+            otlp: ArcSwap::from_pointee(otlp_settings(&options, &prepared)),
+            cumulative: Cumulative::default(),
             receiver: Receiver::new(storage.clone(), ReceiveLimits::default(), clock.clone()),
             scrapes,
             storage,
@@ -288,7 +289,7 @@ impl Service {
         self.alertmanagers.apply(sets).await;
         self.notifier.put_in_force(receivers);
         apply_storage(&self.app.storage, &self.writers, &prepared);
-        self.app.otlp.store(Arc::new(otlp_settings(&prepared)));
+        self.app.otlp.store(Arc::new(otlp_settings(&self.options, &prepared)));
         self.app.storage.set_retention(retention(&self.options, &prepared));
         if let Some(readers) = &self.app.history {
             readers.history.limit(history_limits(&prepared));
@@ -370,8 +371,11 @@ fn apply_storage(storage: &Tsdb, writers: &RemoteWriters, prepared: &Prepared) {
     }
 }
 
-fn otlp_settings(prepared: &Prepared) -> OtlpSettings {
-    prepared.config.otlp.as_ref().map_or_else(OtlpSettings::default, OtlpSettings::from_config)
+fn otlp_settings(options: &ServiceOptions, prepared: &Prepared) -> OtlpSettings {
+    match &prepared.config.otlp {
+        Some(config) => OtlpSettings::from_config(config, options.deltas),
+        None => OtlpSettings { deltas: options.deltas, ..OtlpSettings::default() },
+    }
 }
 
 /// Tells what will cost something though the configuration can be used.

@@ -37,6 +37,7 @@ mod checkpoint;
 mod chunk;
 #[cfg(test)]
 mod churn_tests;
+mod clean;
 mod cut;
 #[cfg(test)]
 mod damage_tests;
@@ -91,6 +92,7 @@ mod xor;
 
 pub use ahead::SetAside;
 pub use appender::{Appender, Committed};
+pub use clean::Cleaned;
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use error::AppendError;
 pub use exemplars::{Exemplar, ExemplarError};

@@ -1,4 +1,4 @@
-//! Samples that somebody deleted. Files hold them until their blocks go; no answer has them.
+//! Samples that somebody deleted. Files hold them until their blocks go or are [cleaned](super::clean); no answer has them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -23,7 +23,46 @@ const MOST_SPANS: usize = 1_000;
 /// The first and the last time, milliseconds, of samples that are deleted.
 pub(super) type Span = (i64, i64);
 
-type Buried = FxHashMap<Labels, Arc<[Span]>>;
+/// What is deleted of a series: ascending, none touches another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spans(Arc<[Span]>);
+
+impl Spans {
+    /// The span in which a time lies.
+    pub fn at(&self, t: i64) -> Option<&Span> {
+        let after = self.0.partition_point(|(start, _)| *start <= t);
+        self.0.get(after.checked_sub(1)?).filter(|(_, end)| t <= *end)
+    }
+
+    /// Whether any of them has a time of the interval.
+    pub fn touch(&self, mint: i64, maxt: i64) -> bool {
+        self.0.iter().any(|(start, end)| *start <= maxt && mint <= *end)
+    }
+
+    /// What of them is at `t` and later.
+    fn from(&self, t: i64) -> Option<Spans> {
+        let kept = self.0.iter().filter(|(_, end)| *end >= t).map(|(start, end)| ((*start).max(t), *end));
+        let kept: Arc<[Span]> = kept.collect();
+        (!kept.is_empty()).then_some(Spans(kept))
+    }
+}
+
+type Buried = FxHashMap<Labels, Spans>;
+
+/// What was deleted at a moment.
+pub(super) struct Deleted(Arc<Buried>);
+
+impl Deleted {
+    /// Whether nothing was.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was deleted of a series.
+    pub fn spans(&self, labels: &Labels) -> Option<&Spans> {
+        self.0.get(labels)
+    }
+}
 
 /// What is deleted of which series.
 #[derive(Default)]
@@ -63,9 +102,9 @@ impl Tombstones {
         let file = self.file.lock();
         let mut buried = Buried::clone(&self.buried.load());
         for (labels, span) in spans {
-            let before = buried.get(&labels).map_or(&[][..], |spans| spans);
+            let before = buried.get(&labels).map_or(&[][..], |spans| &spans.0);
             let joined = join(before, span);
-            if joined.len() > MOST_SPANS {
+            if joined.0.len() > MOST_SPANS {
                 return Err(TsdbError::TooMany("spans of a series", MOST_SPANS));
             }
             buried.insert(labels, joined);
@@ -76,6 +115,31 @@ impl Tombstones {
         self.keep(file.as_deref(), buried)
     }
 
+    /// What is deleted now.
+    pub fn now(&self) -> Deleted {
+        Deleted(self.buried.load_full())
+    }
+
+    /// Forgets what was deleted `before`, and is in no file any more: all but what a series has `in_memory` from some time
+    /// on. What was deleted since is kept.
+    ///
+    /// # Errors
+    /// It could not be written down.
+    pub fn forget_written(
+        &self,
+        before: &Deleted,
+        in_memory: impl Fn(&Labels) -> Option<i64>,
+    ) -> Result<(), TsdbError> {
+        let file = self.file.lock();
+        let left = |(labels, spans): (&Labels, &Spans)| {
+            let is_cleaned = before.spans(labels) == Some(spans);
+            let left = if is_cleaned { spans.from(in_memory(labels)?)? } else { spans.clone() };
+            Some((labels.clone(), left))
+        };
+        let buried = self.buried.load().iter().filter_map(left).collect();
+        self.keep(file.as_deref(), buried)
+    }
+
     /// Forgets what lies before the oldest sample that is there.
     ///
     /// # Errors
@@ -83,13 +147,13 @@ impl Tombstones {
     pub fn forget_before(&self, t: i64) -> Result<(), TsdbError> {
         let file = self.file.lock();
         let before = self.buried.load();
-        if before.values().flat_map(|spans| spans.iter()).all(|(_, end)| *end >= t) {
+        if before.values().flat_map(|spans| spans.0.iter()).all(|(_, end)| *end >= t) {
             return Ok(());
         }
         let mut buried = Buried::clone(&before);
         buried.retain(|_, spans| {
-            *spans = spans.iter().copied().filter(|(_, end)| *end >= t).collect();
-            !spans.is_empty()
+            *spans = Spans(spans.0.iter().copied().filter(|(_, end)| *end >= t).collect());
+            !spans.0.is_empty()
         });
         self.keep(file.as_deref(), buried)
     }
@@ -99,7 +163,7 @@ impl Tombstones {
             write_atomically(path, |out| {
                 for (labels, spans) in &buried {
                     let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                    serde_json::to_writer(&mut *out, &Line { labels, spans: spans.to_vec() })?;
+                    serde_json::to_writer(&mut *out, &Line { labels, spans: spans.0.to_vec() })?;
                     out.write_all(b"\n")?;
                 }
                 Ok(())
@@ -127,13 +191,13 @@ fn parse(text: &str) -> Result<Buried, String> {
     let mut buried = Buried::default();
     for line in text.lines() {
         let Line { labels, spans } = serde_json::from_str(line).map_err(|e| e.to_string())?;
-        buried.insert(Labels::from_pairs(labels), spans.into());
+        buried.insert(Labels::from_pairs(labels), Spans(spans.into()));
     }
     Ok(buried)
 }
 
 /// Spans with one more, ascending; those that touch are one.
-fn join(spans: &[Span], more: Span) -> Arc<[Span]> {
+fn join(spans: &[Span], more: Span) -> Spans {
     let mut all: Vec<Span> = spans.iter().copied().chain([more]).collect();
     all.sort_unstable();
     let mut out: Vec<Span> = Vec::with_capacity(all.len());
@@ -143,21 +207,13 @@ fn join(spans: &[Span], more: Span) -> Arc<[Span]> {
             None => out.push((start, end)),
         }
     }
-    out.into()
+    Spans(out.into())
 }
 
 /// A series of which something is deleted.
 struct Covered {
     series: Arc<dyn Series>,
-    spans: Arc<[Span]>,
-}
-
-impl Covered {
-    /// The span in which a time lies.
-    fn span(&self, t: i64) -> Option<&Span> {
-        let after = self.spans.partition_point(|(start, _)| *start <= t);
-        self.spans.get(after.checked_sub(1)?).filter(|(_, end)| t <= *end)
-    }
+    spans: Spans,
 }
 
 impl Series for Covered {
@@ -168,7 +224,7 @@ impl Series for Covered {
     fn read(&self, mint: i64, maxt: i64, start_timestamps: bool, out: &mut SampleBuf) -> Result<(), StorageError> {
         let (floats, histograms) = (out.ts.len(), out.hists.len());
         self.series.read(mint, maxt, start_timestamps, out)?;
-        out.retain_from(floats, histograms, |t| self.span(t).is_none());
+        out.retain_from(floats, histograms, |t| self.spans.at(t).is_none());
         Ok(())
     }
 
@@ -176,7 +232,7 @@ impl Series for Covered {
         let mut until = maxt;
         loop {
             let found = self.series.latest(mint, until)?;
-            let Some((start, _)) = found.as_ref().and_then(|(t, _)| self.span(*t)) else { return Ok(found) };
+            let Some((start, _)) = found.as_ref().and_then(|(t, _)| self.spans.at(*t)) else { return Ok(found) };
             // What is deleted is passed over as a whole.
             match start.checked_sub(1).filter(|t| *t >= mint) {
                 Some(before) => until = before,
@@ -192,10 +248,17 @@ mod tests {
 
     #[test]
     fn spans_that_touch_are_one() {
-        let mut spans: Arc<[Span]> = Arc::from([]);
+        let mut spans = Spans(Arc::from([]));
         for span in [(10, 20), (40, 50), (21, 30), (0, 5), (45, 60)] {
-            spans = join(&spans, span);
+            spans = join(&spans.0, span);
         }
-        assert_eq!(*spans, [(0, 5), (10, 30), (40, 60)]);
+        assert_eq!(*spans.0, [(0, 5), (10, 30), (40, 60)]);
+        let touched = |mint, maxt| spans.touch(mint, maxt);
+        assert_eq!(
+            [(5, 9), (6, 9), (31, 39), (31, 40), (61, 99)].map(|(a, b)| touched(a, b)),
+            [true, false, false, true, false]
+        );
+        assert_eq!(spans.from(20).map(|spans| spans.0.to_vec()), Some(vec![(20, 30), (40, 60)]));
+        assert_eq!(spans.from(61), None);
     }
 }

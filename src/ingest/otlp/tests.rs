@@ -137,7 +137,7 @@ fn request_of_all() -> Vec<u8> {
 /// All series with their values, without what all have in common.
 fn stored(settings: &OtlpSettings) -> String {
     let tsdb = Tsdb::in_memory();
-    receive(&tsdb, settings, NOW, &request_of_all()).unwrap();
+    receive(&tsdb, (settings, &Cumulative::default()), NOW, &request_of_all()).unwrap();
     let mut lines = Vec::new();
     for series in tsdb.select(&[Matcher::new(crate::model::MatchOp::Regex, "__name__", ".+").unwrap()], 0, NOW).unwrap()
     {
@@ -169,6 +169,7 @@ fn points_of_all_kinds_are_stored_as_by_prometheus() {
             keep_identifying: true,
             to_custom_buckets: true,
             promote_scope: true,
+            deltas: Deltas::LeaveOut,
         })
     );
 }
@@ -208,7 +209,7 @@ fn values(tsdb: &Tsdb, name: &str) -> Vec<(i64, u64)> {
 }
 
 fn store(tsdb: &Tsdb, message: &[u8]) -> Result<Written, WriteError> {
-    receive(tsdb, &OtlpSettings::default(), NOW, message)
+    receive(tsdb, (&OtlpSettings::default(), &Cumulative::default()), NOW, message)
 }
 
 #[test]
@@ -225,6 +226,38 @@ fn deltas_are_left_out_and_what_is_beside_them_is_stored() {
     let both = [request("d", 7, 1, number(NOW, 7.0, 0)), request("c", 7, 2, number(NOW, 7.0, 0))].concat();
     assert_eq!(store(&tsdb, &both).unwrap().samples, 1);
     assert_eq!((values(&tsdb, "d_total").len(), values(&tsdb, "c_total").len()), (0, 1));
+}
+
+#[test]
+fn deltas_are_stored_as_they_are_or_added_up_where_that_is_wanted() {
+    let exponential = |t: i64| {
+        let point = exponential(1);
+        move |w: &mut WireWriter| {
+            point(w);
+            w.fixed64(3, t as u64 * 1_000_000);
+        }
+    };
+    for (deltas, numbers, count, kind) in [
+        (Deltas::Keep, [7f64, 5.0], 16.0, MetricType::Unknown),
+        (Deltas::AddUp, [7.0, 12.0], 32.0, MetricType::Counter),
+    ] {
+        let (tsdb, cumulative) = (Tsdb::in_memory(), Cumulative::default());
+        let settings = OtlpSettings { deltas, ..OtlpSettings::default() };
+        for (t, v) in [(NOW, 7.0), (NOW + 10, 5.0)] {
+            let both = [request("d", 7, 1, number(t, v, 0)), request("e", 10, 1, exponential(t))].concat();
+            receive(&tsdb, (&settings, &cumulative), NOW, &both).unwrap();
+        }
+        // What says nothing of how its values follow each other is left out still.
+        receive(&tsdb, (&settings, &cumulative), NOW, &request("u", 7, 0, number(NOW, 1.0, 0))).unwrap();
+        let want = [(NOW, numbers[0].to_bits()), (NOW + 10, numbers[1].to_bits())];
+        assert_eq!((values(&tsdb, "d_total").as_slice(), values(&tsdb, "u_total").len()), (&want[..], 0));
+        assert_eq!(tsdb.metadata("d_total")[0].kind, kind);
+        let series = tsdb.select(&[Matcher::equal("__name__", "e")], 0, NOW + 10).unwrap();
+        let (_, newest) = series[0].latest(0, NOW + 10).unwrap().unwrap();
+        let Value::Histogram(h) = newest else { panic!("{newest:?}") };
+        assert_eq!(h.count, count);
+        assert_eq!(h.counter_reset_hint == CounterResetHint::Gauge, deltas == Deltas::Keep);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::deltas::{Cumulative, Deltas};
 use super::message::{Attributes, Kind, Metric, OtlpExemplar, Point, PointValue, Scope, Temporality};
 use super::message::{attributes, scope, submessages};
 use super::names::{LabelNames, Shape, TranslationStrategy, label_name, metric_name};
@@ -59,6 +60,8 @@ pub struct OtlpSettings {
     pub to_custom_buckets: bool,
     /// Whether the scope becomes labels.
     pub promote_scope: bool,
+    /// What becomes of deltas.
+    pub deltas: Deltas,
 }
 
 impl Default for OtlpSettings {
@@ -72,13 +75,14 @@ impl Default for OtlpSettings {
             keep_identifying: false,
             to_custom_buckets: false,
             promote_scope: false,
+            deltas: Deltas::LeaveOut,
         }
     }
 }
 
 impl OtlpSettings {
-    /// The settings a configuration states.
-    pub fn from_config(config: &OtlpConfig) -> Self {
+    /// The settings a configuration states; features say what becomes of deltas.
+    pub fn from_config(config: &OtlpConfig, deltas: Deltas) -> Self {
         let known = TranslationStrategy::ALL.into_iter().find(|(name, _)| *name == config.translation_strategy);
         let strategy = known.map_or_else(TranslationStrategy::default, |(_, strategy)| strategy);
         OtlpSettings {
@@ -95,20 +99,28 @@ impl OtlpSettings {
             keep_identifying: config.keep_identifying_resource_attributes,
             to_custom_buckets: config.convert_histograms_to_nhcb,
             promote_scope: config.promote_scope_metadata,
+            deltas,
         }
     }
 }
 
 /// Decodes an `ExportMetricsServiceRequest` and stores its samples: all of them or none, but for those that are out of order
 /// within the request. Metrics that cannot be translated
-/// (deltas, scales that are too coarse) are left out, which is told in the log, as in Prometheus.
+/// (deltas, unless the settings say what becomes of them; scales that are too coarse) are left out, which is told in the log, as in Prometheus.
 ///
 /// # Errors
 /// 400 for a message that does not read as one, and for samples that cannot be stored; 500 when the store fails.
-pub fn receive(tsdb: &Tsdb, settings: &OtlpSettings, now: i64, message: &[u8]) -> Result<Written, WriteError> {
+pub fn receive(
+    tsdb: &Tsdb,
+    (settings, cumulative): (&OtlpSettings, &Cumulative),
+    now: i64,
+    message: &[u8],
+) -> Result<Written, WriteError> {
     let mut translation = Translation {
         tsdb,
         settings,
+        cumulative,
+        now,
         appender: tsdb.appender(),
         latest_allowed: now.saturating_add(MAX_AHEAD_MS),
         written: Written::default(),
@@ -143,6 +155,9 @@ struct Common {
 struct Translation<'t> {
     tsdb: &'t Tsdb,
     settings: &'t OtlpSettings,
+    /// Deltas that came before.
+    cumulative: &'t Cumulative,
+    now: i64,
     appender: Appender<'t>,
     latest_allowed: i64,
     written: Written,
@@ -228,8 +243,14 @@ impl Translation<'_> {
     }
 
     fn metric(&mut self, mut metric: Metric<'_>, scope: &Scope, common: &mut Common) -> Result<(), WriteError> {
-        let needs_cumulative = !matches!(metric.kind, Kind::Gauge | Kind::Summary);
-        if needs_cumulative && metric.temporality != Temporality::Cumulative {
+        let has_temporality = !matches!(metric.kind, Kind::Gauge | Kind::Summary);
+        let is_delta = has_temporality && metric.temporality == Temporality::Delta;
+        let is_taken = match metric.temporality {
+            Temporality::Cumulative => true,
+            Temporality::Delta => self.settings.deltas != Deltas::LeaveOut,
+            Temporality::Unspecified => false,
+        };
+        if has_temporality && !is_taken {
             let text = format!("invalid temporality and type combination for metric {:?}", metric.name);
             self.left_out.push(text);
             return Ok(());
@@ -246,18 +267,42 @@ impl Translation<'_> {
             self.left_out.push("a metric without a name".to_owned());
             return Ok(());
         }
+        // There is no type for what is counted anew each time.
+        let is_raw = is_delta && self.settings.deltas == Deltas::Keep;
+        let kind = if is_raw { MetricType::Unknown } else { kind };
         let metadata = Metadata { kind, help: metric.description.to_owned(), unit: metric.unit.to_owned() };
         self.tsdb.set_metadata(&name, metadata);
-        while let Some((point, value)) = metric.next_point().map_err(damaged)? {
+        while let Some((mut point, mut value)) = metric.next_point().map_err(damaged)? {
             let (from, to) = common.span.unwrap_or((point.t, point.t));
             common.span = Some((from.min(point.t), to.max(point.t)));
             let pairs = self.pairs(&point, scope, common);
-            self.point(&name, &pairs, point, value)?;
+            if is_raw {
+                // Where it began is where the one before ended.
+                point.start = 0;
+            } else if is_delta {
+                let stream = stream(&name, &pairs, scope);
+                value = match self.cumulative.add(stream, self.now, &mut point, value) {
+                    Ok(sum) => sum,
+                    Err(why) => {
+                        self.left_out.push(format!("{name}: {why}"));
+                        continue;
+                    }
+                };
+            }
+            self.point((&name, is_raw), &pairs, point, value)?;
         }
         Ok(())
     }
 
-    fn point(&mut self, name: &str, pairs: &Pairs, point: Point, value: PointValue) -> Result<(), WriteError> {
+    fn point(
+        &mut self,
+        (name, is_raw): (&str, bool),
+        pairs: &Pairs,
+        point: Point,
+        value: PointValue,
+    ) -> Result<(), WriteError> {
+        // What is counted anew each time is no counter that was reset.
+        let hint = if is_raw { CounterResetHint::Gauge } else { CounterResetHint::Unknown };
         let known = |v: f64| if point.is_missing { STALE_NAN } else { v };
         match value {
             PointValue::Number(v) => {
@@ -270,6 +315,7 @@ impl Translation<'_> {
                     self.left_out.push(format!("the buckets of {name:?} are no histogram"));
                     return Ok(());
                 };
+                h.counter_reset_hint = hint;
                 if point.is_missing {
                     h = stale_histogram();
                 }
@@ -288,7 +334,7 @@ impl Translation<'_> {
                     return Ok(());
                 };
                 let h = FloatHistogram {
-                    counter_reset_hint: CounterResetHint::Unknown,
+                    counter_reset_hint: hint,
                     schema: scale,
                     zero_threshold: ZERO_THRESHOLD,
                     zero_count: zero_count as f64,
@@ -401,6 +447,15 @@ impl Translation<'_> {
         }
         Ok(())
     }
+}
+
+/// What tells a series of deltas from others: that of its labels, and who measured.
+fn stream(name: &str, pairs: &Pairs, scope: &Scope) -> Labels {
+    let mut all = pairs.clone();
+    for (name, value) in [(METRIC_NAME, name), ("__scope_name__", &scope.name), ("__scope_version__", &scope.version)] {
+        all.insert(name.to_owned(), value.to_owned());
+    }
+    Labels::from_sorted(all.iter().map(|(n, v)| (n.as_str(), v.as_str())).filter(|(_, v)| !v.is_empty()))
 }
 
 /// A label set with a name, and a label whose value is a number.

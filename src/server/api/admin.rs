@@ -57,11 +57,15 @@ pub async fn delete_series(State(app): State<Arc<App>>, params: Params) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST|PUT /api/v1/admin/tsdb/clean_tombstones`: refused, rather than taken without effect.
+/// `POST|PUT /api/v1/admin/tsdb/clean_tombstones`: deleted samples are taken out of the blocks.
 pub async fn clean_tombstones(State(app): State<Arc<App>>) -> Result<StatusCode, ApiError> {
     allowed(&app)?;
-    let text = "deleted samples leave the files when their blocks do: there is nothing to clean by hand";
-    Err(ApiError::Unavailable(text.into()))
+    let storage = app.storage.clone();
+    let cleaned = tokio::task::spawn_blocking(move || storage.clean_tombstones());
+    let cleaned = cleaned.await.map_err(|e| ApiError::Internal(e.to_string()))?;
+    let cleaned = cleaned.map_err(|e| ApiError::Internal(e.to_string()))?;
+    tracing::info!(blocks = cleaned.blocks, samples = cleaned.samples, "deleted samples were taken out of the blocks");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A name that nothing else has: the time, and something of chance.

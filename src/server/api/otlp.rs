@@ -15,6 +15,10 @@ use crate::server::app::App;
 
 /// What samples take on their way to the store, for each byte of a message.
 const HELD_PER_BYTE: usize = 8;
+/// How much longer than in JSON a message can be in protobuf: `1,` is a word with its tag.
+const GROWTH_OF_JSON: usize = 5;
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
 
 /// `POST /api/v1/otlp/v1/metrics`
 pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
@@ -25,8 +29,8 @@ pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap, body: Body
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_ascii_lowercase();
     let (media, encoding) = (text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING));
     let media = media.split(';').next().unwrap_or("").trim();
-    if media != "application/x-protobuf" {
-        let text = format!("unsupported content type: {media}, supported: [application/x-protobuf]\n");
+    if media != PROTOBUF && media != JSON {
+        let text = format!("unsupported content type: {media}, supported: [{JSON}, {PROTOBUF}]\n");
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
     if !["", "identity", "gzip"].contains(&encoding.as_str()) {
@@ -39,17 +43,33 @@ pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap, body: Body
         Ok(Err(e)) => return refused(&e, Protocol::V1),
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response(),
     };
-    let worker = app.clone();
+    let (worker, is_json) = (app.clone(), media == JSON);
     let received = tokio::task::spawn_blocking(move || -> Result<Written, WriteError> {
         let message = if encoding == "gzip" { inflated(&worker, &body)? } else { body };
+        let message = match is_json {
+            true => {
+                worker.receiver.reserve(&mut admitted, message.len().saturating_mul(GROWTH_OF_JSON))?;
+                from_json(&message)?
+            }
+            false => message,
+        };
         worker.receiver.reserve(&mut admitted, message.len().saturating_mul(HELD_PER_BYTE))?;
-        otlp::receive(&worker.storage, &worker.otlp.load(), worker.clock.now(), &message)
+        let settings = worker.otlp.load();
+        otlp::receive(&worker.storage, (&settings, &worker.cumulative), worker.clock.now(), &message)
     });
     match received.await {
         Ok(Ok(_)) => StatusCode::OK.into_response(),
         Ok(Err(e)) => refused(&e, Protocol::V1),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the write panicked; this is a defect\n").into_response(),
     }
+}
+
+fn from_json(message: &[u8]) -> Result<Vec<u8>, WriteError> {
+    otlp::to_protobuf(message).map_err(|e| WriteError {
+        status: 400,
+        message: format!("OTLP message: {e}"),
+        written: Written::default(),
+    })
 }
 
 fn inflated(app: &App, body: &[u8]) -> Result<Vec<u8>, WriteError> {
