@@ -123,6 +123,13 @@ fn it_says_where_it_listens_serves_below_its_prefix_and_delivers() {
     );
     assert_eq!(peers::get(port, "/api/v2/status").unwrap().0, 404);
     assert_eq!(peers::get(port, "/am/api/v1/alerts").unwrap().0, 410);
+    // The menu has what is there, and what is not in it is not.
+    let (status, menu) = peers::get(port, "/am/silences").unwrap();
+    assert!(status == 200 && menu.contains(">History</a>") && menu.contains(">Receivers</a>"), "{menu}");
+    for (name, page) in [("Query", "query"), ("Rules", "rules"), ("Targets", "targets")] {
+        assert!(!menu.contains(&format!(">{name}</a>")), "{name}");
+        assert_eq!(peers::get(port, &format!("/am/{page}")).unwrap().0, 404, "{page}");
+    }
     assert_eq!(peers::get(port, "/am/-/healthy").unwrap(), (200, "OK".into()));
 
     let alerts = br#"[{"labels": {"alertname": "A"}}]"#;

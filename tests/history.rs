@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value as Json;
@@ -104,6 +105,50 @@ fn a_page_leads_back_to_the_decisions_that_made_it_even_after_kill_9() {
     }
     assert!(!command(home.path(), &["--kind=x", &data]).0);
     assert!(!command(home.path(), &["--data=/nowhere"]).0);
+}
+
+#[test]
+fn whoever_follows_hears_at_once_what_is_asked_for() {
+    let (_heard, home) = scene();
+    let server = home.start();
+    let port = server.0.port;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Until it was heard: what is recorded before the connection stands is not.
+        scope.spawn(|| {
+            for n in 0.. {
+                let alerts = format!(r#"[{{"labels": {{"alertname": "Late", "n": "{n}"}}}}]"#);
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+                peers::post(port, "/api/v2/alerts", "application/json", alerts.as_bytes()).unwrap();
+            }
+        });
+        let asked = "/watchbell/v1/history?kind=firing&match[]={alertname=%22Late%22}&format=sse";
+        let request = format!("GET {asked} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let events = peers::beginning(port, &request, "\"kind\":\"firing\"");
+        done.store(true, Ordering::Relaxed);
+        assert!(events.contains("\"alertname\":\"Late\"") && !events.contains("Always"), "{events}");
+    });
+}
+
+#[test]
+fn a_history_that_cannot_be_opened_keeps_no_page_back_and_is_told() {
+    let (heard, home) = scene();
+    std::fs::create_dir_all(home.path().join("data")).unwrap();
+    std::fs::write(home.path().join("data/history"), "in the way").unwrap();
+    let server = home.start();
+    wait_for("a page", || heard.lock().unwrap().first().cloned());
+    let (status, ready) = server.get("/-/ready");
+    assert!(status == 200 && ready.contains("Decisions are not recorded: history in "), "{ready}");
+    assert!(server.get("/metrics").1.contains("watchbell_history_healthy 0\n"));
+    assert!(server.get("/alerts").1.contains("Decisions are not recorded: "));
+    for path in ["/watchbell/v1/history", "/watchbell/v1/explain?page=0"] {
+        assert_eq!(server.get(path).0, 503, "{path}");
+    }
+    assert!(server.get("/history").1.contains("No history is kept here."));
+    let then = server.get("/watchbell/v1/explain?alert=Always&at=2020-01-01T00:00:00Z").1;
+    assert!(then.contains("no history is kept here"), "{then}");
 }
 
 /// Keeps what is decided.

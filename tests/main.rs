@@ -59,6 +59,7 @@ mod notification_tests;
 mod packs;
 mod pages;
 mod pages_forms;
+mod pages_history;
 mod prometheus_configs;
 mod prometheus_metrics;
 mod prometheus_program;

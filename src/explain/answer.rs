@@ -14,7 +14,7 @@ use crate::routing::alerts::AlertRow;
 
 use super::asked::Asked;
 use super::chain::{AlertChain, Explanation, FailingSource, RouteChain, RuleChain, Stage};
-use super::delivery::{Delivery, Standing};
+use super::delivery::{Delivery, MuteEnds, Standing};
 use super::expression::{Question, examine};
 use super::mute::Mutes;
 use super::part::Part;
@@ -47,13 +47,13 @@ pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
     let groups = sources.view.rule_groups();
     let found = alerts(asked, sources.view, &groups, sources.now);
     let rules = rules(asked, &groups, &found);
-    let tellings = Tellings::of(sources.view);
+    let (tellings, mute_ends) = (Tellings::of(sources.view), MuteEnds::within(&sources.env.cancel));
     let mut out = Explanation { asked: asked.text(), at: Some(Time(sources.now)), ..Explanation::default() };
     out.more_rules = rules.len().saturating_sub(MOST_RULES);
     out.more_alerts = found.len().saturating_sub(sources.most);
     for (place, (labels, found)) in found.iter().take(sources.most).enumerate() {
         let rule = found.rule.as_ref().and_then(|(rule, _)| rules.iter().position(|r| r.is(rule)));
-        out.alerts.push(alert_chain(sources, &tellings, (labels, found), rule, place < MOST_EXAMINED));
+        out.alerts.push(alert_chain(sources, (&tellings, &mute_ends), (labels, found), rule, place < MOST_EXAMINED));
     }
     for (place, rule) in rules.iter().take(MOST_RULES).enumerate() {
         let has_alert = found.iter().any(|(_, f)| f.rule.as_ref().is_some_and(|(r, _)| r.is(rule)));
@@ -183,7 +183,7 @@ pub(super) const NOT_EXAMINED: &str = "there are more alerts or rules than are l
 
 fn alert_chain(
     sources: &Sources<'_>,
-    tellings: &Tellings<'_>,
+    (tellings, mute_ends): (&Tellings<'_>, &MuteEnds<'_>),
     (labels, found): (&Labels, &Found),
     rule: Option<usize>,
     is_examined: bool,
@@ -198,7 +198,7 @@ fn alert_chain(
         None => Mutes::expected(view, labels, now),
     };
     let (ends, passed_by) = way(view.tree(), labels);
-    let delivery = Delivery { view, tellings, now, alert: labels, standing, mutes: &mutes };
+    let delivery = Delivery { view, tellings, now, alert: labels, standing, mutes: &mutes, mute_ends };
     let routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {

@@ -1,12 +1,16 @@
 //! From a route to the integrations it tells: the group and its timers, what was told, what is owed, and what goes out next.
 
+use std::cell::RefCell;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::engine::{Owing, OwingStage, Tellings, Told, View};
 use crate::history::Time;
 use crate::model::{Labels, duration};
 use crate::notify::Reason;
 use crate::notify::dedup::{Decision, LogEntry, WhyNot};
+use crate::promql::CancelToken;
 use crate::routing::tree::RouteIndex;
 use crate::routing::{GroupTimer, IntegrationSpec, SharedRoute};
 
@@ -35,6 +39,30 @@ pub(super) struct Delivery<'a> {
     pub alert: &'a Labels,
     pub standing: Standing,
     pub mutes: &'a Mutes,
+    /// When routes are not mute any more: one is that of many alerts.
+    pub mute_ends: &'a MuteEnds<'a>,
+}
+
+/// When routes are not mute any more, looked for once each and not for longer than there is time.
+pub(super) struct MuteEnds<'a> {
+    known: RefCell<FxHashMap<RouteIndex, Option<i64>>>,
+    cancel: &'a CancelToken,
+}
+
+impl<'a> MuteEnds<'a> {
+    pub fn within(cancel: &'a CancelToken) -> Self {
+        MuteEnds { known: RefCell::default(), cancel }
+    }
+
+    fn of(&self, view: &View, index: RouteIndex, route: &SharedRoute, now: i64) -> Option<i64> {
+        let find = || {
+            let from = now - now.rem_euclid(CLOSELY);
+            let minutes = (1..=LONGEST_MUTE / CLOSELY).map(|n| from + n * CLOSELY);
+            let mut minutes = minutes.take_while(|_| self.cancel.check().is_ok());
+            minutes.find(|at| view.muting_intervals(route, *at).is_empty())
+        };
+        *self.known.borrow_mut().entry(index).or_insert_with(find)
+    }
 }
 
 /// What is known at one route.
@@ -53,7 +81,10 @@ impl Delivery<'_> {
         let group_key: Arc<str> = route.group_key(&group_labels).into();
         let timer = self.tellings.timers(&group_key, &route.receiver).iter().find(|t| t.index == index).copied();
         let muted_by = self.view.muting_intervals(route, self.now);
-        let muted_until = if muted_by.is_empty() { None } else { self.muted_until(route) };
+        let muted_until = match muted_by.is_empty() {
+            true => None,
+            false => self.mute_ends.of(self.view, index, route, self.now),
+        };
         let integrations = self.tellings.integrations(route, &group_key);
         let at = At { route, timer, muted: !muted_by.is_empty(), muted_until };
         Some(RouteChain {
@@ -74,12 +105,6 @@ impl Delivery<'_> {
             group_labels,
             group_key,
         })
-    }
-
-    fn muted_until(&self, route: &SharedRoute) -> Option<i64> {
-        let from = self.now - self.now.rem_euclid(CLOSELY);
-        let mut minutes = (1..=LONGEST_MUTE / CLOSELY).map(|n| from + n * CLOSELY);
-        minutes.find(|at| self.view.muting_intervals(route, *at).is_empty())
     }
 
     fn integration(&self, at: &At<'_>, to: &Told<'_>) -> IntegrationChain {

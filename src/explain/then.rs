@@ -243,7 +243,8 @@ impl<'a> Then<'a> {
         let integrations = integrations.map(|((receiver, name), telling)| {
             let send_resolved = wants_ends(receiver, name);
             let is_muted = !muted_by.is_empty();
-            let way = Way { standing: stood.standing, mutes, is_muted, send_resolved, flush_at };
+            let ended_at = stood.ends_at;
+            let way = Way { standing: stood.standing, ended_at, mutes, is_muted, send_resolved, flush_at };
             integration((receiver.clone(), name), telling, &stood.labels, &way)
         });
         RouteChain {
@@ -320,13 +321,17 @@ fn integration(
     way: &Way<'_>,
 ) -> IntegrationChain {
     let (stage, next) = telling.stage(alert, way);
-    let told = telling.told_of(alert).map(|(_, resolved)| if resolved { "resolved" } else { "firing" });
+    let end_told = telling.end_told(alert, way.ended_at).filter(|_| way.standing == Standing::Resolved);
+    let told = match telling.told_of(alert) {
+        _ if end_told.is_some() => Some("resolved"),
+        told => told.map(|(_, resolved)| if resolved { "resolved" } else { "firing" }),
+    };
     IntegrationChain {
         receiver,
         integration: name.to_owned(),
         stands_in: telling.stands_in,
         send_resolved: way.send_resolved,
-        told_at: telling.told.as_ref().map(|(at, _)| *at),
+        told_at: end_told.or(telling.told.as_ref().map(|(at, _)| *at)),
         told: told.map(str::to_owned),
         decision: telling.decision.clone(),
         owed: telling.owed.clone(),

@@ -35,6 +35,8 @@ pub(super) struct Telling {
     /// Whether it stood in for the route's receiver.
     pub stands_in: bool,
     said: FxHashMap<u64, Said>,
+    /// When it was told of alerts' ends, whichever message told it.
+    ends: FxHashMap<Labels, Time>,
 }
 
 /// How it stood with the integrations of a group, by receiver and integration, from the decisions about the group, the
@@ -71,6 +73,7 @@ impl Telling {
         match &decision.what {
             What::Sent { .. } => {
                 if let Some(said) = self.said.remove(&id) {
+                    self.ends.extend(said.iter().filter(|(_, over)| **over).map(|(labels, _)| (labels.clone(), now)));
                     self.told = Some((now, said));
                 }
                 self.settle(is_owed);
@@ -133,6 +136,11 @@ impl Telling {
         Some((*at, *said.get(alert)?))
     }
 
+    /// When it was told that an alert had resolved which did at a time.
+    pub fn end_told(&self, alert: &Labels, ended_at: Option<Time>) -> Option<Time> {
+        self.ends.get(alert).copied().filter(|told| ended_at.is_none_or(|ended| *told >= ended))
+    }
+
     fn owed_stage(&self) -> Option<Stage> {
         self.owed.as_ref().map(|owed| match owed.last_error {
             _ if self.refused => Stage::Refused,
@@ -161,13 +169,14 @@ impl Telling {
                 (None, None) => (waits, way.flush_at),
             },
             Standing::Resolved => match told {
-                Some((_, true)) => (Stage::Delivered, None),
+                _ if self.end_told(alert, way.ended_at).is_some() => (Stage::Delivered, None),
                 _ if !way.send_resolved || self.withheld == Some(Withheld::ResolvesUnwanted) => {
                     (Stage::ResolveUnwanted, None)
                 }
                 Some((_, false)) if way.is_muted && owed.is_none() => (Stage::Muted, None),
                 Some((_, false)) => (owed.unwrap_or(waits), self.next_attempt.or(way.flush_at)),
-                None => (way.mutes.stops_at().map_or(Stage::NeverTold, |(stage, _)| stage), None),
+                // What it was told is an end before this one.
+                Some((_, true)) | None => (way.mutes.stops_at().map_or(Stage::NeverTold, |(stage, _)| stage), None),
             },
         }
     }
@@ -176,6 +185,8 @@ impl Telling {
 /// What lies between an alert and an integration.
 pub(super) struct Way<'a> {
     pub standing: Standing,
+    /// When it resolved, where it has.
+    pub ended_at: Option<Time>,
     pub mutes: &'a Mutes,
     /// Whether time intervals muted the route.
     pub is_muted: bool,

@@ -229,6 +229,18 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_by: Option<u64>,
     },
+    /// What the message of a notification said that the receiver took.
+    Rendered {
+        /// Its title, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// Its text, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// The fields that say something else than they were to say, because their templates failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<RenderedProblem>,
+    },
     /// The receiver took a notification.
     Sent {
         /// Which attempt it was, from 1.
@@ -309,6 +321,15 @@ pub struct Told {
     pub instead_of: Option<Arc<str>>,
 }
 
+/// A field of a message whose template failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenderedProblem {
+    /// The field, as the configuration names it.
+    pub field: String,
+    /// Why.
+    pub error: String,
+}
+
 /// Why a receiver is not told, where it is neither muted nor knows all already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -371,6 +392,7 @@ kinds! {
     Repeated "repeated",
     FellBack "fell_back",
     Withdrawn "withdrawn",
+    Rendered "rendered",
     Sent "sent",
     Failed "failed",
     GivenUp "given_up",
@@ -478,6 +500,11 @@ mod tests {
             of_group(What::Repeated(told())),
             of_group(What::FellBack(Told { instead_of: Some("other".into()), ..told() })),
             of_group(What::Withdrawn { replaced_by: Some(8) }),
+            of_group(What::Rendered {
+                title: Some("[FIRING:1] Down".into()),
+                text: Some("a:9090 is down".into()),
+                problems: vec![RenderedProblem { field: "color".into(), error: "it fails".into() }],
+            }),
             of_group(What::Sent { attempt: 1 }),
             of_group(What::Failed { attempt: 1, error: "503".into(), next_attempt: time }),
             of_group(What::GivenUp { attempt: 2, error: "400".into() }),

@@ -16,12 +16,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::broadcast;
 
 use crate::clock::Stopwatch;
 use crate::instrument::Counter;
 use crate::state::frames::{self, Reader};
 
 use super::decision::{Decision, What};
+use super::followers::{Followers, News};
 use super::pieces::{self, Form, Piece, path_of, read_log, unfinished};
 use super::query::{Page, Query, Search};
 use super::record::{Recorded, lines};
@@ -100,6 +102,7 @@ struct Shared {
     // Places of which something could not be read, as told.
     damaged: Mutex<BTreeSet<String>>,
     wanted: mpsc::Sender<Wanted>,
+    followers: Followers,
 }
 
 /// What the sealing thread is asked: to seal a log, or to say when it has sealed all before.
@@ -173,6 +176,7 @@ impl History {
             lost: Counter::default(),
             damaged: Mutex::new(damaged),
             wanted,
+            followers: Followers::default(),
         }));
         let shared = Arc::downgrade(&history.0);
         let sealing = std::thread::Builder::new().name("history".into()).spawn(move || seal_all(&shared, &asked));
@@ -198,10 +202,14 @@ impl History {
         let Some(now) = decisions.last().map(|decision| decision.time.0) else { return };
         let count = decisions.len() as u64;
         let mut state = self.0.state.lock();
-        match state.write(&self.0.dir, decisions) {
-            Ok(()) => {
+        match state.write(&self.0.dir, decisions, self.0.followers.is_any()) {
+            Ok(recorded) => {
                 self.0.recorded.add(count);
                 state.recovered();
+                // Before another is recorded: they are told in order.
+                if !recorded.is_empty() {
+                    self.0.followers.tell(recorded);
+                }
             }
             Err(error) => {
                 self.0.lost.add(count);
@@ -242,6 +250,11 @@ impl History {
         let page = Search::new(&self.0.dir, query).run(&pieces);
         self.tell(&page.damage);
         page
+    }
+
+    /// What is recorded from now on, as it comes.
+    pub fn follow(&self) -> broadcast::Receiver<News> {
+        self.0.followers.follow()
     }
 
     /// The number of the last decision; 0 where there is none.
@@ -401,25 +414,27 @@ fn after_segment(dir: &Path, piece: &Piece) -> u64 {
 }
 
 impl State {
-    /// Writes decisions as one frame.
-    fn write(&mut self, dir: &Path, decisions: Vec<Decision>) -> io::Result<()> {
+    /// Writes decisions as one frame; returns them where they are `wanted`.
+    fn write(&mut self, dir: &Path, decisions: Vec<Decision>, wanted: bool) -> io::Result<Vec<Recorded>> {
         let lost = self.failing.as_ref().map(|failing| (failing.decisions, failing.error.clone()));
         let lost = lost
             .zip(decisions.first())
             .map(|((decisions, error), first)| Decision::new(first.time.0, What::Lost { decisions, error }));
         let mut extent = Extent::none();
-        let mut text = String::with_capacity(decisions.len() * 384);
+        let (mut text, mut recorded) = (String::with_capacity(decisions.len() * 384), Vec::new());
         let numbered = (self.next..).zip(lost.into_iter().chain(decisions));
         for (seq, decision) in numbered {
             extent.add(seq, decision.time.0);
-            text.push_str(&Recorded { seq, decision }.to_line());
+            let one = Recorded { seq, decision };
+            text.push_str(&one.to_line());
             text.push('\n');
+            recorded.extend(Some(one).filter(|_| wanted));
         }
         let mut frame = Vec::with_capacity(text.len() + frames::HEADER);
         frames::write(&mut frame, text.as_bytes())?;
         self.append(dir, &frame, extent)?;
         self.next = extent.last + 1;
-        Ok(())
+        Ok(recorded)
     }
 
     fn append(&mut self, dir: &Path, frame: &[u8], extent: Extent) -> io::Result<()> {

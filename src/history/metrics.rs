@@ -29,6 +29,16 @@ const FIGURES: [Figure<Seen>; 7] = [
     }),
 ];
 
+/// A history that could not be opened.
+pub struct Unrecorded;
+
+impl Collect for Unrecorded {
+    fn collect(&self, out: &mut Exposition) {
+        let help = "Whether decisions are being recorded.";
+        out.figures(&[gauge("watchbell_history_healthy", help, |_: &Unrecorded| 0.0)], self);
+    }
+}
+
 impl Collect for History {
     fn collect(&self, out: &mut Exposition) {
         out.figures(&FIGURES, &Seen { history: self.clone(), health: self.health() });

@@ -5,6 +5,7 @@
 //! leaves the process. [`History::query`] reads them by time, alert, receiver, group, notification and kind.
 
 mod decision;
+mod followers;
 mod log;
 mod metrics;
 mod pieces;
@@ -15,8 +16,12 @@ mod terms;
 mod text;
 mod words;
 
-pub use decision::{DecidedAlert, Decision, Kind, MOST_ALERTS, RoutedTo, RuleName, Told, What, Withheld};
+pub use decision::{
+    DecidedAlert, Decision, Kind, MOST_ALERTS, RenderedProblem, RoutedTo, RuleName, Told, What, Withheld,
+};
+pub use followers::News;
 pub use log::{Health, History, Limits, OpenError, query_dir};
+pub use metrics::Unrecorded;
 pub use query::{MOST_RESULTS, Order, Page, Query};
 pub use record::Recorded;
 pub use text::{Number, Time};

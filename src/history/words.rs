@@ -77,6 +77,17 @@ impl Decision {
                 format!("{whom} is told notification {other} instead{number}")
             }
             What::Withdrawn { replaced_by: None } => format!("{whom} need not be told any more{number}"),
+            What::Rendered { title, text, problems } => {
+                let said = title.as_deref().or(text.as_deref()).unwrap_or_default();
+                let said = if said.is_empty() { String::new() } else { format!(": {}", said.replace('\n', " ")) };
+                let failed: Vec<&str> = problems.iter().map(|p| p.field.as_str()).collect();
+                let failed = if failed.is_empty() {
+                    String::new()
+                } else {
+                    format!("; templates failed: {}", failed.join(", "))
+                };
+                format!("{whom} is sent a message{number}{said}{failed}")
+            }
             What::Sent { attempt } => format!("{whom} was told, attempt {attempt}{number}"),
             What::Failed { attempt, error, next_attempt } => {
                 format!("{whom} was not told, attempt {attempt}: {error}; next at {}{number}", at(*next_attempt))

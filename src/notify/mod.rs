@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod receivers;
 pub mod retry;
 pub mod route_labels;
+pub mod said;
 pub mod status;
 pub mod templates;
 pub mod test_message;

@@ -102,6 +102,7 @@ impl Statuses {
 mod tests {
     use super::*;
     use crate::model::Labels;
+    use crate::notify::said::Said;
     use crate::notify::{Outcome, Reason};
 
     fn notification(integration: &IntegrationId, instead_of: Option<&str>) -> Notification {
@@ -125,12 +126,20 @@ mod tests {
         let problem = Problem { field: "text".into(), error: "no".into() };
         let failed = Outcome::GiveUp { reason: "400".into() };
         let sent = |instead_of| notification(&id, instead_of);
-        statuses.record(&sent(Some("pager")), &Attempt { outcome: failed, problems: vec![problem.clone()] }, 1000);
+        statuses.record(
+            &sent(Some("pager")),
+            &Attempt { outcome: failed, problems: vec![problem.clone()], said: Said::default() },
+            1000,
+        );
         let status = statuses.get(&id);
         assert_eq!((status.last_error.as_deref(), status.failures), (Some("400"), 1));
         assert_eq!((status.instead_of.as_deref(), status.stood_in), (Some("pager"), 1));
         assert_eq!((status.problems, status.problems_at), (vec![problem], Some(1000)));
-        statuses.record(&sent(None), &Attempt { outcome: Outcome::Delivered, problems: vec![] }, 2000);
+        statuses.record(
+            &sent(None),
+            &Attempt { outcome: Outcome::Delivered, problems: vec![], said: Said::default() },
+            2000,
+        );
         let status = statuses.get(&id);
         assert_eq!((status.last_error, status.last_delivered_at, status.instead_of), (None, Some(2000), None));
         assert_eq!((status.problems.len(), status.problems_at), (0, Some(1000)));

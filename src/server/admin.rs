@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::api::unrecorded;
 use super::app::App;
 use crate::instrument::Format;
 
@@ -18,7 +19,11 @@ pub async fn healthy(State(app): State<Arc<App>>) -> &'static str {
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.engine.store().trouble().or_else(|| app.storage.trouble().map(|t| t.to_string())) {
         None if app.service.alertmanager_alone => "OK".into_response(),
-        None => "Watchbell is Ready.\n".into_response(),
+        // Pages go out all the same, so it is ready; whoever asks is told.
+        None => match unrecorded(&app) {
+            None => "Watchbell is Ready.\n".into_response(),
+            Some(trouble) => format!("Watchbell is Ready. Decisions are not recorded: {trouble}\n").into_response(),
+        },
         Some(trouble) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("Watchbell is not ready: {trouble}\n")).into_response()
         }

@@ -23,6 +23,7 @@ use crate::tsdb::Tsdb;
 
 use super::api_metrics::{ApiMetrics, MetricLabels};
 use super::error::ApiError;
+use super::fired::Fired;
 use super::history_readers::HistoryReaders;
 use super::limits::ReadLimits;
 use super::notices::Notices;
@@ -57,6 +58,10 @@ pub struct App {
     pub engine: Live,
     /// What was decided; nothing where no history is kept.
     pub history: Option<Arc<HistoryReaders>>,
+    /// Why no decisions are recorded, where they should be.
+    pub unrecorded: Option<String>,
+    /// How often rules fired.
+    pub fired: Fired,
     /// Tells receivers of tests.
     pub tester: Tester,
     /// How deliveries stand.

@@ -18,6 +18,8 @@ use crate::history::{Page, Query};
 /// Alerts that are told of, and series of each part, where nobody says how many; and the most of them.
 const USUAL: usize = 10;
 const MOST: usize = 100;
+/// The longest that a page waits for an explanation, milliseconds.
+const PATIENCE: i64 = 3_000;
 
 /// Its routes.
 pub fn routes() -> Router<Arc<App>> {
@@ -73,6 +75,22 @@ async fn show(State(app): State<Arc<App>>, params: Params) -> Result<Response, A
     }
     let json = serde_json::to_string(&explained).map_err(|e| ApiError::Internal(e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json + "\n").into_response())
+}
+
+/// Explains a notification, for its page.
+///
+/// # Errors
+/// The history does not know it, or there is none.
+pub(super) async fn notification(app: &App, id: u64) -> Result<Explanation, ApiError> {
+    answer(app, Question::Page(id), USUAL, None).await
+}
+
+/// Explains the alert of a fingerprint, for its page: as it is, or as it was when it is over.
+///
+/// # Errors
+/// There was no time for it.
+pub(super) async fn alert(app: &App, fingerprint: u64, at: Option<i64>) -> Result<Explanation, ApiError> {
+    answer(app, Question::Alert(Asked::Fingerprint(fingerprint), at), 1, Some(PATIENCE)).await
 }
 
 async fn answer(app: &App, question: Question, most: usize, timeout: Option<i64>) -> Result<Explanation, ApiError> {

@@ -12,22 +12,21 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::api::Params;
 use super::app::App;
 use super::error::ApiError;
 use super::history_readers::{FOLLOWERS, HistoryReaders};
 use super::json::Json;
-use crate::history::{MOST_RESULTS, Order, Page, Query, Recorded};
+use crate::history::{MOST_RESULTS, News, Order, Page, Query, Recorded};
 use crate::model::labels::parse_fingerprint;
 use crate::promql::Features;
 
 /// Decisions in an answer where nothing says how many.
 const USUAL: usize = 100;
-/// How often it is looked what there is to tell to those who follow.
-const LOOK: Duration = Duration::from_secs(1);
-/// Looks after which a client hears that the connection stands, though there is nothing to tell.
-const LOOKS_OF_SILENCE: u32 = 15;
+/// After how long a client hears that the connection stands, though there is nothing to tell.
+const SILENCE: Duration = Duration::from_secs(15);
 /// Says in answers of lines where to go on.
 const NEXT: &str = "x-watchbell-next-cursor";
 
@@ -154,8 +153,10 @@ fn follow(readers: Arc<HistoryReaders>, query: Query, headers: &HeaderMap) -> Re
     // A browser that connects again says what it has seen.
     let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|id| id.parse().ok());
     let cursor = seen.or(query.cursor).unwrap_or_else(|| readers.history.last());
-    let query = Query { order: Order::Oldest, cursor: Some(cursor), limit: MOST_RESULTS / 10, ..query };
-    let follower = Follower { readers, query, ready: VecDeque::new(), silent: 0, is_first: true, _place: place };
+    let query = Query { order: Order::Oldest, limit: MOST_RESULTS / 10, ..query };
+    // Whoever follows from now on misses nothing of what is recorded while older decisions are read.
+    let (news, ready) = (readers.history.follow(), VecDeque::new());
+    let follower = Follower { readers, query, cursor, news, is_behind: true, ready, _place: place };
     let events = futures::stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(event)), follower))
@@ -168,9 +169,12 @@ fn follow(readers: Arc<HistoryReaders>, query: Query, headers: &HeaderMap) -> Re
 struct Follower {
     readers: Arc<HistoryReaders>,
     query: Query,
+    /// The last decision that was looked at for it.
+    cursor: u64,
+    news: broadcast::Receiver<News>,
+    /// Whether there are decisions that only the files have.
+    is_behind: bool,
     ready: VecDeque<String>,
-    silent: u32,
-    is_first: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -179,26 +183,43 @@ impl Follower {
     async fn next(&mut self) -> Option<String> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.silent = 0;
                 return Some(event);
             }
-            if !std::mem::take(&mut self.is_first) {
-                tokio::time::sleep(LOOK).await;
-                self.silent += 1;
+            if self.is_behind {
+                self.catch_up().await?;
+                continue;
             }
-            let last = self.readers.history.last();
-            if self.query.cursor.is_none_or(|cursor| cursor < last) {
-                let page = self.readers.ask(self.query.clone()).await.ok()?;
-                // More may have been recorded while the answer was waited for.
-                let told = page.decisions.last().map_or(last, |recorded| recorded.seq.max(last));
-                self.query.cursor = Some(page.next.unwrap_or(told));
-                self.ready = page.decisions.iter().map(event).collect();
-            }
-            if self.ready.is_empty() && self.silent >= LOOKS_OF_SILENCE {
-                self.silent = 0;
-                return Some(":\n\n".to_owned());
+            match tokio::time::timeout(SILENCE, self.news.recv()).await {
+                Ok(Ok(news)) => self.take_in(&news),
+                Ok(Err(RecvError::Lagged(_))) => self.is_behind = true,
+                Ok(Err(RecvError::Closed)) => return None,
+                Err(_) => return Some(":\n\n".to_owned()),
             }
         }
+    }
+
+    fn take_in(&mut self, news: &News) {
+        for recorded in news.iter().filter(|recorded| recorded.seq > self.cursor) {
+            if self.query.matches(&recorded.decision) {
+                self.ready.push_back(event(recorded));
+            }
+        }
+        self.cursor = news.last().map_or(self.cursor, |last| last.seq.max(self.cursor));
+    }
+
+    /// Reads what was recorded before; nothing when the service ends.
+    async fn catch_up(&mut self) -> Option<()> {
+        let last = self.readers.history.last();
+        if self.cursor >= last {
+            self.is_behind = false;
+            return Some(());
+        }
+        let page = self.readers.ask(Query { cursor: Some(self.cursor), ..self.query.clone() }).await.ok()?;
+        // More may have been recorded while the answer was waited for.
+        let told = page.decisions.last().map_or(last, |recorded| recorded.seq.max(last));
+        self.cursor = page.next.unwrap_or(told);
+        self.ready = page.decisions.iter().map(event).collect();
+        Some(())
     }
 }
 

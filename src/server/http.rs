@@ -88,7 +88,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .route("/-/reload", post(admin::reload).put(admin::reload))
         .route("/-/quit", post(admin::quit).put(admin::quit))
         .route("/metrics", get(admin::metrics))
-        .merge(pages::routes())
+        .merge(pages::routes(&app))
         .merge(apis)
         .merge(remote)
         .fallback(not_found)

@@ -12,6 +12,7 @@ pub mod drill;
 pub mod error;
 pub mod explain;
 mod federate;
+pub mod fired;
 pub mod history;
 pub mod history_readers;
 pub mod http;

@@ -11,12 +11,14 @@ use futures::future::BoxFuture;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::OutgoingAlert;
 use crate::engine::live::Notifier;
+use crate::history::History;
 use crate::instrument::spans::{Span, SpanKind, Tracer};
 use crate::instrument::{Collect, Exposition};
 use crate::notify::alertmanagers::Forwarder;
 use crate::notify::drill::Drills;
 use crate::notify::metrics::AttemptMetrics;
 use crate::notify::receivers::{Attempt, Integrations, SetupError};
+use crate::notify::said::{self, Said};
 use crate::notify::status::Statuses;
 use crate::notify::{IntegrationId, Notification, Outcome};
 
@@ -37,6 +39,8 @@ pub struct ConfiguredNotifier {
     /// What was told in drills.
     pub drills: Arc<Drills>,
     tracer: Tracer,
+    /// Where what messages said is recorded.
+    history: Option<History>,
 }
 
 impl ConfiguredNotifier {
@@ -52,7 +56,19 @@ impl ConfiguredNotifier {
             statuses: Arc::default(),
             drills: Arc::default(),
             tracer,
+            history: None,
         }
+    }
+
+    /// Records what messages say.
+    #[must_use]
+    pub fn recording(self, history: Option<History>) -> Self {
+        ConfiguredNotifier { history, ..self }
+    }
+
+    /// One attempt to deliver a test message, of which nothing is recorded.
+    pub fn deliver_test(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
+        self.attempt(notification, None)
     }
 
     /// Sets a configuration's receivers up; [`ConfiguredNotifier::put_in_force`] takes them.
@@ -79,19 +95,20 @@ impl ConfiguredNotifier {
     }
 }
 
-impl Notifier for ConfiguredNotifier {
-    fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
+impl ConfiguredNotifier {
+    fn attempt(&self, notification: Notification, history: Option<History>) -> BoxFuture<'static, Outcome> {
         let (delivery, receivers, attempts) = (self.delivery, self.receivers.load_full(), self.attempts.clone());
         let (statuses, drills, clock) = (self.statuses.clone(), self.drills.clone(), self.clock.clone());
         let (notification, tracer) = (Arc::new(notification), self.tracer.clone());
         async move {
             let watch = Stopwatch::start();
             let attempt = match (delivery, receivers) {
-                (Delivery::Print, _) => Attempt { outcome: print(&notification), problems: Vec::new() },
+                (Delivery::Print, _) => printed(&notification),
                 (Delivery::Receivers, Some(receivers)) => attempt(receivers, notification.clone()).await,
                 (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
             statuses.record(&notification, &attempt, clock.now());
+            record(history, &notification, &attempt, clock.now()).await;
             drills.record(&notification, &attempt.outcome, clock.now());
             if notification.instead_of.is_some() {
                 attempts.count_stand_in(&notification.integration);
@@ -111,9 +128,24 @@ impl Notifier for ConfiguredNotifier {
         }
         .boxed()
     }
+}
+
+impl Notifier for ConfiguredNotifier {
+    fn deliver(&self, notification: Notification) -> BoxFuture<'static, Outcome> {
+        self.attempt(notification, self.history.clone())
+    }
 
     fn send(&self, alerts: Vec<OutgoingAlert>) {
         self.forwarder.send(alerts);
+    }
+}
+
+/// Records what a message said that was delivered, before the engine hears that it was.
+async fn record(history: Option<History>, notification: &Notification, attempt: &Attempt, now: i64) {
+    let Some(history) = history.filter(|_| attempt.outcome.is_delivered()) else { return };
+    if let Some(decision) = said::rendered(notification, attempt.said.clone(), &attempt.problems, now) {
+        // A disk may take its time. What is lost the history counts and tells.
+        let _ = tokio::task::spawn_blocking(move || history.record(vec![decision])).await;
     }
 }
 
@@ -160,12 +192,18 @@ async fn attempt(receivers: Arc<Integrations>, notification: Arc<Notification>) 
 }
 
 fn given_up(reason: &str) -> Attempt {
-    Attempt { outcome: Outcome::GiveUp { reason: reason.into() }, problems: Vec::new() }
+    Attempt { outcome: Outcome::GiveUp { reason: reason.into() }, problems: Vec::new(), said: Said::default() }
 }
 
-/// A receiver for whoever has none yet: a line an alert.
-fn print(notification: &Notification) -> Outcome {
-    use std::io::Write;
+/// A receiver for whoever has none yet.
+fn printed(notification: &Notification) -> Attempt {
+    let text = lines(notification);
+    let outcome = print(&text);
+    Attempt { outcome, problems: Vec::new(), said: Said { title: None, text: Some(text) } }
+}
+
+/// A line an alert.
+fn lines(notification: &Notification) -> String {
     let mut text = String::new();
     for alert in &notification.alerts {
         let state = if alert.is_resolved() { "resolved" } else { "firing" };
@@ -176,6 +214,11 @@ fn print(notification: &Notification) -> Outcome {
         }
         text.push('\n');
     }
+    text
+}
+
+fn print(text: &str) -> Outcome {
+    use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Outcome::Delivered,
         Err(e) => Outcome::GiveUp { reason: e.to_string() },

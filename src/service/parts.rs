@@ -23,6 +23,8 @@ pub struct Parts {
     pub store: Arc<dyn StateStore>,
     /// Decisions; none are recorded where there is none.
     pub history: Option<History>,
+    /// Why none are recorded, where they should be.
+    pub unrecorded: Option<String>,
 }
 
 impl Parts {
@@ -48,7 +50,8 @@ impl Parts {
             blocks = recovery.blocks,
             "storage opened"
         );
-        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?), history: open_history(dir, limits) })
+        let (history, unrecorded) = open_history(dir, limits);
+        Ok(Parts { storage, store: Arc::new(DiskStore::open(dir)?), history, unrecorded })
     }
 
     /// Opens the state in a data directory, without series.
@@ -57,17 +60,22 @@ impl Parts {
     /// It cannot be opened.
     pub fn open_state(dir: &Path, limits: Limits) -> Result<Parts, ServiceError> {
         owner::claim(dir, &["state", "state.rescue"].map(|name| dir.join(name)))?;
-        let history = open_history(dir, limits);
-        Ok(Parts { storage: Tsdb::in_memory(), store: Arc::new(DiskStore::open(dir)?), history })
+        let (history, unrecorded) = open_history(dir, limits);
+        Ok(Parts { storage: Tsdb::in_memory(), store: Arc::new(DiskStore::open(dir)?), history, unrecorded })
     }
 }
 
-/// Opens the history. Where it cannot be opened nothing is recorded: that keeps no page back.
-fn open_history(dir: &Path, limits: Limits) -> Option<History> {
+/// Opens the history, or says why it cannot be. Nothing is recorded then: that keeps no page back.
+fn open_history(dir: &Path, limits: Limits) -> (Option<History>, Option<String>) {
     let path = dir.join(HISTORY);
     if let Err(e) = owner::claim(dir, std::slice::from_ref(&path)) {
         tracing::error!(error = %e, "the directory of the history cannot be made");
     }
-    let opened = History::open(&path, limits);
-    opened.inspect_err(|e| tracing::error!(error = %e, "no decisions are recorded; pages go out all the same")).ok()
+    match History::open(&path, limits) {
+        Ok(history) => (Some(history), None),
+        Err(e) => {
+            tracing::error!(error = %e, "no decisions are recorded; pages go out all the same");
+            (None, Some(e.to_string()))
+        }
+    }
 }

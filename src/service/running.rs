@@ -19,8 +19,8 @@ use crate::datasource::{
     FanoutQuerier, FanoutStorage, LocalQuerier, Querier, RemoteQuerier, RemoteReadSettings, RemoteSettings,
 };
 use crate::engine::DataAtStart;
-use crate::engine::live::{Live, LiveError, Notifier as _, Parts as EngineParts};
-use crate::history;
+use crate::engine::live::{Live, LiveError, Parts as EngineParts};
+use crate::history::{self, Unrecorded};
 use crate::ingest::otlp::{Cumulative, OtlpSettings};
 use crate::ingest::remote_write::send::{RemoteWriteSettings, RemoteWriters};
 use crate::ingest::remote_write::{ReceiveLimits, Receiver};
@@ -28,6 +28,7 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Collect, Process, Registry};
 use crate::net;
 use crate::promql::{Common, CompileOptions, EvalEnv, Limits};
+use crate::server::fired::Fired;
 use crate::server::history_readers::HistoryReaders;
 use crate::server::notices::Notices;
 use crate::server::requests::HttpMetrics;
@@ -89,7 +90,7 @@ impl Service {
         warn(&prepared, &options.source);
         options.notes.iter().for_each(|note| tracing::warn!("{note}"));
 
-        let Parts { storage, store, history } = parts;
+        let Parts { storage, store, history, unrecorded } = parts;
         let log_files = Arc::new(LogFiles::new(clock.clone())?);
         log_files.put_in_force(log_files.open(&prepared)?);
         let context = rule_context(&options, &prepared, &storage, (&external_url, &clock))?;
@@ -99,7 +100,8 @@ impl Service {
         let traces = Arc::new(Exporter::default());
         trace_as_configured(&traces, &prepared)?;
         let tracer = traces.tracer.clone();
-        let notifier = Arc::new(ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone()));
+        let notifier = ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone());
+        let notifier = Arc::new(notifier.recording(history.clone()));
         notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
         let scrapes = ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current());
         let scrapes = Arc::new(scrapes.with_failure_logs(log_files.scrapes.clone()));
@@ -146,6 +148,8 @@ impl Service {
             clock,
             engine,
             history: history.map(|history| Arc::new(HistoryReaders::new(history))),
+            fired: Fired::default(),
+            unrecorded,
             deliveries: notifier.statuses.clone(),
             drills: notifier.drills.clone(),
             tester: tester(&notifier),
@@ -192,8 +196,10 @@ impl Service {
             Arc::new(app.tracer.clone()),
         ];
         counting.into_iter().for_each(|counts| app.registry.register(counts));
-        if let Some(readers) = &app.history {
-            app.registry.register(Arc::new(readers.history.clone()));
+        match &app.history {
+            Some(readers) => app.registry.register(Arc::new(readers.history.clone())),
+            None if app.unrecorded.is_some() => app.registry.register(Arc::new(Unrecorded)),
+            None => {}
         }
     }
 
@@ -419,7 +425,7 @@ fn registry(options: &ServiceOptions) -> Registry {
 /// Tries receivers by the way that notifications take.
 fn tester(notifier: &Arc<ConfiguredNotifier>) -> Tester {
     let notifier = notifier.clone();
-    Tester::new(Arc::new(move |notification| notifier.deliver(notification)))
+    Tester::new(Arc::new(move |notification| notifier.deliver_test(notification)))
 }
 
 /// Answers requests at every address until the service ends.

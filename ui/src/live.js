@@ -46,6 +46,7 @@ const key = (element) => element.id || element.closest('[aria-label]')?.getAttri
 let asking = false;
 let again = false;
 async function refresh() {
+  // What comes while it is asked is asked for afterwards.
   if (asking || busy()) { again = true; return; }
   [asking, again] = [true, false];
   try {
@@ -64,10 +65,12 @@ async function refresh() {
     zones();
     document.dispatchEvent(new Event('refreshed'));
   } catch {
+    // Who is connected again is told, and asks then.
+    again = false;
     show(false);
-  } finally {
-    asking = false;
   }
+  asking = false;
+  if (again && !busy()) refresh();
 }
 // Not at once: a click that leaves a field is to reach what it is for.
 addEventListener('focusout', () => { if (again) setTimeout(() => again && refresh(), 500); });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 
-const PAGES = ['alerts', 'silences', 'silences/new', 'query?g0.expr=up', 'rules', 'routes', 'receivers', 'targets', 'service-discovery', 'status', 'tsdb-status'];
+const PAGES = ['alerts', 'silences', 'history', 'notification/8', 'silences/new', 'query?g0.expr=up', 'rules', 'routes', 'receivers', 'targets', 'service-discovery', 'status', 'tsdb-status'];
 const LOOKS = {
   desktop: { viewport: { width: 1280, height: 900 } },
   'desktop-dark': { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' },
@@ -63,6 +63,55 @@ export const cases = {
       await page.end();
     }
     assert.deepEqual(found, []);
+  },
+
+  // docs/why.md, step by step; its screenshots are these.
+  async 'a stranger finds out why the second page came'({ browser, url, shots }) {
+    const page = await open({ browser, url }, { viewport: { width: 960, height: 600 }, reducedMotion: 'reduce' });
+    await page.visit('');
+    await page.getByLabel('Matchers').fill('alertname="GPUMemoryExhausted"');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.getByRole('heading', { name: '4 firing' }).waitFor();
+    await page.screenshot({ path: `${shots}/why-now.png`, caret: 'initial' });
+    await page.locator('article.alert a.name').first().click();
+    await page.getByRole('heading', { name: 'Why', exact: true }).waitFor();
+    await page.getByText('holds for 4 of 64 series').first().waitFor();
+    const decided = page.locator('.decisions li').filter({ hasText: 'new alerts in group' }).first();
+    await page.locator('.decisions li').filter({ hasText: 'which waits until' }).first().waitFor();
+    await page.getByRole('heading', { name: 'What was decided' }).scrollIntoViewIfNeeded();
+    await page.evaluate(() => document.querySelector('.decisions').previousElementSibling.scrollIntoView());
+    await page.screenshot({ path: `${shots}/why-alert.png`, caret: 'initial' });
+    await decided.getByRole('link').click();
+    await page.getByRole('heading', { name: 'What was new' }).waitFor();
+    await page.screenshot({ path: `${shots}/why-notification.png`, caret: 'initial' });
+    const list = (name) => page.locator(`h2:text-is("${name}") + ul li`);
+    assert.equal(await list('What was new').count(), 3);
+    assert.equal(await list('What still fired').count(), 1);
+    await page.getByText('new alerts in group', { exact: true }).waitFor();
+    await page.locator('dd').getByRole('link', { name: /^notification \d+$/ }).click();
+    await page.getByText('first notification', { exact: true }).waitFor();
+    assert.equal(await list('What was new').count(), 1);
+    await page.end();
+  },
+
+  async 'the history is filtered by keys alone, and without scripts'({ browser, url }) {
+    for (const options of [{}, { javaScriptEnabled: false }]) {
+      const page = await open({ browser, url }, options);
+      await page.visit('history');
+      await page.getByLabel('Matchers').focus();
+      await page.keyboard.type('alertname="GPUMemoryExhausted"');
+      await page.getByLabel('Kind').selectOption('sent');
+      await page.getByLabel('Matchers').focus();
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/kind=sent/);
+      assert.equal(await page.locator('.decisions li').count(), await page.locator('.decisions .state.ok').count());
+      assert.ok(await page.locator('.decisions li').count() >= 4);
+      await page.getByRole('link', { name: 'Clear' }).click();
+      await page.waitForURL(/history$/);
+      await page.getByRole('link', { name: 'Older' }).click();
+      await page.getByRole('link', { name: 'Newest' }).waitFor();
+      await page.end();
+    }
   },
 
   async 'links to Prometheus and Alertmanager lead to the same here'({ browser, url }) {

@@ -41,7 +41,7 @@ pub fn serve(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (end, reload) = (asked_to_end()?, hangups()?);
-        let parts = Parts { storage: stage.storage().clone(), store: Arc::new(store), history };
+        let parts = Parts { storage: stage.storage().clone(), store: Arc::new(store), history, unrecorded: None };
         let service = Service::start(options, prepared, parts).await?;
         eprintln!("serving the fleet on http://{}; interrupt to end", service.address());
         let rows = tokio::spawn(go_on(Arc::new(stage)));

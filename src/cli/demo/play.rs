@@ -14,6 +14,7 @@ use crate::engine::{Options, Setup};
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::history::{Decision, History};
 use crate::model::Labels;
+use crate::notify::said::{self, Said};
 use crate::notify::{Notification, Outcome};
 use crate::promql::{CompileOptions, EvalEnv};
 use crate::service::renderer::TemplateRenderer;
@@ -155,6 +156,10 @@ impl Audience for Hall<'_> {
             Ok(payload) => payload,
             Err(reason) => return Outcome::GiveUp { reason },
         };
+        let said = Said::of(&notification.integration.kind, &payload);
+        if let Some(history) = self.history {
+            history.record(said::rendered(notification, said, &[], notification.decided_at).into_iter().collect());
+        }
         let mut names: Vec<&str> = notification.alerts.iter().map(|a| a.labels.value("alertname")).collect();
         names.dedup();
         let told = DeliveredNotification {

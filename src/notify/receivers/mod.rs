@@ -46,6 +46,7 @@ use crate::config::alertmanager::AlertmanagerConfig;
 use crate::config::http::HttpClientConfig;
 use crate::model::Diagnostic;
 use crate::net::{self, HttpClient, HttpSettings, aws};
+use crate::notify::said::Said;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
 
@@ -146,7 +147,8 @@ impl Integrations {
     /// One attempt to deliver what was rendered.
     pub async fn attempt(&self, notification: &Notification, rendered: Rendered) -> Attempt {
         let Rendered { message, problems } = rendered;
-        let given_up = |reason: String, problems| Attempt { outcome: Outcome::GiveUp { reason }, problems };
+        let given_up =
+            |reason: String, problems| Attempt { outcome: Outcome::GiveUp { reason }, problems, said: Said::default() };
         let message = match message {
             Ok(message) => message,
             Err(error) => return given_up(error.to_string(), problems),
@@ -172,7 +174,11 @@ impl Integrations {
                 reason: format!("no answer within {} s: context deadline exceeded", integration.timeout.as_secs_f64()),
             },
         };
-        Attempt { outcome, problems: problems.into_inner() }
+        let said = match outcome.is_delivered() {
+            true => Said::of(&notification.integration.kind, &message.payload()),
+            false => Said::default(),
+        };
+        Attempt { outcome, problems: problems.into_inner(), said }
     }
 
     /// All integrations, in no order.
@@ -188,6 +194,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What else went wrong: the message says less than it should, or not to all.
     pub problems: Vec<Problem>,
+    /// What the message said that was delivered.
+    pub said: Said,
 }
 
 impl Integration {

@@ -15,6 +15,9 @@ const SUMMARY: Limit = Limit::chars(1024);
 const DEFAULT_SEVERITY: &str = "error";
 /// Most bytes of an event, a little less than PagerDuty takes: the key comes on top.
 const LARGEST_EVENT: usize = 511_000;
+/// The details that say which notification it is, and where that is explained.
+const NOTIFICATION: &str = "watchbell_notification";
+const EXPLANATION: &str = "watchbell_explanation";
 /// Where version 1 listens.
 const V1_URL: &str = "https://events.pagerduty.com/generic/2010-04-15/create_event.json";
 /// Where version 2 listens unless the configuration says otherwise.
@@ -27,7 +30,13 @@ impl PagerdutyConfig {
 
     fn details(&self, with: &Rendering<'_>) -> Map<String, Json> {
         let deep = |(name, template): (&String, &Json)| (name.clone(), with.deep(&format!("details.{name}"), template));
-        self.details.iter().map(deep).collect()
+        let mut details: Map<String, Json> = self.details.iter().map(deep).collect();
+        let own = [(NOTIFICATION, json!(with.notification.id)), (EXPLANATION, json!(with.explanation()))];
+        for (name, value) in own {
+            // What the configuration says under this name stays.
+            details.entry(name).or_insert(value);
+        }
+        details
     }
 
     fn v1(&self, with: &Rendering<'_>) -> Json {
@@ -139,6 +148,8 @@ impl PagerdutyConfig {
             *details = json!({
                 "error": "Custom details have been removed because the original event exceeds the maximum size of 512KB",
                 "all_alerts": with.link(),
+                NOTIFICATION: with.notification.id,
+                EXPLANATION: with.explanation(),
             });
         }
         bare

@@ -315,6 +315,11 @@ impl<'a> Rendering<'a> {
         format!("{}/#/alerts?receiver={}", self.data.external_url, escape::query(&self.data.receiver))
     }
 
+    /// Where it is told why this notification was sent.
+    pub fn explanation(&self) -> String {
+        format!("{}/notification/{}", self.data.external_url, self.notification.id)
+    }
+
     /// A structure with templates in its texts. A text that comes out as something else than a text in YAML becomes
     /// that: `{{ len .Alerts }}` a number, `{{ toJson .Alerts }}` a list. What is inside it is taken as it is.
     pub fn deep(&self, field: &str, value: &Json) -> Json {

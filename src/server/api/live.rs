@@ -38,7 +38,14 @@ pub(in crate::server) fn troubles(app: &App) -> Vec<String> {
     all.extend(state.map(|trouble| format!("State is not stored: {trouble}")));
     let storage = app.storage.trouble();
     all.extend(storage.map(|trouble| format!("Samples are not stored: {trouble}")));
+    all.extend(unrecorded(app).map(|trouble| format!("Decisions are not recorded: {trouble}")));
     all
+}
+
+/// Why decisions are not recorded, where they should be.
+pub(in crate::server) fn unrecorded(app: &App) -> Option<String> {
+    let failing = app.history.as_ref().and_then(|readers| readers.history.health().failure);
+    failing.or_else(|| app.unrecorded.clone())
 }
 
 /// `GET /api/v1/notifications`

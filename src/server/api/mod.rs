@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 
 use super::app::App;
 
-pub(super) use live::troubles;
+pub(super) use live::{troubles, unrecorded};
 pub use params::{MAX_PARAMS, MAX_SELECTORS, Params};
 pub use read::MOST_BYTES as LONGEST_READ;
 pub use status::COMPATIBLE_VERSION;

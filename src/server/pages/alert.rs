@@ -9,18 +9,20 @@ use serde_json::{Value, json};
 
 use crate::alerting::{Alert, AlertState, RuleKind, RuleSpec};
 use crate::engine::{GroupView, Tellings, View};
+use crate::history::{DecidedAlert, Query};
 use crate::model::labels::parse_fingerprint;
 use crate::model::{Labels, duration};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
 use crate::server::app::App;
+use crate::server::explain;
 
 use super::alert_text::{self, Severity};
 use super::frame::{Page, unhurried};
 use super::measure::{Measure, Span, as_raised};
 use super::now::groups::{self, Telling};
 use super::plot::Plot;
-use super::{forms, links, zone};
+use super::{forms, history, links, notification, zone};
 
 /// How much of the time before it began a plot shows at least, and how much time in all, milliseconds.
 const BEFORE: i64 = 30 * 60_000;
@@ -30,6 +32,9 @@ const MOST: i64 = 7 * 24 * 3_600_000;
 const POINTS: i64 = 240;
 /// A plot that takes longer than this is left out, milliseconds.
 const PATIENCE: i64 = 3_000;
+/// Most decisions of its history, and most messages, that are shown.
+const MOST_DECISIONS: usize = 50;
+const MOST_MESSAGES: usize = 5;
 
 const PAGE: Page = Page { section: "alerts", template: "alert.html", up: "../", is_live: true };
 
@@ -49,20 +54,100 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, Path(i
         });
         (row.is_some() || raised.is_some()).then_some((row, raised))
     });
-    let Some((row, raised)) = found else {
-        let why = "No alert with this fingerprint is known now: it is over, or its labels have changed.";
-        return PAGE.missing(now, "This alert is not there", why);
-    };
+    let Some((row, raised)) = found else { return over(&app, wanted, now).await };
     let labels = row.as_ref().map(|row| row.alert.labels.clone());
     let plot = match &raised {
         Some((_, rule, alert)) => plot(&app, rule, alert, &labels.unwrap_or_else(|| alert.labels.clone()), now).await,
         None => None,
     };
+    let past = match wanted {
+        Some(wanted) => Past::of(&app, wanted, None, now).await,
+        None => Past::default(),
+    };
     unhurried(move || {
-        let content = content(&app, &headers, &view, row.as_deref(), raised.as_ref(), plot, now);
+        let mut content = content(&app, &headers, &view, row.as_deref(), raised.as_ref(), plot, now);
+        past.put_into(&mut content);
         PAGE.show(now, content)
     })
     .await
+}
+
+/// The page of an alert that is over: what the history has of it.
+async fn over(app: &App, wanted: Option<u64>, now: i64) -> Response {
+    let past = match wanted {
+        Some(wanted) => Past::of(app, wanted, Some(now), now).await,
+        None => Past::default(),
+    };
+    let Some(labels) = past.labels.clone() else {
+        let why = "No alert with this fingerprint is known now, and the history has none: it is long over, or its \
+            labels have changed.";
+        return PAGE.missing(now, "This alert is not there", why);
+    };
+    let mut content = json!({
+        "id": format!("{:016x}", labels.fingerprint()),
+        "name": labels.value("alertname"),
+        "state": past.state.clone().unwrap_or_else(|| "resolved".to_owned()),
+        "is_over": true,
+        "severity": Severity::shown(&labels),
+        "says": alert_text::says(&Labels::empty()),
+        "labels": alert_text::labels(&labels, &[], usize::MAX),
+        "mutes": [],
+        "same_name": links::query([("filter", links::equal_to(&labels.keep(&["alertname"])).as_str())]),
+    });
+    past.put_into(&mut content);
+    PAGE.show(now, content)
+}
+
+/// What was decided about an alert, what was said of it, and why it is or was so.
+#[derive(Default)]
+struct Past {
+    labels: Option<Labels>,
+    state: Option<String>,
+    decisions: Vec<Value>,
+    has_more: bool,
+    messages: Vec<Value>,
+    why: Option<Value>,
+}
+
+impl Past {
+    /// Of a fingerprint; of one that is over, as it was `at` a time.
+    async fn of(app: &App, fingerprint: u64, at: Option<i64>, now: i64) -> Past {
+        let query = Query { fingerprint: Some(fingerprint), limit: MOST_DECISIONS, ..Query::default() };
+        let found = match &app.history {
+            Some(readers) => readers.ask(query).await.unwrap_or_default(),
+            None => crate::history::Page::default(),
+        };
+        let is_it = |alert: &&DecidedAlert| alert.labels.fingerprint() == fingerprint;
+        let labels =
+            found.decisions.iter().find_map(|r| r.decision.alerts.iter().find(is_it)).map(|a| a.labels.clone());
+        let mut told: Vec<u64> = Vec::new();
+        for id in found.decisions.iter().filter_map(|r| r.decision.notification) {
+            if !told.contains(&id) && told.len() < MOST_MESSAGES {
+                told.push(id);
+            }
+        }
+        let explained = match labels.is_some() || at.is_none() {
+            true => explain::alert(app, fingerprint, at).await.ok(),
+            false => None,
+        };
+        let chain = explained.and_then(|e| e.alerts.into_iter().next());
+        Past {
+            labels,
+            state: chain.as_ref().map(|chain| chain.state.clone()),
+            decisions: history::decisions_about_one(&found.decisions, now),
+            has_more: found.next.is_some(),
+            messages: notification::messages(app, &told, now).await,
+            why: chain.map(|chain| notification::chain(&chain, now)),
+        }
+    }
+
+    fn put_into(self, content: &mut Value) {
+        let Some(content) = content.as_object_mut() else { return };
+        content.insert("decisions".into(), self.decisions.into());
+        content.insert("more_decisions".into(), self.has_more.into());
+        content.insert("messages".into(), self.messages.into());
+        content.insert("why".into(), self.why.into());
+    }
 }
 
 /// The rule that has raised an alert, and the alert as it stands there.

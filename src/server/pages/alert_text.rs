@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::model::Labels;
 use crate::model::number::format_float_g;
+use crate::model::{Labels, cut};
 use crate::routing::alerts::AlertRow;
 
 use super::{links, zone};
@@ -48,14 +48,6 @@ impl Severity {
     pub fn shown(labels: &Labels) -> Value {
         let word = Some(labels.value("severity")).filter(|w| !w.is_empty()).unwrap_or("no severity");
         json!({ "class": Severity::of(labels).class(), "word": cut(word, 24) })
-    }
-}
-
-/// The beginning of a text.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
-        None => text.to_owned(),
     }
 }
 

@@ -1,12 +1,15 @@
 //! What all pages have in common: templates, the frame around their content, the headers that keep foreign code out.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tera::{Context, Tera};
+
+use crate::server::app::App;
 
 use super::{assets, zone};
 
@@ -27,6 +30,8 @@ static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
         "alert.html",
         "query.html",
         "rules.html",
+        "history.html",
+        "notification.html",
         "routes.html",
         "receivers.html",
         "silences.html",
@@ -41,6 +46,20 @@ static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
     tera.add_raw_templates(pages).map_err(|e| e.to_string())?;
     Ok(tera)
 });
+
+/// The menu, and what of it there is where Alertmanager's half of the service is alone.
+const SECTIONS: [&str; 9] =
+    ["alerts", "silences", "history", "query", "rules", "routes", "receivers", "targets", "status"];
+const SECTIONS_ALONE: [&str; 6] = ["alerts", "silences", "history", "routes", "receivers", "status"];
+
+tokio::task_local! {
+    /// Whether Alertmanager's half of the service is alone.
+    static ALONE: bool;
+}
+
+fn is_alone() -> bool {
+    ALONE.try_with(|alone| *alone).unwrap_or(false)
+}
 
 /// A page: what stands around its content.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +108,10 @@ impl Page {
             .map(|(key, name)| (key.to_owned(), Value::from(format!("{}assets/{name}", self.up))))
             .collect();
         let mut context = Context::from_value(content).map_err(|e| e.to_string())?;
-        let frame = json!({ "section": self.section, "up": self.up, "is_live": self.is_live, "assets": assets });
+        let sections: &[&str] = if is_alone() { &SECTIONS_ALONE } else { &SECTIONS };
+        let frame = json!({
+            "section": self.section, "sections": sections, "up": self.up, "is_live": self.is_live, "assets": assets,
+        });
         context.insert("frame", &frame);
         context.insert("up", self.up);
         context.insert("clock", &zone::clock(now));
@@ -100,7 +122,8 @@ impl Page {
 
 /// Makes an answer on a thread that may take its time: there may be many alerts.
 pub(super) async fn unhurried(make: impl FnOnce() -> Response + Send + 'static) -> Response {
-    match tokio::task::spawn_blocking(make).await {
+    let alone = is_alone();
+    match tokio::task::spawn_blocking(move || ALONE.sync_scope(alone, make)).await {
         Ok(response) => response,
         Err(e) => {
             tracing::error!(error = %e, "a page could not be made");
@@ -109,9 +132,9 @@ pub(super) async fn unhurried(make: impl FnOnce() -> Response + Send + 'static) 
     }
 }
 
-/// Sets the headers of everything that people look at.
-pub(super) async fn secure(request: axum::extract::Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// Sets the headers of everything that people look at, and what the menu has.
+pub(super) async fn secure(State(app): State<Arc<App>>, request: axum::extract::Request, next: Next) -> Response {
+    let mut response = ALONE.scope(app.service.alertmanager_alone, next.run(request)).await;
     let set = |headers: &mut HeaderMap, name, value| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));

@@ -7,9 +7,11 @@ mod assets;
 mod elsewhere;
 mod forms;
 mod frame;
+mod history;
 mod links;
 mod live;
 mod measure;
+mod notification;
 mod now;
 mod plot;
 mod query;
@@ -30,12 +32,12 @@ use axum::routing::{get, post};
 use super::app::App;
 
 /// The routes of the pages.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let pages = Router::new()
         .route("/alerts", get(now::page))
-        .route("/query", get(query::page))
-        .route("/rules", get(rules::page))
         .route("/silences", get(silences::page))
+        .route("/history", get(history::page))
+        .route("/notification/{id}", get(notification::page))
         .route("/routes", get(routes::page))
         .route("/receivers", get(receivers::page).post(receivers::test))
         .route("/silences/new", get(silence_form::new).post(silence_form::save))
@@ -45,12 +47,20 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/silences/{id}/expire", post(silence_form::expire))
         .route("/alert/{fingerprint}", get(alert::page))
         .route("/alert/{fingerprint}/ack", post(silence_form::acknowledge))
+        .route("/status", get(status::page))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/live", get(live::follow));
+    let pages =
+        if app.service.alertmanager_alone { pages } else { pages.merge(of_series()).merge(elsewhere::routes()) };
+    pages.layer(axum::middleware::from_fn_with_state(app.clone(), frame::secure))
+}
+
+/// Those that need series or rules.
+fn of_series() -> Router<Arc<App>> {
+    Router::new()
+        .route("/query", get(query::page))
+        .route("/rules", get(rules::page))
         .route("/targets", get(targets::page))
         .route("/service-discovery", get(targets::discovery))
-        .route("/status", get(status::page))
         .route("/tsdb-status", get(status::storage))
-        .route("/assets/{name}", get(assets::serve))
-        .route("/live", get(live::follow))
-        .merge(elsewhere::routes())
-        .layer(axum::middleware::from_fn(frame::secure))
 }

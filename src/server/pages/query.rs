@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::model::number::format_float;
-use crate::model::{self, Labels};
+use crate::model::{self, Labels, cut};
 use crate::promql::{Evaluated, QueryValue};
 use crate::server::api::Params;
 use crate::server::app::App;
@@ -16,7 +16,7 @@ use crate::server::error::ApiError;
 use crate::server::time::parse_time;
 
 use super::frame::Page;
-use super::{alert_text, zone};
+use super::zone;
 
 /// Most panels of a page, rows of a table, and samples of a row.
 const MOST_PANELS: usize = 10;
@@ -150,7 +150,7 @@ fn table(evaluated: Evaluated, notes: Vec<String>, now: i64) -> Value {
     };
     let rows: Vec<Value> = match &evaluated.value {
         QueryValue::Scalar(v) => vec![json!({ "series": "scalar", "value": format_float(*v) })],
-        QueryValue::String(s) => vec![json!({ "series": "string", "value": alert_text::cut(s, 1_000) })],
+        QueryValue::String(s) => vec![json!({ "series": "string", "value": cut(s, 1_000) })],
         QueryValue::Vector(all) => all.iter().take(MOST_ROWS).map(|s| row(&s.labels, value(&s.value))).collect(),
         QueryValue::Matrix(all) => {
             let samples = |s: &crate::promql::RangeSeries| {

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use crate::model::cut;
 use crate::notify::IntegrationId;
 use crate::notify::status::Status;
 use crate::server::api::Params;
@@ -14,7 +15,7 @@ use crate::server::app::App;
 use crate::server::error::ApiError;
 use crate::server::receivers;
 
-use super::alert_text::{cut, labels};
+use super::alert_text::labels;
 use super::frame::{Page, unhurried};
 use super::{forms, links, zone};
 

@@ -12,6 +12,7 @@ use crate::engine::GroupView;
 use crate::model::{Labels, duration};
 use crate::server::api::Params;
 use crate::server::app::App;
+use crate::server::fired::Tally;
 
 use super::frame::{Page, unhurried};
 use super::now::blind;
@@ -24,10 +25,15 @@ const PAGE: Page = Page::new("rules", "rules.html");
 
 /// `GET /rules`
 pub(super) async fn page(State(app): State<Arc<App>>, params: Params) -> Response {
-    unhurried(move || PAGE.show(app.engine.now(), content(&app, &params))).await
+    unhurried(move || {
+        let now = app.engine.now();
+        let tally = app.history.as_ref().map(|readers| app.fired.count(&readers.history, now));
+        PAGE.show(now, content(&app, &params, tally.as_ref()))
+    })
+    .await
 }
 
-fn content(app: &App, params: &Params) -> Value {
+fn content(app: &App, params: &Params, tally: Option<&Tally>) -> Value {
     let (now, all) = (app.engine.now(), app.engine.view().rule_groups());
     let text = params.get("q").unwrap_or("").trim();
     let wanted = Wanted { lower: text.to_lowercase(), state: params.get("state").unwrap_or("") };
@@ -41,12 +47,18 @@ fn content(app: &App, params: &Params) -> Value {
         found += rules.len();
         let part = rules.get(from..until).unwrap_or_default();
         if !part.is_empty() {
-            groups.push(shown(group, part.iter().map(|(spec, state)| rule(spec, state, now)).collect(), now));
+            groups.push(shown(
+                group,
+                part.iter().map(|(spec, state)| rule(group, spec, state, tally, now)).collect(),
+                now,
+            ));
         }
     }
     let pages = found.div_ceil(MOST);
     let at = |page: usize| links::query([("q", text), ("state", wanted.state), ("page", &page.to_string())]);
     json!({
+        "fired_since": tally.and_then(|tally| tally.since).map(|since| zone::time(since, now)),
+        "fired_is_whole": tally.is_none_or(|tally| tally.is_whole),
         "groups": groups, "found": found, "text": text, "state": wanted.state, "failing": blind::failing(&all),
         "page": page, "pages": pages,
         "before": (page > 1).then(|| at(page - 1)), "after": (page < pages).then(|| at(page + 1)),
@@ -96,15 +108,15 @@ pub(super) fn took(seconds: f64) -> String {
     }
 }
 
-fn rule(spec: &RuleSpec, state: &RuleState, now: i64) -> Value {
+fn rule(group: &GroupView, spec: &RuleSpec, state: &RuleState, tally: Option<&Tally>, now: i64) -> Value {
     let (hold, keep, annotations) = match &spec.kind {
         RuleKind::Alerting { hold, keep_firing, annotations } => (*hold, *keep_firing, annotations.as_slice()),
         RuleKind::Recording => (0, 0, [].as_slice()),
     };
     let count = |s: crate::alerting::AlertState| state.alerts.values().filter(|a| a.state == s).count();
     let is_alert = spec.kind != RuleKind::Recording;
-    let filter =
-        links::query([("filter", links::equal_to(&Labels::from_pairs([("alertname", &*spec.name)])).as_str())]);
+    let of_name = links::equal_to(&Labels::from_pairs([("alertname", &*spec.name)]));
+    let filter = links::query([("filter", of_name.as_str())]);
     json!({
         "name": spec.name,
         "is_alert": is_alert,
@@ -118,6 +130,8 @@ fn rule(spec: &RuleSpec, state: &RuleState, now: i64) -> Value {
         "firing": count(crate::alerting::AlertState::Firing),
         "pending": count(crate::alerting::AlertState::Pending),
         "alerts": filter,
+        "history": links::query([("filter", of_name.as_str()), ("kind", "firing")]),
+        "fired": tally.map(|tally| tally.of(&group.spec.key.to_label(), &spec.name)),
         "health": state.health.as_str(),
         "error": state.last_error.as_deref(),
         "took": took(state.duration),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::alertmanager::matchers::parse_matchers;
 use crate::engine::View;
-use crate::model::{Matcher, duration, re2};
+use crate::model::{Matcher, cut, duration, re2};
 use crate::routing::{Acknowledgement, NEVER, NewSilence, Silence, SilenceState};
 use crate::server::api::Params;
 use crate::server::app::App;
@@ -139,7 +139,7 @@ fn preview(draft: &Draft, view: &View, now: i64) -> Value {
     let named = matched().take(MOST_NAMED).map(|row| {
         json!({
             "id": format!("{:016x}", row.known.fingerprint),
-            "name": alert_text::cut(row.alert.labels.value("alertname"), 100),
+            "name": cut(row.alert.labels.value("alertname"), 100),
             "severity": Severity::shown(&row.alert.labels),
             "labels": alert_text::labels(&row.alert.labels, &["alertname", "severity"], 60),
         })

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::alerting::Health;
 use crate::engine::{GroupView, View};
 use crate::ingest::scrape::TargetHealth;
+use crate::model::cut;
 use crate::server::app::App;
-use crate::server::pages::alert_text::cut;
 
 /// Most reasons, targets or receivers that are named.
 const MOST: usize = 5;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::engine::{AlertGroupView, OwingStage, Tellings, Told, View};
-use crate::model::Labels;
+use crate::model::{Labels, cut};
 use crate::notify::Reason;
 use crate::notify::dedup::WhyNot;
 use crate::routing::AlertStatus;
@@ -196,13 +196,13 @@ pub(in crate::server::pages) fn mutes(status: &AlertStatus, view: &View, now: i6
     for silence in status.silenced_by.iter().filter_map(|id| view.silence(id)) {
         let until = (silence.ends_at < crate::routing::NEVER).then(|| zone::time(silence.period(now).1, now));
         let kind = if silence.acknowledges.is_some() { "acknowledged" } else { "silenced" };
-        let comment = alert_text::cut(&silence.comment, 200);
+        let comment = cut(&silence.comment, 200);
         all.push(json!({
             "kind": kind, "by": silence.created_by, "comment": comment, "until": until, "silence": silence.id,
         }));
     }
     for source in &status.inhibited_by {
-        let name = alert_text::cut(source.value("alertname"), 100);
+        let name = cut(source.value("alertname"), 100);
         all.push(json!({ "kind": "inhibited", "by": name, "alert": format!("{:016x}", source.fingerprint()) }));
     }
     all.extend(status.muted_by.iter().map(|name| json!({ "kind": "muted", "by": name })));
@@ -233,7 +233,7 @@ fn integration(told: &Told<'_>, telling: &Telling<'_>, now: i64) -> Value {
         "kind": &*told.key.integration.kind,
         "at": told_at.map(|at| zone::time(at, now)),
         "why": verdict.map(why),
-        "error": error.map(|e| alert_text::cut(e, 300)),
+        "error": error.map(|e| cut(e, 300)),
         "next": next.filter(|at| *at >= now).map(|at| zone::time(at, now)),
     })
 }

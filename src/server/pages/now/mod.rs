@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::alerting::{AlertState, RuleKind};
 use crate::engine::{Tellings, View};
-use crate::model::Labels;
+use crate::model::{Labels, cut};
 use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::error::ApiError;
@@ -125,7 +125,7 @@ fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
     waiting.sort_by(|(at, a), (bt, b)| at.cmp(bt).then_with(|| a.labels.cmp(&b.labels)));
     let shown = waiting.iter().take(MOST_PENDING).map(|(fires_at, alert)| {
         json!({
-            "name": alert_text::cut(alert.labels.value("alertname"), 100),
+            "name": cut(alert.labels.value("alertname"), 100),
             "severity": Severity::shown(&alert.labels),
             "labels": alert_text::labels(&alert.labels, &["alertname", "severity"], 60),
             "value": alert_text::number(alert.value),

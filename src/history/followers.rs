@@ -1,0 +1,41 @@
+//! Those who follow the history: what is recorded is handed to them as it is written, so that none of them reads files to
+//! learn that there is nothing new.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use super::record::Recorded;
+
+/// Frames that wait for a follower. One that falls further behind reads what it missed from the files.
+const MOST_WAITING: usize = 16;
+
+/// What is recorded together.
+pub type News = Arc<[Recorded]>;
+
+/// Those who follow.
+pub(super) struct Followers(broadcast::Sender<News>);
+
+impl Default for Followers {
+    fn default() -> Self {
+        Followers(broadcast::Sender::new(MOST_WAITING))
+    }
+}
+
+impl Followers {
+    /// Whether anybody follows.
+    pub fn is_any(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
+    /// One more.
+    pub fn follow(&self) -> broadcast::Receiver<News> {
+        self.0.subscribe()
+    }
+
+    /// Tells them, the oldest decision first.
+    pub fn tell(&self, recorded: Vec<Recorded>) {
+        // The last of them may have left meanwhile.
+        let _ = self.0.send(recorded.into());
+    }
+}
