@@ -74,7 +74,7 @@ fn check_document(name: &str, wanted: usize) {
 
 #[test]
 fn the_tutorial_on_testing_rules_is_true() {
-    check_document("testing.md", 6);
+    check_document("testing.md", 7);
 }
 
 #[test]

@@ -90,6 +90,7 @@ mod restart;
 mod route_labels;
 mod routing_peers;
 mod routing_properties;
+mod rule_capture;
 mod rule_coverage;
 mod rule_files;
 mod rule_unit_tests;

@@ -13,7 +13,9 @@
 //!   `for` and threshold;
 //!   `incidents`: what was wrong, and how soon it was told. `report`: as text, Markdown, JSON.
 //! - `openmetrics`, `prometheus`, `remote`: samples from a file, Prometheus' data directory, a server; `intake`: which samples are read.
+//! - `capture`: a test file of what the rules did.
 
+pub mod capture;
 mod compare;
 mod figures;
 pub mod incidents;

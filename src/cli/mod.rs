@@ -25,6 +25,7 @@ pub mod run;
 mod signals;
 pub mod slo;
 mod terminal;
+pub mod test_capture;
 mod test_coverage;
 pub mod test_mutate;
 mod test_promql;
@@ -222,6 +223,7 @@ enum ConfigCommand {
 enum Test {
     Rules(test_rules::TestRules),
     Mutate(test_mutate::TestMutate),
+    Capture(Box<test_capture::TestCapture>),
     /// Run Prometheus' PromQL test scripts.
     Promql {
         /// Scripts.
@@ -241,6 +243,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Promql { files }) => written(test_promql::run(&files, &mut std::io::stdout().lock())),
         Command::Test(Test::Rules(tests)) => tests.execute(),
         Command::Test(Test::Mutate(mutate)) => mutate.execute(),
+        Command::Test(Test::Capture(capture)) => capture.execute(),
         Command::Backtest(backtest) => backtest.execute(),
         Command::Fmt(fmt) => fmt.execute(),
         Command::Slo(slo) => slo.execute(),

@@ -14,11 +14,11 @@ use crate::routing::RoutingConfig;
 use crate::rules::{LoadOptions, load_str};
 
 /// A file: its name for messages, and its text.
-pub(super) type Text = (String, String);
+pub(in crate::cli) type Text = (String, String);
 
 /// What is played, as text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Texts {
+pub(in crate::cli) struct Texts {
     /// Files of rules.
     pub rules: Vec<Text>,
     /// An Alertmanager configuration.
@@ -83,7 +83,7 @@ fn of_revision(revision: &Revision, rules: &[String], alertmanager: Option<&Path
 }
 
 /// What is played.
-pub(super) struct RuleSet {
+pub(in crate::cli) struct RuleSet {
     /// Groups in the order of their files.
     pub groups: Vec<Arc<GroupSpec>>,
     /// Routing, where there is a configuration.

@@ -1,7 +1,7 @@
 //! `watchbell backtest`: rules and routing over history.
 
-mod load;
-mod source;
+pub(super) mod load;
+pub(super) mod source;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use crate::tsdb::{Queryable, TsdbView};
 /// Where the history is.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("source").required(true).args(["url", "data", "prometheus_data", "openmetrics", "demo"]))]
-pub(super) struct SourceArgs {
+pub(in crate::cli) struct SourceArgs {
     /// A server: Prometheus, or anything that has its API. What the rules read is fetched, by default of the last day.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -42,7 +42,7 @@ pub(super) struct SourceArgs {
 }
 
 /// A history.
-pub(super) struct Source {
+pub(in crate::cli) struct Source {
     /// Its series.
     pub series: Arc<dyn Queryable>,
     /// What is played where nothing else is said.
@@ -53,6 +53,15 @@ pub(super) struct Source {
 const LAST: i64 = 86_400_000;
 
 impl SourceArgs {
+    /// What it is, for people; no password of an address.
+    pub fn name(&self) -> String {
+        if let Some(url) = &self.url {
+            return redact_url(url).to_string();
+        }
+        let path = self.data.as_ref().or(self.prometheus_data.as_ref()).or(self.openmetrics.as_ref());
+        path.map_or_else(|| "the demo".to_owned(), |path| path.display().to_string())
+    }
+
     /// Opens the history that rules read between two times, where they are known.
     pub fn open(&self, from: Option<i64>, to: Option<i64>, groups: &[Arc<GroupSpec>]) -> Result<Source, String> {
         if let Some(url) = &self.url {
@@ -107,7 +116,7 @@ impl SourceArgs {
 }
 
 /// Shows how far a window is done.
-pub(super) fn span_progress(what: &str, window: Window) -> impl FnMut(i64) + use<> {
+pub(in crate::cli) fn span_progress(what: &str, window: Window) -> impl FnMut(i64) + use<> {
     let length = move |to: i64| usize::try_from(to.saturating_sub(window.from)).unwrap_or(0);
     let mut progress = Progress::new(what, length(window.to));
     move |t| {
