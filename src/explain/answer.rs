@@ -13,15 +13,17 @@ use crate::promql::EvalEnv;
 use crate::routing::alerts::AlertRow;
 
 use super::asked::Asked;
-use super::chain::{AlertChain, Explanation, FailingSource, RouteChain, RuleChain, Stage};
+use super::chain::{AlertChain, Explanation, FailingSource, IntegrationChain, RouteChain, RuleChain, Stage};
 use super::delivery::{Delivery, MuteEnds, Standing};
 use super::expression::{Question, examine};
 use super::mute::Mutes;
 use super::part::Part;
+use super::past::Past;
 use super::route::way;
 use super::sources::Sources;
 use super::subject::Subject;
 use super::text;
+use super::told::tellings as then_told;
 
 /// Most alerts and rules of which the expression is looked at.
 pub(super) const MOST_EXAMINED: usize = 5;
@@ -48,12 +50,14 @@ pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
     let found = alerts(asked, sources.view, &groups, sources.now);
     let rules = rules(asked, &groups, &found);
     let (tellings, mute_ends) = (Tellings::of(sources.view), MuteEnds::within(&sources.env.cancel));
+    let past = Past::without_notes(sources, sources.now);
     let mut out = Explanation { asked: asked.text(), at: Some(Time(sources.now)), ..Explanation::default() };
     out.more_rules = rules.len().saturating_sub(MOST_RULES);
     out.more_alerts = found.len().saturating_sub(sources.most);
     for (place, (labels, found)) in found.iter().take(sources.most).enumerate() {
         let rule = found.rule.as_ref().and_then(|(rule, _)| rules.iter().position(|r| r.is(rule)));
-        out.alerts.push(alert_chain(sources, (&tellings, &mute_ends), (labels, found), rule, place < MOST_EXAMINED));
+        let knows = (&tellings, &mute_ends, &past);
+        out.alerts.push(alert_chain(sources, knows, (labels, found), rule, place < MOST_EXAMINED));
     }
     for (place, rule) in rules.iter().take(MOST_RULES).enumerate() {
         let has_alert = found.iter().any(|(_, f)| f.rule.as_ref().is_some_and(|(r, _)| r.is(rule)));
@@ -183,7 +187,7 @@ pub(super) const NOT_EXAMINED: &str = "there are more alerts or rules than are l
 
 fn alert_chain(
     sources: &Sources<'_>,
-    (tellings, mute_ends): (&Tellings<'_>, &MuteEnds<'_>),
+    (tellings, mute_ends, past): (&Tellings<'_>, &MuteEnds<'_>, &Past<'_>),
     (labels, found): (&Labels, &Found),
     rule: Option<usize>,
     is_examined: bool,
@@ -199,7 +203,11 @@ fn alert_chain(
     };
     let (ends, passed_by) = way(view.tree(), labels);
     let delivery = Delivery { view, tellings, now, alert: labels, standing, mutes: &mutes, mute_ends };
-    let routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
+    let mut routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
+    let ends_at = routed.and_then(|a| a.ends_at).or(of_rule.and_then(|(_, a)| a.resolved_at)).map(Time);
+    if standing == Standing::Resolved {
+        routes.iter_mut().for_each(|route| recall_end(past, labels, ends_at, route));
+    }
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {
             Some(spec) => told_apart(look(sources, rule, rule.examined_at(now), Some(&subject(&alert.labels, spec)))),
@@ -227,7 +235,7 @@ fn alert_chain(
         },
         fired_at: of_rule.map_or_else(|| routed.map(|a| a.starts_at), |(_, alert)| alert.fired_at).map(Time),
         kept_until: of_rule.and_then(|(_, a)| a.keep_firing_since).map(|since| Time(since.saturating_add(hold.1))),
-        ends_at: routed.and_then(|a| a.ends_at).or(of_rule.and_then(|(_, a)| a.resolved_at)).map(Time),
+        ends_at,
         expression,
         not_examined,
         silenced_by: Vec::new(),
@@ -242,6 +250,22 @@ fn alert_chain(
     (chain.silenced_by, chain.inhibited_by) = (mutes.silenced_by, mutes.inhibited_by);
     chain.summary = text::alert_summary(&chain);
     chain
+}
+
+/// Once a group's later messages leave an alert out, its history alone knows who was told of its end.
+fn recall_end(past: &Past<'_>, alert: &Labels, ended_at: Option<Time>, route: &mut RouteChain) {
+    let is_left_out = |i: &IntegrationChain| i.send_resolved && i.told.is_none();
+    if !route.integrations.iter().any(is_left_out) {
+        return;
+    }
+    let known = then_told(&past.of_group(&route.group_key));
+    for integration in route.integrations.iter_mut().filter(|i| is_left_out(i)) {
+        let key = (integration.receiver.clone(), integration.integration.as_str().into());
+        if let Some(told_at) = known.get(&key).and_then(|telling| telling.end_told(alert, ended_at)) {
+            integration.stage = Stage::Delivered;
+            (integration.told, integration.told_at) = (Some("resolved".to_owned()), Some(told_at));
+        }
+    }
 }
 
 pub(super) fn word(standing: Standing) -> &'static str {

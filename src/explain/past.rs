@@ -106,9 +106,14 @@ impl Stood {
 
 impl<'a> Past<'a> {
     pub fn until(sources: &'a Sources<'a>, at: i64) -> Past<'a> {
-        let past = Past { sources, at, groups: RefCell::default(), notes: RefCell::default() };
+        let past = Past::without_notes(sources, at);
         past.note_what_is_not_known();
         past
+    }
+
+    /// The same for whoever asks for what else is known only to complete it.
+    pub fn without_notes(sources: &'a Sources<'a>, at: i64) -> Past<'a> {
+        Past { sources, at, groups: RefCell::default(), notes: RefCell::default() }
     }
 
     /// What is to be known beside the answer.
