@@ -99,6 +99,7 @@ fn completions_and_the_manual_page_are_made() {
         (vec!["completions", "zsh"], "#compdef watchbell"),
         (vec!["completions", "fish"], "complete -c watchbell"),
         (vec!["man"], ".TH watchbell 1"),
+        (vec!["man", "silence", "add"], ".TH watchbell-silence-add 1"),
     ] {
         let ran = Command::new(env!("CARGO_BIN_EXE_watchbell")).args(&arguments).output().unwrap();
         let text = String::from_utf8(ran.stdout).unwrap();
@@ -108,6 +109,21 @@ fn completions_and_the_manual_page_are_made() {
             text.chars().take(200).collect::<String>()
         );
     }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let man = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_watchbell")).arg("man").args(arguments).output().unwrap().status.success()
+    };
+    let pages = dir.path().join("man1");
+    assert!(man(&[&format!("--output-dir={}", pages.display())]));
+    for command in ["", "-run", "-alertmanager", "-check-rules", "-test-rules", "-silence-expire", "-man"] {
+        let page = std::fs::read_to_string(pages.join(format!("watchbell{command}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH watchbell{command} 1")) && page.contains(".SH SYNOPSIS"), "{command}");
+    }
+    assert!(!man(&["silence", "nosuch"]));
 }
 
 /// Every `watchbell ...` in a text: the words after the name, up to the end of the command.

@@ -17,6 +17,7 @@ mod git;
 pub mod health;
 pub mod history;
 mod log;
+mod man;
 mod progress;
 mod prometheus_flags;
 pub mod query;
@@ -94,9 +95,7 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    #[command(hide = true)]
-    Man,
+    Man(man::Man),
 }
 
 /// Check files, with the place of every defect, and of what loads and yet may not do what was meant.
@@ -271,11 +270,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "watchbell", &mut script);
             written(std::io::stdout().write_all(&script).map(|()| 0))
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-            written(rendered.and_then(|()| std::io::stdout().write_all(&page)).map(|()| 0))
-        }
+        Command::Man(man) => man.execute(Cli::command()),
     }
 }
 
