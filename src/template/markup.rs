@@ -22,6 +22,8 @@ pub enum Dialect {
 const BREAK: char = '\u{200b}';
 /// What looks like a backquote and begins no code.
 const QUOTE: char = '\u{2cb}';
+/// What looks like a bracket and ends no text of a link.
+const BRACKET: char = '\u{ff3d}';
 /// What Telegram reserves.
 const RESERVED_FIRST: &str = "_*`[";
 const RESERVED_SECOND: &str = r"_*[]()~`>#+-=|{}.!\";
@@ -47,7 +49,15 @@ impl Dialect {
     fn link(self, text: &str) -> Option<String> {
         let is_link = is_address(text) && !text.contains(char::is_whitespace);
         let link = is_link.then(|| url(text))?;
-        Some(if self == Dialect::TelegramSecond { self.escape(&link) } else { link })
+        Some(self.address(link))
+    }
+
+    /// An address that stands for itself. Telegram looks for marks in it too.
+    fn address(self, url: String) -> String {
+        match self {
+            Dialect::TelegramFirst | Dialect::TelegramSecond => self.escape(&url),
+            Dialect::Markdown | Dialect::Mrkdwn => url,
+        }
     }
 
     /// A text between markup: what stood before it, and whether nothing else did on its line.
@@ -146,6 +156,15 @@ fn url(text: &str) -> String {
     out
 }
 
+/// A text within a mark of Telegram's first Markdown, which knows no backslashes there: what would end it stands outside,
+/// between two of them.
+fn within(mark: char, text: &str) -> String {
+    match mark {
+        ']' => text.replace(']', &BRACKET.to_string()),
+        mark => text.replace(mark, &format!("{mark}\\{mark}{mark}")),
+    }
+}
+
 /// Where the next text lands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
@@ -154,6 +173,8 @@ enum Place {
     Text,
     /// In code that so many backquotes began.
     Code(usize),
+    /// In Telegram's first Markdown: in what this mark ends.
+    Within(char),
     /// In the address of `[text](address)`, so many parentheses deep.
     Target(usize),
     /// After a `<` that begins an address.
@@ -213,10 +234,13 @@ impl MarkupContext {
                 }
                 return quotes();
             }
-            (Place::Text, ']') if backslashes && rest.starts_with("](") => {
+            (Place::Text, '*' | '_') if self.dialect == Dialect::TelegramFirst => self.place = Place::Within(c),
+            (Place::Text, '[') if self.dialect == Dialect::TelegramFirst => self.place = Place::Within(']'),
+            (Place::Text | Place::Within(']'), ']') if backslashes && rest.starts_with("](") => {
                 self.place = Place::Target(0);
                 return 2;
             }
+            (Place::Within(mark), c) if c == mark => self.place = Place::Text,
             (Place::Target(deep), '(') => self.place = Place::Target(deep + 1),
             (Place::Target(deep), ')') => self.place = deep.checked_sub(1).map_or(Place::Text, Place::Target),
             (Place::Text, '<') => self.place = opened(rest),
@@ -238,7 +262,9 @@ impl MarkupContext {
                 _ => self.dialect.write(foreign),
             },
             Place::Code(_) => self.dialect.code(text),
-            Place::Target(_) | Place::Angle | Place::Address => url(text),
+            Place::Within(mark) => within(mark, text),
+            Place::Address => self.dialect.address(url(text)),
+            Place::Target(_) | Place::Angle => url(text),
             Place::Mention => text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect(),
         };
         self.pass(&written);
@@ -285,6 +311,28 @@ mod tests {
         }
         assert_eq!(Dialect::TelegramFirst.escape("a_b*"), "a\\_b\\*");
         assert_eq!(Dialect::TelegramSecond.escape("1.5"), "1\\.5");
+    }
+
+    #[test]
+    fn telegrams_first_markdown_has_no_backslashes_within_marks() {
+        let value = Foreign { text: "a_b*c]`d".into(), form: Form::Text };
+        for (before, want) in [
+            ("x ", "a\\_b\\*c]\\`d"),
+            ("*bold ", "a_b*\\**c]`d"),
+            ("_it ", "a_\\__b*c]`d"),
+            ("*bold* ", "a\\_b\\*c]\\`d"),
+            ("[", "a_b*c\u{ff3d}`d"),
+            ("[l](http://x/", "a_b%2Ac%5D%60d"),
+            ("[l](http://x/) ", "a\\_b\\*c]\\`d"),
+            ("http://x/", "a\\_b%2Ac%5D%60d"),
+            ("\\*no ", "a\\_b\\*c]\\`d"),
+        ] {
+            let mut context = MarkupContext::new(Dialect::TelegramFirst);
+            context.feed(before);
+            assert_eq!(context.write(&value), want, "{before}");
+        }
+        let link = Foreign { text: "http://x/a_b".into(), form: Form::Url };
+        assert_eq!(Dialect::TelegramFirst.write(&link), "http://x/a\\_b");
     }
 
     #[test]
