@@ -81,6 +81,11 @@ fn what_cannot_be_understood_is_refused() {
         assert_eq!(post(&server, path, &body).0, want, "{path} {body}");
     }
     assert_eq!(server.get("/api/v2/alerts?filter=x").0, 400);
+    for (content_type, want) in [("application/json; charset=utf-8", 200), ("text/plain", 415), ("text", 400)] {
+        let (status, _) = peers::post(server.0.port, "/api/v2/alerts", content_type, b"[]").unwrap();
+        assert_eq!(status, want, "{content_type}");
+    }
+    assert_eq!(peers::send(server.0.port, "HEAD", "/api/v2/alerts", &[], b""), Some((405, String::new())));
 }
 
 #[test]

@@ -166,6 +166,19 @@ fn alerts() -> Vec<Asked> {
         Some("Application/JSON"),
         Some("application/yaml"),
         Some("application/x-www-form-urlencoded"),
+        Some(""),
+        Some("json"),
+        Some("/json"),
+        Some("application/"),
+        Some("application/json foo"),
+        Some("application/json, text/plain"),
+        Some("application/json;"),
+        Some("application/json;;"),
+        Some("application/json; charset"),
+        Some("application/json; charset=\"utf-8"),
+        Some("application/json; charset=a; charset=a"),
+        Some("application/json; charset=a; charset=b"),
+        Some("text/plain; charset"),
     ];
     for accept in ["text/html", "image/png;q=0.5", "application/json;q=0"] {
         all.push(Asked {
@@ -231,6 +244,7 @@ fn silences() -> Vec<Asked> {
         all.push(post("/api/v2/silences", body));
     }
     all.push(Asked { content_type: Some("text/plain"), ..post("/api/v2/silences", "{}") });
+    all.push(Asked { content_type: Some("json"), ..post("/api/v2/silences", "{}") });
     for id in ["foo", "11111111-1111-1111-1111-111111111111", "11111111-1111-1111-1111-111111111111/"] {
         all.extend(["GET", "DELETE", "PUT"].map(|method| Asked { method, ..get(format!("/api/v2/silence/{id}")) }));
     }
@@ -299,6 +313,13 @@ fn questions() -> Vec<Asked> {
         ("OPTIONS", "/api/v2/silences"),
         ("OPTIONS", "/api/v2/silence/abc"),
         ("OPTIONS", "/api/v2/nosuch"),
+        ("HEAD", "/api/v2/alerts"),
+        ("HEAD", "/api/v2/alerts/groups/"),
+        ("HEAD", "/api/v2/silences"),
+        ("HEAD", "/api/v2/silence/abc"),
+        ("HEAD", "/api/v2/status"),
+        ("HEAD", "/api/v2/receivers"),
+        ("HEAD", "/api/v2/nosuch"),
     ] {
         all.push(Asked { name: format!("{method} {path}"), method, ..get(path) });
     }

@@ -1,5 +1,7 @@
 //! The bodies of requests: JSON, read as Go reads it, and bounded by the memory that all of them may hold.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures::StreamExt as _;
@@ -8,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::ingest::admission::{Admission, Admitted};
 
 use super::answer::Refusal;
+use super::media::media_type;
 
 /// The largest body, bytes; also what all bodies under way may hold together.
 pub const MAX_BODY: usize = 256 << 20;
@@ -59,11 +62,12 @@ pub async fn read(
     Ok(Posted { bytes, what, _admitted: admitted })
 }
 
-/// Whether the content type is JSON, whatever its parameters.
+/// Refuses a content type that is not JSON, whatever its parameters (415), or cannot be read (400).
 fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/octet-stream");
-    let media = given.split(';').next().unwrap_or("").trim();
-    if media.eq_ignore_ascii_case("application/json") {
+    let given = headers.get(header::CONTENT_TYPE).map_or(Cow::Borrowed(""), |v| String::from_utf8_lossy(v.as_bytes()));
+    let given = if given.is_empty() { "application/octet-stream" } else { &given };
+    let media = media_type(given).map_err(|text| Refusal::coded(StatusCode::BAD_REQUEST, 400, text))?;
+    if media == "application/json" {
         return Ok(());
     }
     let text = format!("unsupported media type {media:?}, only [application/json] are allowed");

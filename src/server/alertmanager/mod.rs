@@ -6,6 +6,7 @@ pub mod body;
 mod filter;
 mod limit;
 mod lists;
+mod media;
 mod metric_tables;
 pub mod metrics;
 mod route_labels;
@@ -31,7 +32,8 @@ pub use self::limit::{GetLimit, LEAST_GETS, limit};
 /// The routes under `/api/v2`, each with and without a slash at its end.
 pub fn routes() -> Router<Arc<App>> {
     let both = |routes: Router<Arc<App>>, path: &str, methods: MethodRouter<Arc<App>>| {
-        let methods = methods.fallback(not_allowed);
+        // Who reads with GET may not ask with HEAD, as in Alertmanager.
+        let methods = methods.head(not_allowed).fallback(not_allowed);
         routes.route(&format!("/api/v2{path}"), methods.clone()).route(&format!("/api/v2{path}/"), methods)
     };
     let routes = [
