@@ -403,4 +403,27 @@ mod tests {
             assert!(point(bad).unwrap_err().starts_with(why), "{bad}: {:?}", point(bad));
         }
     }
+
+    /// A thread of a test has 2 MiB of stack, as those that answer requests have.
+    #[test]
+    fn what_is_nested_deeply_is_refused_or_passed_over_and_never_overflows_the_stack() {
+        const DEEP: usize = 100_000;
+        let nested = |open: &str, inner: &str, close: &str| open.repeat(DEEP) + inner + &close.repeat(DEEP);
+        for unknown in [nested("[", "", "]"), nested(r#"{"a":"#, "1", "}"), nested(r#"[{"values":"#, "[]", "}]")] {
+            assert!(to_protobuf(format!(r#"{{"later":{unknown}}}"#).as_bytes()).unwrap().is_empty());
+            let inside = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"later":{unknown}}}]}}]}}"#);
+            assert!(to_protobuf(inside.as_bytes()).is_ok());
+        }
+        let value =
+            |value: &str| format!(r#"{{"resourceMetrics":{{"resource":{{"attributes":{{"value":{value}}}}}}}}}"#);
+        for (known, why) in [
+            (format!(r#"{{"later":{}"#, "[".repeat(DEEP)), "EOF while parsing"),
+            (format!(r#"{{"resourceMetrics":{}}}"#, nested("[", "", "]")), "recursion limit exceeded"),
+            (value(&nested(r#"{"arrayValue":{"values":["#, "", "]}}")), "recursion limit exceeded"),
+            (value(&nested(r#"{"kvlistValue":{"values":{"value":"#, "{}", "}}}")), "recursion limit exceeded"),
+        ] {
+            let error = to_protobuf(known.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{error}");
+        }
+    }
 }
