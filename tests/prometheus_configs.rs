@@ -126,8 +126,7 @@ fn a_kind_that_is_not_spoken_is_refused_by_name_with_what_to_do_instead() {
 #[test]
 fn what_has_no_effect_is_told() {
     let text = "runtime: {gogc: 50}\ntracing: {endpoint: 'x:1'}\nremote_write: [{url: MIMIR/push}]\n\
-                storage: {tsdb: {retention: {size: 1GB}}}\n\
-                global: {query_log_file: q, scrape_failure_log_file: f}\n";
+                storage: {tsdb: {retention: {size: 1GB}}}\n";
     let notes = Config::load_str("c", text, &|_| None).unwrap().notes;
     let told: Vec<String> = notes.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -136,8 +135,6 @@ fn what_has_no_effect_is_told() {
             "c:1:10: runtime has no effect: Watchbell has no garbage collector",
             "c:2:10: tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port",
             "c:3:22: unsupported scheme \"\" for URL: no request can be made",
-            "c:5:26: query_log_file has no effect: queries are not logged",
-            "c:5:54: scrape_failure_log_file has no effect: scrapes that fail are in the log",
         ]
     );
 }
