@@ -78,7 +78,8 @@ export const cases = {
     await page.getByText('holds for 4 of 64 series').first().waitFor();
     const decided = page.locator('.decisions li').filter({ hasText: 'new alerts in group' }).first();
     await page.locator('.decisions li').filter({ hasText: 'which waits until' }).first().waitFor();
-    await page.getByRole('heading', { name: 'What was decided' }).scrollIntoViewIfNeeded();
+    await page.getByRole('heading', { name: 'What was decided' }).waitFor();
+    // In one step: the page is live, and an element may be another one a moment later.
     await page.evaluate(() => document.querySelector('.decisions').previousElementSibling.scrollIntoView());
     await page.screenshot({ path: `${shots}/why-alert.png`, caret: 'initial' });
     await decided.getByRole('link').click();
