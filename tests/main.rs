@@ -39,7 +39,6 @@ mod discovery_services;
 mod docs;
 mod drill;
 mod explain;
-mod explained;
 mod fault_simulator;
 mod fmt;
 mod full_disk;
