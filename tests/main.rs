@@ -39,6 +39,7 @@ mod discovery_services;
 mod docs;
 mod drill;
 mod explain;
+mod explained;
 mod fault_simulator;
 mod fmt;
 mod full_disk;

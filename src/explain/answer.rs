@@ -206,7 +206,8 @@ fn alert_chain(
     let mut routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
     let ends_at = routed.and_then(|a| a.ends_at).or(of_rule.and_then(|(_, a)| a.resolved_at)).map(Time);
     if standing == Standing::Resolved {
-        routes.iter_mut().for_each(|route| recall_end(past, labels, ends_at, route));
+        let untold = mutes.stops_at().map_or(Stage::NeverTold, |(stage, _)| stage);
+        routes.iter_mut().for_each(|route| recall_end(past, (labels, ends_at, untold), route));
     }
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {
@@ -253,7 +254,15 @@ fn alert_chain(
 }
 
 /// Once a group's later messages leave an alert out, its history alone knows who was told of its end.
-fn recall_end(past: &Past<'_>, alert: &Labels, ended_at: Option<Time>, route: &mut RouteChain) {
+/// And an end that was told before this one is that of an earlier time.
+fn recall_end(past: &Past<'_>, (alert, ended_at, untold): (&Labels, Option<Time>, Stage), route: &mut RouteChain) {
+    for integration in &mut route.integrations {
+        let of_earlier = integration.told_at.zip(ended_at).is_some_and(|(told, ended)| told < ended);
+        if of_earlier && integration.stage == Stage::Delivered {
+            integration.stage = untold;
+            (integration.told, integration.told_at) = (None, None);
+        }
+    }
     let is_left_out = |i: &IntegrationChain| i.send_resolved && i.told.is_none();
     if !route.integrations.iter().any(is_left_out) {
         return;
