@@ -22,8 +22,11 @@ slos:
       ticket_alert: {disable: true}
 "#;
 
-fn refused(text: &str) -> Vec<String> {
-    load_str("slo.yaml", text, 30).unwrap_err().iter().map(ToString::to_string).collect()
+/// With something in place of what is found in a good file, the file is refused for it.
+fn assert_refused(good: &str, (found, replaced): (&str, &str), message: &str) {
+    let refused = load_str("slo.yaml", &good.replacen(found, replaced, 1), 30).unwrap_err();
+    let messages: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    assert!(messages.iter().any(|m| m == message), "{message}\n{messages:#?}");
 }
 
 #[test]
@@ -75,9 +78,7 @@ fn what_cannot_be_honoured_is_refused_where_it_stands() {
             "slo.yaml:1:1: neither Sloth's format nor OpenSLO's, expected version: prometheus/v1 or apiVersion: openslo/v1",
         ),
     ] {
-        let text = SLOTH.replacen(found, replaced, 1);
-        let messages = refused(&text);
-        assert!(messages.iter().any(|m| m == message), "{message}\n{messages:#?}");
+        assert_refused(SLOTH, (found, replaced), message);
     }
 }
 
@@ -154,7 +155,6 @@ fn what_openslo_asks_for_and_cannot_be_had_is_refused() {
             "slo.yaml:18:18: alertPolicies are not honoured: every objective gets the same alerts by burn rate",
         ),
     ] {
-        let messages = refused(&OPENSLO.replacen(found, replaced, 1));
-        assert!(messages.iter().any(|m| m == message), "{message}\n{messages:#?}");
+        assert_refused(OPENSLO, (found, replaced), message);
     }
 }
