@@ -66,6 +66,7 @@ pub fn explain(asked: &Asked, sources: &Sources<'_>) -> Explanation {
     if out.rules.is_empty() && out.alerts.is_empty() {
         out.did_you_mean = similar(asked, &groups);
     }
+    out.notes = past.notes();
     out.summary = text::summary(&out);
     out
 }
@@ -202,12 +203,14 @@ fn alert_chain(
         None => Mutes::expected(view, labels, now),
     };
     let (ends, passed_by) = way(view.tree(), labels);
-    let delivery = Delivery { view, tellings, now, alert: labels, standing, mutes: &mutes, mute_ends };
+    let ends_at = routed.and_then(|a| a.ends_at).or(of_rule.and_then(|(_, a)| a.resolved_at));
+    // A poster may say again and again that it is over, later each time.
+    let ended_at = if of_rule.is_some() { ends_at } else { routed.map(|a| a.starts_at) };
+    let ended_at = ended_at.filter(|_| standing == Standing::Resolved);
+    let delivery = Delivery { view, tellings, now, alert: labels, standing, ended_at, mutes: &mutes, mute_ends };
     let mut routes: Vec<RouteChain> = ends.into_iter().filter_map(|index| delivery.at(index)).collect();
-    let ends_at = routed.and_then(|a| a.ends_at).or(of_rule.and_then(|(_, a)| a.resolved_at)).map(Time);
     if standing == Standing::Resolved {
-        let untold = mutes.stops_at().map_or(Stage::NeverTold, |(stage, _)| stage);
-        routes.iter_mut().for_each(|route| recall_end(past, (labels, ends_at, untold), route));
+        routes.iter_mut().for_each(|route| recall_end(past, labels, ended_at.map(Time), route));
     }
     let (expression, not_examined) = match of_rule {
         Some((rule, alert)) if is_examined && alert.is_active() => match rule.spec() {
@@ -236,7 +239,7 @@ fn alert_chain(
         },
         fired_at: of_rule.map_or_else(|| routed.map(|a| a.starts_at), |(_, alert)| alert.fired_at).map(Time),
         kept_until: of_rule.and_then(|(_, a)| a.keep_firing_since).map(|since| Time(since.saturating_add(hold.1))),
-        ends_at,
+        ends_at: ends_at.map(Time),
         expression,
         not_examined,
         silenced_by: Vec::new(),
@@ -254,15 +257,7 @@ fn alert_chain(
 }
 
 /// Once a group's later messages leave an alert out, its history alone knows who was told of its end.
-/// And an end that was told before this one is that of an earlier time.
-fn recall_end(past: &Past<'_>, (alert, ended_at, untold): (&Labels, Option<Time>, Stage), route: &mut RouteChain) {
-    for integration in &mut route.integrations {
-        let of_earlier = integration.told_at.zip(ended_at).is_some_and(|(told, ended)| told < ended);
-        if of_earlier && integration.stage == Stage::Delivered {
-            integration.stage = untold;
-            (integration.told, integration.told_at) = (None, None);
-        }
-    }
+fn recall_end(past: &Past<'_>, alert: &Labels, ended_at: Option<Time>, route: &mut RouteChain) {
     let is_left_out = |i: &IntegrationChain| i.send_resolved && i.told.is_none();
     if !route.integrations.iter().any(is_left_out) {
         return;

@@ -38,6 +38,8 @@ pub(super) struct Delivery<'a> {
     pub now: i64,
     pub alert: &'a Labels,
     pub standing: Standing,
+    /// Of one that has resolved: what is told of its end is told at this time or later, milliseconds.
+    pub ended_at: Option<i64>,
     pub mutes: &'a Mutes,
     /// When routes are not mute any more: one is that of many alerts.
     pub mute_ends: &'a MuteEnds<'a>,
@@ -118,7 +120,7 @@ impl Delivery<'_> {
             stands_in: *stands_in,
             send_resolved: spec.send_resolved,
             told_at: entry.and_then(|e| e.at).map(Time),
-            told: entry.and_then(|e| told(e, self.alert)).map(str::to_owned),
+            told: entry.and_then(|e| self.told(e, spec)).map(str::to_owned),
             decision: decision.map(decided),
             owed: owed.map(|owed| OwedChain {
                 notification: owed.id,
@@ -162,13 +164,30 @@ impl Delivery<'_> {
                 (None, None) => (at.waits(), flush),
             },
             Standing::Resolved if !spec.send_resolved => (Stage::ResolveUnwanted, None),
-            Standing::Resolved if entry.is_some_and(|e| e.resolved.contains(self.alert)) => (Stage::Delivered, None),
+            Standing::Resolved if entry.is_some_and(|e| self.knows_end(e)) => (Stage::Delivered, None),
             Standing::Resolved if may_believe => match owed {
                 Some(owed) => (of_owed(owed), next_attempt(owed, flush)),
                 None if at.muted => (Stage::Muted, at.muted_until.map(|until| at.flush_after(until))),
                 None => (at.waits(), flush),
             },
             Standing::Resolved => (self.mutes.stops_at().map_or(Stage::NeverTold, |(stage, _)| stage), None),
+        }
+    }
+
+    /// Whether an integration was told of this end, and not of an earlier one.
+    fn knows_end(&self, entry: &LogEntry) -> bool {
+        let told_since = |ended: i64| entry.at.is_some_and(|told| told >= ended);
+        entry.resolved.contains(self.alert) && self.ended_at.is_none_or(told_since)
+    }
+
+    /// What an integration was told of the alert last. Of an end that it does not want only a note is made.
+    fn told(&self, entry: &LogEntry, spec: &IntegrationSpec) -> Option<&'static str> {
+        if entry.firing.contains(self.alert) {
+            Some("firing")
+        } else if entry.in_doubt.contains(self.alert) {
+            Some("in_doubt")
+        } else {
+            (spec.send_resolved && self.knows_end(entry)).then_some("resolved")
         }
     }
 
@@ -212,19 +231,6 @@ fn next_attempt(owed: &Owing, flush: Option<i64>) -> Option<i64> {
         OwingStage::Again(due) => Some(due),
         OwingStage::Refused => flush,
         OwingStage::Waits | OwingStage::UnderWay => None,
-    }
-}
-
-/// What an integration was told of an alert last.
-fn told(entry: &LogEntry, alert: &Labels) -> Option<&'static str> {
-    if entry.firing.contains(alert) {
-        Some("firing")
-    } else if entry.resolved.contains(alert) {
-        Some("resolved")
-    } else if entry.in_doubt.contains(alert) {
-        Some("in_doubt")
-    } else {
-        None
     }
 }
 

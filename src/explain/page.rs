@@ -14,7 +14,7 @@ const MOST_BEFORE: usize = 200;
 
 /// The notification of an id, and its last decision's time; nothing where none is known.
 pub(super) fn page(sources: &Sources<'_>, id: u64) -> Option<(PageChain, i64)> {
-    let all = Past::until(sources, i64::MAX).of_notification(id);
+    let all = Past::without_notes(sources, i64::MAX).of_notification(id);
     let (decided, attempts): (Vec<Recorded>, Vec<Recorded>) =
         all.into_iter().partition(|r| told(&r.decision.what).is_some());
     let first = &decided.first()?.decision;
@@ -66,7 +66,7 @@ fn before(
     let is_it = |r: &&Recorded| r.decision.integration == of.integration && r.decision.notification != Some(id);
     let sent = sent.iter().find(is_it)?;
     let notification = sent.decision.notification?;
-    let all = Past::until(sources, decided_at.0).of_notification(notification);
+    let all = Past::without_notes(sources, decided_at.0).of_notification(notification);
     let told = all.iter().filter(|r| told(&r.decision.what).is_some());
     let said = told.flat_map(|r| &r.decision.alerts).map(|a| (a.labels.clone(), a.resolved)).collect();
     Some((PageBefore { notification, told_at: sent.decision.time }, said))

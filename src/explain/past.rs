@@ -159,6 +159,9 @@ impl<'a> Past<'a> {
         let Some(ask) = self.sources.past else { return Vec::new() };
         let page = ask(query);
         page.damage.into_iter().for_each(|damage| self.note(format!("the history is damaged: {damage}")));
+        if page.next.is_some() && page.decisions.len() < query.limit {
+            self.note("the history was not looked through to its end: ask for one alert");
+        }
         page.decisions
     }
 
@@ -195,6 +198,9 @@ impl<'a> Past<'a> {
         }
         let query = Query { group_key: Some(key.to_string()), limit: MOST_OF_GROUP, ..Query::default() };
         let found = Rc::new(self.ask(query));
+        if found.len() == MOST_OF_GROUP {
+            self.note(format!("only the newest {MOST_OF_GROUP} decisions about group {key} were looked at"));
+        }
         self.groups.borrow_mut().insert(key.clone(), found.clone());
         found
     }
@@ -252,8 +258,11 @@ impl<'a> Past<'a> {
                 found.entry(alert.labels.clone()).or_insert_with(stood).take_in(decision);
             }
         }
-        // What the history does not know, because it was not kept or lost decisions, rules' series may.
-        for (labels, standing, active_at) in self.by_series(asked) {
+        // What the history does not know, because it was not kept or lost decisions, rules' series may. They are read
+        // whole for a fingerprint.
+        let is_known = matches!(asked, Asked::Fingerprint(_)) && !found.is_empty();
+        let by_series = if is_known { Vec::new() } else { self.by_series(asked) };
+        for (labels, standing, active_at) in by_series {
             found.entry(labels.clone()).or_insert_with(|| Stood { standing, active_at, ..Stood::new(labels) });
         }
         let mut found: Vec<Stood> = found.into_values().collect();

@@ -69,13 +69,19 @@ struct Then<'a> {
     examined_at: i64,
     groups: Vec<Arc<GroupView>>,
     failing: FxHashMap<(Arc<str>, Arc<str>), Arc<str>>,
+    by_name: FxHashMap<Arc<str>, Vec<RuleAt>>,
 }
 
 impl<'a> Then<'a> {
     fn new(sources: &'a Sources<'a>, at: i64, examined_at: i64) -> Then<'a> {
         let past = Past::until(sources, at);
         let (groups, failing) = (sources.view.rule_groups(), past.failing());
-        Then { sources, past, examined_at, groups, failing }
+        let mut by_name: FxHashMap<Arc<str>, Vec<RuleAt>> = FxHashMap::default();
+        for rule in alerting(&groups) {
+            let name = rule.spec().map(|spec| spec.name.clone());
+            by_name.entry(name.unwrap_or_default()).or_default().push(rule);
+        }
+        Then { sources, past, examined_at, groups, failing, by_name }
     }
 
     /// Tells of alerts, their rules, and the rules that `wanted` picks besides.
@@ -111,8 +117,7 @@ impl<'a> Then<'a> {
 
     /// The rule that raised an alert, if it is still in force.
     fn rule_of(&self, stood: &Stood) -> Option<RuleAt> {
-        let named = |rule: &RuleAt, name: &str| rule.spec().is_some_and(|spec| *spec.name == *name);
-        let of_name = |name| alerting(&self.groups).filter(move |rule| named(rule, name));
+        let of_name = |name: &str| self.by_name.get(name).into_iter().flatten().cloned();
         match &stood.rule {
             Some(RuleName { group, name }) => {
                 let is_in = |rule: &RuleAt| *rule.group.spec.key.to_label() == **group;

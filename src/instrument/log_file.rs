@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,6 +22,8 @@ const MOST_LINES: usize = 16_384;
 const MOST_BYTES: usize = 16 << 20;
 /// Of one file, trouble is told at most so often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Between two looks for room among what waits to be written.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// What the thread does next.
 enum Job {
@@ -80,11 +82,18 @@ impl LogWriter {
 
     /// Waits until what was given so far is written, but no longer than `patience`.
     pub fn finish(&self, patience: Duration) {
+        let watch = Stopwatch::start();
         let (tell, told) = mpsc::sync_channel(1);
-        if self.jobs.try_send(Job::Tell(tell)).is_ok() {
-            // What a disk that hangs does not take is lost with the process.
-            let _ = told.recv_timeout(patience);
+        let mut job = Job::Tell(tell);
+        while let Err(TrySendError::Full(back)) = self.jobs.try_send(job) {
+            if watch.elapsed() >= patience {
+                return;
+            }
+            job = back;
+            std::thread::sleep(A_MOMENT);
         }
+        // What a disk that hangs does not take is lost with the process.
+        let _ = told.recv_timeout(patience.saturating_sub(watch.elapsed()));
     }
 }
 

@@ -24,6 +24,11 @@ pub struct Said {
 }
 
 impl Said {
+    /// A text without a title.
+    pub fn plain(text: &str) -> Said {
+        Said { title: None, text: Some(cut(text, LONGEST_TEXT)) }
+    }
+
     /// Of a message of this kind, by its payload.
     pub fn of(kind: &str, payload: &Json) -> Said {
         let kept = |text: Option<&str>, most: usize| text.map(|text| cut(text, most));
@@ -40,7 +45,7 @@ pub fn rendered(notification: &Notification, said: Said, problems: &[Problem], n
     if title.is_none() && text.is_none() && problems.is_empty() {
         return None;
     }
-    let problem = |p: &Problem| RenderedProblem { field: p.field.clone(), error: p.error.clone() };
+    let problem = |p: &Problem| RenderedProblem { field: p.field.clone(), error: cut(&p.error, LONGEST_TITLE) };
     let problems = problems.iter().take(MOST_PROBLEMS).map(problem).collect();
     let integration = &notification.integration;
     Some(Decision {

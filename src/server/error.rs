@@ -41,6 +41,11 @@ impl ApiError {
         ApiError::BadData(format!("invalid parameter {name:?}: {why}"))
     }
 
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.kind().1
+    }
+
     fn kind(&self) -> (&'static str, StatusCode) {
         match self {
             ApiError::BadData(_) => ("bad_data", StatusCode::BAD_REQUEST),

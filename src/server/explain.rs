@@ -82,7 +82,7 @@ async fn show(State(app): State<Arc<App>>, params: Params) -> Result<Response, A
 /// # Errors
 /// The history does not know it, or there is none.
 pub(super) async fn notification(app: &App, id: u64) -> Result<Explanation, ApiError> {
-    answer(app, Question::Page(id), USUAL, None).await
+    answer(app, Question::Page(id), USUAL, Some(PATIENCE)).await
 }
 
 /// Explains the alert of a fingerprint, for its page: as it is, or as it was when it is over.

@@ -107,6 +107,7 @@ impl ConfiguredNotifier {
                 (Delivery::Receivers, Some(receivers)) => attempt(receivers, notification.clone()).await,
                 (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
+            let took = watch.elapsed();
             statuses.record(&notification, &attempt, clock.now());
             record(history, &notification, &attempt, clock.now()).await;
             drills.record(&notification, &attempt.outcome, clock.now());
@@ -115,14 +116,14 @@ impl ConfiguredNotifier {
             }
             attempts.count_problems(&notification.integration, attempt.problems.len());
             let outcome = attempt.outcome;
-            note(&tracer, &notification, &outcome, (clock.now(), watch.elapsed()));
-            attempts.count(&notification.integration, outcome.is_delivered(), watch.elapsed());
+            note(&tracer, &notification, &outcome, (clock.now(), took));
+            attempts.count(&notification.integration, outcome.is_delivered(), took);
             // That a receiver fails the engine tells, at a bounded rate; this is each attempt.
             let Notification { integration, group_key, alerts, reason, .. } = &*notification;
             let id = format_args!("{}[{}]", integration.kind, integration.index);
             tracing::debug!(
                 receiver = &*integration.receiver, integration = %id, group = &**group_key, alerts = alerts.len(), ?reason, ?outcome,
-                seconds = watch.elapsed().as_secs_f64(), "attempt to notify",
+                seconds = took.as_secs_f64(), "attempt to notify",
             );
             outcome
         }
@@ -199,7 +200,7 @@ fn given_up(reason: &str) -> Attempt {
 fn printed(notification: &Notification) -> Attempt {
     let text = lines(notification);
     let outcome = print(&text);
-    Attempt { outcome, problems: Vec::new(), said: Said { title: None, text: Some(text) } }
+    Attempt { outcome, problems: Vec::new(), said: Said::plain(&text) }
 }
 
 /// A line an alert.

@@ -176,7 +176,9 @@ impl<'a, L: Fn(SeriesRef) -> Option<Labels>> Rest<'a, L> {
     fn filter(&mut self, bytes: &[u8], spans: &Spans, region: &mut Region) {
         let mut buf = SampleBuf::default();
         if chunk::read_all(bytes, i64::MIN, i64::MAX, true, &mut buf).is_none() {
-            // Its checksum was right: it never did decode.
+            // Its checksum was right: it never did decode. The file is set aside.
+            self.damaged += 1;
+            self.block.note_damage("chunks that do not decode");
             return;
         }
         buf.float_st.resize(buf.ts.len(), 0);

@@ -438,7 +438,9 @@ impl Queryable for Tsdb {
     }
 
     fn select_shared(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<SharedSeries, StorageError> {
-        Ok(self.0.tombstones.cover(self.0.select(matchers, mint, maxt)?))
+        // Before the series: what is deleted may meanwhile be taken out of the blocks, and is still in those selected.
+        let deleted = self.0.tombstones.now();
+        Ok(deleted.cover(self.0.select(matchers, mint, maxt)?))
     }
 
     fn label_names(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<String>, StorageError> {

@@ -62,6 +62,18 @@ impl Deleted {
     pub fn spans(&self, labels: &Labels) -> Option<&Spans> {
         self.0.get(labels)
     }
+
+    /// A selection without what is deleted.
+    pub fn cover(&self, found: SharedSeries) -> SharedSeries {
+        if self.is_empty() || !found.iter().any(|series| self.spans(series.labels()).is_some()) {
+            return found;
+        }
+        let cover = |series: &Arc<dyn Series>| match self.spans(series.labels()) {
+            None => series.clone(),
+            Some(spans) => Arc::new(Covered { series: series.clone(), spans: spans.clone() }),
+        };
+        Arc::new(found.iter().map(cover).collect())
+    }
 }
 
 /// What is deleted of which series.
@@ -171,19 +183,6 @@ impl Tombstones {
         }
         self.buried.store(Arc::new(buried));
         Ok(())
-    }
-
-    /// A selection without what is deleted.
-    pub fn cover(&self, found: SharedSeries) -> SharedSeries {
-        let buried = self.buried.load();
-        if buried.is_empty() || !found.iter().any(|series| buried.contains_key(series.labels())) {
-            return found;
-        }
-        let cover = |series: &Arc<dyn Series>| match buried.get(series.labels()) {
-            None => series.clone(),
-            Some(spans) => Arc::new(Covered { series: series.clone(), spans: spans.clone() }),
-        };
-        Arc::new(found.iter().map(cover).collect())
     }
 }
 

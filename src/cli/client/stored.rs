@@ -43,8 +43,10 @@ pub(super) fn explained(
     let ask = |query: &Query| {
         query_dir(&history, query).unwrap_or_else(|e| Page { damage: [e.to_string()].into(), ..Page::default() })
     };
-    let sources = Sources { view: &view, querier: &querier, own: &querier, env: &env, now, most, past: Some(&ask) };
+    let past = history.is_dir().then_some(&ask as &dyn Fn(&Query) -> Page);
+    let sources = Sources { view: &view, querier: &querier, own: &querier, env: &env, now, most, past };
     match question {
+        Question::Alert(_, Some(at)) if at > SystemClock.now() => Err("--at: it is not past".to_owned()),
         Question::Alert(asked, None) => Ok(explain(&asked, &sources)),
         Question::Alert(asked, Some(at)) => Ok(explain_at(&asked, &sources, at)),
         Question::Page(id) => explain_page(id, &sources)

@@ -30,6 +30,8 @@ const MOST_WORDS: usize = 16 << 20;
 const MAX_STALE_MS: i64 = 5 * 60_000;
 /// Between two looks for such series, milliseconds.
 const SWEEP_MS: i64 = 30_000;
+/// That a bound is reached is told at most so often, milliseconds.
+const TELL_EVERY_MS: i64 = 60_000;
 
 /// What was added up.
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ struct Streams {
     /// Their buckets.
     words: usize,
     swept_at: i64,
+    /// When it was told last that a bound is reached.
+    told_at: Option<i64>,
 }
 
 /// One series.
@@ -70,10 +74,13 @@ impl Cumulative {
             streams.by_labels.remove(&labels);
             return Ok(value);
         }
-        let Streams { by_labels, words, .. } = &mut *streams;
-        if *words > MOST_WORDS && words_of(&value) > 0 {
-            return Err("more buckets of deltas than can be added up");
+        if streams.words > MOST_WORDS && words_of(&value) > 0 {
+            return Err(streams.is_full("more buckets of deltas than can be added up", now));
         }
+        if streams.by_labels.len() >= MOST_STREAMS && !streams.by_labels.contains_key(&labels) {
+            return Err(streams.is_full("more series of deltas than can be added up", now));
+        }
+        let Streams { by_labels, words, .. } = &mut *streams;
         if let Some(stream) = by_labels.get_mut(&labels) {
             let before = words_of(&stream.value);
             let added = stream.add(point, value);
@@ -83,9 +90,6 @@ impl Cumulative {
             point.start = stream.start;
             return Ok(stream.value.clone());
         }
-        if by_labels.len() >= MOST_STREAMS {
-            return Err("more series of deltas than can be added up");
-        }
         *words += words_of(&value);
         let stream = Stream { start: point.start, t: point.t, value: value.clone(), seen_at: now };
         by_labels.insert(labels, stream);
@@ -94,6 +98,15 @@ impl Cumulative {
 }
 
 impl Streams {
+    /// A bound is reached: the sender is not told, so the log is, once a minute.
+    fn is_full(&mut self, why: &'static str, now: i64) -> &'static str {
+        if self.told_at.is_none_or(|at| !(0..TELL_EVERY_MS).contains(&now.saturating_sub(at))) {
+            self.told_at = Some(now);
+            tracing::warn!(series = self.by_labels.len(), buckets = self.words, "{why}; points are lost");
+        }
+        why
+    }
+
     fn sweep(&mut self, now: i64) {
         // A clock that was set back begins anew.
         if (0..SWEEP_MS).contains(&now.saturating_sub(self.swept_at)) {
@@ -137,9 +150,12 @@ impl Stream {
                 PointValue::Exponential { count: n, sum: s, scale: l, zero_count: z, positive: p, negative: g },
             ) => {
                 let coarser = (*scale).min(l);
-                let both = |a: &Buckets, b: &Buckets| merge(&coarsen(a, *scale - coarser), &coarsen(b, l - coarser));
-                let (of_positive, of_negative) = (both(positive, &p)?, both(negative, &g)?);
-                (*positive, *negative, *scale) = (of_positive, of_negative, coarser);
+                let at = |buckets: &Buckets, from: i32| coarsen(buckets, from.saturating_sub(coarser));
+                let (p0, p1, n0, n1) = (at(positive, *scale), at(&p, l), at(negative, *scale), at(&g, l));
+                let by = too_fine(&p0, &p1).max(too_fine(&n0, &n1));
+                *positive = merge(&coarsen(&p0, by), &coarsen(&p1, by));
+                *negative = merge(&coarsen(&n0, by), &coarsen(&n1, by));
+                *scale = coarser.saturating_sub(by);
                 *count = count.saturating_add(n);
                 *sum = sum.zip(s).map(|(a, b)| a + b);
                 *zero_count = zero_count.saturating_add(z);
@@ -157,8 +173,23 @@ impl Stream {
 /// The first bucket's index, and counts.
 type Buckets = (i32, Vec<u64>);
 
-/// Buckets that one side of a histogram may grow to.
-const MOST_BUCKETS: usize = 1 << 16;
+/// Buckets that one side of a histogram grows to, as in `deltatocumulative`: where there would be more, all become coarser.
+const MOST_BUCKETS: i64 = 160;
+
+/// By how much the scale of both has to be lower for them to fit into one.
+fn too_fine(a: &Buckets, b: &Buckets) -> i32 {
+    let ends = |(offset, counts): &Buckets| {
+        let first = i64::from(*offset);
+        (!counts.is_empty()).then(|| (first, first + counts.len() as i64 - 1))
+    };
+    let all = [a, b].into_iter().filter_map(ends).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let Some((mut first, mut last)) = all else { return 0 };
+    let mut by = 0;
+    while last - first >= MOST_BUCKETS {
+        (first, last, by) = (first >> 1, last >> 1, by + 1);
+    }
+    by
+}
 
 /// Buckets of a scale that is lower by `by`: of each 2 to the power of `by` one.
 fn coarsen((offset, counts): &Buckets, by: i32) -> Buckets {
@@ -176,23 +207,20 @@ fn coarsen((offset, counts): &Buckets, by: i32) -> Buckets {
     (i32::try_from(first).unwrap_or(*offset), out)
 }
 
-/// Both, bucket by bucket.
-fn merge(a: &Buckets, b: &Buckets) -> Result<Buckets, &'static str> {
+/// Both, which [fit](too_fine) into one, bucket by bucket.
+fn merge(a: &Buckets, b: &Buckets) -> Buckets {
     if a.1.is_empty() || b.1.is_empty() {
-        return Ok(if a.1.is_empty() { b.clone() } else { a.clone() });
+        return if a.1.is_empty() { b.clone() } else { a.clone() };
     }
     let end = |(offset, counts): &Buckets| i64::from(*offset) + counts.len() as i64;
     let first = a.0.min(b.0);
-    let len = usize::try_from(end(a).max(end(b)) - i64::from(first)).unwrap_or(usize::MAX);
-    if len > MOST_BUCKETS {
-        return Err("a histogram of deltas grows to too many buckets");
-    }
+    let len = usize::try_from(end(a).max(end(b)) - i64::from(first)).unwrap_or_default();
     let mut out = vec![0u64; len];
     for (offset, counts) in [a, b] {
         let skip = usize::try_from(i64::from(*offset) - i64::from(first)).unwrap_or(0);
         out.iter_mut().skip(skip).zip(counts).for_each(|(sum, n)| *sum = sum.saturating_add(*n));
     }
-    Ok((first, out))
+    (first, out)
 }
 
 #[cfg(test)]
@@ -264,6 +292,16 @@ mod tests {
         let PointValue::Exponential { scale, zero_count, positive, count, .. } = value else { panic!("{value:?}") };
         // -3 is alone in -2; -2 and -1 are in -1; 0 is in 0.
         assert_eq!((scale, zero_count, count, positive), (1, 2, 20, (-2, vec![1, 6, 8, 5])));
-        assert!(merge(&(i32::MIN, vec![1]), &(i32::MAX, vec![1])).is_err());
+        // Ends that lie far apart make all coarser, and whatever a scale says is added.
+        let (_, value) = add(&all, 0, (20, 30), exponential(1, i32::MAX, &[7])).unwrap();
+        let PointValue::Exponential { scale, positive: (_, counts), .. } = value else { panic!("{value:?}") };
+        assert!(scale < 1 && counts.len() as i64 <= MOST_BUCKETS, "{scale} {counts:?}");
+        assert_eq!(counts.iter().sum::<u64>(), 27);
+        for (t, scale) in [(40, i32::MAX), (50, i32::MIN)] {
+            let (_, value) = add(&all, 0, (30, t), exponential(scale, i32::MIN, &[1; 300])).unwrap();
+            let PointValue::Exponential { count, positive: (_, counts), .. } = value else { panic!("{value:?}") };
+            assert!(counts.len() as i64 <= MOST_BUCKETS, "{scale} {counts:?}");
+            assert_eq!(counts.iter().sum::<u64>(), count);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::explain::chain::{AlertChain, PageChain};
 use crate::explain::text;
 use crate::history::{DecidedAlert, Kind, Query};
 use crate::server::app::App;
+use crate::server::error::ApiError;
 use crate::server::explain;
 
 use super::alert_text::{self, Severity};
@@ -30,7 +31,12 @@ pub(super) async fn page(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     let Ok(id) = id.parse::<u64>() else { return missing("A notification has a number.") };
     let explained = match explain::notification(&app, id).await {
         Ok(explained) => explained,
-        Err(e) => return missing(&e.to_string()),
+        Err(e @ ApiError::NotFound(_)) => return missing(&e.to_string()),
+        Err(e) => {
+            let mut response = PAGE.missing(now, "This notification cannot be explained now", &e.to_string());
+            *response.status_mut() = e.status();
+            return response;
+        }
     };
     let Some(page) = &explained.page else { return missing("The history does not know it.") };
     let messages = messages(&app, &[id], now).await;
