@@ -1,12 +1,11 @@
 //! Which samples are read of a source that has more, and how they are taken in.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::alerting::GroupSpec;
 use crate::alerting::timeline;
-use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value};
+use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleBuf, Value, selector_text};
 use crate::promql::EvalEnv;
 use crate::tsdb::{AppendError, Tsdb};
 
@@ -39,7 +38,7 @@ pub fn wanted(groups: &[Arc<GroupSpec>], window: Window) -> (Vec<Wanted>, Vec<Ar
         }
         let from = window.from.saturating_sub(reach.unwrap_or(0) + lookback + group.query_offset);
         for matchers in timeline::selectors(rule) {
-            let wanted = by_text.entry(text_of(&matchers)).or_insert_with(|| Wanted { matchers, from });
+            let wanted = by_text.entry(selector_text(&matchers)).or_insert_with(|| Wanted { matchers, from });
             wanted.from = wanted.from.min(from);
         }
     }
@@ -59,15 +58,6 @@ pub fn wanted(groups: &[Arc<GroupSpec>], window: Window) -> (Vec<Wanted>, Vec<Ar
 
 fn name_of(matchers: &[Matcher]) -> Option<String> {
     matchers.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal).map(|m| m.value.clone())
-}
-
-/// `{__name__="up",job="a"}`
-pub fn text_of(matchers: &[Matcher]) -> String {
-    let mut text = String::from("{");
-    for (i, matcher) in matchers.iter().enumerate() {
-        let _ = write!(text, "{}{matcher}", if i > 0 { "," } else { "" });
-    }
-    text + "}"
 }
 
 /// Stores a series' samples. Those that another selector brought are there already.
@@ -103,7 +93,7 @@ mod tests {
         let loaded = load_str("r", rules, &LoadOptions::default()).unwrap();
         let groups: Vec<_> = loaded.iter().map(|g| Arc::new(GroupSpec::of(g, &GroupDefaults::default()))).collect();
         let (wanted, uncertain) = wanted(&groups, Window { from: 200_000_000, to: 300_000_000 });
-        let got: Vec<(String, i64)> = wanted.iter().map(|w| (text_of(&w.matchers), w.from)).collect();
+        let got: Vec<(String, i64)> = wanted.iter().map(|w| (selector_text(&w.matchers), w.from)).collect();
         let far = 200_000_000 - 90_000_000 - 300_000;
         assert_eq!(
             got,

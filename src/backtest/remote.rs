@@ -10,13 +10,13 @@ use std::sync::Arc;
 use crate::alerting::GroupSpec;
 use crate::clock::SystemClock;
 use crate::datasource::{FanoutStorage, RemoteQuerier, RemoteReadSettings, RemoteSettings};
-use crate::model::{Labels, Matcher, SampleBuf};
+use crate::model::{Labels, Matcher, SampleBuf, selector_text};
 use crate::net::{HttpSettings, redact_url};
 use crate::promql::{CancelToken, QueryValue};
 use crate::tsdb::{Queryable as _, Tsdb, TsdbOptions};
 use tokio::runtime::Handle;
 
-use super::intake::{Wanted, take_in, text_of, wanted};
+use super::intake::{Wanted, take_in, wanted};
 use super::window::Window;
 
 /// So much time is asked for at once, milliseconds, as long as that is not too much for the server.
@@ -139,7 +139,7 @@ impl Server {
 
     fn queried(&self, matchers: &[Matcher], from: i64, to: i64, storage: &Tsdb) -> Result<u64, String> {
         // A range is open to the left, and of whole milliseconds.
-        let expr = format!("{}[{}ms]", text_of(matchers), to - from + 1);
+        let expr = format!("{}[{}ms]", selector_text(matchers), to - from + 1);
         let answer = self.query.query(&expr, to, &CancelToken::default()).map_err(|e| e.to_string())?;
         let QueryValue::Matrix(matrix) = answer.value else {
             return Err(format!("{}: expected a matrix for {expr}", self.query.url()));

@@ -29,7 +29,7 @@ pub struct TestCapture {
     rules: Vec<String>,
     #[command(flatten)]
     source: SourceArgs,
-    /// The beginning, RFC 3339 or seconds. Samples are taken from as long before as the rules look back.
+    /// The beginning, RFC 3339 or seconds. Samples are taken from as long before as the rules look back, a day at most.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: i64,
     /// The end, RFC 3339 or seconds.
@@ -108,7 +108,8 @@ impl TestCapture {
             max_series: self.max_series,
             max_samples: self.max_samples,
             features,
-            source: self.source.name(),
+            // Its name is one too.
+            source: if self.anonymize { "an incident".to_owned() } else { self.source.name() },
         };
         capture(&*source.series, &what)
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use crate::datasource::{Querier, QueryError};
-use crate::model::{Labels, METRIC_NAME, Matcher};
+use crate::model::{Labels, METRIC_NAME, Matcher, selector_text};
 use crate::promql::{CompileOptions, EvalEnv, Features, QueryValue, compile};
 
 /// So many different queries are asked at most.
@@ -33,6 +33,8 @@ pub struct Course {
     pub lowest: f64,
     /// The largest of all points.
     pub highest: f64,
+    /// There was something at nearly all points.
+    pub is_whole: bool,
 }
 
 /// How far apart the scrapes of a metric are, milliseconds.
@@ -86,7 +88,7 @@ impl Data {
 
     /// How many series meet these conditions; `None` where that cannot be known.
     pub fn count(&self, matchers: &[Matcher]) -> Option<usize> {
-        self.size(&format!("count(last_over_time({}[{}ms]))", selector(matchers), LATELY))
+        self.size(&format!("count(last_over_time({}[{}ms]))", selector_text(matchers), LATELY))
     }
 
     /// Whether a metric is there.
@@ -102,17 +104,21 @@ impl Data {
 
     /// The values that a label has among the series that meet these conditions.
     pub fn values(&self, matchers: &[Matcher], label: &str) -> Option<Vec<String>> {
-        let query = format!("group by ({label}) (last_over_time({}[{}ms]))", selector(matchers), LATELY);
+        let query = format!("group by ({label}) (last_over_time({}[{}ms]))", selector_text(matchers), LATELY);
         Some(self.ask(&query, label, false)?.into_iter().map(|(value, _)| value).collect())
     }
 
     /// How far apart the samples are of the series that have most.
     pub fn interval(&self, matchers: &[Matcher]) -> Option<Interval> {
-        let query = format!("max(count_over_time({}[{}ms]))", selector(matchers), LATELY);
-        let (_, count) = *self.ask(&query, "", false)?.first()?;
-        let count = count as i64;
-        // One sample more or less is at the edges of the window.
-        (count >= 2).then(|| Interval { least: LATELY / (count + 1), about: ((LATELY / count) + 500) / 1_000 * 1_000 })
+        let within = |window: i64| {
+            let query = format!("max(count_over_time({}[{window}ms]))", selector_text(matchers));
+            let count = self.ask(&query, "", false)?.first()?.1 as i64;
+            // One sample more or less is at the edges of the window.
+            (count >= 2)
+                .then(|| Interval { least: window / (count + 1), about: ((window / count) + 500) / 1_000 * 1_000 })
+        };
+        // What began lately has few samples in an hour.
+        [LATELY, LATELY / 6].into_iter().filter_map(within).min_by_key(|interval| interval.about)
     }
 
     /// What an expression was over the last day; `None` where there is less than a third of that.
@@ -122,9 +128,10 @@ impl Data {
             let points: Vec<f64> = points.into_iter().map(|(_, v)| v).filter(|v| !v.is_nan()).collect();
             (points.len() >= LEAST_POINTS).then_some(points)
         };
-        let lowest = of("min")?.into_iter().min_by(f64::total_cmp)?;
-        let highest = of("max")?.into_iter().max_by(f64::total_cmp)?;
-        Some(Course { lowest, highest })
+        let (lows, highs) = (of("min")?, of("max")?);
+        let is_whole = lows.len().min(highs.len()) as i64 >= HISTORY / STEP * 9 / 10;
+        let (lowest, highest) = (lows.into_iter().min_by(f64::total_cmp)?, highs.into_iter().max_by(f64::total_cmp)?);
+        Some(Course { lowest, highest, is_whole })
     }
 
     /// The answer to a query, at one time or over the history, with the value of a label of each number.
@@ -161,17 +168,12 @@ impl Data {
                 Some(series.iter().flat_map(|s| &s.floats).map(|(_, value)| (String::new(), *value)).collect())
             }
             // What one query cannot be answered, others can.
-            Ok(_) | Err(QueryError::Evaluation(_) | QueryError::Remote { .. }) => None,
-            Err(e @ QueryError::Transport(_)) => {
+            Ok(_) | Err(QueryError::Evaluation(_)) => None,
+            Err(QueryError::Remote { kind, .. }) if ["bad_data", "execution", "timeout"].contains(&&*kind) => None,
+            Err(e) => {
                 self.failure.lock().get_or_insert_with(|| e.to_string());
                 None
             }
         }
     }
-}
-
-/// `{__name__="up",job="x"}`
-fn selector(matchers: &[Matcher]) -> String {
-    let matchers: Vec<String> = matchers.iter().map(ToString::to_string).collect();
-    format!("{{{}}}", matchers.join(","))
 }

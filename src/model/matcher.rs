@@ -191,6 +191,12 @@ impl fmt::Debug for Matcher {
     }
 }
 
+/// A selector of these conditions: `{__name__="up",job="a"}`.
+pub fn selector_text(matchers: &[Matcher]) -> String {
+    let matchers: Vec<String> = matchers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", matchers.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ pub use crc32c::crc32c;
 pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
-pub use matcher::{MatchOp, Matcher};
+pub use matcher::{MatchOp, Matcher, selector_text};
 pub use printable::{cut, printable};
 pub use reading::Reading;
 pub use sample::{SampleBuf, Value};

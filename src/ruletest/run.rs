@@ -61,7 +61,7 @@ pub fn run_test(file: &TestFile, test: &TestGroup, groups: &LoadedGroups, how: H
     let mut reached = Coverage::default();
     if let Some(seen) = witness.coverage.take() {
         let played = Played { world: &world, start: test.start, step: interval, ticks, features };
-        coverage::note_test(&mut reached, groups, &seen, &played);
+        coverage::note_test(&mut reached, groups, &seen, &played, routing.is_some());
     }
     let mut run = Run { file, test, groups, world: &world, interval, witness, failures: Vec::new() };
     if let Err(e) = played {

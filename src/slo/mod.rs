@@ -4,6 +4,7 @@
 //! Two formats are read, Sloth's `prometheus/v1` and OpenSLO's `openslo/v1`. What they say and cannot be had here is
 //! refused where it stands. Recorded metrics and labels are named as Sloth names them, so that its dashboards go on.
 
+mod burn;
 mod objective;
 mod openslo;
 mod rules;
@@ -15,7 +16,7 @@ mod unit_tests;
 mod tests;
 
 use crate::config::yaml::Decoder;
-use crate::model::Diagnostic;
+use crate::model::{Diagnostic, Position};
 
 pub use objective::{AlertMeta, Objective, PERIODS, Sli};
 pub use rules::write as write_rules;
@@ -59,5 +60,9 @@ pub fn load_str(file: &str, text: &str, days: u32) -> Result<Spec, Vec<Diagnosti
     }
     let warnings = decoder.take_notes().warnings;
     let some = (!documents.is_empty()).then_some(objectives);
-    decoder.finish(some).map(|objectives| Spec { objectives, warnings })
+    let objectives = decoder.finish(some)?;
+    if objectives.is_empty() {
+        return Err(vec![Diagnostic::new(&file.into(), Position::default(), "the file has no SLO")]);
+    }
+    Ok(Spec { objectives, warnings })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::burn::{Burn, PAGE, TICKET, rounded};
 use super::template::WindowedQuery;
 use crate::config::yaml::MapReader;
 use crate::model::labels::is_legacy_label_name;
@@ -81,6 +82,13 @@ impl Objective {
 
 /// Adds an objective, unless one of the same service and name is there.
 pub(super) fn add(m: &MapReader, objective: Objective, into: &mut Vec<Objective>) {
+    for (severity, burns, alert) in [("page", &PAGE, &objective.page), ("ticket", &TICKET, &objective.ticket)] {
+        let is_dead = |burn: &&Burn| alert.is_some() && !burn.can_be(objective.days, objective.budget());
+        for Burn { short, long, .. } in burns.iter().filter(is_dead) {
+            let what = format!("{}: its {severity} over {short} and {long}", objective.id());
+            m.warn("name", format!("{what} asks for more bad events than there are events, and never fires"));
+        }
+    }
     match into.iter().any(|other| other.id() == objective.id()) {
         true => m.error("name", format!("a second objective is called {}", objective.id())),
         false => into.push(objective),
@@ -107,9 +115,4 @@ pub(super) fn percent(m: &MapReader, key: &'static str, found: f64) -> f64 {
         m.error(key, format!("found {found} %{why}, expected more than 0 and less than 100"));
     }
     found
-}
-
-/// A number without what binary fractions add to its decimals.
-pub(super) fn rounded(x: f64) -> f64 {
-    (x * 1e12).round() / 1e12
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::objective::{AlertMeta, Objective, PERIODS, Sli, add, labels, percent, rounded};
+use super::burn::rounded;
+use super::objective::{AlertMeta, Objective, PERIODS, Sli, add, labels, percent};
 use super::template::WindowedQuery;
 use crate::config::yaml::{Decoder, Duration, MapReader, Node};
 
@@ -196,9 +197,15 @@ fn indicator(spec: &MapReader, known: &Indicators) -> Option<Sli> {
         return None;
     };
     m.raw("metadata");
-    let found = m.node_at("spec").and_then(|node| sli(node, d));
+    let node = m.node_at("spec");
     m.finish();
-    found
+    match node {
+        Some(node) => sli(node, d),
+        None => {
+            m.error("spec", "an indicator needs a spec");
+            None
+        }
+    }
 }
 
 fn sli(node: &Node, d: &Decoder) -> Option<Sli> {
@@ -206,6 +213,8 @@ fn sli(node: &Node, d: &Decoder) -> Option<Sli> {
     m.raw("description");
     if m.has("thresholdMetric") {
         m.error("thresholdMetric", "a thresholdMetric is not honoured, expected a ratioMetric");
+    } else if !m.has("ratioMetric") {
+        m.error("ratioMetric", "an SLI needs a ratioMetric");
     }
     m.raw("thresholdMetric");
     let ratio = m.node_at("ratioMetric").and_then(|node| d.mapping(node, "ratioMetric"));

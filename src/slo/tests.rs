@@ -149,6 +149,7 @@ fn what_openslo_asks_for_and_cannot_be_had_is_refused() {
             "type: Datadog, spec: {query: latency_count",
             "slo.yaml:8:34: a metricSource of type \"Datadog\" is not honoured, expected Prometheus",
         ),
+        ("  ratioMetric:", "  description: x\n  ratio:", "slo.yaml:5:3: an SLI needs a ratioMetric"),
         (
             "  objectives:",
             "  alertPolicies: [{alertPolicyRef: x}]\n  objectives:",
@@ -157,4 +158,18 @@ fn what_openslo_asks_for_and_cannot_be_had_is_refused() {
     ] {
         assert_refused(OPENSLO, (found, replaced), message);
     }
+}
+
+#[test]
+fn what_gives_no_rule_is_said() {
+    let sli = OPENSLO.split("---").next().unwrap();
+    let refused = load_str("slo.yaml", sli, 30).unwrap_err();
+    assert_eq!(refused.iter().map(ToString::to_string).collect::<Vec<_>>(), ["slo.yaml: the file has no SLO"]);
+    // With a fifth of all events bad, all of them are not bad enough to wake anybody within the hour.
+    let spec = load_str("slo.yaml", &SLOTH.replace("99.9", "80"), 30).unwrap();
+    let told: Vec<String> = spec.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("checkout-availability: its page over 5m and 1h asks for more bad events"), "{told:?}");
+    let tests = write_tests(&spec.objectives, "rules.yaml", "slo.yaml");
+    assert!(!tests.contains("5m and 1h") && tests.contains("2h and 1d"), "{tests}");
 }

@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::objective::{Objective, rounded};
-use super::rules::{Burn, PAGE, TICKET, WINDOWS, alerts, quoted, selector};
+use super::burn::{Burn, PAGE, TICKET, rounded};
+use super::objective::Objective;
+use super::rules::{WINDOWS, alerts, quoted, selector};
 
 /// Just above a threshold.
 const ABOVE: f64 = 1.01;
@@ -21,7 +22,7 @@ pub fn write(objectives: &[Objective], rules: &str, source: &str) -> String {
         quoted(rules)
     );
     for objective in objectives {
-        for burn in PAGE.iter().chain(&TICKET) {
+        for burn in PAGE.iter().chain(&TICKET).filter(|burn| burn.can_be(objective.days, objective.budget())) {
             for (short, long, told) in [
                 (ABOVE, ABOVE, "both above"),
                 (ABOVE, BELOW, "only the short above"),

@@ -62,6 +62,8 @@ pub struct Contents {
     pub notes: Vec<String>,
     /// The rule files, relative to it.
     pub rule_files: Vec<String>,
+    /// The names of their groups, in the order in which they are evaluated.
+    pub groups: Vec<Arc<str>>,
     /// How often rules are evaluated, milliseconds.
     pub evaluation_interval: i64,
     /// The time between samples, milliseconds.

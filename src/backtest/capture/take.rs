@@ -20,16 +20,18 @@ use super::{anonymous, observe, write};
 /// The most steps of all series that are looked at: some 300 MB.
 const MOST_STEPS: usize = 20_000_000;
 
+/// The samples begin at most so long before the window, milliseconds.
+const MOST_BEFORE: i64 = 86_400_000;
+
 /// How far before the window the samples must begin, milliseconds: as far as the rules look back, `for` included. It is
 /// known for all rules or bounded by a day.
 pub fn before(groups: &[Arc<GroupSpec>]) -> i64 {
-    const MOST: i64 = 86_400_000;
     let hold = |kind: &RuleKind| match kind {
         RuleKind::Alerting { hold, keep_firing, .. } => hold.saturating_add(*keep_firing),
         RuleKind::Recording => 0,
     };
     let longest = groups.iter().flat_map(|g| &g.rules).map(|r| hold(&r.kind)).max().unwrap_or(0);
-    reach(groups).unwrap_or(MOST).saturating_add(longest).min(MOST)
+    reach(groups).unwrap_or(MOST_BEFORE).saturating_add(longest).min(MOST_BEFORE)
 }
 
 /// Writes a test of what the rules did.
@@ -43,6 +45,11 @@ pub fn capture(source: &dyn Queryable, capture: &Capture) -> Result<Captured, St
     let mut notes = Vec::new();
     if histograms > 0 {
         notes.push(format!("{histograms} series of native histograms are left out"));
+    }
+    if reach(&capture.groups).is_none_or(|reach| reach > MOST_BEFORE) {
+        notes.push(
+            "some rules look back for more than a day, or nobody knows how far: there is one day of samples".to_owned(),
+        );
     }
     if raw.is_empty() {
         return Err("the source has no sample that the rules read in this time".to_owned());
@@ -65,6 +72,7 @@ pub fn capture(source: &dyn Queryable, capture: &Capture) -> Result<Captured, St
         source: capture.source.clone(),
         notes,
         rule_files: capture.rule_files.clone(),
+        groups: names(&capture.groups),
         evaluation_interval: step,
         interval,
         start,
@@ -82,6 +90,17 @@ pub fn capture(source: &dyn Queryable, capture: &Capture) -> Result<Captured, St
     Ok(Captured { series: contents.series.len(), expectations: expected.len(), text, notes: contents.notes })
 }
 
+/// The names of groups, each once.
+fn names(groups: &[Arc<GroupSpec>]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for group in groups.iter().filter(|group| !group.rules.is_empty()) {
+        if !names.contains(&group.key.name) {
+            names.push(group.key.name.clone());
+        }
+    }
+    names
+}
+
 /// Series by their labels, and how many were left out.
 type Read = (Vec<(Labels, SampleBuf)>, usize);
 
@@ -91,7 +110,7 @@ fn read(source: &dyn Queryable, capture: &Capture, start: i64) -> Result<Read, S
     let rules = capture.groups.iter().flat_map(|g| &g.rules);
     written.extend(rules.filter(|r| r.kind == RuleKind::Recording).map(|r| &*r.name));
     let (wanted, _) = wanted(&capture.groups, capture.window);
-    let (mut found, mut histograms) = (BTreeMap::new(), 0);
+    let (mut found, mut histograms, mut total) = (BTreeMap::new(), 0, 0);
     for selector in &wanted {
         for series in source.select(&selector.matchers, start, capture.window.to).map_err(|e| e.to_string())? {
             let labels = series.labels();
@@ -100,6 +119,10 @@ fn read(source: &dyn Queryable, capture: &Capture, start: i64) -> Result<Read, S
             }
             let mut samples = SampleBuf::default();
             series.read(start, capture.window.to, false, &mut samples).map_err(|e| e.to_string())?;
+            total += samples.ts.len();
+            if total > MOST_STEPS {
+                return Err(format!("more than {MOST_STEPS} samples: a shorter time or fewer rules are less"));
+            }
             histograms += usize::from(!samples.hists.is_empty());
             if samples.hists.is_empty() && !samples.ts.is_empty() {
                 found.insert(labels.clone(), samples);

@@ -13,19 +13,21 @@ use super::notation;
 
 /// The file.
 pub fn file(contents: &Contents, expected: &[AlertTest]) -> String {
-    let Contents { source, notes, rule_files, evaluation_interval, interval, start, is_dated, to, series } = contents;
+    let Contents { source, notes, rule_files, groups, evaluation_interval, interval, start, is_dated, to, series } =
+        contents;
     let mut out = format!("# Captured from {}, {} to {}.\n", source.replace('\n', " "), rfc3339(*start), rfc3339(*to));
     for note in notes {
         let _ = writeln!(out, "# {}", note.replace('\n', " "));
     }
     let files: Vec<String> = rule_files.iter().map(|f| quoted(f)).collect();
-    let _ = write!(
-        out,
-        "rule_files: [{}]\nevaluation_interval: {}\ntests:\n  - interval: {}\n",
-        files.join(", "),
-        duration::format(*evaluation_interval),
-        duration::format(*interval)
-    );
+    let _ = writeln!(out, "rule_files: [{}]", files.join(", "));
+    let _ = writeln!(out, "evaluation_interval: {}", duration::format(*evaluation_interval));
+    if groups.len() > 1 {
+        // promtool evaluates groups in any order where none is said, now in this one and now in that.
+        let groups: Vec<String> = groups.iter().map(|g| quoted(g)).collect();
+        let _ = writeln!(out, "group_eval_order: [{}]", groups.join(", "));
+    }
+    let _ = writeln!(out, "tests:\n  - interval: {}", duration::format(*interval));
     if *is_dated {
         let _ = writeln!(out, "    start_timestamp: {}", rfc3339(*start));
     }

@@ -24,7 +24,8 @@ pub(super) const ROW: Row = Row {
 fn look(site: &Site<'_>, found: &mut Findings<'_>) {
     let Some(data) = site.corpus.data.as_ref().filter(|_| site.alert().is_some()) else { return };
     for (part, asked) in conditions(site.expr, false) {
-        let Some(course) = data.course(site.text(asked.vector)) else { continue };
+        let course = data.course(site.text(asked.vector)).filter(|course| course.is_whole);
+        let Some(course) = course else { continue };
         let (lowest, highest, number) = (course.lowest, course.highest, asked.number);
         let is_so = match asked.op {
             BinaryOp::Gtr => lowest > number,

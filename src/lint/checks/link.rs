@@ -9,7 +9,7 @@ pub(super) const ROW: Row = Row {
         name: "alert/link",
         severity: Severity::Warning,
         pint: &["rule/link"],
-        what: "An annotation whose name ends in `url` holds no address.",
+        what: "An annotation that is called a URL (`runbook_url`) holds no address.",
         why: "Messages make a link of it, and who is woken and follows it gets nowhere.",
         fix: "Write an address with its scheme: `https://...`. Whether there is a page is not looked at.",
         bad: "- alert: A\n  expr: a > 1\n  annotations: {runbook_url: TODO}",
@@ -18,9 +18,14 @@ pub(super) const ROW: Row = Row {
     look: Look::Rule(look),
 };
 
+/// `url`, `runbook_url`, `runbookURL`; `curl` may be a command.
+fn is_link(name: &str) -> bool {
+    name.eq_ignore_ascii_case("url") || ["_url", "-url", "Url", "URL"].iter().any(|end| name.ends_with(end))
+}
+
 fn look(site: &Site<'_>, found: &mut Findings<'_>) {
     let Some(alert) = site.alert() else { return };
-    for (name, text) in alert.annotations.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with("url")) {
+    for (name, text) in alert.annotations.iter().filter(|(name, _)| is_link(name)) {
         let text = text.trim();
         let begins = text.split_once("://").is_some_and(|(scheme, rest)| {
             !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) && !rest.is_empty()

@@ -11,7 +11,8 @@ pub(super) const ROW: Row = Row {
         name: "data/never-reached",
         severity: Severity::Info,
         pint: &[],
-        what: "Over the last day of the data, what an alert compares was never within a tenth of its threshold.",
+        what: "Over the last day of the data, what an alert compares was always less than a tenth of its threshold, or more \
+               than ten times it.",
         why: "It may be well so. But a threshold in other units than the metric has, milliseconds of seconds or per cent of a \
               ratio, looks the same, and that alert never fires.",
         fix: "Compare the threshold with the value that the finding names.",

@@ -34,6 +34,8 @@ struct Branch<'s> {
     left: &'s str,
     right: &'s str,
     whole: &'s str,
+    /// How many alike stand before it.
+    alike: usize,
 }
 
 /// Each branch of an expression, and whether it was decisive at any tick of a test, if there was one.
@@ -52,7 +54,10 @@ pub fn measure(
 impl Branch<'_> {
     /// The two things that can be said of an operation, and whether they were so.
     fn measure(&self, query_offset: i64, played: Option<&Played<'_>>) -> [(String, bool); 2] {
-        let of = format!("{} {}", self.op.as_str(), short(self.right));
+        let mut of = format!("{} {}", self.op.as_str(), short(self.right));
+        if self.alike > 0 {
+            of = format!("{of} (number {})", self.alike + 1);
+        }
         type Is = fn(u32, u32) -> bool;
         let (texts, are): ([String; 2], [Is; 2]) = match self.op {
             BinaryOp::Or => (
@@ -104,7 +109,9 @@ fn collect<'s>(source: &'s str, expr: &Expr, out: &mut Vec<Branch<'s>>) {
             if binary.op.is_set() {
                 let text = |e: &Expr| source.get(e.span.range()).unwrap_or_default();
                 let (left, right, whole) = (text(&binary.left), text(&binary.right), text(expr));
-                out.push(Branch { op: binary.op, left, right, whole });
+                let is_alike = |b: &&Branch<'_>| b.op == binary.op && short(b.right) == short(right);
+                let alike = out.iter().filter(is_alike).count();
+                out.push(Branch { op: binary.op, left, right, whole, alike });
             }
             collect(source, &binary.right, out);
         }

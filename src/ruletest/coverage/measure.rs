@@ -17,10 +17,12 @@ pub fn unreached(groups: &LoadedGroups, features: Features) -> Coverage {
     coverage
 }
 
-/// Notes what a test reached.
-pub fn note_test(coverage: &mut Coverage, groups: &LoadedGroups, seen: &Seen, played: &Played<'_>) {
+/// Notes what a test reached; of the routing, if `is_routed`.
+pub fn note_test(coverage: &mut Coverage, groups: &LoadedGroups, seen: &Seen, played: &Played<'_>, is_routed: bool) {
     note_rules(coverage, groups, seen, Some(played), played.features);
-    routing::note(coverage, groups, seen);
+    if is_routed {
+        routing::note(coverage, groups, seen);
+    }
 }
 
 fn note_rules(
