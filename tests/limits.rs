@@ -1,6 +1,8 @@
 //! docs/limits.md names the limits that are in force.
 
+use watchbell::ingest::otlp::MOST_STREAMS;
 use watchbell::ingest::scrape::settings::{LONGEST_ITEM, MOST_BODY, MOST_HELD, MOST_SAMPLES};
+use watchbell::instrument::log_file::{MOST_BYTES, MOST_LINES};
 use watchbell::model::re2::QUERY_BUDGET;
 use watchbell::promql::MAX_QUERY_LEN;
 use watchbell::server::QueryOptions;
@@ -49,6 +51,8 @@ fn the_documented_limits_are_those_in_force() {
         bytes(templates.work as u64),
         bytes(LONGEST_READ as u64),
         templates.steps.to_string(),
+        format!("{MOST_LINES}, {}", bytes(MOST_BYTES as u64)),
+        MOST_STREAMS.to_string(),
     ];
     let documented: Vec<&str> = rows.iter().filter_map(|row| row.get(1).copied()).collect();
     assert_eq!(documented, want);

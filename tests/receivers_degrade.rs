@@ -45,6 +45,27 @@ async fn a_template_that_fails_costs_its_field_only() {
     }
 }
 
+/// A group's alerts have summaries of their own, so that what they have in common is nothing, and these services refuse a
+/// message without.
+#[tokio::test]
+async fn what_a_service_needs_is_never_empty() {
+    let (url, log) = server(content).await;
+    let needed = [
+        ("jira", "summary", "/fields/summary"),
+        ("opsgenie", "message", "/message"),
+        ("pagerduty", "description", "/payload/summary"),
+        ("webex", "message", "/markdown"),
+        ("wechat", "message", "/text/content"),
+    ];
+    for (kind, field, pointer) in needed {
+        let (_, config, ..) = KINDS.into_iter().find(|(known, ..)| *known == kind).unwrap();
+        let receiver = receiver(&url, kind, config, field, "{{ .CommonAnnotations.summary }} ");
+        let two = notification(kind, vec![alert("a", None), alert("b", None)]);
+        let body = told(&receiver, &log, &two).await;
+        assert!(text_at(&body, pointer).contains("FIRING:2"), "{kind}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_cannot_be_rendered_is_given_up_with_its_error() {
     for (kind, config) in [

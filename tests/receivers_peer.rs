@@ -121,6 +121,7 @@ const ON_PURPOSE: &[&str] = &[
     "POST /discord/templated[1].avatar_url:",
     "POST /discord/templated[1].username:",
     "POST /jira/templated/issue[0].fields.labels:",
+    "POST /opsgenie/empty/v2/alerts GenieKey k[0].message: \"\" ",
     "POST /pagerduty/defaults[0].payload.custom_details.firing[0].annotations.empty: null",
     "POST /pagerduty/defaults[1].payload.custom_details.resolved[0].annotations.empty: null",
     "POST /pagerduty/empty[0].payload.custom_details.firing[0].annotations.empty: null",
@@ -133,6 +134,8 @@ const ON_PURPOSE: &[&str] = &[
     "POST /pagerduty/empty[0].payload.custom_details.watchbell_notification: \"(absent)\" ",
     "POST /pagerduty/empty[1].payload.custom_details.watchbell_explanation: \"(absent)\" ",
     "POST /pagerduty/empty[1].payload.custom_details.watchbell_notification: \"(absent)\" ",
+    "POST /pagerduty/empty[0].payload.summary: \"\" ",
+    "POST /pagerduty/empty[1].payload.summary: \"\" ",
     "POST /pagerduty/templated[0].payload.custom_details.watchbell_explanation: \"(absent)\" ",
     "POST /pagerduty/templated[0].payload.custom_details.watchbell_notification: \"(absent)\" ",
     "POST /pagerduty/templated[1].payload.custom_details.watchbell_explanation: \"(absent)\" ",
@@ -144,6 +147,8 @@ const ON_PURPOSE: &[&str] = &[
     "POST /slack/defaults[0].attachments[0].title:",
     "POST /slack/defaults[1].attachments[0].fallback:",
     "POST /slack/defaults[1].attachments[0].title:",
+    "POST /wechat/empty/message/send?access_token=t[0].text.content: \"\" ",
+    "POST /wechat/empty/message/send?access_token=t[1].text.content: \"\" ",
 ];
 
 #[test]

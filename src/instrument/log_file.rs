@@ -17,9 +17,9 @@ use super::Counter;
 use crate::clock::Stopwatch;
 
 /// Lines that may wait to be written.
-const MOST_LINES: usize = 16_384;
+pub const MOST_LINES: usize = 16_384;
 /// Bytes that may wait to be written.
-const MOST_BYTES: usize = 16 << 20;
+pub const MOST_BYTES: usize = 16 << 20;
 /// Of one file, trouble is told at most so often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks for room among what waits to be written.

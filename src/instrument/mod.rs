@@ -5,7 +5,7 @@
 
 mod exposition;
 mod instruments;
-mod log_file;
+pub mod log_file;
 mod process;
 mod shared_names;
 pub mod spans;

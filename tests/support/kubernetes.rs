@@ -19,6 +19,8 @@ struct State {
     /// By kind (plural), namespace and name.
     objects: BTreeMap<(String, String, String), Value>,
     events: Vec<(u64, String, Value)>,
+    /// Lists whose first page was given, with their versions: what happens meanwhile is in no later page.
+    lists: Vec<(u64, Vec<Value>)>,
     /// What `Authorization` has to be; anything when empty.
     authorization: String,
     /// Watches that began before this round end.
@@ -43,6 +45,7 @@ impl ApiServer {
             oldest: 0,
             objects: BTreeMap::new(),
             events: Vec::new(),
+            lists: Vec::new(),
             authorization: String::new(),
             round: 0,
             requests: Vec::new(),
@@ -167,16 +170,25 @@ impl ApiServer {
             here && label.is_none_or(|(name, value)| object["metadata"]["labels"][name] == value)
         };
         if !query.contains_key("watch") {
-            state.requests.push((path.to_owned(), 200));
-            let of_kind = state.objects.iter().filter(|((k, ..), o)| *k == kind && selected(o)).map(|(_, o)| o.clone());
-            let skip: usize = query.get("continue").and_then(|c| c.parse().ok()).unwrap_or(0);
-            let mut items: Vec<Value> = of_kind.skip(skip).collect();
-            let more = items.len() > PAGE;
-            items.truncate(PAGE);
-            let mut meta = json!({"resourceVersion": state.version.to_string()});
-            if more {
-                meta["continue"] = json!((skip + PAGE).to_string());
+            let (of_list, skip) = match query.get("continue").and_then(|token| token.split_once('.')) {
+                Some((list, skip)) => (list.parse().unwrap(), skip.parse().unwrap()),
+                None => {
+                    let of_kind = state.objects.iter().filter(|((k, ..), o)| *k == kind && selected(o));
+                    let list = (state.version, of_kind.map(|(_, o)| o.clone()).collect());
+                    state.lists.push(list);
+                    (state.lists.len() - 1, 0)
+                }
+            };
+            let (version, all): &(u64, Vec<Value>) = &state.lists[of_list];
+            if *version < state.oldest {
+                return refuse(&mut state, out, 410);
             }
+            let mut meta = json!({"resourceVersion": version.to_string()});
+            if all.len() > skip + PAGE {
+                meta["continue"] = json!(format!("{of_list}.{}", skip + PAGE));
+            }
+            let items: Vec<Value> = all.iter().skip(skip).take(PAGE).cloned().collect();
+            state.requests.push((path.to_owned(), 200));
             let kind = list_kind(&kind);
             let body = json!({"kind": kind.0, "apiVersion": kind.1, "metadata": meta, "items": items});
             drop(state);

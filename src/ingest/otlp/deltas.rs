@@ -23,7 +23,7 @@ pub enum Deltas {
 }
 
 /// Series that are added up, at most.
-const MOST_STREAMS: usize = 1_000_000;
+pub const MOST_STREAMS: usize = 1_000_000;
 /// Buckets of all of them together.
 const MOST_WORDS: usize = 16 << 20;
 /// A series that nothing came for so long is forgotten, milliseconds.

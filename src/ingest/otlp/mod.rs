@@ -6,7 +6,7 @@ mod message;
 mod names;
 mod translate;
 
-pub use deltas::{Cumulative, Deltas};
+pub use deltas::{Cumulative, Deltas, MOST_STREAMS};
 pub use json::to_protobuf;
 pub use names::{LabelNames, TranslationStrategy};
 pub use translate::{OtlpSettings, Promoted, receive};

@@ -71,7 +71,7 @@ impl JiraConfig {
         }
         fields.insert("project".into(), json!({"key": with.address("project", &self.project)?}));
         fields.insert("issuetype".into(), json!({"name": with.address("issue_type", &self.issue_type)?}));
-        let summary = with.title("summary", &self.summary.template, SUMMARY).replace(['\r', '\n'], " ");
+        let summary = with.needed_title("summary", &self.summary.template, SUMMARY).replace(['\r', '\n'], " ");
         fields.insert("summary".into(), json!(summary));
         let priority = with.text("priority", &self.priority);
         let text = with.body("description", &self.description.template, DESCRIPTION);

@@ -31,7 +31,7 @@ impl OpsgenieConfig {
     }
 
     fn create(&self, key: &Part, with: &Rendering<'_>) -> Vec<Request> {
-        let message = with.title("message", &self.message, MESSAGE);
+        let message = with.needed_title("message", &self.message, MESSAGE);
         let alias = with.key_hash();
         let (details, responders) = (self.details(with), self.responders(with));
         let source = with.line("source", &self.source, SOURCE);

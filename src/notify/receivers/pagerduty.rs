@@ -48,7 +48,7 @@ impl PagerdutyConfig {
             Json::Null => (name, json!("")),
             other => (name, json!(other.to_string())),
         };
-        let description = with.title("description", &self.description, SUMMARY);
+        let description = with.needed_title("description", &self.description, SUMMARY);
         let (name, url) = (client("client", &self.client), client("client_url", &self.client_url));
         let mut details: Map<String, Json> = self.details(with).into_iter().map(text).collect();
         note(&mut details, json!(with.notes().join("\n")));
@@ -65,7 +65,7 @@ impl PagerdutyConfig {
     }
 
     fn v2(&self, with: &Rendering<'_>) -> Json {
-        let summary = with.title("description", &self.description, SUMMARY);
+        let summary = with.needed_title("description", &self.description, SUMMARY);
         let source = with.text_or("source", &self.source, "Watchbell");
         let severity = with.text_or("severity", &self.severity, DEFAULT_SEVERITY);
         let class = with.text("class", &self.class);

@@ -255,6 +255,24 @@ impl<'a> Rendering<'a> {
         limit.cut(&text)
     }
 
+    /// A title without which the service refuses the message: Watchbell's own where the template gives nothing, as
+    /// `.CommonAnnotations.summary` does where alerts' summaries differ.
+    pub fn needed_title(&self, field: &str, template: &str, limit: Limit) -> String {
+        self.something(self.title(field, template, limit), limit)
+    }
+
+    /// The same of a [text](Rendering::body).
+    pub fn needed_body(&self, field: &str, template: &str, limit: Limit) -> String {
+        self.something(self.body(field, template, limit), limit)
+    }
+
+    fn something(&self, text: String, limit: Limit) -> String {
+        match text.trim().is_empty() {
+            true => limit.cut(&limit.markup.escape(&plain::title(&self.data))),
+            false => text,
+        }
+    }
+
     /// The text of a message, to be rendered after its other fields: it tells of what failed before. As many whole
     /// alerts as fit, and how many others there are.
     pub fn body(&self, field: &str, template: &str, limit: Limit) -> String {

@@ -13,7 +13,7 @@ const MESSAGE: Limit = Limit::bytes(7439).of(Markup::Markdown);
 impl Kind for WebexConfig {
     fn render(&self, with: &Rendering<'_>) -> Result<Message, RenderError> {
         let body = json!({
-            "markdown": with.body("message", &self.message, MESSAGE),
+            "markdown": with.needed_body("message", &self.message, MESSAGE),
             "roomId": with.address("room_id", &self.room_id)?,
         });
         let url = self.api_url.as_ref().map_or("", |u| u.as_str());

@@ -50,7 +50,7 @@ impl Kind for WechatConfig {
         let agent = with.text("agent_id", &self.agent_id);
         let is_markdown = self.message_type == "markdown";
         let markup = if is_markdown { Markup::Markdown } else { Markup::Plain };
-        let content = with.body("message", &self.message, CONTENT.of(markup));
+        let content = with.needed_body("message", &self.message, CONTENT.of(markup));
         let (text, markdown) = if is_markdown { ("", &*content) } else { (&*content, "") };
         let body = Fields::default()
             .always("text", json!({"content": text}))
