@@ -26,6 +26,7 @@ use super::error::ApiError;
 use super::fired::Fired;
 use super::history_readers::HistoryReaders;
 use super::limits::ReadLimits;
+use super::measured::Measured;
 use super::notices::Notices;
 use super::origins::Origins;
 use super::queries::Queries;
@@ -52,6 +53,8 @@ pub struct App {
     pub posts: Admission,
     /// Where queries are noted.
     pub query_log: Arc<QueryLog>,
+    /// What rules measured lately, for pages.
+    pub measured: Measured,
     /// Queries of clients.
     pub queries: Queries,
     /// Rules, alerts, routing.

@@ -18,6 +18,7 @@ pub mod history_readers;
 pub mod http;
 pub mod json;
 pub mod limits;
+pub mod measured;
 pub mod notices;
 pub mod origins;
 pub mod pages;

@@ -22,6 +22,7 @@ use crate::ingest::scrape::{ScrapeManager, ScrapeSettings};
 use crate::instrument::{Collect, Process};
 use crate::server::fired::Fired;
 use crate::server::history_readers::HistoryReaders;
+use crate::server::measured::Measured;
 use crate::server::notices::Notices;
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
@@ -124,6 +125,7 @@ impl Service {
         let app = Arc::new(App {
             service: shown::describe(&options, &external_url, clock.now()),
             config: ArcSwap::from_pointee(shown::view(&prepared, alertmanagers.known.clone(), clock.now())),
+            measured: Measured::default(),
             queries: Queries::new(options.query.clone()),
             query_log: log_files.queries.clone(),
             posts: server::alertmanager::body::admission(),

@@ -57,7 +57,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, headers: HeaderMap, Path(i
     let Some((row, raised)) = found else { return over(&app, wanted, now).await };
     let labels = row.as_ref().map(|row| row.alert.labels.clone());
     let plot = match &raised {
-        Some((_, rule, alert)) => plot(&app, rule, alert, &labels.unwrap_or_else(|| alert.labels.clone()), now).await,
+        Some(raised) => plot(&app, raised, &labels.unwrap_or_else(|| raised.2.labels.clone()), now).await,
         None => None,
     };
     let past = match wanted {
@@ -246,8 +246,8 @@ fn rule((group, spec, alert): &Raised, now: i64) -> Value {
 }
 
 /// What the rule measures of this alert, over the time since before it began.
-async fn plot(app: &App, rule: &Arc<RuleSpec>, alert: &Alert, labels: &Labels, now: i64) -> Option<Value> {
-    let measure = Measure::of(app, rule)?;
+async fn plot(app: &App, (group, rule, alert): &Raised, labels: &Labels, now: i64) -> Option<Value> {
+    let measure = Measure::of(app, rule, group.spec.interval)?;
     let length = (now - alert.active_at + BEFORE).clamp(LEAST, MOST);
     let span = Span::until(now, length, POINTS);
     let all = measure.range(app, span, PATIENCE).await;

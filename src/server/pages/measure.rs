@@ -7,11 +7,14 @@ use crate::model::{Labels, METRIC_NAME};
 use crate::promql::{CompileOptions, QueryValue, RangeSeries, comparison, parse};
 use crate::server::app::App;
 use crate::server::asked::Asked;
+use crate::server::measured::Question;
 
 /// The compared side of a rule's expression, and what it is compared with.
 pub(super) struct Measure {
     asked: Arc<Asked>,
     rule: Arc<RuleSpec>,
+    /// How often the rule is evaluated, milliseconds.
+    interval: i64,
     /// The number, if it is one.
     pub threshold: Option<f64>,
 }
@@ -42,24 +45,35 @@ pub(super) fn as_raised(app: &App, labels: &Labels) -> Labels {
 }
 
 impl Measure {
-    /// What a rule measures; all of its expression where it compares nothing.
-    pub fn of(app: &App, rule: &Arc<RuleSpec>) -> Option<Measure> {
+    /// What a rule measures that is evaluated so often; all of its expression where it compares nothing.
+    pub fn of(app: &App, rule: &Arc<RuleSpec>, interval: i64) -> Option<Measure> {
         let source = rule.plan.source();
         let options = CompileOptions { features: app.queries.options().features };
         let compared = parse(source, &options).ok().and_then(|expr| comparison(&expr));
         let text = compared.as_ref().map_or(Some(source), |c| source.get(c.measured.clone()))?;
         let asked = app.queries.compiled(text).ok()?;
-        Some(Measure { asked, rule: rule.clone(), threshold: compared.and_then(|c| c.threshold) })
+        Some(Measure { asked, rule: rule.clone(), interval, threshold: compared.and_then(|c| c.threshold) })
     }
 
     /// Its series, if that takes no longer than `patience`, milliseconds.
-    pub async fn range(&self, app: &App, span: Span, patience: i64) -> Vec<RangeSeries> {
-        let (querier, asked, Span { from, until, step }) = (app.querier.load_full(), self.asked.clone(), span);
+    pub async fn range(&self, app: &App, span: Span, patience: i64) -> Arc<Vec<RangeSeries>> {
+        let Span { from, until, step } = span;
+        let querier = (**app.querier.load()).clone();
+        let expr = self.asked.plan.source().to_owned();
+        let question = Question { querier: querier.clone(), expr, times: (from, until, step), interval: self.interval };
+        if let Some(known) = app.measured.get(&question, app.engine.now()) {
+            return known;
+        }
+        let asked = self.asked.clone();
         let run =
             app.queries.run(Some(patience), move |env| Ok(querier.range(&asked.plan, from, until, step, &env)?));
         match run.await.map(|evaluated| evaluated.value) {
-            Ok(QueryValue::Matrix(all)) => all,
-            _ => Vec::new(),
+            Ok(QueryValue::Matrix(all)) => {
+                let all = Arc::new(all);
+                app.measured.keep(question, all.clone(), app.engine.now());
+                all
+            }
+            _ => Arc::default(),
         }
     }
 

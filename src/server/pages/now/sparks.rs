@@ -25,8 +25,8 @@ pub(super) type Sparks = FxHashMap<Labels, String>;
 pub(super) async fn draw(app: &App, view: &View, alerts: &[Labels], now: i64) -> Sparks {
     let span = Span::until(now, HOUR, STEPS);
     let alerts: Vec<(&Labels, Labels)> = alerts.iter().map(|labels| (labels, as_raised(app, labels))).collect();
-    let measured = rules(view, &alerts).into_iter().take(MOST).map(|(rule, of_rule)| async move {
-        let Some(measure) = Measure::of(app, &rule) else { return Vec::new() };
+    let measured = rules(view, &alerts).into_iter().take(MOST).map(|(rule, interval, of_rule)| async move {
+        let Some(measure) = Measure::of(app, &rule, interval) else { return Vec::new() };
         let all = measure.range(app, span, PATIENCE).await;
         let drawn = of_rule.into_iter().filter_map(|labels| {
             let points = measure.series_of(&all, labels)?.floats.clone();
@@ -39,8 +39,8 @@ pub(super) async fn draw(app: &App, view: &View, alerts: &[Labels], now: i64) ->
     futures::future::join_all(measured).await.into_iter().flatten().collect()
 }
 
-/// The rules that have raised alerts, each with its own.
-fn rules<'l>(view: &View, alerts: &[(&'l Labels, Labels)]) -> Vec<(Arc<RuleSpec>, Vec<&'l Labels>)> {
+/// The rules that have raised alerts, each with its group's interval and its own alerts.
+fn rules<'l>(view: &View, alerts: &[(&'l Labels, Labels)]) -> Vec<(Arc<RuleSpec>, i64, Vec<&'l Labels>)> {
     let mut found = Vec::new();
     for group in view.rule_groups() {
         for (spec, state) in group.spec.rules.iter().zip(&group.state.rules) {
@@ -49,7 +49,7 @@ fn rules<'l>(view: &View, alerts: &[(&'l Labels, Labels)]) -> Vec<(Arc<RuleSpec>
             };
             let of_rule: Vec<&Labels> = alerts.iter().filter_map(raised).collect();
             if !of_rule.is_empty() {
-                found.push((spec.clone(), of_rule));
+                found.push((spec.clone(), group.spec.interval, of_rule));
             }
         }
     }
