@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use crate::engine::View;
@@ -42,8 +43,9 @@ fn content(view: &View, token: &str, now: i64) -> Value {
         SilenceState::Expired => (2, until.saturating_neg(), &s.id),
     });
     let (over, kept): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(state, ..)| *state == SilenceState::Expired);
+    let muted = muted(view, now);
     let rows = |all: &[(SilenceState, (i64, i64), &Silence)], most: usize| -> Vec<Value> {
-        all.iter().take(most).map(|(state, period, s)| row(*state, *period, s, view, now)).collect()
+        all.iter().take(most).map(|(state, period, s)| row((*state, *period), s, &muted, now)).collect()
     };
     json!({
         "token": token,
@@ -54,7 +56,21 @@ fn content(view: &View, token: &str, now: i64) -> Value {
     })
 }
 
-fn row(state: SilenceState, (from, until): (i64, i64), s: &Silence, view: &View, now: i64) -> Value {
+/// How many alerts that fire each silence speaks of. Each alert remembers those: no matcher is tried.
+fn muted(view: &View, now: i64) -> FxHashMap<String, usize> {
+    let mut muted: FxHashMap<String, usize> = FxHashMap::default();
+    for alert in view.alerts().filter(|row| !row.alert.is_resolved(now)) {
+        view.status(alert, now).silenced_by.into_iter().for_each(|id| *muted.entry(id).or_default() += 1);
+    }
+    muted
+}
+
+fn row(
+    (state, (from, until)): (SilenceState, (i64, i64)),
+    s: &Silence,
+    muted: &FxHashMap<String, usize>,
+    now: i64,
+) -> Value {
     let configured = s.configured.as_ref();
     let is_active = state == SilenceState::Active;
     json!({
@@ -64,7 +80,7 @@ fn row(state: SilenceState, (from, until): (i64, i64), s: &Silence, view: &View,
         "from": zone::time(from, now),
         "until": (until < NEVER).then(|| zone::time(until, now)),
         "soon": is_active && until.saturating_sub(now) < SOON,
-        "matches": is_active.then(|| view.alerts().filter(|a| !a.alert.is_resolved(now) && s.matches(&a.alert.labels)).count()),
+        "matches": is_active.then(|| muted.get(s.id.as_str()).copied().unwrap_or(0)),
         "by": s.created_by,
         "comment": s.comment,
         "acknowledges": s.acknowledges.is_some(),
