@@ -17,7 +17,13 @@ serves `/api/v2` and what is Watchbell's own but `/federate`, and none of Promet
 ";
 
 /// What is Watchbell's own, or of no API: path, methods, parameters, what it does.
-const OWN: [(&str, &str, &str, &str); 14] = [
+const OWN: [(&str, &str, &str, &str); 15] = [
+    (
+        "/watchbell/v1/now",
+        "GET",
+        "`filter`, `receiver`, `group`, `q`, `state` (`active`, `suppressed`), `limit`, `group_limit`",
+        "[What fires](top.md), by group, and what is pending; what cannot be seen; how deliveries stand.",
+    ),
     (
         "/watchbell/v1/explain",
         "GET",

@@ -103,6 +103,7 @@ mod slo;
 mod stage;
 mod support;
 mod test_strength;
+mod top;
 mod traces;
 mod watchbell_pack;
 mod web_config;

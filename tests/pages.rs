@@ -159,6 +159,25 @@ fn ten_thousand_alerts_make_a_small_page() {
 }
 
 #[test]
+fn every_alert_of_a_group_without_labels_can_be_reached_among_other_groups() {
+    let routing = "route: {receiver: team, group_by: [], routes: [{matchers: [kind=x], group_by: [alertname]}]}\n\
+                   receivers: [{name: team}]\n";
+    let home = Home::new(&[("watchbell.yaml", CONFIG), ("am.yml", routing)]);
+    let server = home.start();
+    let alert = |i: usize| json!({ "labels": { "alertname": format!("Alert{i}"), "n": i.to_string() } });
+    let other = json!({ "labels": { "alertname": "Other", "kind": "x" } });
+    post(&server, &(0..60).map(alert).chain([other]).collect::<Vec<_>>().into());
+    let page = page_with(&server, "/alerts", "61 firing");
+    let (before, _) = page.split_once("\">50 more of this group").unwrap();
+    let (_, link) = before.rsplit_once("href=\"?").unwrap();
+    let path = format!("/alerts?{}", link.replace("&amp;", "&").replace("&#x2F;", "/"));
+    let first = server.get(&path).1;
+    assert!(first.contains("60 firing") && first.contains("1 of 2") && !first.contains(">Other<"), "{first}");
+    let second = server.get(&format!("{path}&page=2")).1;
+    assert!(second.contains("2 of 2") && second.matches("class=\"group\"").count() == 1, "{second}");
+}
+
+#[test]
 fn all_is_quiet_only_when_every_rule_was_evaluated() {
     let config = "global: {evaluation_interval: 1d}\nrule_files: [rules.yaml]\n";
     let rules = "groups: [{name: g, rules: [{alert: Down, expr: up == 0}]}]";

@@ -75,6 +75,7 @@ enum Command {
     Ack(client::ack::Ack),
     Drill(client::drill::Drill),
     Explain(client::explain::Explain),
+    Top(Box<client::top::Top>),
     /// Make, change, end and look at silences.
     #[command(subcommand)]
     Silence(SilenceCommand),
@@ -254,6 +255,7 @@ pub fn main() -> ExitCode {
         Command::Ack(ack) => ack.execute(),
         Command::Drill(drill) => drill.execute(),
         Command::Explain(explain) => explain.execute(),
+        Command::Top(top) => top.execute(),
         Command::Silence(SilenceCommand::Add(add)) => add.execute(),
         Command::Silence(SilenceCommand::Query(query)) => query.execute(),
         Command::Silence(SilenceCommand::Expire(expire)) => expire.execute(),

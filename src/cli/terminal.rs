@@ -7,6 +7,14 @@ pub(super) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
+/// Which of the two ends that a screen needs is no terminal; a program of a screen draws on the one and reads keys from
+/// the other.
+pub(super) fn missing() -> Option<&'static str> {
+    let ends =
+        [("standard input", std::io::stdin().is_terminal()), ("standard output", std::io::stdout().is_terminal())];
+    ends.into_iter().find(|(_, is_terminal)| !is_terminal).map(|(name, _)| name)
+}
+
 /// Columns and rows of the terminal that standard output is; `COLUMNS` and `LINES` go before what it says itself.
 pub(super) fn size() -> (Option<usize>, Option<usize>) {
     let told = |name: &str| std::env::var(name).ok()?.parse().ok().filter(|n| *n > 0);

@@ -73,6 +73,30 @@ pub fn format(millis: i64) -> String {
     out
 }
 
+/// A span of time in its two largest units: `2d 3h`, `4m 10s`. Nothing is less than no time.
+pub fn span(millis: i64) -> String {
+    let seconds = millis.max(0) / 1_000;
+    let unit = if seconds >= 172_800 {
+        3_600
+    } else if seconds >= 7_200 {
+        60
+    } else {
+        1
+    };
+    let text = format(seconds / unit * unit * 1_000);
+    // `2h3m` reads better apart.
+    let mut out = String::with_capacity(text.len() + 2);
+    let mut before = ' ';
+    for c in text.chars() {
+        if before.is_ascii_alphabetic() && c.is_ascii_digit() {
+            out.push(' ');
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +123,13 @@ mod tests {
         }
         for bad in ["", "1", "1y1m1d", "-1w", "1.5d", "d", "294y", "200y10400w", "107675d", "1m1m", "1h 5m", "5µs"] {
             assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spans_are_told_in_what_matters_of_them() {
+        for (millis, want) in [(-5, "0s"), (61_000, "1m 1s"), (7_265_000, "2h 1m"), (266_460_000, "3d 2h")] {
+            assert_eq!(span(millis), want);
         }
     }
 }

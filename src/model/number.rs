@@ -158,6 +158,16 @@ fn parse_hex_float(s: &str) -> Option<f64> {
     Some(value * 2f64.powi(exponent))
 }
 
+/// A value in as many digits as say something.
+pub fn brief(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return format!("{value:.0}");
+    }
+    let text = format_float_g(value);
+    let short = format!("{value:.5e}").parse().map(format_float_g).unwrap_or_default();
+    if short.len() < text.len() && !short.is_empty() { short } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

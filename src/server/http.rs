@@ -16,7 +16,8 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
 use super::{
-    acknowledge, admin, alertmanager, api, drill, explain, federate, history, origins, pages, receivers, telemetry, web,
+    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, receivers,
+    telemetry, web,
 };
 
 /// The largest request body, bytes. Remote writes have their own limit.
@@ -74,6 +75,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .merge(drill::routes())
         .merge(history::routes())
         .merge(explain::routes())
+        .merge(now::routes())
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .method_not_allowed_fallback(not_allowed)
         .layer(RequestDecompressionLayer::new())

@@ -20,6 +20,7 @@ pub mod json;
 pub mod limits;
 pub mod measured;
 pub mod notices;
+pub mod now;
 pub mod origins;
 pub mod pages;
 mod prometheus_metrics;

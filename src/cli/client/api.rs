@@ -4,10 +4,13 @@ use reqwest::Method;
 use serde_json::Value as Json;
 
 use super::flags::Settings;
+use crate::model::{cut, printable};
 use crate::net::{HttpClient, HttpSettings, read_body};
 
 /// The longest answer that is read, bytes.
 const LONGEST_ANSWER: u64 = 1 << 30;
+/// How much of what a server has against a request is told, characters.
+const LONGEST_ERROR: usize = 10_000;
 
 /// A server's API.
 pub(in crate::cli) struct Api<'a> {
@@ -82,7 +85,9 @@ impl<'a> Api<'a> {
                 }
                 _ => String::from_utf8_lossy(&body).trim().to_owned(),
             };
-            Err(format!("{path}: HTTP status {}: {said}", status.as_u16()))
+            // It is written to a terminal: a page of some proxy, or worse, is not to drive it.
+            let said: Vec<String> = cut(&said, LONGEST_ERROR).lines().map(printable).collect();
+            Err(format!("{path}: HTTP status {}: {}", status.as_u16(), said.join("\n")))
         })
     }
 

@@ -23,3 +23,4 @@ mod stored;
 mod table;
 pub mod template_render;
 pub(super) mod times;
+pub mod top;

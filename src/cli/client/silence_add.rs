@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use reqwest::Method;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::api::Api;
 use super::flags::ClientFlags;
@@ -70,13 +70,8 @@ impl SilenceAdd {
         if starts > ends {
             return Err("silence cannot start after it ends".into());
         }
-        let mut silence = json!({
-            "matchers": matchers.iter().map(silences::matcher_json).collect::<Vec<_>>(),
-            "startsAt": times::rfc3339(starts),
-            "endsAt": times::rfc3339(ends),
-            "createdBy": self.author.as_ref().unwrap_or(&settings.author),
-            "comment": self.comment,
-        });
+        let author = self.author.as_ref().unwrap_or(&settings.author);
+        let mut silence = silences::body(&matchers, (starts, ends), author, &self.comment);
         let annotations = matchers::annotations(&self.annotations)?;
         if !annotations.is_empty() {
             let annotations: Map<String, Json> = annotations.into_iter().map(|(n, v)| (n, Json::from(v))).collect();

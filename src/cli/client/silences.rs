@@ -9,12 +9,23 @@ use super::{table, times};
 use crate::model::{MatchOp, Matcher};
 
 /// A matcher as the API takes it.
-pub(super) fn matcher_json(m: &Matcher) -> Json {
+fn matcher_json(m: &Matcher) -> Json {
     json!({
         "name": &*m.name,
         "value": &*m.value,
         "isRegex": matches!(m.op, MatchOp::Regex | MatchOp::NotRegex),
         "isEqual": matches!(m.op, MatchOp::Equal | MatchOp::Regex),
+    })
+}
+
+/// A silence as the API takes it.
+pub(super) fn body(matchers: &[Matcher], (starts, ends): (i64, i64), author: &str, comment: &str) -> Json {
+    json!({
+        "matchers": matchers.iter().map(matcher_json).collect::<Vec<_>>(),
+        "startsAt": times::rfc3339(starts),
+        "endsAt": times::rfc3339(ends),
+        "createdBy": author,
+        "comment": comment,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::number::format_float_g;
+pub(super) use crate::model::number::brief as number;
 use crate::model::{Labels, cut};
 use crate::routing::alerts::AlertRow;
 
@@ -17,7 +17,7 @@ const MOST_NOTES: usize = 6;
 
 /// How bad it is, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub(in crate::server) enum Severity {
     Critical,
     Warning,
     Info,
@@ -35,7 +35,8 @@ impl Severity {
         }
     }
 
-    fn class(self) -> &'static str {
+    /// Its name.
+    pub fn class(self) -> &'static str {
         match self {
             Severity::Critical => "critical",
             Severity::Warning => "warning",
@@ -51,20 +52,20 @@ impl Severity {
     }
 }
 
-/// A value in as many digits as say something.
-pub(super) fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        return format!("{value:.0}");
-    }
-    let text = format_float_g(value);
-    let short = format!("{value:.5e}").parse().map(format_float_g).unwrap_or_default();
-    if short.len() < text.len() && !short.is_empty() { short } else { text }
-}
-
 /// Labels as a template lists them, without those of these names.
 pub(super) fn labels(labels: &Labels, without: &[&str], longest: usize) -> Vec<Value> {
     let shown = labels.iter().filter(|(name, _)| !without.contains(name));
     shown.map(|(name, value)| json!({ "name": name, "value": cut(value, longest) })).collect()
+}
+
+/// The annotation that sums an alert up.
+fn summary_name(annotations: &Labels) -> Option<&'static str> {
+    ["summary", "title", "message"].into_iter().find(|name| annotations.has(name))
+}
+
+/// What sums an alert up; empty where nothing does.
+pub(in crate::server) fn summary(annotations: &Labels) -> &str {
+    summary_name(annotations).map_or("", |name| annotations.value(name))
 }
 
 /// What annotations say: the summary, what else is to be read, and links.
@@ -76,7 +77,7 @@ struct Notes {
 
 impl Notes {
     fn of(annotations: &Labels, longest: usize) -> Notes {
-        let summary = ["summary", "title", "message"].into_iter().find(|name| annotations.has(name));
+        let summary = summary_name(annotations);
         let mut all: Vec<(&str, &str)> = annotations.iter().filter(|(name, _)| Some(*name) != summary).collect();
         // The description is read next.
         all.sort_by_key(|(name, _)| *name != "description");
@@ -87,7 +88,7 @@ impl Notes {
                 None => notes.push(json!({ "name": name, "value": cut(value, longest) })),
             }
         }
-        Notes { summary: cut(summary.map_or("", |name| annotations.value(name)), longest), notes, links }
+        Notes { summary: cut(self::summary(annotations), longest), notes, links }
     }
 }
 
@@ -113,8 +114,8 @@ pub(super) fn generator(url: &str, external_url: &str) -> Option<String> {
 }
 
 /// Whether what an alert says of itself has the text, which is in lower case.
-pub(super) fn has_text(row: &AlertRow, text: &str) -> bool {
-    let both = row.alert.labels.iter().chain(&row.alert.annotations);
+pub(super) fn has_text(labels: &Labels, annotations: &Labels, text: &str) -> bool {
+    let both = labels.iter().chain(annotations);
     text.is_empty() || both.into_iter().any(|(_, value)| value.to_lowercase().contains(text))
 }
 

@@ -2,7 +2,7 @@
 //! them up to date.
 
 mod alert;
-mod alert_text;
+pub(super) mod alert_text;
 mod assets;
 mod elsewhere;
 mod forms;
@@ -12,7 +12,7 @@ mod links;
 mod live;
 mod measure;
 mod notification;
-mod now;
+pub(super) mod now;
 mod plot;
 mod query;
 mod receivers;

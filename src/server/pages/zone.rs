@@ -6,7 +6,7 @@ use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
-use crate::model::duration;
+use crate::model::duration::span;
 use crate::model::time::rfc3339;
 
 /// How forms have times.
@@ -78,30 +78,6 @@ pub(super) fn clock(now: i64) -> Value {
     json!({ "utc": rfc3339(now), "text": text, "zone": ZONE.name(), "offset": offset })
 }
 
-/// A span of time in its two largest units: `2d 3h`, `4m 10s`. Nothing is less than no time.
-pub(super) fn span(millis: i64) -> String {
-    let seconds = millis.max(0) / 1_000;
-    let unit = if seconds >= 172_800 {
-        3_600
-    } else if seconds >= 7_200 {
-        60
-    } else {
-        1
-    };
-    let text = duration::format(seconds / unit * unit * 1_000);
-    // `2h3m` reads better apart.
-    let mut out = String::with_capacity(text.len() + 2);
-    let mut before = ' ';
-    for c in text.chars() {
-        if before.is_ascii_alphabetic() && c.is_ascii_digit() {
-            out.push(' ');
-        }
-        out.push(c);
-        before = c;
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,12 +102,5 @@ mod tests {
         assert_eq!(read_in("2026-03-29 02:30", Tz::Europe__Berlin), None);
         assert_eq!(read_in("tomorrow", Tz::UTC), None);
         assert_eq!(read(&written(1_767_268_800_000)), noon);
-    }
-
-    #[test]
-    fn spans_are_told_in_what_matters_of_them() {
-        for (millis, want) in [(-5, "0s"), (61_000, "1m 1s"), (7_265_000, "2h 1m"), (266_460_000, "3d 2h")] {
-            assert_eq!(span(millis), want);
-        }
     }
 }

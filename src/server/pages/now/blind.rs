@@ -18,7 +18,7 @@ const MOST: usize = 5;
 const LONGEST: usize = 400;
 
 /// All of it, the worst first; each with the page that tells more.
-pub(in crate::server::pages) fn all(app: &App, view: &View) -> Vec<Value> {
+pub(in crate::server) fn all(app: &App, view: &View) -> Vec<Value> {
     let groups = view.rule_groups();
     let mut all = Vec::new();
     all.extend(failing(&groups));

@@ -1,7 +1,7 @@
 //! What of the alerts is asked for: by matchers, by receiver, by text, by whether it is muted. All of it stands in the URL.
 
 use crate::config::alertmanager::matchers::parse_matchers;
-use crate::model::{MatchOp, Matcher, re2};
+use crate::model::{Labels, MatchOp, Matcher, re2};
 use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
 use crate::server::api::Params;
@@ -9,13 +9,15 @@ use crate::server::pages::{alert_text, links};
 
 /// Which alerts are wanted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::server) struct Wanted {
     /// The matchers, as they were written.
     pub filter: String,
     matchers: Vec<Matcher>,
     /// The pattern of receivers, as it was written.
     pub receiver: String,
     receivers: Option<Matcher>,
+    /// The one group that is asked for, by its labels' fingerprint; empty for all.
+    pub group: String,
     /// The text.
     pub text: String,
     lower: String,
@@ -25,6 +27,11 @@ pub(super) struct Wanted {
     without: Vec<&'static str>,
     /// The page, from 0.
     pub page: usize,
+}
+
+/// How a URL names a group: its labels may be none, and then no matcher tells it from others.
+pub(in crate::server) fn group_id(labels: &Labels) -> String {
+    format!("{:016x}", labels.fingerprint())
 }
 
 /// The switches of links to Alertmanager's page.
@@ -41,6 +48,7 @@ impl Wanted {
         let mut wanted = Wanted {
             filter: filters.join(", "),
             receiver: text("receiver"),
+            group: text("group"),
             text: text("q"),
             lower: text("q").to_lowercase(),
             state: text("state"),
@@ -64,7 +72,7 @@ impl Wanted {
 
     /// Whether anything is left out.
     pub fn is_all(&self) -> bool {
-        let all = [&self.filter, &self.receiver, &self.text, &self.state];
+        let all = [&self.filter, &self.receiver, &self.group, &self.text, &self.state];
         all.into_iter().all(String::is_empty) && self.without.is_empty()
     }
 
@@ -73,12 +81,20 @@ impl Wanted {
         self.receivers.as_ref().is_none_or(|m| m.matches(name))
     }
 
+    /// Whether a group of these labels is asked for.
+    pub fn is_group(&self, labels: &Labels) -> bool {
+        self.group.is_empty() || self.group == group_id(labels)
+    }
+
     /// Whether an alert fires and is one that is asked for.
     pub fn speaks_of(&self, row: &AlertRow, now: i64) -> bool {
-        let labels = &row.alert.labels;
-        !row.alert.is_resolved(now)
-            && self.matchers.iter().all(|m| m.matches(labels.value(&m.name)))
-            && alert_text::has_text(row, &self.lower)
+        !row.alert.is_resolved(now) && self.matches(&row.alert.labels, &row.alert.annotations)
+    }
+
+    /// Whether labels and annotations are those of an alert that is asked for.
+    pub fn matches(&self, labels: &Labels, annotations: &Labels) -> bool {
+        self.matchers.iter().all(|m| m.matches(labels.value(&m.name)))
+            && alert_text::has_text(labels, annotations, &self.lower)
     }
 
     /// Whether what mutes an alert is as asked for.
@@ -102,6 +118,7 @@ impl Wanted {
         let mut all = vec![
             ("filter", self.filter.as_str()),
             ("receiver", &self.receiver),
+            ("group", &self.group),
             ("q", &self.text),
             ("state", &self.state),
             ("page", &page),

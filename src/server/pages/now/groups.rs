@@ -10,35 +10,35 @@ use crate::engine::{AlertGroupView, OwingStage, Tellings, Told, View};
 use crate::model::{Labels, cut};
 use crate::notify::Reason;
 use crate::notify::dedup::WhyNot;
-use crate::routing::AlertStatus;
 use crate::routing::alerts::AlertRow;
 use crate::routing::tree::Route;
+use crate::routing::{AlertStatus, NEVER, Silence};
 use crate::server::app::App;
 use crate::server::pages::alert_text::{self, Severity};
 use crate::server::pages::{links, zone};
 
-use super::filter::Wanted;
+use super::filter::{Wanted, group_id};
 use super::sparks::Sparks;
 
 /// Most alerts of a page, and of one group among others.
-pub(super) const OF_PAGE: usize = 40;
+const OF_PAGE: usize = 40;
 const OF_GROUP: usize = 10;
 /// Most integrations of a group that are told of.
 const MOST_TOLD: usize = 6;
 
 /// An alert and what keeps it from being told.
-type Stand = (Arc<AlertRow>, AlertStatus);
+pub(in crate::server) type Stand = (Arc<AlertRow>, AlertStatus);
 
 /// A group and how it stands with its alerts. Groups of the same labels and alerts are one here: their receivers see the
 /// same.
-pub(super) struct Group {
+pub(in crate::server) struct Group {
     views: Vec<AlertGroupView>,
     /// Those that may be told first, the worst of them first, and the newest.
-    alerts: Vec<Stand>,
+    pub alerts: Vec<Stand>,
 }
 
 /// What of the alerts is shown.
-pub(super) struct Shown {
+pub(in crate::server) struct Shown {
     pub groups: Vec<Group>,
     /// Alerts that fire, each once however many groups it is in; of them, those that are muted.
     pub firing: usize,
@@ -49,7 +49,8 @@ impl Shown {
     /// Finds what is wanted.
     pub fn of(view: &View, wanted: &Wanted, now: i64) -> Shown {
         let groups = view.alert_groups(|row| wanted.speaks_of(row, now), |route| wanted.is_receiver(&route.receiver));
-        let mut groups: Vec<Group> = groups.into_iter().filter_map(|g| Group::of(g, view, wanted, now)).collect();
+        let groups = groups.into_iter().filter(|group| wanted.is_group(&group.labels));
+        let mut groups: Vec<Group> = groups.filter_map(|g| Group::of(g, view, wanted, now)).collect();
         // Those of the same labels stand side by side.
         groups.dedup_by(|later, kept| {
             let is_same = later.is_same(kept);
@@ -102,8 +103,25 @@ impl Group {
         (!alerts.is_empty()).then_some(Group { views: vec![view], alerts })
     }
 
-    fn labels(&self) -> Option<&Labels> {
+    /// The labels that its alerts share.
+    pub fn labels(&self) -> Option<&Labels> {
         self.views.first().map(|view| &view.labels)
+    }
+
+    /// Its receivers, in the order of their routes.
+    pub fn receivers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.views.iter().map(|view| &view.route.receiver)
+    }
+
+    /// How it stands with telling its receivers.
+    pub fn telling<'v>(&self, tellings: &Tellings<'v>) -> Telling<'v> {
+        let mut telling = Telling::default();
+        for group in &self.views {
+            let one = Telling::of(tellings, &group.route, &group.labels);
+            telling.next_flush = telling.next_flush.into_iter().chain(one.next_flush).min();
+            telling.integrations.extend(one.integrations);
+        }
+        telling
     }
 
     /// Whether its receivers see what those of another group see, and as mute.
@@ -121,15 +139,10 @@ impl Group {
     }
 
     /// The group with a part of its alerts, for a template.
-    pub fn shown(&self, part: &[Stand], about: &About<'_>) -> Value {
+    pub(super) fn shown(&self, part: &[Stand], about: &About<'_>) -> Value {
         let About { app, view, sparks, now, tellings } = *about;
         let labels = self.labels().cloned().unwrap_or_default();
-        let mut telling = Telling::default();
-        for group in &self.views {
-            let one = Telling::of(tellings, &group.route, &group.labels);
-            telling.next_flush = telling.next_flush.into_iter().chain(one.next_flush).min();
-            telling.integrations.extend(one.integrations);
-        }
+        let telling = self.telling(tellings);
         let names: Vec<&str> = labels.iter().map(|(name, _)| name).chain(["alertname", "severity"]).collect();
         let alerts = part.iter().map(|(row, status)| {
             let mut alert = alert_text::row(row, &app.service.external_url, &names, now);
@@ -141,11 +154,11 @@ impl Group {
         });
         let alone = |receiver: &str| {
             let pattern = regex::escape(receiver);
-            links::query([("receiver", pattern.as_str()), ("filter", &links::equal_to(&labels))])
+            let (filter, group) = (links::equal_to(&labels), group_id(&labels));
+            links::query([("receiver", pattern.as_str()), ("filter", &filter), ("group", &group)])
         };
-        let receivers = self.views.iter().map(|view| &*view.route.receiver);
-        let first = receivers.clone().next().unwrap_or("");
-        let receivers = receivers.map(|name| json!({ "name": name, "alone": alone(name) }));
+        let first = self.receivers().next().map_or("", |name| &**name);
+        let receivers = self.receivers().map(|name| json!({ "name": name, "alone": alone(name) }));
         json!({
             "receivers": receivers.collect::<Vec<_>>(),
             "labels": alert_text::labels(&labels, &[], 200),
@@ -171,7 +184,7 @@ pub(super) struct About<'a> {
 
 /// How it stands with telling a group.
 #[derive(Default)]
-pub(in crate::server::pages) struct Telling<'v> {
+pub(in crate::server) struct Telling<'v> {
     /// When the group is looked at next, milliseconds; `None` for one that routing does not know.
     pub next_flush: Option<i64>,
     integrations: Vec<Told<'v>>,
@@ -190,52 +203,132 @@ impl<'v> Telling<'v> {
     }
 }
 
+/// One thing that keeps an alert from being told.
+pub(in crate::server) enum Mute<'v> {
+    /// A silence, which may be an acknowledgement.
+    Silence(&'v Silence),
+    /// An alert that inhibits it, by its labels.
+    Alert(Labels),
+    /// A time interval, by name.
+    Interval(String),
+}
+
+impl<'v> Mute<'v> {
+    /// All of it.
+    pub fn all(status: &AlertStatus, view: &'v View) -> Vec<Mute<'v>> {
+        let silences = status.silenced_by.iter().filter_map(|id| view.silence(id));
+        let silences = silences.map(|silence| Mute::Silence(silence));
+        let inhibited = status.inhibited_by.iter().map(|source| Mute::Alert(source.clone()));
+        silences.chain(inhibited).chain(status.muted_by.iter().cloned().map(Mute::Interval)).collect()
+    }
+
+    /// In a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Mute::Silence(silence) if silence.acknowledges.is_some() => "acknowledged",
+            Mute::Silence(_) => "silenced",
+            Mute::Alert(_) => "inhibited",
+            Mute::Interval(_) => "muted",
+        }
+    }
+
+    /// Who made the silence; the name of the alert or the interval.
+    pub fn by(&self) -> &str {
+        match self {
+            Mute::Silence(silence) => &silence.created_by,
+            Mute::Alert(source) => source.value("alertname"),
+            Mute::Interval(name) => name,
+        }
+    }
+
+    /// When it ends, if it says so.
+    pub fn until(&self, now: i64) -> Option<i64> {
+        match self {
+            Mute::Silence(silence) => (silence.ends_at < NEVER).then(|| silence.period(now).1),
+            _ => None,
+        }
+    }
+}
+
 /// What keeps an alert from being told, in words and with links.
 pub(in crate::server::pages) fn mutes(status: &AlertStatus, view: &View, now: i64) -> Value {
-    let mut all = Vec::new();
-    for silence in status.silenced_by.iter().filter_map(|id| view.silence(id)) {
-        let until = (silence.ends_at < crate::routing::NEVER).then(|| zone::time(silence.period(now).1, now));
-        let kind = if silence.acknowledges.is_some() { "acknowledged" } else { "silenced" };
-        let comment = cut(&silence.comment, 200);
-        all.push(json!({
-            "kind": kind, "by": silence.created_by, "comment": comment, "until": until, "silence": silence.id,
-        }));
-    }
-    for source in &status.inhibited_by {
-        let name = cut(source.value("alertname"), 100);
-        all.push(json!({ "kind": "inhibited", "by": name, "alert": format!("{:016x}", source.fingerprint()) }));
-    }
-    all.extend(status.muted_by.iter().map(|name| json!({ "kind": "muted", "by": name })));
-    all.into()
+    let shown = |mute: Mute<'_>| {
+        let mut shown = json!({ "kind": mute.kind(), "by": mute.by() });
+        match &mute {
+            Mute::Silence(silence) => {
+                shown["comment"] = cut(&silence.comment, 200).into();
+                shown["until"] = mute.until(now).map(|until| zone::time(until, now)).into();
+                shown["silence"] = silence.id.as_str().into();
+            }
+            Mute::Alert(source) => {
+                shown["by"] = cut(mute.by(), 100).into();
+                shown["alert"] = format!("{:016x}", source.fingerprint()).into();
+            }
+            Mute::Interval(_) => {}
+        }
+        shown
+    };
+    Mute::all(status, view).into_iter().map(shown).collect()
 }
 
 /// Who was told of a group, and when they are told next.
 pub(in crate::server::pages) fn tell(telling: &Telling<'_>, now: i64) -> Value {
-    let told: Vec<Value> =
-        telling.integrations.iter().take(MOST_TOLD).map(|told| integration(told, telling, now)).collect();
+    let shown = |heard: Heard<'_>| {
+        json!({
+            "receiver": heard.receiver,
+            "kind": heard.integration,
+            "at": heard.at.map(|at| zone::time(at, now)),
+            "why": heard.why,
+            "error": heard.error.map(|e| cut(e, 300)),
+            "next": heard.next.map(|at| zone::time(at, now)),
+        })
+    };
+    let told: Vec<Value> = telling.heard(now).map(shown).collect();
     json!({ "told": told, "more": telling.integrations.len().saturating_sub(MOST_TOLD) })
 }
 
-fn integration(told: &Told<'_>, telling: &Telling<'_>, now: i64) -> Value {
-    let known = told.telling;
-    let verdict = known.and_then(|t| t.decision.as_ref()).map(|d| &d.verdict);
-    let owed = known.and_then(|t| t.owed.as_ref());
-    let error = owed.and_then(|owed| owed.last_error.as_deref());
-    let next = match (verdict, owed.map(|owed| owed.stage)) {
-        (_, Some(OwingStage::Again(due))) if error.is_some() => Some(due),
-        _ if error.is_some() => None,
-        (Some(Err(WhyNot::NothingNew { repeat_after })), _) => Some(*repeat_after),
-        _ => telling.next_flush,
-    };
-    let told_at = known.and_then(|t| t.told.as_ref()?.at);
-    json!({
-        "receiver": &*told.key.integration.receiver,
-        "kind": &*told.key.integration.kind,
-        "at": told_at.map(|at| zone::time(at, now)),
-        "why": verdict.map(why),
-        "error": error.map(|e| cut(e, 300)),
-        "next": next.filter(|at| *at >= now).map(|at| zone::time(at, now)),
-    })
+/// How it stands with telling one integration.
+pub(in crate::server) struct Heard<'t> {
+    pub receiver: &'t str,
+    pub integration: &'t str,
+    /// When it was told last, milliseconds.
+    pub at: Option<i64>,
+    /// The last decision, in a few words.
+    pub why: Option<&'static str>,
+    /// Why the attempt that is owed has failed so far.
+    pub error: Option<&'t str>,
+    /// When it is told or looked at next, milliseconds.
+    pub next: Option<i64>,
+}
+
+impl Telling<'_> {
+    /// How it stands with the first of the integrations.
+    pub fn heard(&self, now: i64) -> impl Iterator<Item = Heard<'_>> {
+        self.integrations.iter().take(MOST_TOLD).map(move |told| Heard::of(told, self.next_flush, now))
+    }
+}
+
+impl<'t> Heard<'t> {
+    fn of(told: &'t Told<'_>, next_flush: Option<i64>, now: i64) -> Self {
+        let known = told.telling;
+        let verdict = known.and_then(|t| t.decision.as_ref()).map(|d| &d.verdict);
+        let owed = known.and_then(|t| t.owed.as_ref());
+        let error = owed.and_then(|owed| owed.last_error.as_deref());
+        let next = match (verdict, owed.map(|owed| owed.stage)) {
+            (_, Some(OwingStage::Again(due))) if error.is_some() => Some(due),
+            _ if error.is_some() => None,
+            (Some(Err(WhyNot::NothingNew { repeat_after })), _) => Some(*repeat_after),
+            _ => next_flush,
+        };
+        Heard {
+            receiver: &told.key.integration.receiver,
+            integration: &told.key.integration.kind,
+            at: known.and_then(|t| t.told.as_ref()?.at),
+            why: verdict.map(why),
+            error,
+            next: next.filter(|at| *at >= now),
+        }
+    }
 }
 
 /// The last decision, in a few words.

@@ -1,8 +1,8 @@
 //! The page of now: what fires, grouped as its receivers see it, and why who is told.
 
-pub(super) mod blind;
-mod filter;
-pub(super) mod groups;
+pub(in crate::server) mod blind;
+pub(in crate::server) mod filter;
+pub(in crate::server) mod groups;
 mod sparks;
 
 use std::collections::BTreeSet;
@@ -12,8 +12,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::alerting::{AlertState, RuleKind};
-use crate::engine::{Tellings, View};
+use crate::alerting::{Alert, AlertState, RuleKind};
+use crate::engine::{GroupView, Tellings, View};
 use crate::model::{Labels, cut};
 use crate::server::api::Params;
 use crate::server::app::App;
@@ -94,7 +94,7 @@ fn content(app: &App, found: &Found, sparks: &Sparks) -> Value {
         "blind": blind,
         "wrong": wrong,
         "filter": {
-            "filter": wanted.filter, "receiver": wanted.receiver, "text": wanted.text, "state": wanted.state,
+            "filter": wanted.filter, "receiver": wanted.receiver, "group": wanted.group, "text": wanted.text, "state": wanted.state,
             "is_all": wanted.is_all(), "is_known_receiver": is_known || wanted.receiver.is_empty(),
         },
         "receivers": receivers,
@@ -112,9 +112,8 @@ fn content(app: &App, found: &Found, sparks: &Sparks) -> Value {
     })
 }
 
-/// The alerts that wait for their rule's `for`, those that will fire first in front, and how many there are.
-fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
-    let groups = view.rule_groups();
+/// The alerts that wait for their rule's `for`, those that will fire first in front, each with the time it fires.
+pub(in crate::server) fn waiting(groups: &[Arc<GroupView>]) -> Vec<(i64, &Alert)> {
     let rules = groups.iter().flat_map(|g| g.spec.rules.iter().zip(&g.state.rules));
     let mut waiting = Vec::new();
     for (spec, state) in rules {
@@ -123,6 +122,13 @@ fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
         waiting.extend(pending.map(|a| (a.active_at.saturating_add(*hold).saturating_add(a.unobserved), a)));
     }
     waiting.sort_by(|(at, a), (bt, b)| at.cmp(bt).then_with(|| a.labels.cmp(&b.labels)));
+    waiting
+}
+
+/// Those that wait, for a template, and how many there are.
+fn pending(view: &View, now: i64) -> (Vec<Value>, usize) {
+    let groups = view.rule_groups();
+    let waiting = waiting(&groups);
     let shown = waiting.iter().take(MOST_PENDING).map(|(fires_at, alert)| {
         json!({
             "name": cut(alert.labels.value("alertname"), 100),
