@@ -54,6 +54,7 @@ mod limits;
 mod lint;
 mod live_engine;
 mod log_files;
+mod lsp;
 mod mission_alerts;
 mod ml_packs;
 mod notification_tests;

@@ -23,7 +23,7 @@ const MOST_FILES: usize = 100_000;
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Rules,
     Tests,
     Config,
@@ -81,7 +81,10 @@ fn check(report: &mut Report<'_>, file: &Path, is_named: bool) -> io::Result<boo
         Kind::Tests => tests(report, file)?,
         Kind::Silences => report.silences(&[glob::Pattern::escape(&file.to_string_lossy())])?,
         Kind::Web => report.file("read/config", file, "web configuration", WebConfig::load_file(file).map(drop))?,
-        Kind::Template => report.file("read/alertmanager", file, "templates", template(file))?,
+        Kind::Template => {
+            let found = read_text(file).and_then(|text| template(file, &text));
+            report.file("read/alertmanager", file, "templates", found)?;
+        }
         Kind::Unreadable(why) => report.file("read/file", file, "", Err(vec![why]))?,
         Kind::Other(what) if is_named => {
             let expected = "expected rules, tests of rules, a Prometheus or Alertmanager configuration, silences, a web \
@@ -108,9 +111,10 @@ fn tests(report: &mut Report<'_>, file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn template(file: &Path) -> Result<(), Vec<Diagnostic>> {
+/// What is wrong with a text of templates.
+pub(super) fn template(file: &Path, text: &str) -> Result<(), Vec<Diagnostic>> {
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    Templates::default().add_file(&name, &read_text(file)?).map_err(|e| {
+    Templates::default().add_file(&name, text).map_err(|e| {
         let position = Position { line: u32::try_from(e.line).unwrap_or(0), column: 0 };
         vec![Diagnostic::new(&file.to_string_lossy().into(), position, e.message)]
     })
@@ -148,7 +152,7 @@ fn find(path: &str) -> Result<Vec<(PathBuf, bool)>, String> {
 }
 
 /// Collects the files of a folder that may be something, without those that are hidden.
-fn below(folder: &Path, out: &mut Vec<PathBuf>, depth: usize) {
+pub(super) fn below(folder: &Path, out: &mut Vec<PathBuf>, depth: usize) {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
     entries.sort();
@@ -174,13 +178,18 @@ fn kind(file: &Path) -> Kind {
             return Kind::Unreadable(why.pop().unwrap_or_else(unreadable));
         }
     };
+    kind_of_text(file, &text)
+}
+
+/// What a text is that stands, or is to stand, in a file.
+pub(super) fn kind_of_text(file: &Path, text: &str) -> Kind {
     let begins = text.trim_start();
     if file.extension().is_some_and(|e| e == "tmpl") || begins.starts_with("{{") {
         return Kind::Template;
     }
-    match yaml::parse(&text, yaml::Limits::default()) {
+    match yaml::parse(text, yaml::Limits::default()) {
         Ok(documents) => kind_of_documents(&documents.roots),
-        Err((at, message)) => by_lines(&text)
+        Err((at, message)) => by_lines(text)
             .unwrap_or_else(|| Kind::Unreadable(Diagnostic::new(&file.to_string_lossy().into(), at, message))),
     }
 }

@@ -17,6 +17,7 @@ mod git;
 pub mod health;
 pub mod history;
 mod log;
+pub mod lsp;
 mod man;
 mod progress;
 mod prometheus_flags;
@@ -63,6 +64,7 @@ enum Command {
     Test(Test),
     Backtest(Box<backtest::Backtest>),
     Fmt(fmt::Fmt),
+    Lsp(lsp::Lsp),
     Slo(slo::Slo),
     /// Look after a database.
     #[command(subcommand)]
@@ -246,6 +248,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Capture(capture)) => capture.execute(),
         Command::Backtest(backtest) => backtest.execute(),
         Command::Fmt(fmt) => fmt.execute(),
+        Command::Lsp(lsp) => lsp.execute(),
         Command::Slo(slo) => slo.execute(),
         Command::Tsdb(TsdbCommand::Verify(verify)) => verify.execute(),
         Command::Health(health) => health.execute(),

@@ -1,5 +1,7 @@
 //! Whether a metric is a counter or a gauge, by its name.
 
+use std::fmt;
+
 /// What is known of a metric's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
@@ -9,6 +11,16 @@ pub enum MetricKind {
     Gauge,
     /// It holds the code of the last event: neither its size nor its difference means anything.
     Code,
+}
+
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MetricKind::Counter => "a counter",
+            MetricKind::Gauge => "a gauge",
+            MetricKind::Code => "a gauge that holds the code of the last event",
+        })
+    }
 }
 
 /// Metrics that hold the code of the last event.

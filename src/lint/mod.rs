@@ -28,7 +28,7 @@ mod routing;
 mod run;
 pub mod settings;
 mod site;
-mod tree;
+pub mod tree;
 mod units;
 
 pub use check::{Check, Severity};
@@ -36,5 +36,6 @@ pub use checks::{all, document, find};
 pub use corpus::Corpus;
 pub use data::Data;
 pub use finding::{Edit, Finding, Spot};
+pub use kinds::{MetricKind, of_name as kind_of_name};
 pub use look::MOST_FINDINGS;
 pub use run::{checks, finish};

@@ -1,9 +1,12 @@
 //! Asking Alertmanager's API.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value as Json;
 
 use super::flags::Settings;
+use crate::config::HttpClientConfig;
 use crate::model::{cut, printable};
 use crate::net::{HttpClient, HttpSettings, read_body};
 
@@ -13,21 +16,31 @@ const LONGEST_ANSWER: u64 = 1 << 30;
 const LONGEST_ERROR: usize = 10_000;
 
 /// A server's API.
-pub(in crate::cli) struct Api<'a> {
-    settings: &'a Settings,
+pub(in crate::cli) struct Api {
+    /// Without a slash at its end.
+    url: String,
+    timeout: Duration,
     client: HttpClient,
     runtime: tokio::runtime::Runtime,
 }
 
-impl<'a> Api<'a> {
+impl Api {
     /// A client of the server that the settings name.
     ///
     /// # Errors
     /// It cannot be set up.
-    pub fn new(settings: &'a Settings) -> Result<Self, String> {
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        Api::of(&settings.url, settings.timeout, &settings.http)
+    }
+
+    /// A client of a server, whose answers are waited for so long.
+    ///
+    /// # Errors
+    /// It cannot be set up.
+    pub fn of(url: &str, timeout: Duration, http: &HttpClientConfig) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let client = HttpClient::new(&HttpSettings::from(&settings.http)).map_err(|e| e.to_string())?;
-        Ok(Api { settings, client, runtime })
+        let client = HttpClient::new(&HttpSettings::from(http)).map_err(|e| e.to_string())?;
+        Ok(Api { url: url.trim_end_matches('/').to_owned(), timeout, client, runtime })
     }
 
     /// The JSON that a path of Alertmanager's API answers with; null when it answers with nothing.
@@ -61,10 +74,10 @@ impl<'a> Api<'a> {
     }
 
     fn call(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Json>) -> Result<Json, String> {
-        let url = url::Url::parse_with_params(&format!("{}{path}", self.settings.url), query);
+        let url = url::Url::parse_with_params(&format!("{}{path}", self.url), query);
         let url = url.map_err(|e| format!("--alertmanager.url: {e}"))?;
         let request = self.client.request(method, url.as_str()).map_err(|e| e.to_string())?;
-        let request = request.header("accept", "application/json").timeout(self.settings.timeout);
+        let request = request.header("accept", "application/json").timeout(self.timeout);
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
             None => request,

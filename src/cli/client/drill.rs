@@ -46,7 +46,7 @@ type Expected = (String, bool);
 
 /// A drill under way, as the command follows it.
 struct Followed<'a> {
-    api: &'a Api<'a>,
+    api: &'a Api,
     path: String,
     began: i64,
     watch: Stopwatch,

@@ -13,6 +13,7 @@ pub fn all() -> &'static [Function] {
     table::FUNCTIONS
 }
 
+mod about;
 mod batch;
 pub mod bucket;
 mod changes;
@@ -33,6 +34,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use about::about;
 pub use cuts::Cuts;
 pub use over_time::quantile;
 pub use signature::{

@@ -101,7 +101,7 @@ fn serve(wanted: &Wanted, settings: &Settings, wishes: &Receiver<Wish>, say: &Se
 ///
 /// # Errors
 /// What the server has against it, or that it did not answer.
-pub(super) fn look(api: &Api<'_>, wanted: &Wanted, all: bool) -> Result<Looked, String> {
+pub(super) fn look(api: &Api, wanted: &Wanted, all: bool) -> Result<Looked, String> {
     let [limit, of_group] = if all { ALL } else { SOME };
     let mut query = vec![("limit", limit.to_owned()), ("group_limit", of_group.to_owned())];
     query.extend(wanted.matchers.iter().map(|m| ("filter", m.to_string())));
@@ -111,7 +111,7 @@ pub(super) fn look(api: &Api<'_>, wanted: &Wanted, all: bool) -> Result<Looked, 
     Ok(Looked { now, decisions: decisions(api, wanted) })
 }
 
-fn decisions(api: &Api<'_>, wanted: &Wanted) -> Result<Vec<Decision>, String> {
+fn decisions(api: &Api, wanted: &Wanted) -> Result<Vec<Decision>, String> {
     let mut query = vec![("limit", DECISIONS.to_owned())];
     if !wanted.matchers.is_empty() {
         let all: Vec<String> = wanted.matchers.iter().map(ToString::to_string).collect();
@@ -122,7 +122,7 @@ fn decisions(api: &Api<'_>, wanted: &Wanted) -> Result<Vec<Decision>, String> {
     serde_json::from_value(decisions).map_err(|e| format!("the answer: {e}"))
 }
 
-fn explain(api: &Api<'_>, fingerprint: &str) -> Result<String, String> {
+fn explain(api: &Api, fingerprint: &str) -> Result<String, String> {
     let answer = api.own_with(Method::GET, "/watchbell/v1/explain", &[("alert", fingerprint.to_owned())])?;
     let explained = serde_json::from_value::<Explanation>(answer).map_err(|e| format!("the answer: {e}"))?;
     Ok(text::explanation(&explained).lines().map(|line| printable(line) + "\n").collect())
