@@ -319,6 +319,92 @@ fn names_of_checks_are_unique_and_their_texts_are_sentences() {
     }
 }
 
+#[test]
+fn rules_have_what_the_settings_require() {
+    let settings = "require:\n  alerts:\n    name: '[A-Z]\\w+'\n    labels: {severity: critical|warning, team: .+}\n    \
+        annotations: {runbook_url: 'https://.+'}\n    for: {min: 1m, max: 1h}\n  records: {name: '\\w+:\\w+:\\w+', labels: {}}\n";
+    let rules = "groups:
+- name: g
+  labels: {team: ml}
+  rules:
+  - alert: Good
+    expr: a > 1
+    for: 5m
+    labels: {severity: critical}
+    annotations: {runbook_url: 'https://a'}
+  - alert: bad
+    expr: a > 2
+    for: 2h
+    labels: {severity: page}
+    annotations: {runbook_url: nowhere}
+  - alert: None
+    expr: a > 3
+  - alert: Made
+    expr: a > 4
+    for: 1m
+    labels: {severity: '{{ $labels.severity }}'}
+    annotations: {runbook_url: '{{ $labels.url }}'}
+  - alert: Excused # watchbell disable rule/label(severity)
+    expr: a > 5
+    for: 1m
+    annotations: {runbook_url: 'https://a'}
+  - record: job:a:sum
+    expr: sum by (job) (a)
+  - record: job:b
+    expr: sum by (job) (b)
+";
+    let dir = folder(&[("a.yml", rules), (".watchbell-lint.yaml", settings)]);
+    let required = ["rule/name", "rule/label", "alert/annotation", "alert/for"];
+    let found: Vec<Value> = json(dir.path(), &["a.yml"])
+        .into_iter()
+        .filter(|finding| required.iter().any(|check| finding["check"] == *check))
+        .collect();
+    let told: Vec<String> = places(&found)
+        .iter()
+        .zip(&found)
+        .map(|(place, finding)| format!("{place}: {}", finding["message"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "10:12 rule/name: bad is not as required: [A-Z]\\w+",
+            "12:10 alert/for: `for` is 2h, and 1h or less is required",
+            "13:24 rule/label: label `severity` is \"page\", and this is required: critical|warning",
+            "14:32 alert/annotation: annotation `runbook_url` is not as required: https://.+",
+            "15:12 alert/annotation: None has no annotation `runbook_url`, which is required: https://.+",
+            "15:12 alert/for: `for` is 0s, and 1m or more is required",
+            "15:12 rule/label: None has no label `severity`, which is required: critical|warning",
+            "28:13 rule/name: job:b is not as required: \\w+:\\w+:\\w+",
+        ]
+    );
+    // Without settings nothing is asked.
+    std::fs::remove_file(dir.path().join(".watchbell-lint.yaml")).unwrap();
+    let found = json(dir.path(), &["a.yml"]);
+    assert!(found.iter().all(|finding| required.iter().all(|check| finding["check"] != *check)), "{found:?}");
+}
+
+#[test]
+fn external_labels_are_those_of_the_configuration_beside_the_rules() {
+    let rules = "groups:
+- name: g
+  labels: {region: eu}
+  rules:
+  - alert: A
+    expr: a > 1
+    labels: {cluster: c}
+    annotations: {summary: '{{ $externalLabels.cluster }} {{ $externalLabels.zone }}'}
+";
+    let config = "global: {external_labels: {cluster: a, region: b}}\nrule_files: [a.yml]\n";
+    let dir = folder(&[("a.yml", rules), ("prometheus.yml", config)]);
+    let of = |arguments: &[&str]| -> Vec<String> {
+        let found = places(&json(dir.path(), arguments));
+        found.into_iter().filter(|place| place.ends_with("external-label")).collect()
+    };
+    let wanted = ["5:12 rule/external-label", "7:23 rule/external-label", "8:62 alert/external-label"];
+    assert_eq!(of(&["prometheus.yml"]), wanted);
+    assert_eq!(of(&["a.yml"]), [""; 0]);
+}
+
 /// `line check` of each finding over data.
 fn over_data(found: &[Value]) -> Vec<String> {
     let about = |f: &Value| f["check"].as_str().unwrap().starts_with("data/");

@@ -153,7 +153,7 @@ impl Report<'_> {
         for warning in &notes.warnings {
             self.warning(warning)?;
         }
-        self.corpus.iter_mut().for_each(|corpus| corpus.add_intervals(&config));
+        self.corpus.iter_mut().for_each(|corpus| corpus.add_config(&config));
         self.unbuildable(|| checks::unbuildable(&config))?;
         let options = LoadOptions { names: config.global.metric_name_validation_scheme, ..options.clone() };
         for path in &paths {

@@ -1,6 +1,6 @@
 //! All that is checked together: rule files and Alertmanager configurations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::data::Data;
@@ -52,6 +52,8 @@ pub struct Corpus {
     pub scrape_interval: Option<i64>,
     /// The evaluation interval that a configuration among the files names, milliseconds.
     pub evaluation_interval: Option<i64>,
+    /// The names of the external labels of the configurations among the files; `None` where there is no configuration.
+    pub external_labels: Option<BTreeSet<String>>,
     /// What the rules are held against, where that is given.
     pub data: Option<Data>,
     /// Features of the language that expressions may use.
@@ -87,13 +89,14 @@ impl Corpus {
         }
     }
 
-    /// Adds what a configuration says of intervals.
-    pub fn add_intervals(&mut self, config: &Config) {
+    /// Adds what a configuration says of intervals and external labels.
+    pub fn add_config(&mut self, config: &Config) {
         let shortest = |known: Option<i64>, more: i64| Some(known.map_or(more, |known| known.min(more)));
         let scrapes = config.scrape_configs.iter().map(|scrape| scrape.scrape_interval.millis());
         self.scrape_interval = scrapes.filter(|ms| *ms > 0).fold(self.scrape_interval, shortest);
         let evaluation = config.global.evaluation_interval.millis();
         self.evaluation_interval = shortest(self.evaluation_interval, evaluation);
+        self.external_labels.get_or_insert_default().extend(config.global.external_labels.keys().cloned());
     }
 
     /// How expressions are read.

@@ -24,6 +24,7 @@ mod kinds;
 mod labels;
 mod look;
 mod matching;
+mod required;
 mod routing;
 mod run;
 pub mod settings;

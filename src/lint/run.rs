@@ -42,7 +42,7 @@ pub fn checks(corpus: &Corpus, settings: &Settings) -> Vec<Finding> {
 fn of_rule(corpus: &Corpus, file: &RuleFile, group: &RuleGroup, rule: &Rule, settings: &Settings) -> Vec<Finding> {
     let Some(node) = file.node(rule) else { return Vec::new() };
     let looked = parse_and(&rule.expr, &corpus.options(), |expr| {
-        let site = Site { corpus, file, group, rule, node, expr };
+        let site = Site { corpus, file, group, rule, node, expr, required: &settings.required };
         let mut found = Vec::new();
         for row in checks::TABLE.iter().filter(|row| settings.is_on(row.check)) {
             if let Look::Rule(look) = row.look {

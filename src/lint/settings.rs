@@ -1,4 +1,4 @@
-//! What a repository says of checks: which are on, how grave, for which files.
+//! What a repository says of checks: which are on, how grave, for which files; and what it requires of its rules.
 //!
 //! ```yaml
 //! fail_on: warning
@@ -6,6 +6,9 @@
 //! checks:
 //!   rule/name: off
 //!   alert/raw-value: {severity: warning, exclude: ["vendor/**"]}
+//! require:
+//!   alerts:
+//!     labels: {severity: critical|warning}
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +19,7 @@ use glob::Pattern;
 use super::check::{Check, Severity};
 use super::checks;
 use super::finding::Finding;
+use super::required::Required;
 use crate::config::read_text;
 use crate::config::yaml::{Decoder, Node};
 use crate::model::Diagnostic;
@@ -30,6 +34,8 @@ pub struct Settings {
     pub fail_on: Severity,
     /// Findings below are not told.
     pub min_severity: Severity,
+    /// What rules must have.
+    pub required: Required,
     checks: BTreeMap<&'static str, Of>,
 }
 
@@ -44,7 +50,12 @@ struct Of {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { fail_on: Severity::Error, min_severity: Severity::Info, checks: BTreeMap::new() }
+        Settings {
+            fail_on: Severity::Error,
+            min_severity: Severity::Info,
+            required: Required::default(),
+            checks: BTreeMap::new(),
+        }
     }
 }
 
@@ -80,6 +91,9 @@ impl Settings {
                     }
                     None => decoder.error(key.position, format!("expected the name of a check, found {name:?}")),
                 }
+            }
+            if let Some(node) = m.node_at("require") {
+                settings.required = Required::read(node, &decoder);
             }
             m.finish();
         }
@@ -165,6 +179,11 @@ mod tests {
             ("fail_on: loud", "s.yaml:1:10: expected info, warning or error, found string \"loud\""),
             ("checks: {nosuch: off}", "s.yaml:1:10: expected the name of a check, found \"nosuch\""),
             ("checks: {rule/duplicate: {path: []}}", "s.yaml:1:27: field path not found"),
+            ("require: {alert: {}}", "s.yaml:1:11: field alert not found"),
+            ("require: {alerts: {name: '('}}", "s.yaml:1:26: expected a regular expression ("),
+            ("require: {alerts: {labels: [a]}}", "s.yaml:1:28: expected names and patterns, found"),
+            ("require: {alerts: {for: {min: soon}}}", "s.yaml:1:31: "),
+            ("require: {records: {annotations: {a: b}}}", "s.yaml:1:21: field annotations not found"),
         ] {
             let found = Settings::parse("s.yaml", text).unwrap_err()[0].to_string();
             assert!(found.starts_with(want), "{text}: {found}");

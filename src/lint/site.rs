@@ -4,6 +4,7 @@ use super::corpus::{Corpus, RuleFile};
 use super::data::Interval;
 use super::finding::{Edit, Spot};
 use super::labels::{LabelSet, Recorded};
+use super::required::Required;
 use crate::config::yaml::{Decoder, Node};
 use crate::model::Position;
 use crate::promql::ast::{Expr, Selector};
@@ -24,6 +25,8 @@ pub struct Site<'a> {
     pub node: &'a Node,
     /// Its expression.
     pub expr: &'a Expr,
+    /// What the settings ask of rules.
+    pub required: &'a Required,
 }
 
 /// What an alerting rule has beside its expression.

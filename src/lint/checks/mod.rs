@@ -12,10 +12,12 @@ mod default_receiver;
 mod division_by_zero;
 mod duplicate;
 mod event_code;
+mod external_label;
 mod few_requests;
 mod few_scrapes;
 mod float_equality;
 mod for_one_scrape;
+mod fragile;
 mod impossible;
 mod indistinct;
 mod inhibits_all;
@@ -27,6 +29,7 @@ mod lost_series;
 mod missing_label;
 mod never_reached;
 mod no_comparison;
+mod no_external_label;
 mod no_label;
 mod no_match;
 mod no_metric_name;
@@ -45,6 +48,10 @@ mod record_name;
 mod recorded_already;
 mod regexp;
 mod repeat_interval;
+mod required_annotation;
+mod required_for;
+mod required_label;
+mod required_name;
 mod shadowed_route;
 mod short_for;
 mod slow_record;
@@ -67,8 +74,11 @@ use super::look::Row;
 /// All checks that look, ascending by name.
 pub(super) static TABLE: &[Row] = &[
     absent_at_once::ROW,
+    required_annotation::ROW,
     bool_comparison::ROW,
+    no_external_label::ROW,
     few_requests::ROW,
+    required_for::ROW,
     for_one_scrape::ROW,
     indistinct::ROW,
     link::ROW,
@@ -96,6 +106,7 @@ pub(super) static TABLE: &[Row] = &[
     event_code::ROW,
     few_scrapes::ROW,
     float_equality::ROW,
+    fragile::ROW,
     impossible::ROW,
     lost_label::ROW,
     no_metric_name::ROW,
@@ -121,6 +132,9 @@ pub(super) static TABLE: &[Row] = &[
     unused_receiver::ROW,
     useless_continue::ROW,
     duplicate::ROW,
+    external_label::ROW,
+    required_label::ROW,
+    required_name::ROW,
     order::ROW,
     record_name::ROW,
     slow_record::ROW,

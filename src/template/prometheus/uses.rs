@@ -1,4 +1,4 @@
-//! What a template of an alert refers to: its labels, its value, queries. For tools that look at rules.
+//! What a template of an alert refers to: its labels, the server's, its value, queries. For tools that look at rules.
 
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub enum Used {
     },
     /// All labels at once.
     AllLabels,
+    /// `$externalLabels.NAME`: its name.
+    ExternalLabel(String),
     /// `$value`.
     Value {
         /// The functions it goes through, in order.
@@ -67,6 +69,8 @@ struct Reader {
 enum Named<'a> {
     Label(&'a str),
     Labels,
+    ExternalLabel(&'a str),
+    ExternalLabels,
     Value,
 }
 
@@ -141,6 +145,11 @@ impl Reader {
             let what = match (named, arguments.peek().map(|next| &next.kind)) {
                 (Named::Labels, Some(OperandKind::Str { text, .. })) if is_index => self.label(text),
                 (Named::Labels, _) => Used::AllLabels,
+                (Named::ExternalLabels, Some(OperandKind::Str { text, .. })) if is_index => {
+                    Used::ExternalLabel(text.to_string())
+                }
+                (Named::ExternalLabels, _) => continue,
+                (Named::ExternalLabel(name), _) => Used::ExternalLabel(name.to_owned()),
                 (Named::Label(name), _) => self.label(name),
                 (Named::Value, _) => Used::Value { through: through.to_vec(), followed_by: followed_by.to_owned() },
             };
@@ -160,6 +169,8 @@ impl Reader {
         let of = |root: &str, names: &'o [Arc<str>]| match (root, names) {
             ("$labels" | "Labels", []) => Some(Named::Labels),
             ("$labels" | "Labels", [name, ..]) => Some(Named::Label(name)),
+            ("$externalLabels" | "ExternalLabels", []) => Some(Named::ExternalLabels),
+            ("$externalLabels" | "ExternalLabels", [name, ..]) => Some(Named::ExternalLabel(name)),
             ("$value" | "Value", []) => Some(Named::Value),
             _ => None,
         };
@@ -206,6 +217,7 @@ mod tests {
                 match used.what {
                     Used::Label { name, is_asked_for } => format!("{source}: {name} {is_asked_for}"),
                     Used::AllLabels => format!("{source}: all"),
+                    Used::ExternalLabel(name) => format!("{source}: external {name}"),
                     Used::Value { through, followed_by } => format!("{source}: {through:?} {followed_by:?}"),
                     Used::Query(query) => format!("{source}: {query}"),
                 }
@@ -229,6 +241,10 @@ mod tests {
             ),
             ("{{ range query \"up\" }}{{ .Labels.x }}{{ .Value }}{{ end }}", &["\"up\": up"]),
             ("{{ $labels }}", &["$labels: all"]),
+            (
+                "{{ $externalLabels.a }}{{ .ExternalLabels.b }}{{ index $externalLabels \"c\" }}{{ $externalLabels }}",
+                &["$externalLabels.a: external a", ".ExternalLabels.b: external b", "$externalLabels: external c"],
+            ),
         ] {
             assert_eq!(shown(text), want, "{text}");
         }
