@@ -132,3 +132,13 @@ fn strings(expr: &str) -> Vec<String> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_texts_are_found() {
+        assert_eq!(strings(r#"a{b="c\\.d"} + label_replace(e, 'f', `\w`, "", "")"#), [r"c\.d", "f", r"\w", "", ""]);
+    }
+}

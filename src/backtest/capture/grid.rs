@@ -72,3 +72,28 @@ pub fn interval<'s>(series: impl Iterator<Item = &'s SampleBuf>, otherwise: i64)
     let shortest = series.filter_map(usual).min().unwrap_or(otherwise);
     ((shortest + 500) / 1_000 * 1_000).clamp(1_000, 3_600_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::STALE_NAN;
+
+    fn buffer(samples: &[(i64, f64)]) -> SampleBuf {
+        let mut out = SampleBuf::default();
+        samples.iter().for_each(|(t, v)| out.push(*t, *v));
+        out
+    }
+
+    #[test]
+    fn samples_move_to_the_next_step_whatever_their_jitter() {
+        let grid = Grid { start: 60_000, step: 15_000, to: 150_000 };
+        let samples = buffer(&[(67_300, 1.0), (82_290, 2.0), (97_330, 3.0), (127_301, 5.0), (135_000, STALE_NAN)]);
+        let slots = grid.slots(&samples);
+        use Slot::*;
+        assert_eq!(slots, [Nothing, Value(1.0), Value(2.0), Value(3.0), Nothing, Value(5.0), Stale]);
+        // On the grid they stay.
+        let on = buffer(&[(60_000, 1.0), (75_000, 2.0), (89_990, 3.0)]);
+        assert_eq!(grid.slots(&on), [Value(1.0), Value(2.0), Value(3.0)]);
+        assert_eq!(interval([&samples, &on].into_iter(), 60_000), 15_000);
+    }
+}

@@ -83,3 +83,55 @@ fn push_number(out: &mut String, value: f64) {
         v => write!(out, "{v}"),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::notation::parse_values;
+    use crate::model::{Value, is_stale};
+
+    #[test]
+    fn runs_are_short() {
+        let slots = |values: &[f64]| values.iter().map(|v| Slot::Value(*v)).collect::<Vec<_>>();
+        assert_eq!(text(&slots(&[1.0; 21])), "1x20");
+        assert_eq!(text(&slots(&[1.0, 3.0, 5.0, 7.0, 0.5, 0.0])), "1+2x3 0.5 0");
+        assert_eq!(text(&slots(&[3.0, 2.0, 1.0])), "3-1x2");
+        assert_eq!(text(&slots(&[f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e300])), "Inf -Inf NaN 1e300");
+        let gaps = [Slot::Nothing, Slot::Value(-2.0), Slot::Stale, Slot::Nothing, Slot::Nothing, Slot::Nothing];
+        assert_eq!(text(&gaps), "_ -2 stale _x3");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_bit_by_bit(
+            slots in proptest::collection::vec(
+                prop_oneof![
+                    3 => (0i32..5).prop_map(|v| Slot::Value(f64::from(v))),
+                    2 => (0i32..50).prop_map(|v| Slot::Value(f64::from(v) * 0.1)),
+                    2 => any::<f64>().prop_map(Slot::Value),
+                    1 => Just(Slot::Nothing),
+                    1 => Just(Slot::Stale),
+                ],
+                1..60,
+            )
+        ) {
+            let values = parse_values(&text(&slots)).unwrap();
+            let read: Vec<Slot> = values.iter().map(|v| match v {
+                None => Slot::Nothing,
+                Some(Value::Float(v)) if is_stale(v) => Slot::Stale,
+                Some(Value::Float(v)) => Slot::Value(v),
+                Some(Value::Histogram(_)) => unreachable!(),
+            }).collect();
+            prop_assert_eq!(read.len(), slots.len());
+            for (read, slot) in read.iter().zip(&slots) {
+                let same = match (read, slot) {
+                    (Slot::Value(a), b) => is(b, *a),
+                    (a, b) => a == b,
+                };
+                prop_assert!(same, "{:?} of {:?}: {}", read, slot, text(&slots));
+            }
+        }
+    }
+}
