@@ -8,6 +8,7 @@ mod alertmanager_api;
 mod alertmanager_api_peer;
 mod alertmanager_config;
 mod alertmanager_metrics;
+mod alertmanager_objects;
 mod alertmanager_program;
 mod alertmanager_scenarios;
 mod api_document;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::alertmanager::{Beside, Secrets};
 use crate::config::yaml::{Decoder, Node};
 use crate::config::{AlertmanagerConfig, Config, Loaded, expand_globs, read_text, silences};
 use crate::lint::{self, Corpus, Finding, Spot};
@@ -39,7 +40,7 @@ pub fn run(
 /// # Errors
 /// When the report cannot be written.
 pub fn run_alertmanager(files: &[PathBuf], syntax_only: bool, out: &mut dyn Write) -> io::Result<i32> {
-    let mut report = Report::new(out, syntax_only);
+    let mut report = Report::new(out, syntax_only).among(files.to_vec());
     for file in files {
         report.alertmanager(file)?;
     }
@@ -68,6 +69,15 @@ fn missing_rule_files(file: &Path, config: &Config) -> Vec<Diagnostic> {
         .collect()
 }
 
+/// What files hold that AlertmanagerConfig objects count on.
+fn beside(files: &[PathBuf]) -> Beside {
+    let mut beside = Beside::default();
+    let may_hold = |text: &str| ["Secret", "ConfigMap", "Alertmanager", "route"].iter().any(|word| text.contains(word));
+    let texts = files.iter().filter_map(|file| read_text(file).ok());
+    texts.filter(|text| may_hold(text)).for_each(|text| beside.add(&text));
+    beside
+}
+
 /// What is found, as it is written.
 pub(super) struct Report<'a> {
     out: &'a mut dyn Write,
@@ -78,6 +88,10 @@ pub(super) struct Report<'a> {
     failed: bool,
     /// What is wrong, and the check that says so.
     found: Vec<Finding>,
+    /// All files that are checked: AlertmanagerConfig objects in one count on others.
+    files: Vec<PathBuf>,
+    /// What is in them, once it is asked for.
+    beside: Option<Beside>,
     /// What loads, where it is to be linted.
     corpus: Option<Corpus>,
 }
@@ -85,7 +99,8 @@ pub(super) struct Report<'a> {
 impl<'a> Report<'a> {
     /// Nothing is found yet.
     pub fn new(out: &'a mut dyn Write, syntax_only: bool) -> Self {
-        Report { out, syntax_only, lenient: false, failed: false, found: Vec::new(), corpus: None }
+        let (found, files) = (Vec::new(), Vec::new());
+        Report { out, syntax_only, lenient: false, failed: false, found, files, beside: None, corpus: None }
     }
 
     /// The same for who wants to lint what loads.
@@ -95,6 +110,12 @@ impl<'a> Report<'a> {
 }
 
 impl Report<'_> {
+    /// These are all files that are checked.
+    pub fn among(mut self, files: Vec<PathBuf>) -> Self {
+        self.files = files;
+        self
+    }
+
     /// The exit code.
     pub fn code(&self) -> i32 {
         i32::from(self.failed)
@@ -161,7 +182,7 @@ impl Report<'_> {
         }
         let routing = match config.watchbell.alertmanager_config.as_str() {
             "" => None,
-            path => self.routing(Path::new(path))?,
+            path => self.routing(Path::new(path), Secrets::Needed)?,
         };
         routing.iter().for_each(|routing| config.watchbell.adopt(&routing.watchbell));
         self.silences(&config.watchbell.silences)
@@ -201,22 +222,32 @@ impl Report<'_> {
 
     /// A configuration of Alertmanager, with the silences that it names.
     pub fn alertmanager(&mut self, file: &Path) -> io::Result<()> {
-        match self.routing(file)? {
+        let has_objects = read_text(file).is_ok_and(|text| text.contains("AlertmanagerConfig"));
+        let beside = match has_objects {
+            true => self.beside.take().unwrap_or_else(|| beside(&self.files)),
+            false => Beside::default(),
+        };
+        let routing = self.routing(file, Secrets::Unread(&beside))?;
+        self.beside = has_objects.then_some(beside).or(self.beside.take());
+        match routing {
             Some(config) => self.silences(&config.watchbell.silences),
             None => Ok(()),
         }
     }
 
     /// A configuration of Alertmanager, which is given back if it is one.
-    fn routing(&mut self, file: &Path) -> io::Result<Option<AlertmanagerConfig>> {
+    fn routing(&mut self, file: &Path, secrets: Secrets<'_>) -> io::Result<Option<AlertmanagerConfig>> {
         writeln!(self.out, "Checking '{}'", file.display())?;
-        let config = match AlertmanagerConfig::load_file(file) {
-            Ok(loaded) => loaded.config,
+        let (config, notes) = match AlertmanagerConfig::load_file_with(file, secrets) {
+            Ok(loaded) => (loaded.config, loaded.notes),
             Err(defects) => return self.defects("read/alertmanager", &defects).map(|()| None),
         };
         let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
         let intervals = config.time_intervals.len();
         writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
+        for note in &notes {
+            self.warning(note)?;
+        }
         let mut defects = Vec::new();
         let templates = templates::read(&config, &mut defects);
         if !self.syntax_only {

@@ -47,9 +47,11 @@ pub fn run(paths: &[String], syntax_only: bool, lint: &LintFlags, out: &mut dyn 
     // Only a person is told file by file.
     let mut nobody = io::sink();
     let log: &mut dyn Write = if lint.format == Format::Text { &mut *out } else { &mut nobody };
-    let mut report = Report::for_linter(log, syntax_only);
-    for path in paths {
-        let found = match find(path) {
+    let found: Vec<_> = paths.iter().map(|path| (path, find(path))).collect();
+    let all = found.iter().flat_map(|(_, found)| found.iter().flatten()).map(|(file, _)| file.clone()).collect();
+    let mut report = Report::for_linter(log, syntax_only).among(all);
+    for (path, found) in found {
+        let found = match found {
             Ok(found) => found,
             Err(why) => {
                 report.failure("read/file", path, &why)?;
@@ -88,7 +90,7 @@ fn check(report: &mut Report<'_>, file: &Path, is_named: bool) -> io::Result<boo
         Kind::Unreadable(why) => report.file("read/file", file, "", Err(vec![why]))?,
         Kind::Other(what) if is_named => {
             let expected = "expected rules, tests of rules, a Prometheus or Alertmanager configuration, silences, a web \
-                configuration, a PrometheusRule, a Secret or ConfigMap with a configuration, or templates";
+                configuration, a PrometheusRule, an AlertmanagerConfig, a Secret or ConfigMap with a configuration, or templates";
             report.failure("read/file", &file.display().to_string(), &format!("{expected}; found {what}"))?;
         }
         Kind::Other(what) => {
@@ -245,6 +247,7 @@ fn kind_of_node(node: &Node) -> Kind {
 fn kind_of_object(object: &str, node: &Node) -> Kind {
     match object {
         "PrometheusRule" | "PrometheusRuleList" => Kind::Rules,
+        "AlertmanagerConfig" | "AlertmanagerConfigList" => Kind::Alertmanager,
         "List" => {
             let items = node.get("items").and_then(Node::items).unwrap_or_default();
             kind_of_documents(items)
@@ -286,6 +289,7 @@ mod tests {
             ("global: {}\nscrape_configs: []", Kind::Config),
             ("global: {}\nroute: {}", Kind::Alertmanager),
             ("apiVersion: v1\nkind: Secret\nstringData: {alertmanager.yaml: ''}", Kind::Alertmanager),
+            ("apiVersion: monitoring.coreos.com/v1beta1\nkind: AlertmanagerConfig", Kind::Alertmanager),
             ("basic_auth_users: {}", Kind::Web),
             ("{{ define \"x\" }}{{ end }}", Kind::Template),
             ("groups:\n\t- x", Kind::Rules),

@@ -16,8 +16,8 @@ section! {
     pub struct WatchbellConfig as "watchbell config" with check {
         /// What rules query: `local`, or a remote Prometheus.
         datasource: Datasource,
-        /// The Alertmanager configuration: a plain `alertmanager.yml`, or a Kubernetes Secret that carries one. Empty:
-        /// alerts go to `alerting.alertmanagers` only.
+        /// The Alertmanager configuration: a plain `alertmanager.yml`, a Kubernetes Secret that carries one, or
+        /// AlertmanagerConfig objects. Empty: alerts go to `alerting.alertmanagers` only.
         alertmanager_config: String,
         /// Where data is kept.
         data_dir: String = "data".into(),

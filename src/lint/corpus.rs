@@ -84,7 +84,7 @@ impl Corpus {
         if self.routing.iter().any(|file| *file.name == *name) {
             return;
         }
-        if let Some(SourceTree { file, text, root, is_object }) = SourceTree::of(name, text) {
+        if let Some(SourceTree { file, text, root, is_object, .. }) = SourceTree::of(name, text) {
             self.routing.push(RoutingFile { name: file.into(), text: text.into(), config, root, is_object });
         }
     }

@@ -59,6 +59,11 @@ impl<'a> RoutingSite<'a> {
         self.root.get(key).and_then(Node::items).unwrap_or_default()
     }
 
+    /// Whether a node stands in the file: what AlertmanagerConfig objects come to has others, too.
+    pub fn is_written(&self, node: Option<&Node>) -> bool {
+        node.is_some_and(|node| node.end <= self.file.text.len())
+    }
+
     /// Where the value of a key of a mapping stands; where the mapping begins when it has none.
     pub fn key(&self, within: &Node, key: &str) -> Spot {
         self.spot(within.get(key).unwrap_or(within), within)

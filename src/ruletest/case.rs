@@ -22,8 +22,8 @@ pub struct TestFile {
     pub group_eval_order: Vec<(String, Position)>,
     /// Whether expected and actual floats may differ in the last bits.
     pub fuzzy_compare: bool,
-    /// The Alertmanager configuration that notifications go by, relative to the test file.
-    pub alertmanager_config: Option<(String, Position)>,
+    /// Files of the Alertmanager configuration that notifications go by, or globs of them, relative to the test file.
+    pub alertmanager_config: Vec<(String, Position)>,
     /// The tests.
     pub tests: Vec<TestGroup>,
 }

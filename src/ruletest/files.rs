@@ -127,7 +127,7 @@ type LoadedRouting = Arc<Result<Arc<Routing>, Vec<Diagnostic>>>;
 
 /// Rule files and Alertmanager configurations that were read, by path, and the rules' templates: many tests share them.
 #[derive(Default)]
-struct RuleCache(Mutex<FxHashMap<PathBuf, Loaded>>, Arc<TemplateCache>, Mutex<FxHashMap<PathBuf, LoadedRouting>>);
+struct RuleCache(Mutex<FxHashMap<PathBuf, Loaded>>, Arc<TemplateCache>, Mutex<FxHashMap<Vec<PathBuf>, LoadedRouting>>);
 
 impl RuleCache {
     fn load(&self, path: &Path, options: &Options) -> Loaded {
@@ -149,12 +149,12 @@ impl RuleCache {
         loaded
     }
 
-    fn routing(&self, path: &Path) -> LoadedRouting {
-        if let Some(known) = self.2.lock().get(path) {
+    fn routing(&self, paths: Vec<PathBuf>) -> LoadedRouting {
+        if let Some(known) = self.2.lock().get(&paths) {
             return known.clone();
         }
-        let loaded: LoadedRouting = Arc::new(Routing::load(path).map(Arc::new));
-        self.2.lock().insert(path.to_owned(), loaded.clone());
+        let loaded: LoadedRouting = Arc::new(Routing::load(&paths).map(Arc::new));
+        self.2.lock().insert(paths, loaded.clone());
         loaded
     }
 }
@@ -191,22 +191,10 @@ fn load_groups(
             Err(found) => defects.extend(found.iter().cloned()),
         }
     }
-    let mut routing = None;
-    if let Some((name, at)) = &file.alertmanager_config {
-        let path = base.join(name);
-        if path.is_file() {
-            match &*cache.routing(&path) {
-                Ok(found) => routing = Some(found.clone()),
-                Err(found) => defects.extend(found.iter().cloned()),
-            }
-        } else {
-            defects.push(Diagnostic::new(
-                &file.file,
-                *at,
-                format!("alertmanager_config: there is no file {}", path.display()),
-            ));
-        }
-    }
+    let routing = routing(base, file, cache).unwrap_or_else(|found| {
+        defects.extend(found);
+        None
+    });
     if !defects.is_empty() {
         return Err(defects);
     }
@@ -220,6 +208,25 @@ fn load_groups(
     let lines = groups.iter().map(|(_, lines)| lines.clone()).collect();
     let groups = groups.into_iter().map(|(g, _)| Arc::new(GroupSpec { interval, ..g.clone() })).collect();
     Ok(LoadedGroups { templates: cache.1.clone(), groups, lines, routing })
+}
+
+/// The Alertmanager configuration that a test file names, if it names one.
+fn routing(base: &Path, file: &TestFile, cache: &RuleCache) -> Result<Option<Arc<Routing>>, Vec<Diagnostic>> {
+    let (mut paths, mut defects) = (Vec::new(), Vec::new());
+    for (name, at) in &file.alertmanager_config {
+        let path = base.join(name);
+        let found = if path.is_file() { vec![path.clone()] } else { expand(base, name).unwrap_or_default() };
+        if found.is_empty() {
+            let message = format!("alertmanager_config: there is no file {}", path.display());
+            defects.push(Diagnostic::new(&file.file, *at, message));
+        }
+        paths.extend(found.into_iter().filter(|path| path.is_file()));
+    }
+    match (defects.is_empty(), paths.is_empty()) {
+        (false, _) => Err(defects),
+        (true, true) => Ok(None),
+        (true, false) => cache.routing(paths).as_ref().clone().map(Some),
+    }
 }
 
 /// The files a glob names, sorted.

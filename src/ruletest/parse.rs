@@ -51,7 +51,7 @@ impl Reader<'_> {
             evaluation_interval,
             group_eval_order,
             fuzzy_compare: m.get("fuzzy_compare").unwrap_or(false),
-            alertmanager_config: m.get("alertmanager_config").map(|path| (path, m.at("alertmanager_config"))),
+            alertmanager_config: self.one_or_several(&m, "alertmanager_config"),
             tests: self
                 .list(&m, "tests")
                 .iter()
@@ -65,6 +65,14 @@ impl Reader<'_> {
     fn strings(&self, m: &MapReader, key: &'static str) -> Vec<(String, crate::model::Position)> {
         let text = |n: &Node| n.text().map(|t| (t.to_owned(), n.position)).or_else(|| self.d.mismatch(n, "a string"));
         self.list(m, key).iter().filter_map(text).collect()
+    }
+
+    /// A text, or a list of them.
+    fn one_or_several(&self, m: &MapReader, key: &'static str) -> Vec<(String, crate::model::Position)> {
+        match m.node_at(key) {
+            Some(node) if node.text().is_none() => self.strings(m, key),
+            _ => m.get(key).map(|text| (text, m.at(key))).into_iter().collect(),
+        }
     }
 
     /// The items of a list; absent and null are empty.

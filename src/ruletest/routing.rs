@@ -1,9 +1,10 @@
 //! The Alertmanager configuration that a test file names: what notifications go by, and how they are rendered.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::AlertmanagerConfig;
+use crate::config::alertmanager::{Beside, Secrets};
 use crate::model::Diagnostic;
 use crate::notify::receivers::messages::Messages;
 use crate::notify::templates;
@@ -13,8 +14,8 @@ use crate::template::alertmanager::{Entered, Templates, VALUE};
 /// A configuration, read and checked.
 #[derive(Clone)]
 pub struct Routing {
-    /// The file.
-    pub file: Arc<str>,
+    /// Its files.
+    pub paths: Vec<PathBuf>,
     /// As it was read.
     pub config: AlertmanagerConfig,
     /// What the engine goes by.
@@ -26,13 +27,13 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// Reads a configuration, plain or in a Kubernetes object, and the template files it names. No file of a secret is
-    /// read.
+    /// Reads a configuration, plain or in Kubernetes objects, and the template files it names. No file of a secret is
+    /// read, and Secrets that AlertmanagerConfig objects name need not be there.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
-        let loaded = AlertmanagerConfig::load_file(path)?;
+    pub fn load(paths: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
+        let loaded = AlertmanagerConfig::load_files(paths, Secrets::Unread(&Beside::default()))?;
         let mut defects = loaded.config.refused();
         let templates = templates::read(&loaded.config, &mut defects);
         if !defects.is_empty() {
@@ -40,8 +41,13 @@ impl Routing {
         }
         let tells_values = loaded.masked.contains(VALUE) || templates.tell_values();
         let routes = Arc::new(RoutingConfig::of(&loaded.config));
-        let file = path.display().to_string().into();
-        Ok(Routing { file, config: loaded.config, routes, templates, tells_values })
+        Ok(Routing { paths: paths.to_vec(), config: loaded.config, routes, templates, tells_values })
+    }
+
+    /// What its files are called.
+    pub fn name(&self) -> Arc<str> {
+        let names: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        names.join(", ").into()
     }
 
     /// What its receivers are told by a server at this address; the templates that are executed for it are noted in

@@ -89,8 +89,9 @@ impl Prepared {
         if !defects.is_empty() {
             return Err(defects);
         }
-        let prepared = Prepared::new(config, masked, groups, routing, templates);
-        Ok(Prepared { silences, notes: notes.warnings, ..prepared })
+        let mut prepared = Prepared::new(config, masked, groups, routing, templates);
+        prepared.notes.extend(notes.warnings);
+        Ok(Prepared { silences, ..prepared })
     }
 
     /// Routing alone.
@@ -137,9 +138,10 @@ impl Prepared {
         routing: Option<alertmanager::Loaded>,
         templates: Templates,
     ) -> Self {
+        let notes = routing.iter().flat_map(|loaded| &loaded.notes).cloned().collect();
         let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
         let templates = Arc::new(templates);
-        Prepared { config, masked, groups, alertmanager, templates, silences: Vec::new(), notes: Vec::new() }
+        Prepared { config, masked, groups, alertmanager, templates, silences: Vec::new(), notes }
     }
 
     /// What a service with this configuration could not build, or would fail at each use of.

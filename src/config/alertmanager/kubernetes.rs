@@ -61,6 +61,23 @@ pub fn find<'a>(documents: &'a [Node], d: &Decoder) -> Option<Carried<'a>> {
     }
 }
 
+/// The configuration among objects: one under a well-known key, or a document that is no object; and the node that carries
+/// it. Several are reported.
+pub fn among<'a>(objects: &[&'a Node], d: &Decoder) -> Option<(&'a Node, Carried<'a>)> {
+    let of = |object: &&'a Node| match kind(object) {
+        Some("Secret" | "ConfigMap") => pick(object, true).map(|entry| (entry.value, Some(entry))),
+        None => object.entries().filter(|entries| !entries.is_empty()).map(|_| (*object, None)),
+        Some(_) => None,
+    };
+    let mut found = objects.iter().filter_map(of);
+    let (node, entry) = found.next()?;
+    if let Some((second, _)) = found.next() {
+        d.error(second.position, "expected one Alertmanager configuration, found another in the same file");
+    }
+    let carried = entry.map_or(Some(Carried::Plain(node)), |entry| take(&entry, d))?;
+    Some((node, carried))
+}
+
 fn is_object(node: &Node) -> bool {
     kind(node).is_some() && node.get("apiVersion").is_some()
 }

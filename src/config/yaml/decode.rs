@@ -1,6 +1,7 @@
 //! Strict decoding: sections out of trees, every defect collected.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ impl Notes {
     }
 }
 
+/// On which line of a text each of the files begins that it is made of.
+pub type FirstLines = Vec<(u32, Arc<str>)>;
+
 /// The file being read and the defects found so far.
 #[derive(Debug)]
 pub struct Decoder<'a> {
@@ -65,6 +69,8 @@ pub struct Decoder<'a> {
     source: &'a str,
     /// The text is the value of a node of another file, where its places are.
     origin: Option<(&'a Decoder<'a>, &'a Node)>,
+    /// The text is several files', each from this line on.
+    files: FirstLines,
     ignore_unknown: bool,
     defects: RefCell<Vec<Diagnostic>>,
     notes: RefCell<Notes>,
@@ -80,6 +86,7 @@ impl<'a> Decoder<'a> {
             file: file.into(),
             source,
             origin: None,
+            files: Vec::new(),
             ignore_unknown: false,
             defects: RefCell::default(),
             notes: RefCell::default(),
@@ -93,12 +100,33 @@ impl<'a> Decoder<'a> {
         Decoder { origin: Some((outer, node)), ..Decoder::new(outer.file.clone(), node.text().unwrap_or_default()) }
     }
 
+    /// A decoder of several files' documents as those of one file: `text` has them one after the other, and `files` says on
+    /// which line each begins.
+    pub fn of_files(files: FirstLines, text: &'a str) -> Self {
+        let first = files.first().map(|(_, file)| file.clone()).unwrap_or_default();
+        Decoder { files, ..Decoder::new(first, text) }
+    }
+
     /// A place of the text as one of the file.
     pub fn place(&self, at: Position) -> Position {
-        match self.origin {
-            Some((outer, node)) if at.line > 0 => outer.place(outer.locate(node, offset_of(self.source, at))),
-            _ => at,
+        self.spot(at).1
+    }
+
+    /// A place of the text as a file and a place in it.
+    pub fn spot(&self, at: Position) -> (Arc<str>, Position) {
+        if let (Some((outer, _)), true) = (self.origin, at.line > 0) {
+            return outer.spot(self.place_outside(at));
         }
+        let file = self.files.iter().rev().find(|(from, _)| *from <= at.line);
+        match file {
+            Some((from, file)) => (file.clone(), Position { line: at.line - from + 1, ..at }),
+            None => (self.file.clone(), at),
+        }
+    }
+
+    /// A place of the text as one of the text in which it stands.
+    pub fn place_outside(&self, at: Position) -> Position {
+        self.origin.map_or(at, |(outer, node)| outer.locate(node, offset_of(self.source, at)))
     }
 
     /// Accepts keys nobody knows instead of reporting them.
@@ -132,33 +160,48 @@ impl<'a> Decoder<'a> {
         &self.file
     }
 
+    /// On which line of the text each file begins, where it is several files'.
+    pub fn files(&self) -> &FirstLines {
+        &self.files
+    }
+
     /// The file's text.
     pub fn source(&self) -> &'a str {
         self.source
     }
 
+    fn diagnostic(&self, at: Position, message: impl Into<String>) -> Diagnostic {
+        let (file, position) = self.spot(at);
+        Diagnostic::new(&file, position, message)
+    }
+
+    /// Reports what another decoder found in a part of the text.
+    pub fn adopt(&self, defects: Vec<Diagnostic>) {
+        self.defects.borrow_mut().extend(defects);
+    }
+
     /// Reports a defect.
     pub fn error(&self, at: Position, message: impl Into<String>) {
-        self.defects.borrow_mut().push(Diagnostic::new(&self.file, self.place(at), message));
+        self.defects.borrow_mut().push(self.diagnostic(at, message));
     }
 
     /// Notes what is well formed and cannot be done here.
     pub fn refuse(&self, at: Position, message: impl Into<String>) {
-        let note = Diagnostic::new(&self.file, self.place(at), message);
+        let note = self.diagnostic(at, message);
         self.notes.borrow_mut().refused.push(note);
     }
 
     /// Notes what has no effect, or will fail when it is used.
     pub fn warn(&self, at: Position, message: impl Into<String>) {
-        let note = Diagnostic::new(&self.file, self.place(at), message);
+        let note = self.diagnostic(at, message);
         self.notes.borrow_mut().warnings.push(note);
     }
 
     /// Everything that was noted, in the order of places.
     pub fn take_notes(&self) -> Notes {
         let mut notes = self.notes.take();
-        notes.refused.sort_by_key(|d| d.position);
-        notes.warnings.sort_by_key(|d| d.position);
+        notes.refused.sort_by(by_place);
+        notes.warnings.sort_by(by_place);
         notes
     }
 
@@ -200,7 +243,7 @@ impl<'a> Decoder<'a> {
     /// All defects, in the order of their places.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         let mut all = self.defects.into_inner();
-        all.sort_by_key(|d| d.position);
+        all.sort_by(by_place);
         all
     }
 
@@ -227,6 +270,10 @@ impl<'a> Decoder<'a> {
         };
         Some(MapReader { decoder: self, node, entries, section, known: RefCell::default() })
     }
+}
+
+fn by_place(one: &Diagnostic, other: &Diagnostic) -> Ordering {
+    (&one.file, one.position).cmp(&(&other.file, other.position))
 }
 
 /// A mapping being read, key by key. [`MapReader::finish`] reports the keys that nobody asked for.

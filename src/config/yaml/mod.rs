@@ -16,7 +16,7 @@ mod shape;
 mod tests;
 mod values;
 
-pub use decode::{Decode, Decoder, MapReader, Notes, distance, nearest};
+pub use decode::{Decode, Decoder, FirstLines, MapReader, Notes, distance, nearest};
 pub use defaults::{shown, shown_section, shown_text};
 pub use node::{Node, Scalar, Style, Value, resolve};
 pub use parse::{Defect, Documents, Limits, parse};

@@ -18,7 +18,8 @@ pub struct Place {
 impl Place {
     /// The place of the mapping being read.
     pub fn read(m: &MapReader) -> Self {
-        Place { file: m.decoder().file().clone(), at: m.place(), keys: m.places().collect() }
+        let (file, at) = m.decoder().spot(m.node().position);
+        Place { file, at, keys: m.places().collect() }
     }
 
     /// No keys of its own.

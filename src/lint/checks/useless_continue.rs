@@ -21,7 +21,7 @@ pub(super) const ROW: Row = Row {
 
 fn look(site: &RoutingSite<'_>, found: &mut Findings<'_>) {
     for at in site.routes() {
-        if !at.route.continue_matching {
+        if !at.route.continue_matching || !site.is_written(at.node.get("continue")) {
             continue;
         }
         let own = at.route.all_matchers();

@@ -20,7 +20,8 @@ pub fn note(coverage: &mut Coverage, groups: &LoadedGroups, seen: &Seen) {
     let Some(routing) = &groups.routing else { return };
     let source = Source::of(routing);
     let mut put = |kind: Kind, line: u32, what: String, reached: bool| {
-        coverage.note(Item { file: source.file.clone(), line, kind, what }, reached);
+        let (file, line) = source.place(line);
+        coverage.note(Item { file, line, kind, what }, reached);
     };
     let tree = RouteTree::new(&routing.routes.route);
     let reached = reached_routes(&tree, seen);
@@ -79,6 +80,7 @@ fn note_templates(coverage: &mut Coverage, routing: &Routing, seen: &Seen) {
 
 /// Where things stand in the configuration's text.
 struct Source {
+    /// The first of its files.
     file: Arc<str>,
     /// `None` where the text is encoded in an object: it has no lines of the file's.
     tree: Option<SourceTree>,
@@ -86,9 +88,20 @@ struct Source {
 
 impl Source {
     fn of(routing: &Routing) -> Self {
-        let text = read_text(Path::new(&*routing.file)).unwrap_or_default();
-        let tree = SourceTree::of(&routing.file, &text).filter(|tree| *tree.file == *routing.file);
-        Source { file: tidy(&routing.file), tree }
+        let file = routing.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        let tree = SourceTree::of_files(&routing.paths).filter(|tree| tree.file == file);
+        Source { file: file.into(), tree }
+    }
+
+    /// The file and the line in it of a line of the tree.
+    fn place(&self, line: u32) -> (Arc<str>, u32) {
+        match &self.tree {
+            Some(tree) if line > 0 => {
+                let (file, line) = tree.line(line);
+                (tidy(&file), line)
+            }
+            _ => (tidy(&self.file), line),
+        }
     }
 
     fn root(&self) -> Option<&Node> {

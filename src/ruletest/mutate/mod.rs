@@ -144,7 +144,7 @@ fn mutants(file: &TestFile, groups: &LoadedGroups, features: Features) -> Vec<Mu
     for (of, what, altered) in routes::altered(routing) {
         let place = (usize::MAX, usize::MAX);
         let groups = LoadedGroups { routing: Some(Arc::new(altered)), ..groups.clone() };
-        out.push(Mutant { alteration: Alteration { file: routing.file.clone(), place, of, what }, groups });
+        out.push(Mutant { alteration: Alteration { file: routing.name(), place, of, what }, groups });
     }
     out
 }

@@ -196,8 +196,8 @@ fn fill_all<I: Integration + Decode>(
         d.filled(node, &*integration);
         for path in integration.paths().into_iter().filter(|path| !path.is_empty()) {
             let named = node.entries().and_then(|all| all.iter().find(|(_, v)| v.text() == Some(path.as_str())));
-            let position = d.place(named.map_or(node.position, |(_, value)| value.position));
-            files.push(NamedFile { path: path.clone(), at: (d.file().clone(), position) });
+            let at = d.spot(named.map_or(node.position, |(_, value)| value.position));
+            files.push(NamedFile { path: path.clone(), at });
         }
     }
     files
