@@ -152,8 +152,8 @@ fn in_a_terminal_it_draws_takes_keys_and_gives_the_terminal_back() {
                 assert!(Command::new("kill").args(["-s", ends, &pid]).status().unwrap().success());
             }
             "q" => {
-                // Down to the alert, then what its form asks for.
-                (&ours).write_all(b"jjswhy\r").unwrap();
+                // Anew, down to the alert, then what its form asks for.
+                (&ours).write_all(b"\x0cjjswhy\r").unwrap();
                 wait_for("the silence", || (server.api("/api/v2/silences") != Json::Array(Vec::new())).then_some(()));
                 (&ours).write_all(b"q").unwrap();
             }

@@ -193,11 +193,8 @@ fn pending(alert: &Pending, now: Time) -> Row {
 
 fn receiver(health: &Health, now: Time) -> Row {
     let whom = safe(&format!("{}/{}[{}]", health.receiver, health.integration, health.index));
-    let last =
-        health.last_delivered.map_or("not told since its start".to_owned(), |at| format!("told {}", ago(at, now)));
-    let plural = if health.attempts == 1 { "" } else { "s" };
-    let Health { attempts, failures, .. } = health;
-    let counts = format!("  {} {last}; {attempts} attempt{plural}, {failures} failed", padded(&whom, 36));
+    let last = health.last_delivered.map_or("not told since start".to_owned(), |at| format!("told {}", ago(at, now)));
+    let counts = format!("  {} {last}; {} of {} failed", padded(&whom, 32), health.failures, health.attempts);
     let mut spans = vec![Span::raw(counts)];
     if !health.last_error.is_empty() {
         spans.push(Span::styled(format!("  cannot be told: {}", safe(&health.last_error)), BAD));
