@@ -63,6 +63,7 @@ mod packs;
 mod pages;
 mod pages_forms;
 mod pages_history;
+mod pages_rules;
 mod prometheus_configs;
 mod prometheus_metrics;
 mod prometheus_program;

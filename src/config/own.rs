@@ -31,6 +31,8 @@ section! {
         history: HistoryConfig,
         /// Globs of files of silences.
         silences: Vec<String>,
+        /// Globs of test files of rules: the page of rules links to them, and says which rules have no test.
+        test_files: Vec<String>,
         /// The URL by which links in notifications lead back; derived from the listen address when empty.
         external_url: String,
     }
@@ -180,6 +182,7 @@ impl WatchbellConfig {
     pub(super) fn resolve_paths(&mut self, dir: &Path) {
         self.alertmanager_config = join_dir(dir, &self.alertmanager_config);
         self.data_dir = join_dir(dir, &self.data_dir);
+        self.test_files.iter_mut().for_each(|pattern| *pattern = join_dir(dir, pattern));
         self.silences.iter_mut().for_each(|pattern| *pattern = join_dir(dir, pattern));
         if let Datasource::Remote(remote) = &mut self.datasource {
             remote.http.resolve_paths(dir);

@@ -31,6 +31,7 @@ use super::notices::Notices;
 use super::origins::Origins;
 use super::queries::Queries;
 use super::requests::HttpMetrics;
+use super::rule_tests::RuleTests;
 use super::web::WebAccess;
 use crate::instrument::Registry;
 use crate::instrument::spans::Tracer;
@@ -182,6 +183,8 @@ pub struct ConfigView {
     pub external_labels: Labels,
     /// Message templates.
     pub templates: Arc<Templates>,
+    /// Where rules are tested.
+    pub tests: Arc<RuleTests>,
     /// When it was put in force, milliseconds.
     pub loaded_at: i64,
     /// Whether the last attempt to reload succeeded.

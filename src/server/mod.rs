@@ -29,6 +29,7 @@ mod query_log;
 pub mod receivers;
 mod request_line;
 pub mod requests;
+pub mod rule_tests;
 mod silencing;
 pub mod telemetry;
 pub mod time;

@@ -28,7 +28,8 @@ impl Watched {
         let file = path.to_string_lossy();
         let named = [&*file].into_iter().chain(routing.map(String::as_str));
         let mut patterns: Vec<String> = named.map(glob::Pattern::escape).collect();
-        let globs = config.rule_files.iter().chain(&config.scrape_config_files).chain(&config.watchbell.silences);
+        let own = config.watchbell.silences.iter().chain(&config.watchbell.test_files);
+        let globs = config.rule_files.iter().chain(&config.scrape_config_files).chain(own);
         patterns.extend(globs.chain(templates).cloned());
         Watched(patterns)
     }

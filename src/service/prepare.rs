@@ -15,6 +15,7 @@ use crate::notify::templates;
 use crate::promql::Features;
 use crate::routing::{RoutingConfig, Silence};
 use crate::rules::{self, LoadOptions, RuleGroup};
+use crate::server::rule_tests::RuleTests;
 use crate::template::alertmanager::{Templates, VALUE};
 
 use super::checks;
@@ -47,6 +48,8 @@ pub struct Prepared {
     pub templates: Arc<Templates>,
     /// Silences that the configuration keeps.
     pub silences: Vec<Silence>,
+    /// Where rules are tested.
+    pub tests: Arc<RuleTests>,
     /// What of the configuration has no effect, or will fail when it is used.
     pub notes: Vec<Diagnostic>,
 }
@@ -90,8 +93,9 @@ impl Prepared {
             return Err(defects);
         }
         let mut prepared = Prepared::new(config, masked, groups, routing, templates);
-        prepared.notes.extend(notes.warnings);
-        Ok(Prepared { silences, ..prepared })
+        let (tests, unread) = RuleTests::read(&prepared.config.watchbell.test_files);
+        prepared.notes.extend(notes.warnings.into_iter().chain(unread));
+        Ok(Prepared { silences, tests: Arc::new(tests), ..prepared })
     }
 
     /// Routing alone.
@@ -141,7 +145,8 @@ impl Prepared {
         let notes = routing.iter().flat_map(|loaded| &loaded.notes).cloned().collect();
         let alertmanager = routing.map(|loaded| (Arc::new(loaded.config), loaded.masked));
         let templates = Arc::new(templates);
-        Prepared { config, masked, groups, alertmanager, templates, silences: Vec::new(), notes }
+        let (silences, tests) = (Vec::new(), Arc::default());
+        Prepared { config, masked, groups, alertmanager, templates, silences, tests, notes }
     }
 
     /// What a service with this configuration could not build, or would fail at each use of.

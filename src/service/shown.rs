@@ -76,6 +76,7 @@ pub(super) fn view(prepared: &Prepared, alertmanagers: Arc<ArcSwap<Vec<String>>>
         alertmanagers,
         external_labels: prepared.external_labels(),
         templates: prepared.templates.clone(),
+        tests: prepared.tests.clone(),
         loaded_at: now,
         reload_succeeded: true,
     }

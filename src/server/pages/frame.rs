@@ -30,6 +30,7 @@ static TEMPLATES: LazyLock<Result<Tera, String>> = LazyLock::new(|| {
         "alert.html",
         "query.html",
         "rules.html",
+        "rule_test.html",
         "history.html",
         "notification.html",
         "routes.html",

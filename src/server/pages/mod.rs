@@ -17,6 +17,7 @@ mod plot;
 mod query;
 mod receivers;
 mod routes;
+mod rule_test;
 mod rules;
 mod silence_form;
 mod silences;
@@ -60,6 +61,7 @@ fn of_series() -> Router<Arc<App>> {
     Router::new()
         .route("/query", get(query::page))
         .route("/rules", get(rules::page))
+        .route("/rule-test", get(rule_test::page))
         .route("/targets", get(targets::page))
         .route("/service-discovery", get(targets::discovery))
         .route("/tsdb-status", get(status::storage))

@@ -13,10 +13,11 @@ use crate::model::{Labels, duration};
 use crate::server::api::Params;
 use crate::server::app::App;
 use crate::server::fired::Tally;
+use crate::server::rule_tests::RuleTests;
 
 use super::frame::{Page, unhurried};
 use super::now::blind;
-use super::{links, zone};
+use super::{links, rule_test, zone};
 
 /// Most rules of a page.
 const MOST: usize = 100;
@@ -39,6 +40,8 @@ fn content(app: &App, params: &Params, tally: Option<&Tally>) -> Value {
     let wanted = Wanted { lower: text.to_lowercase(), state: params.get("state").unwrap_or("") };
     let page: usize = params.get("page").and_then(|p| p.parse().ok()).unwrap_or(1).clamp(1, usize::MAX / MOST);
     let (mut groups, mut found) = (Vec::new(), 0);
+    let tests = app.config.load().tests.clone();
+    let about = About { tally, tests: &tests, now };
     for group in &all {
         let pairs = group.spec.rules.iter().zip(&group.state.rules);
         let rules: Vec<_> = pairs.filter(|(spec, state)| wanted.is(group, spec, state)).collect();
@@ -47,11 +50,7 @@ fn content(app: &App, params: &Params, tally: Option<&Tally>) -> Value {
         found += rules.len();
         let part = rules.get(from..until).unwrap_or_default();
         if !part.is_empty() {
-            groups.push(shown(
-                group,
-                part.iter().map(|(spec, state)| rule(group, spec, state, tally, now)).collect(),
-                now,
-            ));
+            groups.push(shown(group, part.iter().map(|(spec, state)| rule(group, spec, state, &about)).collect(), now));
         }
     }
     let pages = found.div_ceil(MOST);
@@ -108,7 +107,16 @@ pub(super) fn took(seconds: f64) -> String {
     }
 }
 
-fn rule(group: &GroupView, spec: &RuleSpec, state: &RuleState, tally: Option<&Tally>, now: i64) -> Value {
+/// What rules are shown with.
+struct About<'a> {
+    /// How often they fired.
+    tally: Option<&'a Tally>,
+    tests: &'a RuleTests,
+    now: i64,
+}
+
+fn rule(group: &GroupView, spec: &RuleSpec, state: &RuleState, about: &About<'_>) -> Value {
+    let About { tally, tests, now } = *about;
     let (hold, keep, annotations) = match &spec.kind {
         RuleKind::Alerting { hold, keep_firing, annotations } => (*hold, *keep_firing, annotations.as_slice()),
         RuleKind::Recording => (0, 0, [].as_slice()),
@@ -132,6 +140,7 @@ fn rule(group: &GroupView, spec: &RuleSpec, state: &RuleState, tally: Option<&Ta
         "alerts": filter,
         "history": links::query([("filter", of_name.as_str()), ("kind", "firing")]),
         "fired": tally.map(|tally| tally.of(&group.spec.key.to_label(), &spec.name)),
+        "tests": rule_test::links(tests, is_alert, &spec.name),
         "health": state.health.as_str(),
         "error": state.last_error.as_deref(),
         "took": took(state.duration),
