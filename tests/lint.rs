@@ -489,6 +489,11 @@ fn thresholds_and_times_are_held_against_history() {
   - {alert: Cold, expr: 'celsius > 50', for: 30s}
   - {alert: Idle, expr: 'rate(requests_total[2m]) < 0.01 and celsius > 50', for: 5m}
   - {alert: Busy, expr: 'rate(requests_total[4m]) > 0.02', for: 5m}
+  - {alert: Warmer, expr: 'celsius > 1 + avg_over_time(celsius[23h] offset 1h)', for: 5m}
+  - {alert: Hot, expr: 'celsius > 9 + avg_over_time(celsius[2d])', for: 5m}
+  - {alert: Hotter, expr: 'celsius > 9 + celsius offset 30h', for: 5m}
+  - {alert: More, expr: 'rate(requests_total[4m]) > 9 * max_over_time(rate(requests_total[1h] offset 20h)[1d:1h])', for: 5m}
+  - {alert: Gone, expr: 'nosuch > 9 + avg_over_time(nosuch[2d])', for: 5m}
 ";
     home.write("a.yml", rules);
     let url = format!("http://127.0.0.1:{}", server.0.port);
@@ -498,6 +503,11 @@ fn thresholds_and_times_are_held_against_history() {
         "6 data/always-exceeded: always true over the last day: the values are from 60 to 60",
         "6 alert/for-one-scrape: `for: 30s`, and scrapes are 1m apart",
         "7 promql/few-scrapes: rate() over 2m, and scrapes are 1m apart",
+        "10 data/short-past: the data has nothing of celsius 2d ago",
+        "11 data/short-past: the data has nothing of celsius 1d6h ago",
+        "12 data/short-past: the data has nothing of requests_total 1d21h ago",
+        "13 data/no-series: there is no series of nosuch",
+        "13 data/no-series: there is no series of nosuch",
     ];
     for source in [["--url", &url], ["--data", data.to_str().unwrap()]] {
         let found = json(home.path(), &[&["a.yml"][..], &source].concat());

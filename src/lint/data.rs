@@ -81,6 +81,11 @@ impl Data {
         self.is_target && (["up", "job", "instance"].contains(&name) || name.starts_with("scrape_"))
     }
 
+    /// Whether it is more than what is there now.
+    pub fn has_past(&self) -> bool {
+        !self.is_target
+    }
+
     /// Why the source was not asked everything, if so.
     pub fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
@@ -89,6 +94,12 @@ impl Data {
     /// How many series meet these conditions; `None` where that cannot be known.
     pub fn count(&self, matchers: &[Matcher]) -> Option<usize> {
         self.size(&format!("count(last_over_time({}[{}ms]))", selector_text(matchers), LATELY))
+    }
+
+    /// Whether something met these conditions within a window that ended so long ago, both in milliseconds.
+    pub fn is_there(&self, matchers: &[Matcher], ago: i64, window: i64) -> Option<bool> {
+        let selector = selector_text(matchers);
+        self.size(&format!("count(last_over_time({selector}[{window}ms] offset {ago}ms))")).map(|count| count > 0)
     }
 
     /// Whether a metric is there.

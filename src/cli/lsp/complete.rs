@@ -18,7 +18,10 @@ pub fn complete(project: &Project, known: &Known, text: &str, lines: &Lines<'_>,
     let nothing = || (Vec::new(), Word { text: "", start: offset });
     let (mut items, word) = match key_at(text, offset) {
         Some(("receiver", start)) => {
-            let word = value_at(text, start);
+            let value = value_at(text, start);
+            // Behind a blank, or on a line of its own, another word begins.
+            let is_inside = (value.start..=value.start + value.text.len()).contains(&offset);
+            let word = if is_inside { value } else { name_at(text, offset) };
             let is_quoted = text.get(..word.start).is_some_and(|before| before.ends_with(['\'', '"']));
             (receivers(project, is_quoted), word)
         }
@@ -144,7 +147,52 @@ fn expressions(project: &Project, known: &Known) -> Vec<CompletionItem> {
 
 #[cfg(test)]
 mod tests {
+    use lsp_types::{Position, Range};
+
+    use super::super::project::{Definition, Facts};
+    use super::super::text::Encoding;
     use super::*;
+
+    #[test]
+    fn what_is_put_in_takes_the_place_of_the_word_at_the_cursor() {
+        let definition = |name: &str| Definition { name: name.into(), at: Default::default(), text: String::new() };
+        let facts = Facts { receivers: vec![definition("on call"), definition("ops")], ..Facts::default() };
+        let mut project = Project::default();
+        project.take(vec![("am.yml".into(), Some(facts))]);
+        for (marked, from, to, wanted) in [
+            ("receiver: o§p # x", (0, 10), (0, 12), ["\"on call\"", "ops"]),
+            ("receiver: 'on c§'", (0, 11), (0, 15), ["on call", "ops"]),
+            ("receiver: §", (0, 10), (0, 10), ["\"on call\"", "ops"]),
+            ("receiver:   §  ", (0, 12), (0, 12), ["\"on call\"", "ops"]),
+            ("receiver:\n  é§", (1, 2), (1, 3), ["\"on call\"", "ops"]),
+        ] {
+            let (offset, text) = (marked.find('§').unwrap(), marked.replace('§', ""));
+            let lines = Lines::new(&text, Encoding::Utf16);
+            let list = complete(&project, &Known::default(), &text, &lines, offset);
+            let position = |(line, character)| Position { line, character };
+            let range = Range { start: position(from), end: position(to) };
+            for (item, wanted) in list.items.iter().zip(wanted) {
+                let edit = TextEdit { range, new_text: wanted.to_owned() };
+                assert_eq!(item.text_edit, Some(CompletionTextEdit::Edit(edit)), "{marked:?}");
+            }
+            assert_eq!((list.items.len(), list.is_incomplete), (2, false));
+        }
+    }
+
+    #[test]
+    fn many_names_are_narrowed_by_what_is_written() {
+        let mut known = Known::default();
+        known.metrics.extend((0..1_000).map(|i| format!("metric_{i}")));
+        let offered = |text: &str| {
+            let lines = Lines::new(text, Encoding::Utf16);
+            complete(&Project::default(), &known, text, &lines, text.len())
+        };
+        let all = offered("expr: ");
+        assert_eq!((all.items.len(), all.is_incomplete), (MOST, true));
+        let some = offered("expr: m99");
+        assert!(some.is_incomplete && some.items.iter().any(|item| item.label == "metric_995"));
+        assert!(some.items.iter().all(|item| is_part("m99", &item.label)));
+    }
 
     #[test]
     fn a_word_is_part_of_names_that_have_its_characters_in_order() {

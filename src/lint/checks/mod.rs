@@ -54,6 +54,7 @@ mod required_label;
 mod required_name;
 mod shadowed_route;
 mod short_for;
+mod short_past;
 mod slow_record;
 mod template_fails;
 mod template_label;
@@ -99,6 +100,7 @@ pub(super) static TABLE: &[Row] = &[
     no_label::ROW,
     no_match::ROW,
     no_series::ROW,
+    short_past::ROW,
     absent_labels::ROW,
     baseline_overlap::ROW,
     dead_or::ROW,
