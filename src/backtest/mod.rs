@@ -13,6 +13,7 @@
 //!   `for` and threshold;
 //!   `incidents`: what was wrong, and how soon it was told. `report`: as text, Markdown, JSON.
 //! - `openmetrics`, `prometheus`, `remote`: samples from a file, Prometheus' data directory, a server; `intake`: which samples are read.
+//! - `write`: what recording rules give, into a data directory or to a server.
 //! - `capture`: a test file of what the rules did.
 
 pub mod capture;
@@ -30,9 +31,10 @@ pub mod shifts;
 pub mod sweep;
 mod unwritten;
 mod window;
+pub mod write;
 
 pub use compare::{Comparison, compare};
 pub use figures::{Figures, ReceiverFigures, RuleFigures};
 pub use record::{Episode, Record, RuleRecord, Told};
-pub use run::{Backtest, reach, run};
+pub use run::{Backtest, reach, run, run_writing};
 pub use window::Window;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::alerting::group::World;
 use crate::alerting::schedule::Schedule;
 use crate::alerting::timeline::{self, MOST_TICKS, Terms, TimelineWorld};
 use crate::alerting::{GroupSpec, RuleSpec};
@@ -18,6 +19,7 @@ use crate::tsdb::Queryable;
 use super::record::{Record, Recorder};
 use super::unwritten::Unwritten;
 use super::window::Window;
+use super::write::{Sink, Writing};
 
 /// What is played.
 #[derive(Clone)]
@@ -54,21 +56,52 @@ pub fn run(
     backtest: &Backtest,
     progress: &mut dyn FnMut(i64),
 ) -> Result<Record, StateError> {
+    play(&world(source, backtest), backtest, progress, &mut || false)
+}
+
+/// The same; what recording rules give goes to `sink`. How many samples were written is told, too.
+///
+/// # Errors
+/// State cannot be kept in memory, or not everything was written.
+pub fn run_writing(
+    source: Arc<dyn Queryable>,
+    backtest: &Backtest,
+    sink: &mut dyn Sink,
+    progress: &mut dyn FnMut(i64),
+) -> Result<(Record, u64), String> {
+    let world = Writing::new(world(source, backtest), &backtest.groups, sink);
+    let record = play(&world, backtest, progress, &mut || world.failure().is_some()).map_err(|e| e.to_string())?;
+    Ok((record, world.finish()?))
+}
+
+fn world(source: Arc<dyn Queryable>, backtest: &Backtest) -> TimelineWorld {
+    let source = Unwritten::new(source, &backtest.groups, backtest.window.from);
+    TimelineWorld::new(Box::new(source), terms(backtest))
+}
+
+/// Plays until the end of the window, or until `is_over` says so.
+fn play(
+    world: &dyn World,
+    backtest: &Backtest,
+    progress: &mut dyn FnMut(i64),
+    is_over: &mut dyn FnMut() -> bool,
+) -> Result<Record, StateError> {
     let Window { from, to } = backtest.window;
-    let world = TimelineWorld::new(Box::new(Unwritten::new(source, &backtest.groups, from)), terms(backtest));
     let mut recorder = Recorder::new(&backtest.groups, backtest.window, backtest.routing.is_some());
     let setup = Setup { groups: backtest.groups.clone(), routing: backtest.routing.clone(), ..Setup::default() };
     let options = Options { schedule: Schedule::Aligned { start: from }, ..Options::default() };
     let store = Arc::new(MemoryStore::default());
-    let mut replay = Replay::start(options, setup, VirtualClock::at(from), &world, store, &mut recorder)?;
+    let mut replay = Replay::start(options, setup, VirtualClock::at(from), world, store, &mut recorder)?;
     let part = (to.saturating_sub(from) / PARTS).max(1);
     let mut until = from;
-    while until < to {
+    while until < to && !is_over() {
         until = until.saturating_add(part).min(to);
         replay.play_until(until)?;
         progress(until);
     }
-    replay.play_until(to)?;
+    if !is_over() {
+        replay.play_until(to)?;
+    }
     drop(replay);
     Ok(recorder.finish())
 }

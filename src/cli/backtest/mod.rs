@@ -2,6 +2,7 @@
 
 pub(super) mod load;
 pub(super) mod source;
+mod write;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 use crate::backtest::incidents::{self, Incident, detect};
 use crate::backtest::report::{self, Document, Outcome, Side};
 use crate::backtest::sweep;
-use crate::backtest::{Backtest as Play, Figures, Record, Window, compare, run};
+use crate::backtest::{Backtest as Play, Figures, Record, Window, compare, run, run_writing};
 use crate::fleet::SCRAPE_INTERVAL;
 use crate::model::time::rfc3339;
 use crate::promql::{CompileOptions, Features};
@@ -24,6 +25,7 @@ use super::arguments::duration_arg;
 use super::exit::{fail, lines, written};
 use load::{RuleSet, Texts};
 use source::{Source, SourceArgs, span_progress};
+use write::WriteArgs;
 
 pub(in crate::cli) use source::data_directory;
 
@@ -65,6 +67,8 @@ pub struct Backtest {
     /// The alert that is varied, where the rules have several.
     #[arg(long, value_name = "ALERT", requires = "sweep")]
     sweep_alert: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
     /// What to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -131,6 +135,14 @@ impl Backtest {
         if let Some(ranges) = &self.sweep {
             let terms = Terms { source: &source, window, interval, features, incidents: incidents.as_deref() };
             return self.swept(ranges, &rules, &terms);
+        }
+        if let Some(mut target) = self.write.open()? {
+            let RuleSet { groups, routing } = rules;
+            let play = Play { groups, routing, window, interval, features };
+            let mut progress = span_progress("playing", window);
+            let (record, samples) = run_writing(source.series.clone(), &play, target.sink(), &mut progress)?;
+            self.write.tell(&target, samples);
+            return Ok(self.report(None, &record, incidents.as_deref()));
         }
         let play = |rules: RuleSet| play(&source, rules, window, interval, features);
         let before = before.map(play).transpose()?;
