@@ -7,10 +7,10 @@ use watchbell::alerting::schedule::Schedule;
 use watchbell::alerting::{Evaluated, GroupSpec, Transition};
 use watchbell::clock::{Clock, VirtualClock};
 use watchbell::engine::drive::{Audience, Replay};
-use watchbell::engine::{Event, Options};
-use watchbell::model::Labels;
+use watchbell::engine::{Event, Options, SilenceChange};
+use watchbell::model::{Labels, Matcher};
 use watchbell::notify::{Notification, Outcome};
-use watchbell::routing::ReceivedAlert;
+use watchbell::routing::{NewSilence, ReceivedAlert};
 use watchbell::state::{MemoryStore, StateStore};
 
 use crate::stage::{M, S, Stage, group, rule, setup};
@@ -235,4 +235,26 @@ fn a_start_with_an_earlier_clock_goes_on_with_what_a_later_one_stored() {
     assert_eq!(fired.len(), 1, "a minute of five was left");
     play.until(begin - 3 * H + 3 * M);
     assert_eq!(play.diary().told.len(), 1);
+}
+
+#[test]
+fn a_silence_outlives_a_leap_beyond_its_end_and_what_keeps_house_meanwhile() {
+    let (stage, mut diary) = (Stage::default(), Diary::default());
+    let begin = 10 * H;
+    let mut play = Play::begin(&stage, &mut diary, 0, memory(), begin);
+    let matchers = vec![Matcher::equal("alertname", "Down")];
+    let silence = NewSilence { matchers, starts_at: begin, ends_at: begin + 2 * H, ..NewSilence::default() };
+    play.replay.happen(Event::SilenceChanged(0, SilenceChange::Set(silence))).unwrap();
+    play.until(begin + M);
+    play.leap(begin + 40 * 24 * H);
+    play.until(begin + 40 * 24 * H + 25 * S);
+    play.leap(begin + M + 25 * S);
+    stage.set("Down", &["a"]);
+    play.until(begin + H);
+    assert_eq!(play.replay.view().silences().count(), 1);
+    assert_eq!(play.diary().told, [], "it is silenced");
+    // Where the clock was right, what is over goes, an hour later.
+    play.leap(begin + 40 * 24 * H);
+    play.until(begin + 40 * 24 * H + 2 * H);
+    assert_eq!(play.replay.view().silences().count(), 0);
 }

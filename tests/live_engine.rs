@@ -284,3 +284,27 @@ fn who_asks_for_something_learns_that_it_was_not_stored_and_pages_go_out_all_the
     assert_eq!((live.store().trouble(), live.store().unstored()), (None, 0), "the trouble is over");
     live.stop(GRACE);
 }
+
+/// A store whose defect ends whoever uses it.
+struct Broken;
+
+impl StateStore for Broken {
+    fn load(&self) -> Result<Snapshot, StateError> {
+        Ok(Snapshot::default())
+    }
+
+    fn apply(&self, _batch: &Batch) -> Result<(), StateError> {
+        panic!("a defect of the test's own");
+    }
+}
+
+#[test]
+fn an_engine_that_ends_by_a_defect_says_so() {
+    let stage = Arc::new(Stage::default());
+    stage.set("Down", &["a"]);
+    let (live, _shown, runtime) = start(stage, Arc::new(Broken), &["Down"]);
+    runtime.block_on(live.death());
+    assert!(live.trouble().is_some_and(|why| why.contains("stopped after a defect")), "{:?}", live.trouble());
+    assert!(runtime.block_on(live.receive_alerts(vec![])).is_err());
+    live.stop(GRACE);
+}

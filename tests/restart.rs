@@ -158,6 +158,57 @@ fn a_posted_alert_ends_no_sooner_than_its_poster_had_time_to_speak_again() {
 }
 
 #[test]
+fn an_alert_that_was_posted_once_is_told_though_its_poster_never_speaks_again() {
+    for (why, killed_at, back_at, ends_at, want) in [
+        // The resolve timeout begins anew at the start.
+        ("before its first flush", 2, 3, None, vec!["5 +Posted/p", "303 -Posted/p"]),
+        ("its poster said until when", 2, 3, Some(100 * S), vec!["5 +Posted/p", "103 -Posted/p"]),
+        ("down for longer than it was to last", 2, 200, Some(100 * S), vec!["200 +Posted/p", "300 -Posted/p"]),
+        ("told before", 7, 8, None, vec!["5 +Posted/p", "308 -Posted/p"]),
+    ] {
+        let mut scene = Scene::new(0);
+        scene.run(0, paged(vec![], false), |replay, _| {
+            replay.happen(post("Posted", ends_at)).unwrap();
+            replay.play_until(killed_at * S).unwrap();
+        });
+        scene.run(back_at, paged(vec![], false), |replay, _| replay.play_until(900 * S).unwrap());
+        assert_eq!(scene.told(), want, "{why}");
+        assert_eq!(scene.stored(Table::RoutedAlert), 0, "{why}");
+    }
+}
+
+#[test]
+fn an_alert_that_joined_a_group_which_was_told_does_not_wait_for_the_others_to_end() {
+    let mut scene = Scene::new(0);
+    scene.run(0, paged(vec![], true), |replay, _| {
+        replay.happen(post("Told", None)).unwrap();
+        replay.play_until(10 * S).unwrap();
+        replay.happen(post("New", None)).unwrap();
+    });
+    scene.run(11, paged(vec![], true), |replay, _| replay.play_until(100 * S).unwrap());
+    assert_eq!(scene.told(), ["5 +Told/p", "25 +New/p +Told/p"]);
+}
+
+#[test]
+fn an_engine_that_was_held_up_tells_what_was_posted_and_loses_nothing_of_for() {
+    let mut scene = Scene::new(0);
+    let setup = || {
+        let held = vec![rule("Held", 60 * S, "critical")];
+        paged(vec![Arc::new(GroupSpec { interval: 10 * S, ..(*group("g", held)).clone() })], false)
+    };
+    scene.stage.set("Held", &["a"]);
+    scene.run(0, setup(), |replay, _| {
+        replay.play_until(21 * S).unwrap();
+        let labels = Labels::from_pairs([("alertname", "Posted"), ("instance", "p")]);
+        let posted = ReceivedAlert { labels, ..ReceivedAlert::default() };
+        replay.happen(Event::AlertsReceived(vec![posted])).unwrap();
+        replay.hold_up_until(50 * S).unwrap();
+        replay.play_until(100 * S).unwrap();
+    });
+    assert_eq!(scene.told(), ["50 +Posted/p", "65 +Held/a"]);
+}
+
+#[test]
 fn a_post_that_said_it_is_over_is_told_at_once_after_a_restart() {
     let mut scene = Scene::new(0);
     scene.run(0, paged(vec![], false), |replay, _| {

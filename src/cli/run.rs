@@ -316,8 +316,7 @@ pub(super) fn serve(
         let parts = tokio::task::spawn_blocking(open).await;
         let parts = parts.map_err(std::io::Error::other)??;
         let service = Service::start(options, prepared, parts).await?;
-        service.run(end, reload).await;
-        Ok::<_, ServiceError>(())
+        service.run(end, reload).await
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -109,6 +109,10 @@ pub struct Engine {
     pub(super) wait: Option<Wait>,
     // The time heard of last.
     pub(super) now: i64,
+    // How much has passed since `now` by a clock that nobody sets, where the driver says so, milliseconds.
+    pub(super) passed: Option<i64>,
+    // Until when a clock that leapt ahead is not believed where it says that something is over for good.
+    pub(super) doubted_until: i64,
     // What follows from the start alone. It goes out with the first turn.
     pub(super) at_start: TurnEffects,
 }
@@ -394,6 +398,10 @@ impl Engine {
     }
 
     fn keep_house(&mut self, now: i64, out: &mut TurnEffects) {
+        self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
+        if now < self.doubted_until {
+            return;
+        }
         self.counters.maintenances += 1;
         self.give_notice(now, out);
         let batch = &mut out.outbox.batch;
@@ -401,6 +409,5 @@ impl Engine {
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();
         let is_known = |labels: &Labels| self.router.alert(labels).is_some();
         self.outbox.collect_garbage(now, &keys, is_known, batch);
-        self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::model::Labels;
 use crate::notify::Outcome;
 use crate::notify::log::LogKey;
+use crate::routing::group::AggregationGroup;
 use crate::routing::{Flush, GroupId};
 use crate::state::Batch;
 
@@ -14,7 +16,9 @@ use super::outbox::Concluded;
 impl Engine {
     /// A group's time has come.
     pub(super) fn flush(&mut self, group: GroupId, now: i64, out: &mut TurnEffects) {
-        if let Some(flush) = self.router.flush(group, now, &mut out.outbox.batch) {
+        let (outbox, config) = (&self.outbox, self.router.config().clone());
+        let is_told = |group: &AggregationGroup, alert: &Labels| outbox.may_know(group, alert, &config);
+        if let Some(flush) = self.router.flush(group, now, is_told, &mut out.outbox.batch) {
             self.counters.suppressed.count(&flush);
             self.counters.silence_queries += flush.alerts.len() as u64;
             self.decide(&flush, true, now, out);

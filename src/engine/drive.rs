@@ -171,6 +171,16 @@ impl<'a, A: Audience> Replay<'a, A> {
         Ok(())
     }
 
+    /// Holds the engine up until then, as a disk does that gives no answer: time passes, and nothing is done.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn hold_up_until(&mut self, until: i64) -> Result<(), StateError> {
+        self.engine.have_passed(until.saturating_sub(crate::clock::Clock::now(&self.clock)));
+        self.clock.advance_to(until);
+        self.happen(Event::Tick)
+    }
+
     /// Lets something happen now.
     ///
     /// # Errors

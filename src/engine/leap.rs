@@ -5,6 +5,8 @@
 //! - A leap forward is an outage of that length: what is due is done once, missed iterations are counted.
 //! - Neither counts towards a rule's `for`, `keep_firing_for` or a repeat interval. Silences and time intervals go by the
 //!   clock alone.
+//! - Time that did pass while the engine was held up, by a disk that did not answer or a process that was stopped, is no
+//!   leap: it counts as it would have. But nobody was heard meanwhile.
 
 use crate::alerting::restore;
 use crate::clock::SLEW;
@@ -17,8 +19,16 @@ use super::startup::firing;
 
 /// A driver may be late by this much, milliseconds, before its lateness is taken for a leap.
 const LATE: i64 = 5_000;
+/// What was only over by a clock that leapt ahead is kept for so long, milliseconds: the clock may be set right.
+const DOUBTED: i64 = 3_600_000;
 
 impl Engine {
+    /// So many milliseconds have passed since this was said last, by a clock that nobody sets. To be said before each turn by
+    /// a driver that lives in real time.
+    pub fn have_passed(&mut self, elapsed: i64) {
+        self.passed = Some(self.passed.unwrap_or(0).saturating_add(elapsed));
+    }
+
     /// The time to go on with when a driver says `now`.
     pub(super) fn at(&mut self, now: i64, out: &mut TurnEffects) -> i64 {
         if now < self.now.saturating_sub(SLEW) {
@@ -29,16 +39,34 @@ impl Engine {
             let heard = self.now.saturating_add(self.options.heartbeat);
             let expected = self.deadlines.next().map_or(heard, |due| due.max(self.now).min(heard));
             let late = now.saturating_sub(expected);
-            if late > LATE {
-                self.leap_ahead(late, now, out);
+            let leapt = match self.passed {
+                Some(passed) => late.min(now.saturating_sub(self.now).saturating_sub(passed)),
+                None => late,
+            };
+            if leapt > LATE {
+                self.leap_ahead(leapt, now, out);
+            } else if late > LATE {
+                self.was_held_up(late, now, out);
             }
             self.now = self.now.max(now);
         }
+        self.passed = self.passed.map(|_| 0);
         self.now
+    }
+
+    /// The engine was held up: whoever wanted to speak meanwhile gets time to, and data that may not have come may come.
+    fn was_held_up(&mut self, by: i64, now: i64, out: &mut TurnEffects) {
+        self.router.leap_ahead(by, now, &mut out.outbox.batch);
+        if self.options.data.is_some_and(|data| by > data.interval) {
+            self.await_data_again(by, now);
+        }
     }
 
     fn leap_ahead(&mut self, by: i64, now: i64, out: &mut TurnEffects) {
         out.outbox.records.push(|| Decision::new(now, What::ClockStepped { by_ms: by }));
+        if by > self.options.housekeeping {
+            self.doubted_until = now.saturating_add(DOUBTED);
+        }
         self.router.leap_ahead(by, now, &mut out.outbox.batch);
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
@@ -61,6 +89,7 @@ impl Engine {
     fn step_back(&mut self, now: i64, out: &mut TurnEffects) {
         let by = now.saturating_sub(self.now);
         out.outbox.records.push(|| Decision::new(now, What::ClockStepped { by_ms: by }));
+        self.doubted_until = i64::MIN;
         self.deadlines = Deadlines::default();
         self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
         if let Some(wait) = &mut self.wait {

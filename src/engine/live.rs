@@ -23,10 +23,13 @@ use crate::state::{Batch, StateError, StateStore};
 use super::drive::{Hands, Turned, turn};
 use super::keeper::{Keeper, StoreView};
 use super::pool::Pool;
+use super::pulse::Pulse;
 use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket, View};
 
 /// Most events taken into one turn, and so into one write to disk.
 const EVENTS_A_TURN: usize = 1024;
+/// Turns that begin further apart, milliseconds, are told of.
+const LATE: i64 = 5_000;
 /// The longest the driver sleeps: a machine that wakes from suspension finds its deadlines within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,7 @@ pub struct Live {
     clock: Arc<dyn Clock>,
     commands: mpsc::Sender<Command>,
     store: StoreView,
+    pulse: Pulse,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
@@ -125,11 +129,25 @@ impl Live {
             tick: None,
             parts,
         };
-        let mut driver =
-            Driver { engine: engine.clone(), view: view.clone(), clock: clock.clone(), inbox, hands, deadline: None };
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || driver.run());
+        let pulse = Pulse::start();
+        let mut driver = Driver {
+            engine: engine.clone(),
+            view: view.clone(),
+            clock: clock.clone(),
+            inbox,
+            hands,
+            pulse: pulse.clone(),
+            deadline: None,
+        };
+        let shown = pulse.clone();
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            // Nothing of it is used afterwards but to be looked at.
+            if std::panic::catch_unwind(AssertUnwindSafe(|| driver.run())).is_err() {
+                shown.die();
+            }
+        });
         let thread = thread.map_err(|e| StateError::Store(format!("cannot start the engine's thread: {e}")))?;
-        Ok(Live { engine, view, clock, commands, store, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Live { engine, view, clock, commands, store, pulse, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Looks at the engine. Keep it short: evaluation results wait meanwhile.
@@ -145,6 +163,21 @@ impl Live {
     /// The engine's time, milliseconds.
     pub fn now(&self) -> i64 {
         self.clock.now()
+    }
+
+    /// What keeps rules from being evaluated and pages from being sent: the engine is held up, or has stopped.
+    pub fn trouble(&self) -> Option<String> {
+        self.pulse.trouble()
+    }
+
+    /// How long the engine's last turn is ago; one begins each second at least.
+    pub fn since_last_turn(&self) -> Duration {
+        self.pulse.silence()
+    }
+
+    /// Returns when the engine has stopped and nobody asked it to.
+    pub async fn death(&self) {
+        self.pulse.death().await;
     }
 
     /// How the store takes what it is given.
@@ -236,6 +269,7 @@ struct Driver {
     clock: Arc<dyn Clock>,
     inbox: mpsc::Receiver<Command>,
     hands: LiveHands,
+    pulse: Pulse,
     deadline: Option<(Stopwatch, Duration)>,
 }
 
@@ -332,6 +366,11 @@ impl Driver {
 
     fn turn(&mut self, mut waiting: Waiting) {
         let events = std::mem::take(&mut waiting.events);
+        let passed = i64::try_from(self.pulse.beat()).unwrap_or(i64::MAX);
+        if passed > LATE {
+            tracing::warn!(seconds = passed / 1_000, "the engine was held up: nothing was evaluated or sent meanwhile");
+        }
+        self.engine.lock().have_passed(passed);
         let turned = turn(&mut self.engine, self.clock.now(), events, &mut self.hands);
         self.hands.tick = None;
         self.view.store(Arc::new(self.engine.lock().view()));

@@ -75,6 +75,8 @@ impl Collect for Live {
         out.figures_by(&GROUP, &named.collect::<Vec<_>>());
         out.figures(&COUNTERS, &view.counters());
         refused(&view.counters().refused, out);
+        let help = "Seconds since the engine's last turn; it turns once a second at least.";
+        out.single("watchbell_engine_last_turn_age_seconds", Kind::Gauge, help, self.since_last_turn().as_secs_f64());
         out.figures(&STORE, self.store());
         self.store().health().collect(out);
         alerts(&view, self.now(), out);

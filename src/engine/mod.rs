@@ -24,6 +24,7 @@ pub mod live;
 mod metrics;
 mod outbox;
 mod pool;
+mod pulse;
 mod recording;
 mod records;
 mod reload;

@@ -39,6 +39,8 @@ impl Engine {
             shown: Pages::default(),
             wait: None,
             now,
+            passed: None,
+            doubted_until: i64::MIN,
             at_start: TurnEffects::default(),
             setup,
         };

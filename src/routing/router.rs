@@ -392,10 +392,19 @@ impl Router {
     }
 
     /// Flushes a group if its time has come, and sets the time of the next flush. One of whose alerts no source has spoken
-    /// since the start waits.
-    pub fn flush(&mut self, id: GroupId, now: i64, batch: &mut Batch) -> Option<Flush> {
+    /// since the start waits, unless a posted one is among them of which no receiver has heard by what `is_told` says: its
+    /// poster may have been there once and for all, and nobody would ever hear of it.
+    pub fn flush(
+        &mut self,
+        id: GroupId,
+        now: i64,
+        is_told: impl Fn(&AggregationGroup, &Labels) -> bool,
+        batch: &mut Batch,
+    ) -> Option<Flush> {
         let group = self.groups.get(&id).filter(|g| g.next_flush <= now)?;
-        let awaits = self.awaits(group, now);
+        let is_posted = |labels: &Labels| self.alerts.get(labels).is_some_and(|alert| alert.holders.is_empty());
+        let is_news = || group.members.iter().any(|labels| is_posted(labels) && !is_told(group, labels));
+        let awaits = self.awaits(group, now).filter(|_| !is_news());
         let group = self.groups.get_mut(&id)?;
         if self.held_until > now {
             group.next_flush = self.held_until;

@@ -17,7 +17,8 @@ pub async fn healthy(State(app): State<Arc<App>>) -> &'static str {
 
 /// `GET /-/ready`: the server listens only when it is. It is not when what it takes in does not last.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    match app.engine.store().trouble().or_else(|| app.storage.trouble().map(|t| t.to_string())) {
+    let storage = || app.storage.trouble().map(|t| t.to_string());
+    match app.engine.trouble().or_else(|| app.engine.store().trouble()).or_else(storage) {
         None if app.service.alertmanager_alone => "OK".into_response(),
         // Pages go out all the same, so it is ready; whoever asks is told.
         None => match unrecorded(&app) {

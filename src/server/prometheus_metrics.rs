@@ -85,5 +85,5 @@ pub(super) fn collect(app: &App, out: &mut Exposition) {
 }
 
 fn is_ready(app: &App) -> bool {
-    app.engine.store().trouble().is_none() && app.storage.trouble().is_none()
+    app.engine.trouble().is_none() && app.engine.store().trouble().is_none() && app.storage.trouble().is_none()
 }

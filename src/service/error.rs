@@ -44,6 +44,9 @@ pub enum ServiceError {
     /// Too many log files are named.
     #[error("scrape_failure_log_file: more than {0} different files are named")]
     LogFiles(usize),
+    /// The engine's thread has ended by a defect: nothing would be evaluated any more, and nobody told.
+    #[error("the engine has stopped after a defect; what was stored is there at the next start")]
+    Engine,
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),

@@ -8,6 +8,7 @@ mod auto_reload;
 pub mod checks;
 mod clock_watch;
 mod configured;
+mod engine_watch;
 mod error;
 mod first_data;
 mod heartbeat;

@@ -35,6 +35,7 @@ use super::configured::{
     alertmanager_sets, apply_storage, beat_as_configured, external_url, history_limits, otlp_settings, registry,
     retention, rule_context, schedule, trace_as_configured, workers,
 };
+use super::engine_watch;
 use super::error::ServiceError;
 use super::first_data;
 use super::heartbeat::Heartbeat;
@@ -209,6 +210,7 @@ impl Service {
             tokio::spawn(async move { notifier.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
             tokio::spawn(clock_watch),
+            tokio::spawn(engine_watch::run(app.clone(), ended.clone())),
             tokio::spawn(async move { heartbeat.run(beaten, ends).await }),
             tokio::spawn(self.traces.clone().run(ended.clone())),
         ];
@@ -231,11 +233,24 @@ impl Service {
 
     /// Runs until `end` completes or someone asks over the API. `reload` yields when the configuration is to be read
     /// again.
-    pub async fn run(mut self, end: impl Future<Output = ()>, mut reload: mpsc::Receiver<()>) {
+    ///
+    /// # Errors
+    /// The engine has ended by a defect. Whoever watches the process starts it again.
+    pub async fn run(
+        mut self,
+        end: impl Future<Output = ()>,
+        mut reload: mpsc::Receiver<()>,
+    ) -> Result<(), ServiceError> {
         tokio::pin!(end);
+        let engine = self.app.engine.clone();
+        let mut result = Ok(());
         loop {
             tokio::select! {
                 () = &mut end => break,
+                () = engine.death() => {
+                    result = Err(ServiceError::Engine);
+                    break;
+                }
                 _ = &mut self.server => break,
                 Some(()) = reload.recv() => {
                     // What was wrong has been logged; the last good configuration stays in force.
@@ -252,6 +267,7 @@ impl Service {
             }
         }
         self.stop().await;
+        result
     }
 
     /// Reads the configuration again and puts it in force; a bad one changes nothing.

@@ -45,8 +45,9 @@ pub fn serve(
         let service = Service::start(options, prepared, parts).await?;
         eprintln!("serving the fleet on http://{}; interrupt to end", service.address());
         let rows = tokio::spawn(go_on(Arc::new(stage)));
-        service.run(end, reload).await;
+        let served = service.run(end, reload).await;
         rows.abort();
+        served?;
         Ok(ExitCode::SUCCESS)
     })
 }

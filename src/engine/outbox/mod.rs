@@ -27,6 +27,7 @@ use crate::notify::dedup::{AlertsToTell, Decision, LogEntry, WhyNot};
 use crate::notify::log::{LogKey, NotificationLog};
 use crate::notify::retry::{self, FailedAttempt};
 use crate::notify::{IntegrationId, Notification, NotifiedAlert, Outcome, Reason};
+use crate::routing::group::AggregationGroup;
 use crate::routing::watched::Watched;
 use crate::routing::{Flush, IntegrationSpec, RoutingConfig};
 use crate::state::{Batch, Snapshot, Table};
@@ -473,6 +474,19 @@ impl Outbox {
                 entry.is_some_and(|entry| resolved.clone().any(|alert| entry.may_believe_firing(alert)))
             };
             !(self.by_key.contains_key(&key) || i.send_resolved && is_owed_an_end())
+        })
+    }
+
+    /// Whether a receiver of a group may believe that an alert fires: it was told, or an attempt under way tells it.
+    pub(super) fn may_know(&self, group: &AggregationGroup, alert: &Labels, config: &RoutingConfig) -> bool {
+        let receivers = std::iter::once(&group.route.receiver).chain(&group.route.fallback);
+        receivers.flat_map(|receiver| integrations_of(config, receiver, &group.key)).any(|(_, key)| {
+            let is_being_told = |id: &u64| {
+                let owed = self.owed.get(id);
+                owed.is_some_and(|owed| owed.notification.alerts.iter().any(|told| told.labels == *alert))
+            };
+            self.log.get(&key).is_some_and(|entry| entry.may_believe_firing(alert))
+                || self.by_key.get(&key).is_some_and(is_being_told)
         })
     }
 

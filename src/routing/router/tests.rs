@@ -50,8 +50,8 @@ fn a_group_waits_for_company_and_then_flushes_at_its_interval() {
     assert_eq!(first, 30_000);
     router.hold(1, alert(&[("i", "2")], 10_000), 10_000, &mut batch);
     assert!(router.take_armed().is_empty(), "the second joins the first");
-    assert!(router.flush(id, 29_999, &mut batch).is_none());
-    let flush = router.flush(id, 30_000, &mut batch).unwrap();
+    assert!(router.flush(id, 29_999, |_, _| true, &mut batch).is_none());
+    let flush = router.flush(id, 30_000, |_, _| true, &mut batch).unwrap();
     assert_eq!(&*flush.key, r#"{}:{alertname="A"}"#);
     assert_eq!(told(&flush), [("1".into(), false), ("2".into(), false)]);
     assert_eq!(router.take_armed(), [(330_000, id)]);
@@ -81,14 +81,17 @@ fn a_resolved_alert_stays_until_its_receivers_know_and_then_its_group_goes() {
     router.hold(1, two.clone(), 0, &mut batch);
     let (_, id) = router.take_armed()[0];
     router.release(1, resolved(one.clone(), 10), 10, &mut batch);
-    assert_eq!(told(&router.flush(id, 30_000, &mut batch).unwrap()), [("1".into(), true), ("2".into(), false)]);
+    assert_eq!(
+        told(&router.flush(id, 30_000, |_, _| true, &mut batch).unwrap()),
+        [("1".into(), true), ("2".into(), false)]
+    );
     // The first fires again before the receivers know: it stays.
     router.hold(1, RoutedAlert { updated_at: 31_000, ..alert(&[("i", "1")], 31_000) }, 31_000, &mut batch);
     router.settle(id, 32_000, &mut batch);
     assert_eq!(router.group(id).unwrap().members.len(), 2);
     router.release(1, resolved(one, 40_000), 40_000, &mut batch);
     router.release(1, resolved(two, 40_000), 40_000, &mut batch);
-    router.flush(id, 330_000, &mut batch).unwrap();
+    router.flush(id, 330_000, |_, _| true, &mut batch).unwrap();
     router.settle(id, 330_001, &mut batch);
     assert_eq!((router.groups().count(), router.alerts().count()), (0, 0));
     let store = MemoryStore::default();
@@ -133,7 +136,7 @@ fn after_a_restart_groups_keep_their_time() {
     let mut again = Router::restore(config(), &store.load().unwrap(), 20_000, &mut batch);
     let [(at, id)] = again.take_armed()[..] else { panic!("one group") };
     assert_eq!(at, 30_000, "what was left of group_wait");
-    again.flush(id, 30_000, &mut batch).unwrap();
+    again.flush(id, 30_000, |_, _| true, &mut batch).unwrap();
     store.apply(&batch).unwrap();
     let mut third = Router::restore(config(), &store.load().unwrap(), 400_000, &mut batch);
     let last = third.take_armed().pop().unwrap();
@@ -145,14 +148,14 @@ fn a_reload_makes_the_groups_anew() {
     let (mut router, mut batch) = (Router::new(config()), Batch::default());
     router.hold(1, alert(&[], 0), 0, &mut batch);
     let id = router.take_armed()[0].1;
-    router.flush(id, 30_000, &mut batch).unwrap();
+    router.flush(id, 30_000, |_, _| true, &mut batch).unwrap();
     router.take_armed();
     let mut other = (*config()).clone();
     other.route.routes.truncate(1);
     router.reconfigure(Arc::new(other.clone()), false, 60_000, &mut batch);
     let (at, id) = router.take_armed().pop().unwrap();
     assert_eq!(at, 60_000, "the alert has fired for longer than a new group waits");
-    router.flush(id, 60_000, &mut batch).unwrap();
+    router.flush(id, 60_000, |_, _| true, &mut batch).unwrap();
     assert_eq!(router.take_armed(), [(360_000, id)]);
     router.reconfigure(Arc::new(other.clone()), false, 70_000, &mut batch);
     assert_eq!(router.take_armed(), [], "nothing has changed");
@@ -172,9 +175,9 @@ fn nothing_is_flushed_while_it_is_held() {
     router.hold_until(40_000);
     router.hold(1, alert(&[], 0), 0, &mut batch);
     let id = router.take_armed()[0].1;
-    assert!(router.flush(id, 30_000, &mut batch).is_none());
+    assert!(router.flush(id, 30_000, |_, _| true, &mut batch).is_none());
     assert_eq!(router.take_armed(), [(40_000, id)]);
-    assert!(router.flush(id, 40_000, &mut batch).is_some());
+    assert!(router.flush(id, 40_000, |_, _| true, &mut batch).is_some());
     assert_eq!(router.take_armed(), [(340_000, id)]);
 }
 
@@ -216,7 +219,7 @@ fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
                 router.receive(RoutedAlert { labels, updated_at: now, ..alert }, now, &mut batch);
             }
             for (_, id) in router.take_armed() {
-                router.flush(id, i64::MAX, &mut batch);
+                router.flush(id, i64::MAX, |_, _| true, &mut batch);
                 router.settle(id, i64::MAX, &mut batch);
             }
             let store = MemoryStore::default();

@@ -34,6 +34,7 @@ pub(in crate::server) fn troubles(app: &App) -> Vec<String> {
         // Prometheus' words: tools look for them.
         all.push("Configuration reload has failed.".to_owned());
     }
+    all.extend(app.engine.trouble().map(|trouble| format!("Nothing is evaluated and nobody is told: {trouble}")));
     let state = app.engine.store().trouble();
     all.extend(state.map(|trouble| format!("State is not stored: {trouble}")));
     let storage = app.storage.trouble();
