@@ -196,7 +196,8 @@ impl SimHands {
         self.crashed
     }
 
-    pub fn die(&mut self) {
+    /// The process dies; what it was storing may be `torn`.
+    pub fn die(&mut self, torn: bool) {
         self.say(|| "the process dies".into());
         self.crashed = false;
         self.lives = None;
@@ -204,7 +205,10 @@ impl SimHands {
         self.checker.silences.extend(self.asked.take());
         self.backlog = Backlog::default();
         self.pending.clear();
-        self.disk.crash(&mut self.dice);
+        if self.disk.crash(&mut self.dice, torn) {
+            self.say(|| "the disk tore what was being written".into());
+            self.checker.amnesia = true;
+        }
         self.checker.crashed(self.stored);
         if !self.sources.is_blind() {
             self.newest = self.wall();

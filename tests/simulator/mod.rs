@@ -309,7 +309,8 @@ impl Simulation {
     /// The process has died; another one starts after a while.
     fn crash(&mut self) -> Result<(), String> {
         self.stats.crashes += 1;
-        self.hands.die();
+        let torn = self.mix.damage > 0 && self.dice.chance(self.mix.damage);
+        self.hands.die(torn);
         let down = [0, S, 20 * S, 2 * M, 10 * M, 3 * 60 * M];
         let down = self.dice.pick(&down);
         self.hands.now += down;
@@ -317,8 +318,8 @@ impl Simulation {
             self.hands.offset -= 5 * S;
         }
         if self.dice.chance(self.mix.damage) {
-            self.hands.say(|| "a record is damaged".into());
-            self.hands.disk.damage(&mut self.dice);
+            let damage = self.hands.disk.damage(&mut self.dice);
+            self.hands.say(|| damage.into());
             self.hands.checker.amnesia = true;
         }
         if self.mix.source > 0 && self.dice.chance(300) {
@@ -341,6 +342,9 @@ impl Simulation {
     }
 
     fn change_the_world(&mut self) -> Result<(), String> {
+        if self.mix.damage > 0 && self.dice.chance(100) {
+            self.hands.disk.write_rescue();
+        }
         if self.dice.chance(150) {
             let (rule, i) = (self.dice.index(self.shape.rules.len()), self.dice.index(INSTANCES.len()));
             let source = self.shape.rules[rule].source;

@@ -116,6 +116,8 @@ pub struct Disk {
     tail: Mutex<Vec<Batch>>,
     full: Mutex<bool>,
     batches: AtomicU64,
+    /// What the copy holds that is read where the store cannot be.
+    rescue: Mutex<Snapshot>,
 }
 
 impl Disk {
@@ -144,10 +146,16 @@ impl Disk {
         }
     }
 
-    pub fn crash(&self, dice: &mut Dice) {
+    /// The process has died. What was under way may be `torn`; says whether it was.
+    pub fn crash(&self, dice: &mut Dice, torn: bool) -> bool {
         let kept = dice.index(self.tail.lock().len() + 1);
         self.flush_first(kept);
-        self.tail.lock().clear();
+        let lost = std::mem::take(&mut *self.tail.lock());
+        let under_way = lost.first().filter(|_| torn);
+        if let Some(batch) = under_way {
+            self.apply_part(batch, dice);
+        }
+        under_way.is_some()
     }
 
     /// What is stored, but for some tables.
@@ -164,8 +172,65 @@ impl Disk {
         less.load()
     }
 
+    /// Damages what is stored, as disks do; says how.
+    pub fn damage(&self, dice: &mut Dice) -> &'static str {
+        match dice.index(8) {
+            0 => {
+                self.replace(&Snapshot::default());
+                "the store is gone"
+            }
+            1 => {
+                let table = dice.pick(&Table::ALL);
+                self.replace(&self.without(&[table]).unwrap_or_default());
+                "a table is gone"
+            }
+            2 | 3 => {
+                self.replace(&self.rescue.lock().clone());
+                "the store is set aside, and its rescue copy is older"
+            }
+            4 => {
+                let stored = self.flushed.load().unwrap_or_default();
+                (0..1 + stored.len() / 2).for_each(|_| self.spoil_record(dice));
+                "many records are damaged"
+            }
+            _ => {
+                self.spoil_record(dice);
+                "a record is damaged"
+            }
+        }
+    }
+
+    /// What is stored now is what a rescue copy has.
+    pub fn write_rescue(&self) {
+        *self.rescue.lock() = self.flushed.load().unwrap_or_default();
+    }
+
+    /// A part of a batch is stored: the disk tore it.
+    fn apply_part(&self, torn: &Batch, dice: &mut Dice) {
+        let mut part = Batch::default();
+        for (table, key, value) in torn.changes().take(dice.index(torn.len() + 1)) {
+            match value.map(serde_json::from_slice::<serde_json::Value>) {
+                Some(record) => part.put(table, key, &record.expect("records are JSON"), true),
+                None => part.delete(table, key, true),
+            }
+        }
+        self.flushed.apply(&part).expect("memory takes everything");
+    }
+
+    fn replace(&self, with: &Snapshot) {
+        let mut batch = Batch::default();
+        let stored = self.flushed.load().unwrap_or_default();
+        for table in Table::ALL {
+            stored.read::<serde_json::Value>(table).into_iter().for_each(|(key, _)| batch.delete(table, key, true));
+            for (key, record) in with.read::<serde_json::Value>(table) {
+                batch.put(table, key, &record, true);
+            }
+        }
+        self.flushed.apply(&batch).expect("memory takes everything");
+    }
+
     /// Makes a record one that does not decode.
-    pub fn damage(&self, dice: &mut Dice) {
+    fn spoil_record(&self, dice: &mut Dice) {
         let mut batch = Batch::default();
         let table = dice.pick(&Table::ALL);
         let stored = self.flushed.load().unwrap_or_default();
