@@ -51,7 +51,7 @@ const OWN: [(&str, &str, &str, &str); 15] = [
         "Begins a drill: a marked alert that is told as it would be.",
     ),
     ("/watchbell/v1/drills/{name}", "GET, DELETE", "", "Who got what of a drill, and when; ends it."),
-    ("/federate", "GET", "`match[]`", "The newest samples of series, in the exposition formats."),
+    ("/federate", "GET", "`match[]`", "The newest samples of series, as text, or in protobuf with native histograms."),
     ("/metrics", "GET", "", "[Its own metrics](metrics.md)."),
     ("/-/healthy", "GET, HEAD", "", "200 while it runs."),
     ("/-/ready", "GET, HEAD", "", "200 when it can be used."),

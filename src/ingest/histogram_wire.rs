@@ -1,8 +1,79 @@
 //! Native histograms as protobuf carries them, in scrapes and in remote write: counts as floats or as deltas.
 
-use super::wire::{Field, Fields, WireError, WireValue, unzigzag};
-use crate::model::FloatHistogram;
+use super::wire::{Field, Fields, WireError, WireValue, WireWriter, unzigzag};
 use crate::model::histogram::{CounterResetHint, Span};
+use crate::model::{FloatHistogram, is_stale};
+
+/// The numbers of a message's fields. Of counts the first is for whole ones, the second for floats; of buckets the spans, the
+/// differences of whole counts, and counts as floats.
+pub struct Numbers {
+    count: [u32; 2],
+    sum: u32,
+    schema: u32,
+    zero_threshold: u32,
+    zero_count: [u32; 2],
+    negative: [u32; 3],
+    positive: [u32; 3],
+}
+
+/// Those of `prometheus.Histogram`: remote write and remote read.
+pub const REMOTE: Numbers = Numbers {
+    count: [1, 2],
+    sum: 3,
+    schema: 4,
+    zero_threshold: 5,
+    zero_count: [6, 7],
+    negative: [8, 9, 10],
+    positive: [11, 12, 13],
+};
+
+/// Those of `io.prometheus.client.Histogram`: scrapes.
+pub const CLIENT: Numbers = Numbers {
+    count: [1, 4],
+    sum: 2,
+    schema: 5,
+    zero_threshold: 6,
+    zero_count: [7, 8],
+    negative: [9, 10, 11],
+    positive: [12, 13, 14],
+};
+
+/// Writes what both messages have: with whole counts where they are, since there are readers that know no others.
+pub fn write(w: &mut WireWriter, h: &FloatHistogram, numbers: &Numbers) {
+    let adds_up = h.zero_count + h.positive_buckets.iter().chain(&h.negative_buckets).sum::<f64>() == h.count;
+    let whole = h.to_integer().filter(|_| adds_up && !is_stale(h.sum));
+    w.double(numbers.sum, h.sum);
+    w.sint(numbers.schema, i64::from(h.schema));
+    w.double(numbers.zero_threshold, h.zero_threshold);
+    match &whole {
+        Some(whole) => {
+            w.uint(numbers.count[0], whole.count);
+            w.uint(numbers.zero_count[0], whole.zero_count);
+        }
+        None => {
+            w.double(numbers.count[1], h.count);
+            w.double(numbers.zero_count[1], h.zero_count);
+        }
+    }
+    let mut side = |[spans, deltas, counts]: [u32; 3], of: &[Span], whole: Option<&[i64]>, buckets: &[f64]| {
+        for span in of {
+            w.message(spans, |w| {
+                w.sint(1, i64::from(span.offset));
+                w.uint(2, u64::from(span.length));
+            });
+        }
+        match whole {
+            Some(differences) => w.sints(deltas, differences),
+            None => w.doubles(counts, buckets),
+        }
+    };
+    let (negative, positive) = match &whole {
+        Some(whole) => (Some(&*whole.negative_deltas), Some(&*whole.positive_deltas)),
+        None => (None, None),
+    };
+    side(numbers.negative, &h.negative_spans, negative, &h.negative_buckets);
+    side(numbers.positive, &h.positive_spans, positive, &h.positive_buckets);
+}
 
 /// The fields of a native histogram as they come.
 #[derive(Clone, Debug, Default)]

@@ -292,6 +292,16 @@ impl WireWriter {
         }
     }
 
+    /// A packed field of zigzag numbers.
+    pub fn sints(&mut self, number: u32, values: &[i64]) {
+        if values.is_empty() {
+            return;
+        }
+        let mut packed = WireWriter::default();
+        values.iter().for_each(|n| packed.varint(zigzag(*n)));
+        self.bytes(number, &packed.buf);
+    }
+
     /// An embedded message.
     pub fn message(&mut self, number: u32, write: impl FnOnce(&mut WireWriter)) {
         let mut inner = WireWriter::default();

@@ -98,7 +98,7 @@ impl Layout {
         let zero_threshold = match bits.bits(8)? {
             0 => 0.0,
             255 => bits.f64()?,
-            power => 2_f64.powi(i32::try_from(power).ok()? - 243),
+            power => 2_f64.powi(i32::try_from(power).ok()? - 244),
         };
         let schema = i32::try_from(bits.varbit()?).ok()?;
         let (positive, negative) = (spans(bits)?, spans(bits)?);

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use crate::model::{FloatHistogram, Labels, Position};
+use crate::model::{Labels, Position, Value};
 use crate::tsdb::MetricType;
 
 /// The type that a TYPE line names in OpenMetrics' words.
@@ -54,22 +53,13 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// The value of a parsed sample.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ParsedValue {
-    /// A float.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<FloatHistogram>),
-}
-
 /// A sample at which a parser stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedSample<'a> {
     /// Names the series, as the target wrote it.
     pub key: &'a [u8],
     /// The value.
-    pub value: ParsedValue,
+    pub value: Value,
     /// The timestamp, if the target gave one, in milliseconds.
     pub timestamp: Option<i64>,
 }

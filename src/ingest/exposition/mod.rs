@@ -19,7 +19,7 @@ mod text;
 use crate::model::Labels;
 use crate::tsdb::MetricType;
 
-pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
+pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample};
 pub use number::format_openmetrics_float;
 pub use part::{Carried, Part};
 

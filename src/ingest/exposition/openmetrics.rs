@@ -3,14 +3,12 @@
 use rustc_hash::FxHashMap;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
-use super::event::{
-    Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue, parse_kind,
-};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, parse_kind};
 use super::number;
 use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
 use super::text::family_name;
-use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
+use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL, Value};
 use crate::tsdb::MetricType;
 
 /// A parser of OpenMetrics text.
@@ -183,7 +181,7 @@ impl<'a> OpenMetricsParser<'a> {
         if !self.c.eat(b"\n") {
             return Err(self.c.error("the end of the line"));
         }
-        Ok(ParsedSample { key, value: ParsedValue::Float(value), timestamp })
+        Ok(ParsedSample { key, value: Value::Float(value), timestamp })
     }
 
     /// Reads a blank and a word.
@@ -260,7 +258,7 @@ impl<'a> OpenMetricsParser<'a> {
                 }
                 continue;
             };
-            let (ParsedValue::Float(seconds), Ok(labels)) = (sample.value, ahead.labels()) else { continue };
+            let (Value::Float(seconds), Ok(labels)) = (sample.value, ahead.labels()) else { continue };
             if labels.metric_name().strip_suffix("_created") == Some(&self.family) {
                 found.insert(identity(&labels), (seconds * 1000.0) as i64);
             } else if !belongs_to(labels.metric_name(), &self.family, self.kind) {

@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample};
 use super::number::format_openmetrics_float;
 use super::part::Part;
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError, take_varint};
 use crate::model::histogram::{ClassicHistogram, CounterResetHint};
 use crate::model::stale::NORMAL_NAN;
-use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, Position, QUANTILE_LABEL};
+use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, Position, QUANTILE_LABEL, Value};
 use crate::tsdb::MetricType;
 
 /// The most labels, quantiles, buckets or spans of one metric. A few bytes are enough to claim one.
@@ -45,7 +45,7 @@ struct Row {
     suffix: &'static str,
     /// A label that tells it from others: its name and its value, a number.
     extra: Option<(&'static str, f64)>,
-    value: ParsedValue,
+    value: Value,
     start: Option<i64>,
     exemplars: Vec<ParsedExemplar>,
 }
@@ -279,14 +279,14 @@ impl<'a> ProtobufParser<'a> {
         let mut converted = is_native;
         if is_native {
             let h = native.into_histogram(hint)?;
-            self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.push("", None, Value::Histogram(Arc::new(h)), start);
             self.give_histogram(exemplars, &buckets);
         } else if self.options.classic_to_custom_buckets
             && let Some(mut h) = custom_buckets(count, sum, &buckets)
         {
             h.counter_reset_hint = hint;
             converted = true;
-            self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
+            self.push("", None, Value::Histogram(Arc::new(h)), start);
             self.give_histogram(exemplars, &buckets);
         }
         if !converted || self.options.always_classic_histograms {
@@ -308,13 +308,7 @@ impl<'a> ProtobufParser<'a> {
         }
     }
 
-    fn push(
-        &mut self,
-        suffix: &'static str,
-        extra: Option<(&'static str, f64)>,
-        value: ParsedValue,
-        start: Option<i64>,
-    ) {
+    fn push(&mut self, suffix: &'static str, extra: Option<(&'static str, f64)>, value: Value, start: Option<i64>) {
         self.rows.push(Row { suffix, extra, value, start, exemplars: Vec::new() });
     }
 
@@ -361,8 +355,8 @@ fn custom_buckets(count: f64, sum: f64, buckets: &[Bucket]) -> Option<FloatHisto
     classic.convert().ok()
 }
 
-fn float(v: f64) -> ParsedValue {
-    ParsedValue::Float(if v.is_nan() { NORMAL_NAN } else { v })
+fn float(v: f64) -> Value {
+    Value::Float(if v.is_nan() { NORMAL_NAN } else { v })
 }
 
 fn push_text(out: &mut Vec<u8>, parts: &[&str]) {

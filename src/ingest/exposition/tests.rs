@@ -2,9 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ingest::wire::{WireWriter, zigzag};
-use crate::model::METRIC_NAME;
-use crate::model::Position;
 use crate::model::histogram::Span;
+use crate::model::{METRIC_NAME, Position, Value};
 
 /// A body as lines: `series value @timestamp start`, or `# family kind help unit`. Whichever parts it comes in, they are
 /// the same.
@@ -52,8 +51,8 @@ fn walk_part(parser: &mut Parser<'_>, out: &mut Vec<String>) -> Result<(), Parse
         };
         let labels = parser.labels()?;
         let value = match line.0 {
-            ParsedValue::Float(v) => crate::model::number::format_float(v),
-            ParsedValue::Histogram(h) => format!("histogram(count {} sum {})", h.count, h.sum),
+            Value::Float(v) => crate::model::number::format_float(v),
+            Value::Histogram(h) => format!("histogram(count {} sum {})", h.count, h.sum),
         };
         let mut text = format!("{} {value}", labels.to_series_string());
         if let Some(t) = line.1 {
@@ -246,7 +245,7 @@ fn an_expected_key_gives_the_same_samples() {
         let mut parser = Parser::new(Format::Text, body.as_bytes(), ParseOptions::default());
         let mut got = Vec::new();
         while let Some(Event::Sample(s)) = parser.next(Some(key)).unwrap() {
-            let ParsedValue::Float(v) = s.value else { panic!("{s:?}") };
+            let Value::Float(v) = s.value else { panic!("{s:?}") };
             got.push(format!("{} {v}", parser.labels().unwrap().to_series_string()));
         }
         assert_eq!(got, plain, "{:?}", String::from_utf8_lossy(key));
@@ -362,7 +361,7 @@ fn protobuf_histograms_carry_absolute_buckets() {
     let mut parser = Parser::new(Format::Protobuf, &body, ParseOptions::default());
     parser.next(None).unwrap();
     let Some(Event::Sample(s)) = parser.next(None).unwrap() else { panic!("no sample") };
-    let ParsedValue::Histogram(h) = s.value else { panic!("not a histogram") };
+    let Value::Histogram(h) = s.value else { panic!("not a histogram") };
     assert_eq!(h.positive_spans, [Span { offset: -2, length: 2 }]);
     assert_eq!(h.positive_buckets, [2.0, 3.0]);
     assert_eq!((h.schema, h.zero_count, h.zero_threshold), (3, 1.0, 0.001));
@@ -408,7 +407,7 @@ proptest! {
             let mut parser = Parser::new(format, body.as_bytes(), ParseOptions::default());
             let Some(Event::Sample(s)) = parser.next(None).unwrap() else { panic!("no sample in {body:?}") };
             prop_assert_eq!(s.timestamp, t.map(|t| t / factor * factor));
-            let ParsedValue::Float(got) = s.value else { panic!("not a float") };
+            let Value::Float(got) = s.value else { panic!("not a float") };
             prop_assert!(got == v || (got.is_nan() && v.is_nan()));
             let labels = parser.labels().unwrap();
             let mut want = pairs.clone();

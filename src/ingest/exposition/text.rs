@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, parse_kind};
 use super::number;
 use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
-use crate::model::Labels;
+use crate::model::{Labels, Value};
 use crate::tsdb::MetricType;
 
 /// A parser of the text format.
@@ -109,7 +109,7 @@ impl<'a> TextParser<'a> {
         let text = self.c.take_while(|b| !b" \t\n{".contains(&b));
         let value = number::parse_value(text).ok_or_else(|| self.c.error_at(value_at, "a value after the metric"))?;
         let timestamp = self.timestamp()?;
-        Ok(Event::Sample(ParsedSample { key, value: ParsedValue::Float(value), timestamp }))
+        Ok(Event::Sample(ParsedSample { key, value: Value::Float(value), timestamp }))
     }
 
     /// Reads the expected series text if exactly that is next.

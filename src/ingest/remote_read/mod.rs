@@ -1,9 +1,11 @@
 //! Remote read, as Prometheus serves it: requests decoded, answers encoded as samples or as streamed chunks.
 
+mod bits;
 mod chunks;
+mod histograms;
 mod request;
 
-pub use chunks::{Frame, MOST_SAMPLES};
+pub use chunks::{Chunk, chunks, frame};
 pub use request::{ReadQuery, ReadRequest};
 
 use super::remote_write::encode::encode_rows;

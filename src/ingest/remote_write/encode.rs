@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use crate::ingest::histogram_wire;
 use crate::ingest::store::SampleRow;
 use crate::ingest::wire::WireWriter;
-use crate::model::histogram::{CounterResetHint, Span};
+use crate::model::histogram::CounterResetHint;
 use crate::model::{FloatHistogram, Labels, Value};
 use crate::tsdb::{Exemplar, Metadata, MetricType};
 
@@ -261,23 +262,7 @@ fn start(w: &mut WireWriter, number: u32, st: i64) {
 }
 
 fn histogram(w: &mut WireWriter, t: i64, h: &FloatHistogram) {
-    let spans = |w: &mut WireWriter, number, spans: &[Span]| {
-        for span in spans {
-            w.message(number, |w| {
-                w.sint(1, i64::from(span.offset));
-                w.uint(2, u64::from(span.length));
-            });
-        }
-    };
-    w.double(2, h.count);
-    w.double(3, h.sum);
-    w.sint(4, i64::from(h.schema));
-    w.double(5, h.zero_threshold);
-    w.double(7, h.zero_count);
-    spans(w, 8, &h.negative_spans);
-    w.doubles(10, &h.negative_buckets);
-    spans(w, 11, &h.positive_spans);
-    w.doubles(13, &h.positive_buckets);
+    histogram_wire::write(w, h, &histogram_wire::REMOTE);
     let hint = match h.counter_reset_hint {
         CounterResetHint::Unknown => 0,
         CounterResetHint::Reset => 1,

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::cache::{Entry, SeriesCache};
 use super::classic::{ClassicPart, EntryId, Gathering, classify};
 use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
-use crate::ingest::exposition::{
-    Carried, Event, Format, ParseError, ParseOptions, ParsedExemplar, ParsedValue, Parser, Part,
-};
+use crate::ingest::exposition::{Carried, Event, Format, ParseError, ParseOptions, ParsedExemplar, Parser, Part};
 use crate::ingest::relabel;
 use crate::ingest::store::SampleRow;
 use crate::model::histogram::HistogramDefect;
@@ -257,17 +255,17 @@ impl Run<'_> {
         Ok(self.insert(&key, labels, None))
     }
 
-    fn sample(&mut self, id: EntryId, value: ParsedValue, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
+    fn sample(&mut self, id: EntryId, value: Value, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
         let weight = match &value {
-            ParsedValue::Float(_) => 1,
-            ParsedValue::Histogram(h) => h.sample_weight(),
+            Value::Float(_) => 1,
+            Value::Histogram(h) => h.sample_weight(),
         };
         self.body.read = self.body.read.saturating_add(weight as u64);
         // What relabelling drops takes memory, too: without a limit of the operator's, all that is read is bounded by ours.
         if self.settings.limits.samples == 0 && self.body.read > MOST_SAMPLES {
             return Err(DigestError::TooManySamples);
         }
-        if let (Some(part), ParsedValue::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
+        if let (Some(part), Value::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
             self.body.gathering.add(part, *v, timestamp, st);
             if !self.settings.always_scrape_classic_histograms {
                 let scrape = self.cache.scrape;
@@ -278,10 +276,6 @@ impl Run<'_> {
             }
         }
         self.body.found.scraped += 1;
-        let value = match value {
-            ParsedValue::Float(v) => Value::Float(v),
-            ParsedValue::Histogram(h) => Value::Histogram(h),
-        };
         self.stage(id, value, timestamp, st)
     }
 

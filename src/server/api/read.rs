@@ -8,17 +8,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
-use crate::ingest::remote_read::{CHUNKS, Frame, ReadQuery, ReadRequest, SAMPLES, encode_samples, encode_series};
+use crate::ingest::remote_read::{
+    CHUNKS, ReadQuery, ReadRequest, SAMPLES, chunks, encode_samples, encode_series, frame,
+};
 use crate::model::{Labels, MatchOp, Matcher, SampleBuf};
 use crate::server::app::App;
-use crate::tsdb::{Queryable, Series, Tsdb};
+use crate::tsdb::{Queryable, Tsdb};
 
 /// The largest message, bytes, as it comes and decompressed: selectors take little.
 pub const MOST_BYTES: usize = 1 << 20;
 /// Frames that are made ahead of the one being sent.
 const FRAMES_AHEAD: usize = 16;
-/// Samples of a frame: about a megabyte at worst.
-const SAMPLES_OF_FRAME: usize = 60_000;
+/// Bytes of chunks from which on a frame is sent.
+const BYTES_OF_FRAME: usize = 1 << 20;
 
 fn refuse(status: StatusCode, text: impl std::fmt::Display) -> Response {
     (status, format!("{text}\n")).into_response()
@@ -38,18 +40,7 @@ pub async fn read(State(app): State<Arc<App>>, body: Bytes) -> Response {
     if !request.takes_samples && !request.takes_chunks {
         return refuse(StatusCode::BAD_REQUEST, "none of the accepted response types is supported");
     }
-    let request = Arc::new(request);
-    // Where histograms are among them, samples are as good.
-    let in_chunks = match (request.prefers_chunks, request.takes_samples) {
-        (false, _) => false,
-        (true, false) => true,
-        (true, true) => {
-            let (storage, request, external) = (storage.clone(), request.clone(), external.clone());
-            let floats = tokio::task::spawn_blocking(move || only_floats(&storage, &request.queries, &external));
-            floats.await.unwrap_or(false)
-        }
-    };
-    if in_chunks {
+    if request.prefers_chunks {
         let (sender, mut frames) = mpsc::channel::<Result<Vec<u8>, std::io::Error>>(FRAMES_AHEAD);
         tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -88,20 +79,6 @@ fn with_external(labels: &Labels, external: &Labels) -> Labels {
         builder.set(name, value);
     }
     builder.build()
-}
-
-/// Whether the series of all queries end with floats.
-fn only_floats(storage: &Tsdb, queries: &[ReadQuery], external: &Labels) -> bool {
-    queries.iter().all(|query| {
-        let found = storage.select_shared(&own_matchers(query, external), query.start, query.end);
-        found.is_ok_and(|found| {
-            let is_float = |series: &Arc<dyn Series>| {
-                let newest = series.latest(query.start, query.end);
-                newest.is_ok_and(|newest| newest.is_none_or(|(_, value)| value.as_float().is_some()))
-            };
-            found.iter().all(is_float)
-        })
-    })
 }
 
 /// Gives every series of a query with its samples, by labels.
@@ -150,12 +127,22 @@ fn stream(
 ) -> Result<(), String> {
     for (i, query) in queries.iter().enumerate() {
         each(storage, query, external, |labels, samples| {
-            if !samples.hists.is_empty() {
-                return Err(format!("{labels}: native histograms are read as samples, not as chunks"));
+            let send = |chunks: &[_]| {
+                let sent = out.blocking_send(Ok(frame(i, &labels, chunks)));
+                sent.map_err(|_| "the client has gone".to_owned())
+            };
+            let (mut held, mut size) = (Vec::new(), 0);
+            for chunk in chunks(samples) {
+                size += chunk.bytes.len();
+                held.push(chunk);
+                if size >= BYTES_OF_FRAME {
+                    send(&held)?;
+                    held.clear();
+                    size = 0;
+                }
             }
-            for (ts, vs) in samples.ts.chunks(SAMPLES_OF_FRAME).zip(samples.vs.chunks(SAMPLES_OF_FRAME)) {
-                let Frame(frame) = Frame::of(i, &labels, ts, vs);
-                out.blocking_send(Ok(frame)).map_err(|_| "the client has gone".to_owned())?;
+            if !held.is_empty() {
+                send(&held)?;
             }
             Ok(())
         })?;
