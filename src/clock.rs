@@ -4,10 +4,11 @@
 //! same in real time, in a backtest and in a test.
 #![allow(clippy::disallowed_methods)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono_tz::Tz;
 use parking_lot::Mutex;
 
 /// Tells the time of day, in milliseconds since the Unix epoch.
@@ -88,6 +89,19 @@ impl Clock for VirtualClock {
     }
 }
 
+/// The server's zone: `TZ`, else what `/etc/localtime` points to, else UTC.
+pub static ZONE: LazyLock<Tz> = LazyLock::new(|| {
+    let said = std::env::var("TZ").ok().filter(|name| !name.is_empty());
+    let link = || std::fs::read_link("/etc/localtime").ok().map(|path| path.to_string_lossy().into_owned());
+    said.or_else(link).and_then(|name| named(&name)).unwrap_or(Tz::UTC)
+});
+
+/// The zone of a name, or of a file of the zone database.
+fn named(name: &str) -> Option<Tz> {
+    let name = name.trim_start_matches(':');
+    name.split_once("zoneinfo/").map_or(name, |(_, name)| name).parse().ok()
+}
+
 /// Measures elapsed time for metrics and deadlines, monotonic.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
@@ -113,5 +127,11 @@ mod tests {
         for (last, now, want) in [(5000, 5001, 5001), (5000, 4999, 5000), (5000, 4000, 5000), (5000, 3999, 3999)] {
             assert_eq!(settle(last, now), want, "{last} -> {now}");
         }
+    }
+
+    #[test]
+    fn zones_have_names_and_files() {
+        assert_eq!(named(":/usr/share/zoneinfo/Asia/Riyadh"), Some(Tz::Asia__Riyadh));
+        assert_eq!(named("/etc/elsewhere"), None);
     }
 }

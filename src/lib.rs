@@ -6,6 +6,7 @@
 //! - [`instrument`]: counters, gauges and histograms with which every room counts its own, and how they are written.
 //! - [`model`]: labels, matchers, samples, native histograms, durations, numbers.
 //! - [`template`]: Go text/template with the functions of Prometheus and Alertmanager.
+//! - [`plot`]: what was measured, drawn for messages: SVG and PNG.
 //! - [`config`]: the configuration files, read strictly, with the place of every defect; secrets.
 //! - [`fleet`]: a synthetic machine-learning fleet and an incident in it, for the demo.
 //! - [`net`]: HTTP out: clients with TLS and authentication, which never show a secret.
@@ -44,6 +45,7 @@ pub mod lint;
 pub mod model;
 pub mod net;
 pub mod notify;
+pub mod plot;
 pub mod promql;
 pub mod routing;
 pub mod rules;

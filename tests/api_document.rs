@@ -17,7 +17,7 @@ serves `/api/v2` and what is Watchbell's own but `/federate`, and none of Promet
 ";
 
 /// What is Watchbell's own, or of no API: path, methods, parameters, what it does.
-const OWN: [(&str, &str, &str, &str); 15] = [
+const OWN: [(&str, &str, &str, &str); 16] = [
     (
         "/watchbell/v1/now",
         "GET",
@@ -41,6 +41,12 @@ const OWN: [(&str, &str, &str, &str); 15] = [
         "POST, DELETE",
         "body: `createdBy`, `comment`, `endsAt`",
         "[Acknowledges](silences.md) an alert; takes that back.",
+    ),
+    (
+        "/watchbell/v1/plots/{file}",
+        "GET",
+        "`range`",
+        "The [plot](receivers.md#plots) of a notification: its number and `.png` or `.svg`.",
     ),
     ("/watchbell/v1/receivers", "GET", "", "Receivers and how their deliveries stand."),
     ("/watchbell/v1/receivers/{name}/test", "POST", "", "Sends a marked test message."),

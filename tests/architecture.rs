@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// From the ground up. A room may name those before it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "clock",
     "instrument",
     "model",
     "template",
+    "plot",
     "config",
     "state",
     "history",

@@ -66,6 +66,7 @@ mod pages;
 mod pages_forms;
 mod pages_history;
 mod pages_rules;
+mod plots;
 mod prometheus_configs;
 mod prometheus_metrics;
 mod prometheus_program;

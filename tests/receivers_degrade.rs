@@ -40,7 +40,7 @@ async fn a_template_that_fails_costs_its_field_only() {
         let all = body.to_string();
         assert!(text.contains("Hot") && text.contains("critical"), "{kind}: {text}");
         assert!(all.contains(&format!("Template error in {field}: template: :1:4")), "{kind}: {all}");
-        let rendered = integrations(&receiver).prepare(&one(kind));
+        let rendered = integrations(&receiver).prepare(&one(kind), None);
         assert_eq!((rendered.problems.len(), rendered.problems[0].field.as_str()), (1, field), "{kind}");
     }
 }
@@ -329,7 +329,7 @@ async fn a_webhooks_own_payload_keeps_texts_as_they_are() {
     let body = log.lock().pop().unwrap().body;
     assert_eq!(body["labels"], json!({"alertname": "Hot", "id": "v1:", "num": "123"}));
     assert_eq!(body["text"], "[FIRING:1] Hot (v1: 123)", "a text that fails is what the page is about");
-    assert_eq!(to.prepare(&notification).problems[0].field, "payload.text");
+    assert_eq!(to.prepare(&notification, None).problems[0].field, "payload.text");
 }
 
 #[tokio::test]

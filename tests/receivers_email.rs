@@ -142,6 +142,26 @@ async fn a_reader_gets_arabic_text_as_it_was_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plot_is_shown_below_the_text() {
+    let Some(mut server) = Server::start("none", "NONE") else { return };
+    for (more, parts) in [("text: hello", 3), ("html: '<p>x</p>'", 2)] {
+        let to = server.mailing(&format!("require_tls: false, to: a@x.test, plot: true, {more}"));
+        let rendered = to.prepare(&notification(), Some(crate::plots::illustration()));
+        assert_eq!(to.attempt(&notification(), rendered).await.outcome, Outcome::Delivered);
+        let mail = server.mail();
+        let html = mail["parts"]["text/html"].as_str().unwrap();
+        assert!(html.contains("src=\"cid:plot@watchbell\"") && html.contains("/notification/9\""), "{html}");
+        assert_eq!(mail["parts"].as_object().unwrap().len(), parts, "{}", mail["parts"]);
+        assert_eq!(mail["ids"], json!({"image/png": "<plot@watchbell>"}));
+        let png = crate::plots::illustration().picture.png.len();
+        assert_eq!(mail["parts"]["image/png"], format!("{png} bytes b'\\x89PNG'"));
+    }
+    let to = server.mailing("require_tls: false, to: a@x.test, plot: true");
+    assert_eq!(to.deliver(&notification()).await, Outcome::Delivered);
+    assert_eq!(server.mail()["ids"], json!({}), "without a plot it is as it always was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_told_from_what_may_pass() {
     let Some(server) = Server::start("starttls", "PLAIN") else { return };
     let to = server.integrations("auth_username: watcher, auth_password: wrong");
@@ -191,7 +211,7 @@ async fn one_address_that_is_refused_keeps_no_other_from_its_mail() {
     let Some(mut server) = Server::start("none", "NONE") else { return };
     let to = server.mailing("require_tls: false, to: 'nobody@x.test, no address, a@x.test'");
     let n = notification();
-    let attempt = to.attempt(&n, to.prepare(&n)).await;
+    let attempt = to.attempt(&n, to.prepare(&n, None)).await;
     assert_eq!(attempt.outcome, Outcome::Delivered);
     assert_eq!(server.mail()["to"], json!(["a@x.test"]));
     let problems: Vec<&str> = attempt.problems.iter().map(|p| p.error.as_str()).collect();

@@ -9,6 +9,7 @@ pub mod log;
 pub mod metrics;
 pub mod notification;
 pub mod outcome;
+pub mod plots;
 pub mod receivers;
 pub mod retry;
 pub mod route_labels;

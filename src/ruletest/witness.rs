@@ -149,7 +149,7 @@ impl Mailbox {
             self.beyond += 1;
             return Outcome::Delivered;
         }
-        let (told, problems) = Told::new(at, notification, messages.render(notification, now));
+        let (told, problems) = Told::new(at, notification, messages.render(notification, None, now));
         // Nobody could be told: that is no notification, and is reported as a problem.
         if told.payload.is_some() {
             self.told.push(told);

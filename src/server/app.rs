@@ -16,6 +16,7 @@ use crate::ingest::remote_write::{Protocol, Receiver};
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
 use crate::notify::drill::Drills;
+use crate::notify::plots::Plots;
 use crate::notify::status::Statuses;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
@@ -72,6 +73,8 @@ pub struct App {
     pub deliveries: Arc<Statuses>,
     /// What was told in drills.
     pub drills: Arc<Drills>,
+    /// The plots of messages.
+    pub plots: Arc<Plots>,
     /// Scrape pools.
     pub scrapes: Arc<ScrapeManager>,
     /// What does not change while the service runs.

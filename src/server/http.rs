@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
 use super::{
-    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, receivers,
+    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, plots, receivers,
     telemetry, web,
 };
 
@@ -76,6 +76,7 @@ fn unprefixed(app: Arc<App>) -> Router {
         .merge(history::routes())
         .merge(explain::routes())
         .merge(now::routes())
+        .merge(plots::routes(&app))
         .merge(alertmanager::routes().layer(axum::middleware::from_fn_with_state(gets, alertmanager::limit)))
         .method_not_allowed_fallback(not_allowed)
         .layer(RequestDecompressionLayer::new())

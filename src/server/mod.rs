@@ -23,6 +23,7 @@ pub mod notices;
 pub mod now;
 pub mod origins;
 pub mod pages;
+pub mod plots;
 mod prometheus_metrics;
 pub mod queries;
 mod query_log;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::SystemClock;
-use crate::config::{AlertmanagerConfig, Config, Datasource, Discoveries};
+use crate::config::alertmanager::Receiver;
+use crate::config::alertmanager::receivers::MessagePlot;
+use crate::config::{self, AlertmanagerConfig, Config, Datasource, Discoveries};
 use crate::model::Diagnostic;
 use crate::net;
 use crate::notify::receivers::Integrations;
@@ -30,6 +32,26 @@ pub fn unbuildable(config: &Config) -> Vec<Diagnostic> {
     let mut defects: Vec<Diagnostic> = all.filter_map(|http| net::check(http).err()).collect();
     defects.extend(config.tracing.iter().filter(|t| t.refused().is_none()).filter_map(|t| traces::check(t).err()));
     defects
+}
+
+/// The plots of messages that a service which evaluates no rules could never draw.
+pub(super) fn plots_without_rules(path: &Path, config: &AlertmanagerConfig) -> Vec<Diagnostic> {
+    let file = path.to_string_lossy().into();
+    // It was read a moment ago; without it the defects have no places.
+    let text = config::read_text(path).unwrap_or_default();
+    let of_receiver = |receiver: &Receiver| {
+        let defect = |(kind, index, _): (&str, usize, MessagePlot)| {
+            let list = format!("{kind}_configs");
+            let at = AlertmanagerConfig::position_of(&text, &receiver.name, &list, index, "plot");
+            Diagnostic::new(
+                &file,
+                at,
+                "plot has no effect: Watchbell draws what its own rules measure, and evaluates none here",
+            )
+        };
+        receiver.plots().into_iter().map(defect).collect::<Vec<_>>()
+    };
+    config.receivers.iter().flat_map(of_receiver).collect()
 }
 
 /// What cannot be built of a routing configuration: its integrations. Files of secrets count too, without which a

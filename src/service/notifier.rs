@@ -17,6 +17,7 @@ use crate::instrument::{Collect, Exposition};
 use crate::notify::alertmanagers::Forwarder;
 use crate::notify::drill::Drills;
 use crate::notify::metrics::AttemptMetrics;
+use crate::notify::plots::{Illustration, Plots};
 use crate::notify::receivers::{Attempt, Integrations, SetupError};
 use crate::notify::said::{self, Said};
 use crate::notify::status::Statuses;
@@ -38,6 +39,8 @@ pub struct ConfiguredNotifier {
     pub statuses: Arc<Statuses>,
     /// What was told in drills.
     pub drills: Arc<Drills>,
+    /// The plots of messages.
+    pub plots: Arc<Plots>,
     tracer: Tracer,
     /// Where what messages said is recorded.
     history: Option<History>,
@@ -49,6 +52,7 @@ impl ConfiguredNotifier {
         ConfiguredNotifier {
             delivery: options.delivery,
             external_url: external_url.into(),
+            plots: Arc::new(Plots::new(clock.clone())),
             clock,
             receivers: ArcSwapOption::default(),
             forwarder: Forwarder::new(options.queue_capacity, options.batch),
@@ -99,12 +103,18 @@ impl ConfiguredNotifier {
     fn attempt(&self, notification: Notification, history: Option<History>) -> BoxFuture<'static, Outcome> {
         let (delivery, receivers, attempts) = (self.delivery, self.receivers.load_full(), self.attempts.clone());
         let (statuses, drills, clock) = (self.statuses.clone(), self.drills.clone(), self.clock.clone());
-        let (notification, tracer) = (Arc::new(notification), self.tracer.clone());
+        let (notification, tracer, plots) = (Arc::new(notification), self.tracer.clone(), self.plots.clone());
         async move {
             let watch = Stopwatch::start();
             let attempt = match (delivery, receivers) {
                 (Delivery::Print, _) => printed(&notification),
-                (Delivery::Receivers, Some(receivers)) => attempt(receivers, notification.clone()).await,
+                (Delivery::Receivers, Some(receivers)) => {
+                    let plot = match receivers.plot_range(&notification.integration) {
+                        Some(range) => plots.of(&notification, range).await,
+                        None => None,
+                    };
+                    attempt(receivers, notification.clone(), plot).await
+                }
                 (Delivery::Receivers, None) => given_up("no receivers are configured"),
             };
             let took = watch.elapsed();
@@ -179,12 +189,12 @@ fn note(tracer: &Tracer, notification: &Notification, outcome: &Outcome, (ended_
 /// Most alerts that are rendered beside other work; more go to a thread of their own.
 const FEW_ALERTS: usize = 32;
 
-async fn attempt(receivers: Arc<Integrations>, notification: Arc<Notification>) -> Attempt {
+async fn attempt(receivers: Arc<Integrations>, notification: Arc<Notification>, plot: Option<Illustration>) -> Attempt {
     let rendered = if notification.alerts.len() <= FEW_ALERTS {
-        receivers.prepare(&notification)
+        receivers.prepare(&notification, plot)
     } else {
         let (to, of) = (receivers.clone(), notification.clone());
-        match tokio::task::spawn_blocking(move || to.prepare(&of)).await {
+        match tokio::task::spawn_blocking(move || to.prepare(&of, plot)).await {
             Ok(rendered) => rendered,
             Err(_) => return given_up("rendering the notification panicked; this is a defect"),
         }
@@ -230,5 +240,6 @@ impl Collect for ConfiguredNotifier {
     fn collect(&self, out: &mut Exposition) {
         self.attempts.collect(out);
         self.forwarder.collect(out);
+        self.plots.collect(out);
     }
 }

@@ -104,6 +104,7 @@ impl Prepared {
         let mut defects = Vec::new();
         let templates = templates::read(&routing.config, &mut defects);
         defects.extend(routing.config.refused());
+        defects.extend(checks::plots_without_rules(path, &routing.config));
         let mut config = Config::default();
         config.watchbell.adopt(&routing.config.watchbell);
         let silences = read_silences(&config, &mut defects);

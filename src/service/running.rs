@@ -24,6 +24,7 @@ use crate::server::fired::Fired;
 use crate::server::history_readers::HistoryReaders;
 use crate::server::measured::Measured;
 use crate::server::notices::Notices;
+use crate::server::plots::AppArtist;
 use crate::server::requests::HttpMetrics;
 use crate::server::telemetry::AppMetrics;
 use crate::server::{self, ApiMetrics, App, ConfigView, Control, ControlRequest, Queries, Tester};
@@ -150,9 +151,11 @@ impl Service {
             unrecorded,
             deliveries: notifier.statuses.clone(),
             drills: notifier.drills.clone(),
+            plots: notifier.plots.clone(),
             tester: tester(&notifier),
             control,
         });
+        app.plots.set_artist(Arc::new(AppArtist::of(&app)));
         let (end, ended) = watch::channel(false);
         let server = serve(listeners, &app, &options, &ended);
         let (tasks, watched) = (Vec::new(), Arc::new(ArcSwap::from_pointee(Watched::of(&options.source, &prepared))));

@@ -200,6 +200,14 @@ pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     request(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])
 }
 
+/// GET over a plain connection of what is no text: status, headers and bytes, `None` when nobody answers.
+pub fn get_bytes(port: u16, path: &str) -> Option<(u16, String, Vec<u8>)> {
+    let answer = answer(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])?;
+    let at = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..at]).into_owned();
+    Some((head.split_whitespace().nth(1)?.parse().ok()?, head, answer[at + 4..].to_vec()))
+}
+
 /// DELETE over a plain connection: status and body, `None` when nobody answers.
 pub fn delete(port: u16, path: &str) -> Option<(u16, String)> {
     request(port, &format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), &[])
@@ -247,6 +255,15 @@ pub fn beginning(port: u16, request: &str, until: &str) -> String {
 }
 
 fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {
+    let text = String::from_utf8_lossy(&answer(port, head, body)?).into_owned();
+    let (headers, content) = text.split_once("\r\n\r\n")?;
+    let status = headers.split_whitespace().nth(1)?.parse().ok()?;
+    let chunked = headers.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Some((status, if chunked { unchunk(content) } else { content.to_owned() }))
+}
+
+/// The whole answer as it came.
+fn answer(port: u16, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     stream.write_all(head.as_bytes()).ok()?;
@@ -254,11 +271,7 @@ fn request(port: u16, head: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut answer = Vec::new();
     // Who answers before it has read everything may reset the connection behind its answer.
     let _ = stream.read_to_end(&mut answer);
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let (headers, content) = text.split_once("\r\n\r\n")?;
-    let status = headers.split_whitespace().nth(1)?.parse().ok()?;
-    let chunked = headers.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Some((status, if chunked { unchunk(content) } else { content.to_owned() }))
+    Some(answer)
 }
 
 fn unchunk(mut rest: &str) -> String {

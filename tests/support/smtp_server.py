@@ -59,10 +59,15 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        parts = {p.get_content_type(): p.get_content() for p in message.walk() if not p.is_multipart()}
+        leaves = [p for p in message.walk() if not p.is_multipart()]
+        # Whoever sends the mail reads this line after it: it must be no longer than a pipe holds.
+        text = lambda content: f"{len(content)} bytes {content[:4]}" if isinstance(content, bytes) else content
+        parts = {p.get_content_type(): text(p.get_content()) for p in leaves}
+        ids = {p.get_content_type(): p["Content-ID"] for p in leaves if p["Content-ID"]}
         print(json.dumps({
             "from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None or mode == "implicit",
             "user": bool(session.authenticated), "headers": {k: str(v) for k, v in message.items()}, "parts": parts,
+            "ids": ids,
         }), flush=True)
         return "250 taken"
 

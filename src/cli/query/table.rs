@@ -3,11 +3,12 @@
 use crate::model::number::format_float;
 use crate::model::time::rfc3339;
 use crate::model::{Labels, Value};
+use crate::plot::short;
 use crate::promql::{QueryValue, RangeSeries, VectorSample};
 
 use super::answer::When;
 use super::grid::{Column, Differences, NARROWEST, lay_out, total_width};
-use super::numbers::{at_the_point, counted, short};
+use super::numbers::{at_the_point, counted};
 use super::screen::{Screen, printable};
 use super::summary::{Summary, points, trend};
 

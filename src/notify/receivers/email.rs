@@ -4,21 +4,25 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use lettre::message::header::{ContentType, Date, HeaderName, HeaderValue, Headers};
-use lettre::message::{MultiPart, SinglePart};
+use lettre::message::{Attachment, MultiPart, SinglePart};
 
-use super::fit::{Limit, Markup};
+use super::fit::{self, Limit, Markup};
 use super::http::{Link, give_up};
 use super::message::{Mail, Message};
 use super::rendering::{RenderError, Rendering, hash};
 use super::{HttpClientConfig, Kind, NOTIFICATION_HEADER, addresses, smtp};
 use crate::config::alertmanager::receivers::EmailConfig;
 use crate::notify::Outcome;
+use crate::plot::Picture;
+use crate::template::escape;
 
 const DEFAULT_SUBJECT: &str = "{{ template \"email.default.subject\" . }}";
 const SUBJECT: Limit = Limit::chars(900);
 /// More is not read, and the more it is the likelier it is refused on its way.
 const HTML: Limit = Limit::bytes(256 * 1024).of(Markup::Mail);
 const TEXT: Limit = Limit::bytes(256 * 1024);
+/// By this the HTML names the plot.
+const PLOT_ID: &str = "plot@watchbell";
 
 impl EmailConfig {
     /// From, to and subject unless configured, the configured headers, and what a thread and an identity need. The
@@ -70,17 +74,36 @@ fn compose(mail: &Mail, at: i64) -> Result<Vec<u8>, String> {
         headers.insert_raw(HeaderValue::new(name, value.replace(['\r', '\n'], " ")));
     }
     let part = |kind: ContentType, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
-    let body = match (mail.text.is_empty(), mail.html.is_empty()) {
-        (_, true) => part(ContentType::TEXT_PLAIN, &mail.text).formatted(),
-        (true, false) => part(ContentType::TEXT_HTML, &mail.html).formatted(),
-        (false, false) => MultiPart::alternative()
-            .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
-            .singlepart(part(ContentType::TEXT_HTML, &mail.html))
-            .formatted(),
+    let text = || part(ContentType::TEXT_PLAIN, &mail.text);
+    let html = || part(ContentType::TEXT_HTML, &mail.html);
+    let body = match (mail.text.is_empty(), mail.html.is_empty(), &mail.picture) {
+        (_, true, _) => text().formatted(),
+        (true, false, None) => html().formatted(),
+        (true, false, Some(picture)) => related(html(), picture)?.formatted(),
+        (false, false, None) => MultiPart::alternative().singlepart(text()).singlepart(html()).formatted(),
+        (false, false, Some(picture)) => {
+            MultiPart::alternative().singlepart(text()).multipart(related(html(), picture)?).formatted()
+        }
     };
     let mut wire = format!("{headers}MIME-Version: 1.0\r\n").into_bytes();
     wire.extend(body);
     Ok(wire)
+}
+
+/// HTML and the picture that it shows.
+fn related(html: SinglePart, picture: &Picture) -> Result<MultiPart, String> {
+    let png = ContentType::parse("image/png").map_err(|e| e.to_string())?;
+    let shown = Attachment::new_inline_with_name(PLOT_ID.into(), "plot.png".into()).body(picture.png.clone(), png);
+    Ok(MultiPart::related().singlepart(html).singlepart(shown))
+}
+
+/// The plot below the text, which leads to why the mail was sent.
+fn with_plot(html: &str, picture: &Picture, link: &str) -> String {
+    let (alt, link) = (escape::html(&picture.alt), escape::html(link));
+    let shown = format!(
+        "<p><a href=\"{link}\"><img src=\"cid:{PLOT_ID}\" alt=\"{alt}\" width=\"600\" height=\"240\" style=\"max-width:100%;height:auto\"></a></p>"
+    );
+    fit::append(html, &shown, Markup::Mail)
 }
 
 impl Kind for EmailConfig {
@@ -101,8 +124,13 @@ impl Kind for EmailConfig {
         let headers = self.headers(with, &from, &to);
         let text = if self.text.is_empty() { String::new() } else { with.body("text", &self.text, TEXT) };
         let html = if self.html.is_empty() { String::new() } else { with.body("html", &self.html, HTML) };
+        let picture = with.plot.as_ref().filter(|_| !html.is_empty()).map(|plot| plot.picture.clone());
+        let html = match &picture {
+            Some(picture) => with_plot(&html, picture, &with.explanation()),
+            None => html,
+        };
         let (sender, recipients) = (sender.clone(), recipients);
-        Ok(Message::Mail(Box::new(Mail { from, to, sender, recipients, headers, text, html })))
+        Ok(Message::Mail(Box::new(Mail { from, to, sender, recipients, headers, text, html, picture })))
     }
 
     fn http(&self) -> Option<&HttpClientConfig> {
@@ -133,6 +161,7 @@ mod tests {
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             text: "الذاكرة ممتلئة".into(),
             html: "<p dir=\"rtl\">الذاكرة</p>".into(),
+            picture: None,
         }
     }
 

@@ -5,6 +5,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::Value as Json;
 
 use super::message::{Body, Request, resolve_all};
+use super::multipart;
 use super::rendering::Problem;
 use crate::clock::Clock;
 use crate::net::{HttpClient, NetError, aws, read_body};
@@ -27,6 +28,8 @@ pub(super) struct Link<'a> {
     pub problems: &'a Mutex<Vec<Problem>>,
     /// The role taken for AWS.
     pub role: &'a aws::Role,
+    /// Where the message is that was delivered, in the words of its kind.
+    pub sent: &'a Mutex<Option<Json>>,
 }
 
 /// A receiver's answer.
@@ -101,26 +104,9 @@ impl Link<'_> {
             value.set_sensitive(true);
             builder = builder.header(*name, value);
         }
-        builder = match &request.body {
-            Body::Empty => builder,
-            Body::Json(json) => {
-                let mut json = json.clone();
-                if let Json::Object(fields) = &mut json {
-                    for (name, secret) in &request.secrets {
-                        fields.insert((*name).to_owned(), Json::from(secret.resolve().map_err(retry)?));
-                    }
-                }
-                builder.header(CONTENT_TYPE, "application/json").body(json.to_string())
-            }
-            Body::Form(fields) => {
-                let mut form = url::form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(fields);
-                for (name, secret) in &request.secrets {
-                    form.append_pair(name, &secret.resolve().map_err(retry)?);
-                }
-                builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
-            }
-        };
+        if let Some((content_type, body)) = wire(request)? {
+            builder = builder.header(CONTENT_TYPE, content_type).body(body);
+        }
         let sent = if request.secrets.is_empty() {
             self.client.send(builder).await
         } else {
@@ -147,6 +133,35 @@ impl Link<'_> {
         };
         Ok(Reply { status, retry_after, is_json, body })
     }
+}
+
+/// A request's body and its type.
+fn wire(request: &Request) -> Result<Option<(String, Vec<u8>)>, Outcome> {
+    let secrets =
+        request.secrets.iter().map(|(name, secret)| Ok(((*name).to_owned(), secret.resolve().map_err(retry)?)));
+    let secrets: Vec<(String, String)> = secrets.collect::<Result<_, Outcome>>()?;
+    let (content_type, body, fields) = match &request.body {
+        Body::Empty => return Ok(None),
+        Body::Png(picture) => return Ok(Some(("image/png".into(), picture.png.clone()))),
+        Body::Json(json) => {
+            let mut json = json.clone();
+            if let Json::Object(fields) = &mut json {
+                fields.extend(secrets.into_iter().map(|(name, secret)| (name, Json::from(secret))));
+            }
+            let text = json.to_string();
+            ("application/json", text.clone(), vec![("payload_json".to_owned(), text)])
+        }
+        Body::Form(fields) => {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            let all: Vec<(String, String)> = fields.iter().cloned().chain(secrets).collect();
+            form.extend_pairs(&all);
+            ("application/x-www-form-urlencoded", form.finish(), all)
+        }
+    };
+    Ok(Some(match &request.picture {
+        Some((field, picture)) => multipart::form(&fields, field, &picture.png),
+        None => (content_type.into(), body.into_bytes()),
+    }))
 }
 
 fn impossible(error: NetError) -> Outcome {

@@ -10,6 +10,7 @@ use super::rendering::{RenderError, Rendering};
 use crate::config::alertmanager::receivers::Receiver;
 use crate::config::http::HttpClientConfig;
 use crate::notify::Outcome;
+use crate::notify::plots::Illustration;
 
 /// A kind of integration: what it makes of a notification, and how it reads the answers.
 pub(super) trait Kind: Send + Sync {
@@ -27,6 +28,16 @@ pub(super) trait Kind: Send + Sync {
     /// What an answer means.
     fn judge(&self, reply: &Reply) -> Outcome {
         reply.judge(&[])
+    }
+
+    /// Whether a plot is sent after the message, by [`Kind::follow`].
+    fn sends_plot_apart(&self) -> bool {
+        false
+    }
+
+    /// Sends the plot of a message that was delivered.
+    fn follow<'a>(&'a self, _plot: &'a Illustration, _link: &'a Link<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// One attempt. The default makes the message's requests one after another, and stops at the first that fails.

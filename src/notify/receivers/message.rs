@@ -1,10 +1,13 @@
 //! Messages, rendered but not sent: what they say is there, what is secret comes in when they are sent.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::config::redact::MASK;
 use crate::config::secret::{Secret, inline_or_file};
 use crate::config::url::SecretUrl;
+use crate::plot::Picture;
 
 /// A message for one integration.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Mail {
     pub text: String,
     /// HTML; empty for none.
     pub html: String,
+    /// The picture that the HTML shows.
+    pub picture: Option<Arc<Picture>>,
 }
 
 impl Message {
@@ -122,6 +127,8 @@ pub(super) enum Body {
     Json(Json),
     /// A form.
     Form(Vec<(String, String)>),
+    /// A PNG.
+    Png(Arc<Picture>),
 }
 
 /// An HTTP request.
@@ -132,12 +139,26 @@ pub struct Request {
     pub(super) headers: Vec<(&'static str, Vec<Part>)>,
     pub(super) body: Body,
     pub(super) secrets: Vec<(&'static str, Part)>,
+    /// A picture that goes along, and the field of the form that it is in.
+    pub(super) picture: Option<(&'static str, Arc<Picture>)>,
 }
 
 impl Request {
     /// A POST of JSON.
     pub(super) fn post(url: Vec<Part>, body: Json) -> Self {
-        Request { method: reqwest::Method::POST, url, headers: Vec::new(), body: Body::Json(body), secrets: Vec::new() }
+        Request {
+            method: reqwest::Method::POST,
+            url,
+            headers: Vec::new(),
+            body: Body::Json(body),
+            secrets: Vec::new(),
+            picture: None,
+        }
+    }
+
+    /// Adds a picture: the body becomes a form that has it in a field; JSON is in the field `payload_json` then.
+    pub(super) fn with_picture(self, field: &'static str, picture: Arc<Picture>) -> Self {
+        Request { picture: Some((field, picture)), ..self }
     }
 
     /// Adds a header.
@@ -156,7 +177,7 @@ impl Request {
         let mut all: Map<String, Json> =
             self.secrets.iter().map(|(n, p)| ((*n).to_owned(), json!(p.shown()))).collect();
         match &self.body {
-            Body::Empty => {}
+            Body::Empty | Body::Png(_) => {}
             Body::Json(Json::Object(fields)) => all.extend(fields.clone()),
             Body::Json(other) => return other.clone(),
             Body::Form(fields) => all.extend(fields.iter().map(|(n, v)| (n.clone(), json!(v)))),

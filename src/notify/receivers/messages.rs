@@ -9,6 +9,7 @@ use super::kind::{Kind, for_each_kind};
 use super::message::Message;
 use super::rendering::{Problem, RenderError, Rendering};
 use crate::config::alertmanager::AlertmanagerConfig;
+use crate::notify::plots::Illustration;
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{IntegrationId, Notification};
 use crate::template::alertmanager::Templates;
@@ -35,15 +36,16 @@ impl Messages {
         Messages { kinds, templates, routes: RouteLabels::of(config), external_url }
     }
 
-    /// Renders a notification as of `now`, milliseconds. It takes processor time: much, where thousands of alerts are to
-    /// be told.
-    pub fn render(&self, notification: &Notification, now: i64) -> Rendered {
+    /// Renders a notification with its plot as of `now`, milliseconds. It takes processor time: much, where thousands of
+    /// alerts are to be told.
+    pub fn render(&self, notification: &Notification, plot: Option<Illustration>, now: i64) -> Rendered {
         let Some(kind) = self.kinds.get(&notification.integration) else {
-            return Rendered { message: Err(unknown(notification)), problems: Vec::new() };
+            return Rendered { message: Err(unknown(notification)), problems: Vec::new(), plot };
         };
-        let with = Rendering::new(notification, &self.templates, &self.routes, &self.external_url, now);
+        let mut with = Rendering::new(notification, &self.templates, &self.routes, &self.external_url, now);
+        with.plot.clone_from(&plot);
         let message = kind.render(&with);
-        Rendered { message, problems: with.into_problems() }
+        Rendered { message, problems: with.into_problems(), plot }
     }
 }
 
@@ -54,6 +56,8 @@ pub struct Rendered {
     pub message: Result<Message, RenderError>,
     /// The fields whose templates failed; the message has something else there.
     pub problems: Vec<Problem>,
+    /// Its plot, which is in the message or goes after it.
+    pub plot: Option<Illustration>,
 }
 
 /// The error of an integration that the configuration does not have.
@@ -126,7 +130,7 @@ mod tests {
         for receiver in config.receivers.iter() {
             for (kind, index, _) in receiver.integrations() {
                 let integration = IntegrationId { receiver: receiver.name.as_str().into(), kind: kind.into(), index };
-                let rendered = messages.render(&notification(integration), 0);
+                let rendered = messages.render(&notification(integration), None, 0);
                 let payload = rendered.message.unwrap().payload();
                 let found = [title(kind, &payload), super::text(kind, &payload)];
                 if !found.into_iter().flatten().any(|text| text.contains("GpuHot")) {

@@ -19,6 +19,7 @@ pub mod messages;
 mod mrkdwn;
 mod msteams;
 mod msteamsv2;
+mod multipart;
 mod opsgenie;
 mod pagerduty;
 mod plain;
@@ -26,6 +27,7 @@ mod pushover;
 mod rendering;
 mod rocketchat;
 mod slack;
+mod slack_file;
 mod smtp;
 mod smtp_stream;
 mod sns;
@@ -46,6 +48,7 @@ use crate::config::alertmanager::AlertmanagerConfig;
 use crate::config::http::HttpClientConfig;
 use crate::model::Diagnostic;
 use crate::net::{self, HttpClient, HttpSettings, aws};
+use crate::notify::plots::Illustration;
 use crate::notify::said::Said;
 use crate::notify::{IntegrationId, Notification, Outcome};
 use crate::template::alertmanager::Templates;
@@ -62,6 +65,8 @@ use messages::{Messages, unknown};
 const NOTIFICATION_HEADER: &str = "X-Watchbell-Notification";
 /// The longest an attempt may take where the configuration sets no limit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
+/// The longest that a plot may take that is sent after its message.
+const LONGEST_PLOT: Duration = Duration::from_secs(10);
 
 /// One integration of a receiver, ready to be used.
 struct Integration {
@@ -74,6 +79,8 @@ struct Integration {
 /// All integrations of a configuration.
 pub struct Integrations {
     all: HashMap<IntegrationId, Integration>,
+    /// How much time the plots of messages show, milliseconds.
+    plots: HashMap<IntegrationId, i64>,
     messages: Messages,
     clock: Arc<dyn Clock>,
 }
@@ -123,7 +130,8 @@ impl Integrations {
             });
         }
         let messages = Messages::of(config, templates, external_url);
-        if errors.is_empty() { Ok(Integrations { all, messages, clock }) } else { Err(errors) }
+        let plots = plots(config);
+        if errors.is_empty() { Ok(Integrations { all, plots, messages, clock }) } else { Err(errors) }
     }
 
     /// The message an integration would get, without sending it.
@@ -131,22 +139,43 @@ impl Integrations {
     /// # Errors
     /// Nobody can be told: the template of an address failed, or the configuration no longer knows the integration.
     pub fn render(&self, notification: &Notification) -> Result<Message, RenderError> {
-        self.prepare(notification).message
+        self.prepare(notification, None).message
     }
 
-    /// Renders a notification. It takes processor time: much, where thousands of alerts are to be told.
-    pub fn prepare(&self, notification: &Notification) -> Rendered {
-        self.messages.render(notification, self.clock.now())
+    /// How much time the plot of an integration's messages shows, milliseconds; nothing where they have none.
+    pub fn plot_range(&self, integration: &IntegrationId) -> Option<i64> {
+        self.plots.get(integration).copied()
+    }
+
+    /// Renders a notification, with its plot where it has one. It takes processor time: much, where thousands of alerts
+    /// are to be told.
+    pub fn prepare(&self, notification: &Notification, plot: Option<Illustration>) -> Rendered {
+        self.messages.render(notification, plot, self.clock.now())
     }
 
     /// One attempt to deliver.
     pub async fn deliver(&self, notification: &Notification) -> Outcome {
-        self.attempt(notification, self.prepare(notification)).await.outcome
+        self.attempt(notification, self.prepare(notification, None)).await.outcome
     }
 
-    /// One attempt to deliver what was rendered.
+    /// One attempt to deliver what was rendered. What is refused with a plot goes again at once without it.
     pub async fn attempt(&self, notification: &Notification, rendered: Rendered) -> Attempt {
-        let Rendered { message, problems } = rendered;
+        let integration = self.all.get(&notification.integration);
+        let in_message = rendered.plot.is_some() && integration.is_some_and(|i| !i.kind.sends_plot_apart());
+        let attempt = self.attempt_as_rendered(notification, rendered).await;
+        match &attempt.outcome {
+            Outcome::GiveUp { reason } if in_message => {
+                let error = format!("refused, and sent without it: {reason}");
+                let mut plain = self.attempt_as_rendered(notification, self.prepare(notification, None)).await;
+                plain.problems.push(Problem { field: "plot".into(), error });
+                plain
+            }
+            _ => attempt,
+        }
+    }
+
+    async fn attempt_as_rendered(&self, notification: &Notification, rendered: Rendered) -> Attempt {
+        let Rendered { message, problems, plot } = rendered;
         let given_up =
             |reason: String, problems| Attempt { outcome: Outcome::GiveUp { reason }, problems, said: Said::default() };
         let message = match message {
@@ -156,7 +185,7 @@ impl Integrations {
         let Some(integration) = self.all.get(&notification.integration) else {
             return given_up(unknown(notification).to_string(), problems);
         };
-        let problems = Mutex::new(problems);
+        let (problems, sent) = (Mutex::new(problems), Mutex::new(None));
         let link = Link {
             client: &integration.client,
             clock: &*self.clock,
@@ -165,6 +194,7 @@ impl Integrations {
             place: notification.place.as_deref(),
             problems: &problems,
             role: &integration.role,
+            sent: &sent,
         };
         let sending = integration.kind.send(&message, &link);
         let outcome = match tokio::time::timeout(integration.timeout, sending).await {
@@ -174,6 +204,11 @@ impl Integrations {
                 reason: format!("no answer within {} s: context deadline exceeded", integration.timeout.as_secs_f64()),
             },
         };
+        if outcome.is_delivered()
+            && let Some(plot) = plot
+        {
+            integration.follow(&plot, &link).await;
+        }
         let said = match outcome.is_delivered() {
             true => Said::of(&notification.integration.kind, &message.payload()),
             false => Said::default(),
@@ -185,6 +220,15 @@ impl Integrations {
     pub fn ids(&self) -> impl Iterator<Item = &IntegrationId> {
         self.all.keys()
     }
+}
+
+fn plots(config: &AlertmanagerConfig) -> HashMap<IntegrationId, i64> {
+    let of_receiver = |receiver: &crate::config::alertmanager::Receiver| {
+        let id =
+            |kind: &str, index| IntegrationId { receiver: receiver.name.as_str().into(), kind: kind.into(), index };
+        receiver.plots().into_iter().map(|(kind, index, plot)| (id(kind, index), plot.0)).collect::<Vec<_>>()
+    };
+    config.receivers.iter().flat_map(of_receiver).collect()
 }
 
 /// What became of an attempt.
@@ -199,6 +243,19 @@ pub struct Attempt {
 }
 
 impl Integration {
+    /// Sends the plot of a message that was delivered, where it is not in the message. That it fails is no failure of the
+    /// message.
+    async fn follow(&self, plot: &Illustration, link: &Link<'_>) {
+        if !self.kind.sends_plot_apart() {
+            return;
+        }
+        match tokio::time::timeout(LONGEST_PLOT, self.kind.follow(plot, link)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => link.complain("plot", reason),
+            Err(_) => link.complain("plot", format!("not taken within {} s", LONGEST_PLOT.as_secs())),
+        }
+    }
+
     fn new(kind: Arc<dyn Kind>) -> Result<Self, Diagnostic> {
         let default = HttpClientConfig::default();
         let config = kind.http().unwrap_or(&default);

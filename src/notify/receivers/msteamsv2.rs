@@ -9,6 +9,7 @@ use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind, msteams};
 use crate::config::alertmanager::receivers::MsTeamsV2Config;
 use crate::notify::Outcome;
+use crate::notify::plots::Illustration;
 
 /// Cards read Markdown in every text.
 const TITLE: Limit = msteams::TITLE.of(Markup::Markdown);
@@ -25,11 +26,14 @@ impl Kind for MsTeamsV2Config {
             "color": if with.is_firing() { "Attention" } else { "Good" },
         });
         let text = json!({"type": "TextBlock", "text": with.body("text", &self.text, msteams::TEXT), "wrap": true});
+        let image = |(plot, link): (&Illustration, String)| json!({"type": "Image", "url": link, "altText": plot.picture.alt, "size": "Stretch"});
+        let shown = with.plot.as_ref().zip(with.plot_link()).map(image);
+        let body: Vec<Json> = [title, text].into_iter().chain(shown).collect();
         let card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
             "version": "1.2",
-            "body": [title, text],
+            "body": body,
             "msteams": {"width": "full"},
         });
         let body = json!({

@@ -96,14 +96,16 @@ impl PagerdutyConfig {
             .json()
     }
 
-    /// Pictures; those whose source renders to nothing are left out.
+    /// Pictures, the plot first; those whose source renders to nothing are left out.
     fn images(&self, with: &Rendering<'_>) -> Vec<Json> {
         let text = |field: &str, template: &str| with.text(&format!("images.{field}"), template);
         let image = |i: &PagerdutyImage| {
             let src = text("src", &i.src);
             (!src.is_empty()).then(|| json!({"src": src, "alt": text("alt", &i.alt), "href": text("href", &i.href)}))
         };
-        self.images.iter().filter_map(image).collect()
+        let plot = with.plot.iter().zip(with.plot_link());
+        let plot = plot.map(|(plot, src)| json!({"src": src, "alt": plot.picture.alt, "href": with.explanation()}));
+        plot.chain(self.images.iter().filter_map(image)).collect()
     }
 
     /// Links; those that render to nothing are left out.

@@ -15,6 +15,7 @@ use super::message::Part;
 use super::{fit, mrkdwn, plain};
 use crate::config::secret::Secret;
 use crate::model::{Labels, Reading};
+use crate::notify::plots::Illustration;
 use crate::notify::route_labels::RouteLabels;
 use crate::notify::{Notification, NotifiedAlert, Reason};
 use crate::template::alertmanager::{AlertData, Data, Marks, Templates};
@@ -44,6 +45,8 @@ pub struct Problem {
 pub(super) struct Rendering<'a> {
     pub notification: &'a Notification,
     pub data: Data,
+    /// The plot that goes with the message.
+    pub plot: Option<Illustration>,
     templates: &'a Templates,
     plain: OnceCell<Value>,
     marked: OnceCell<Value>,
@@ -99,6 +102,7 @@ impl<'a> Rendering<'a> {
         Rendering {
             notification,
             data,
+            plot: None,
             templates,
             plain: OnceCell::new(),
             marked: OnceCell::new(),
@@ -114,6 +118,7 @@ impl<'a> Rendering<'a> {
         Rendering {
             notification: self.notification,
             data,
+            plot: self.plot.clone(),
             templates: self.templates,
             plain: OnceCell::new(),
             marked: OnceCell::new(),
@@ -336,6 +341,11 @@ impl<'a> Rendering<'a> {
     /// Where it is told why this notification was sent.
     pub fn explanation(&self) -> String {
         format!("{}/notification/{}", self.data.external_url, self.notification.id)
+    }
+
+    /// Where the plot that goes with the message is served.
+    pub fn plot_link(&self) -> Option<String> {
+        self.plot.as_ref().map(|plot| format!("{}{}", self.data.external_url, plot.path))
     }
 
     /// A structure with templates in its texts. A text that comes out as something else than a text in YAML becomes

@@ -7,10 +7,11 @@ use super::fit::{Limit, Markup};
 use super::http::{Link, Reply, give_up, retry};
 use super::message::{Body, Fields, Message, Part, Request};
 use super::rendering::{RenderError, Rendering};
-use super::{HttpClientConfig, Kind};
+use super::{HttpClientConfig, Kind, slack_file};
 use crate::config::alertmanager::receivers::{SlackAction, SlackConfig, SlackField};
 use crate::config::secret::Secret;
 use crate::notify::Outcome;
+use crate::notify::plots::Illustration;
 
 const TITLE: Limit = Limit::chars(1024).of(Markup::Mrkdwn);
 /// Slack cuts a message at 40,000 characters, wherever that is; the text gets most of them.
@@ -56,6 +57,11 @@ impl SlackConfig {
             "value": with.line("fields.value", &field.value, SHORT),
             "short": field.short.unwrap_or(self.short_fields),
         })
+    }
+
+    /// Says who writes.
+    pub(super) fn bearer(&self) -> Vec<Part> {
+        vec![Part::plain("Bearer "), Part::secret(&self.app_token, &self.app_token_file)]
     }
 
     fn uses_token(&self) -> bool {
@@ -104,8 +110,7 @@ impl Kind for SlackConfig {
             .json();
         let request = if self.uses_token() {
             let url = self.app_url.as_ref().map_or("", |u| u.as_str());
-            let bearer = vec![Part::plain("Bearer "), Part::secret(&self.app_token, &self.app_token_file)];
-            Request::post(vec![Part::plain(url)], body).header("Authorization", bearer)
+            Request::post(vec![Part::plain(url)], body).header("Authorization", self.bearer())
         } else {
             Request::post(vec![Part::url(self.api_url.as_ref(), &self.api_url_file)], body)
         };
@@ -140,6 +145,19 @@ impl Kind for SlackConfig {
             },
             None => give_up("could not read the response of Slack as JSON"),
         }
+    }
+
+    fn sends_plot_apart(&self) -> bool {
+        true
+    }
+
+    fn follow<'a>(&'a self, plot: &'a Illustration, link: &'a Link<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let sent = link.sent.lock().take();
+            let place = sent.as_ref().and_then(Json::as_str).and_then(Place::read);
+            let place = place.ok_or("Slack did not say where the message is that the plot belongs to")?;
+            slack_file::answer(self, plot, place.channel, place.ts, link).await
+        })
     }
 
     fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
@@ -178,6 +196,7 @@ impl SlackConfig {
                 false => None,
             };
             if !changed.iter().chain(&answered).any(is_gone) {
+                *link.sent.lock() = link.place.map(Json::from);
                 let mut outcomes = changed.iter().chain(&answered).map(|reply| self.judge(reply));
                 let failed = outcomes.find(|outcome| !outcome.is_delivered());
                 return Ok(failed.unwrap_or(Outcome::Delivered));
@@ -185,8 +204,9 @@ impl SlackConfig {
         }
         let reply = link.call(request).await?;
         let outcome = self.judge(&reply);
-        let remembers = (self.update_message || self.thread) && outcome.is_delivered();
-        Ok(match place_of(&reply).filter(|_| remembers) {
+        let place = place_of(&reply).filter(|_| outcome.is_delivered());
+        *link.sent.lock() = place.clone().map(Json::from);
+        Ok(match place.filter(|_| self.update_message || self.thread) {
             Some(place) => Outcome::DeliveredAt(place),
             None => outcome,
         })

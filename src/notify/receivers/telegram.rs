@@ -10,6 +10,7 @@ use super::rendering::{RenderError, Rendering};
 use super::{HttpClientConfig, Kind};
 use crate::config::alertmanager::receivers::TelegramConfig;
 use crate::notify::Outcome;
+use crate::notify::plots::Illustration;
 
 /// As Telegram counts characters.
 const MESSAGE: Limit = Limit::utf16(4096);
@@ -34,13 +35,34 @@ impl TelegramConfig {
             .some("parse_mode", self.parse_mode.as_str())
             .always("text", text)
             .json();
+        Request::post(self.url("sendMessage"), body)
+    }
+
+    /// Where a method of the bot is called.
+    fn url(&self, method: &str) -> Vec<Part> {
         let base = self.api_url.as_ref().map_or("", |u| u.as_str()).trim_end_matches('/');
-        let url = vec![
+        vec![
             Part::plain(format!("{base}/bot")),
             Part::secret(&self.bot_token, &self.bot_token_file),
-            Part::plain("/sendMessage"),
+            Part::plain(format!("/{method}")),
+        ]
+    }
+
+    /// The plot, in answer to its message and without a sound of its own.
+    fn photo(&self, plot: &Illustration, sent: &Json) -> Option<Request> {
+        let (message, chat) = (sent.get("message_id")?.as_i64()?, sent.pointer("/chat/id")?.as_i64()?);
+        let thread =
+            (self.message_thread_id != 0).then(|| ("message_thread_id".into(), self.message_thread_id.to_string()));
+        let reply = json!({"message_id": message, "allow_sending_without_reply": true});
+        let fields = [
+            ("chat_id".into(), chat.to_string()),
+            ("disable_notification".into(), "true".into()),
+            ("reply_parameters".into(), reply.to_string()),
         ];
-        Request::post(url, body)
+        let fields = fields.into_iter().chain(thread).collect();
+        let mut request = Request::post(self.url("sendPhoto"), Json::Null);
+        request.body = Body::Form(fields);
+        Some(request.with_picture("photo", plot.picture.clone()))
     }
 }
 
@@ -76,6 +98,23 @@ impl Kind for TelegramConfig {
         }
     }
 
+    fn sends_plot_apart(&self) -> bool {
+        true
+    }
+
+    fn follow<'a>(&'a self, plot: &'a Illustration, link: &'a Link<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let sent = link.sent.lock().take();
+            let photo = sent.and_then(|sent| self.photo(plot, &sent));
+            let photo = photo.ok_or("Telegram did not say where the message is that the plot belongs to")?;
+            let outcome = match link.call(&photo).await {
+                Ok(reply) => self.judge(&reply),
+                Err(failed) => failed,
+            };
+            outcome.error().map_or(Ok(()), |reason| Err(reason.to_owned()))
+        })
+    }
+
     fn send<'a>(&'a self, message: &'a Message, link: &'a Link<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Some(request) = message.requests().first() else { return give_up("nothing to send") };
@@ -96,6 +135,9 @@ impl Kind for TelegramConfig {
                 match link.call(way).await {
                     Ok(reply) => {
                         outcome = self.judge(&reply);
+                        if outcome.is_delivered() {
+                            *link.sent.lock() = reply.json().and_then(|mut json| Some(json.get_mut("result")?.take()));
+                        }
                         if !is_malformed(&reply) {
                             break;
                         }

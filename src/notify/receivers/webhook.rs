@@ -19,6 +19,7 @@ pub(super) fn body(with: &Rendering<'_>, version: &str, max_alerts: u64) -> Json
         fields.insert("version".into(), json!(version));
         fields.insert("groupKey".into(), json!(*with.notification.group_key));
         fields.insert("truncatedAlerts".into(), json!(count - kept));
+        fields.extend(with.plot_link().map(|link| ("plotURL".into(), json!(link))));
     }
     body
 }

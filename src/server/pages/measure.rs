@@ -1,4 +1,4 @@
-//! What a rule measures: the compared side of its expression over time, for plots.
+//! What a rule measures: the compared side of its expression over time, for the plots of pages and of messages.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use crate::model::{Labels, METRIC_NAME};
 use crate::promql::{CompileOptions, QueryValue, RangeSeries, comparison, parse};
 use crate::server::app::App;
 use crate::server::asked::Asked;
+use crate::server::error::ApiError;
 use crate::server::measured::Question;
 
 /// The compared side of a rule's expression, and what it is compared with.
-pub(super) struct Measure {
+pub(in crate::server) struct Measure {
     asked: Arc<Asked>,
     rule: Arc<RuleSpec>,
     /// How often the rule is evaluated, milliseconds.
@@ -21,7 +22,7 @@ pub(super) struct Measure {
 
 /// The times of a plot, milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(in crate::server) struct Span {
     pub from: i64,
     pub until: i64,
     pub step: i64,
@@ -38,7 +39,7 @@ impl Span {
 }
 
 /// The labels of an alert as its rule raised it: external labels are added when it leaves.
-pub(super) fn as_raised(app: &App, labels: &Labels) -> Labels {
+pub(in crate::server) fn as_raised(app: &App, labels: &Labels) -> Labels {
     let view = app.config.load();
     let external = &view.external_labels;
     labels.filter(|name| !external.has(name) || external.value(name) != labels.value(name))
@@ -57,23 +58,31 @@ impl Measure {
 
     /// Its series, if that takes no longer than `patience`, milliseconds.
     pub async fn range(&self, app: &App, span: Span, patience: i64) -> Arc<Vec<RangeSeries>> {
+        self.try_range(app, span, patience).await.unwrap_or_default()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// The query failed, or there was no time for it.
+    pub async fn try_range(&self, app: &App, span: Span, patience: i64) -> Result<Arc<Vec<RangeSeries>>, ApiError> {
         let Span { from, until, step } = span;
         let querier = (**app.querier.load()).clone();
         let expr = self.asked.plan.source().to_owned();
         let question = Question { querier: querier.clone(), expr, times: (from, until, step), interval: self.interval };
         if let Some(known) = app.measured.get(&question, app.engine.now()) {
-            return known;
+            return Ok(known);
         }
         let asked = self.asked.clone();
         let run =
             app.queries.run(Some(patience), move |env| Ok(querier.range(&asked.plan, from, until, step, &env)?));
-        match run.await.map(|evaluated| evaluated.value) {
-            Ok(QueryValue::Matrix(all)) => {
+        match run.await?.value {
+            QueryValue::Matrix(all) => {
                 let all = Arc::new(all);
                 app.measured.keep(question, all.clone(), app.engine.now());
-                all
+                Ok(all)
             }
-            _ => Arc::default(),
+            _ => Ok(Arc::default()),
         }
     }
 

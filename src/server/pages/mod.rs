@@ -10,7 +10,7 @@ mod frame;
 mod history;
 mod links;
 mod live;
-mod measure;
+pub(in crate::server) mod measure;
 mod notification;
 pub(super) mod now;
 mod plot;

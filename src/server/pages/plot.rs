@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::plot::path;
+
 use super::alert_text::number;
 use super::zone;
 
@@ -65,7 +67,7 @@ impl Plot {
             let at = y(threshold);
             let _ = write!(svg, "<line class=\"threshold\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
         }
-        let _ = write!(svg, "<path class=\"line\" d=\"{}\"/>", self.path(x, y));
+        let _ = write!(svg, "<path class=\"line\" d=\"{}\"/>", path(&self.points, self.step, x, y));
         svg.push_str("</svg>");
         let time = |t: i64| zone::time(t, now);
         let (low, high) = (number(low), number(high));
@@ -90,18 +92,8 @@ impl Plot {
         if let Some(threshold) = self.threshold {
             let _ = write!(svg, "<path class=\"threshold\" d=\"M0 {0:.1}H{1}\"/>", y(threshold), SIZE.0);
         }
-        let _ = write!(svg, "<path class=\"line\" d=\"{}\"/></svg>", self.path(x, y));
+        let _ = write!(svg, "<path class=\"line\" d=\"{}\"/></svg>", path(&self.points, self.step, x, y));
         Some(svg)
-    }
-
-    fn path(&self, x: impl Fn(i64) -> f64, y: impl Fn(f64) -> f64) -> String {
-        let (mut path, mut before) = (String::new(), None);
-        for (t, v) in self.points.iter().filter(|(_, v)| v.is_finite()) {
-            let goes_on = before.is_some_and(|before| t - before <= self.step.saturating_mul(2));
-            let _ = write!(path, "{}{:.1} {:.1}", if goes_on { 'L' } else { 'M' }, x(*t), y(*v));
-            before = Some(*t);
-        }
-        path
     }
 }
 

@@ -1,29 +1,15 @@
 //! Times as pages show them: in the server's zone, with UTC beside.
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
+use crate::clock::ZONE;
 use crate::model::duration::span;
 use crate::model::time::rfc3339;
 
 /// How forms have times.
 const WRITTEN: &str = "%Y-%m-%d %H:%M";
-
-/// The server's zone: `TZ`, else what `/etc/localtime` points to, else UTC.
-static ZONE: LazyLock<Tz> = LazyLock::new(|| {
-    let said = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-    let link = || std::fs::read_link("/etc/localtime").ok().map(|path| path.to_string_lossy().into_owned());
-    said.or_else(link).and_then(|name| named(&name)).unwrap_or(Tz::UTC)
-});
-
-/// The zone of a name, or of a file of the zone database.
-fn named(name: &str) -> Option<Tz> {
-    let name = name.trim_start_matches(':');
-    name.split_once("zoneinfo/").map_or(name, |(_, name)| name).parse().ok()
-}
 
 fn local(t: i64, zone: Tz) -> Option<DateTime<Tz>> {
     Some(DateTime::<Utc>::from_timestamp_millis(t)?.with_timezone(&zone))
@@ -89,8 +75,6 @@ mod tests {
         assert_eq!(told, json!({ "utc": "2026-01-01T12:00:00Z", "text": "13:00:00", "ago": "2h", "to_go": "0s" }));
         let other_day = time_in(noon, noon + 48 * hour, Tz::Asia__Kolkata);
         assert_eq!((other_day["text"].as_str(), other_day["ago"].as_str()), (Some("2026-01-01 17:30"), Some("2d")));
-        assert_eq!(named(":/usr/share/zoneinfo/Asia/Riyadh"), Some(Tz::Asia__Riyadh));
-        assert_eq!(named("/etc/elsewhere"), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //! Every series has a letter on its line and in the legend, so that they are told apart without colour too.
 
 mod canvas;
-mod scale;
 mod time_axis;
 
 use crate::model::Labels;
+use crate::plot::Scale;
 use crate::promql::{QueryValue, RangeSeries};
 
 use super::answer::When;
@@ -16,7 +16,6 @@ use super::screen::{Screen, width};
 use super::summary::points;
 use super::table::{heading, histogram_note, summary_columns};
 use canvas::Canvas;
-use scale::Scale;
 
 /// More series are not drawn.
 const MOST: usize = 12;

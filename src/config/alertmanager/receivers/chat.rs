@@ -1,6 +1,6 @@
 //! Discord, Pushover and Webex.
 
-use super::integration;
+use super::{MessagePlot, integration};
 use crate::config::alertmanager::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::Secret;
@@ -29,10 +29,12 @@ section! {
         username: String,
         /// Picture of who writes.
         avatar_url: String,
+        /// A plot of what the rule measured, in the message: `true` for the last 3h, or how much time. Ours.
+        plot: MessagePlot,
     }
 }
 
-integration!(DiscordConfig as "discord", paths: [webhook_url_file]);
+integration!(DiscordConfig as "discord", paths: [webhook_url_file], plot: plot);
 
 impl DiscordConfig {
     fn check(&mut self, m: &MapReader) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Integration, fill_secret};
+use super::{Integration, MessagePlot, fill_secret};
 use crate::config::alertmanager::{Global, HostPort};
 use crate::config::http::{HttpClientConfig, TlsConfig};
 use crate::config::secret::Secret;
@@ -48,6 +48,8 @@ section! {
         force_implicit_tls: Option<bool>,
         /// Whether mails of a group form a thread.
         threading: EmailThreading,
+        /// A plot of what the rule measured, in the HTML: `true` for the last 3h, or how much time. Ours.
+        plot: MessagePlot,
     }
 }
 
@@ -73,6 +75,9 @@ impl EmailConfig {
     fn check(&mut self, m: &MapReader) {
         if self.to.is_empty() {
             m.error("to", "missing to address in email config");
+        }
+        if self.plot.is_on() && self.html.is_empty() {
+            m.error("plot", "a plot is shown in html, which is empty");
         }
         let mut canonical = BTreeMap::new();
         for (name, value) in std::mem::take(&mut self.headers) {
@@ -136,6 +141,10 @@ impl Integration for EmailConfig {
 
     fn http_config(&mut self) -> Option<&mut Option<HttpClientConfig>> {
         None
+    }
+
+    fn plot(&self) -> MessagePlot {
+        self.plot
     }
 
     fn paths(&mut self) -> Vec<&mut String> {

@@ -8,6 +8,7 @@ mod jira;
 mod mattermost;
 mod opsgenie;
 mod pagerduty;
+mod plot;
 mod rocketchat;
 mod slack;
 mod sns;
@@ -30,6 +31,7 @@ pub use self::mattermost::{
 };
 pub use self::opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use self::pagerduty::{PagerdutyConfig, PagerdutyImage, PagerdutyLink};
+pub use self::plot::MessagePlot;
 pub use self::rocketchat::{RocketchatAction, RocketchatConfig, RocketchatField};
 pub use self::slack::{SlackAction, SlackConfig, SlackConfirmation, SlackField};
 pub use self::sns::SnsConfig;
@@ -63,6 +65,11 @@ pub trait Integration {
 
     /// The same, to be settled.
     fn http_config(&mut self) -> Option<&mut Option<HttpClientConfig>>;
+
+    /// The plot of its messages; none for kinds that carry no picture.
+    fn plot(&self) -> MessagePlot {
+        MessagePlot::default()
+    }
 
     /// The files it names, to be made relative to the configuration's folder.
     fn paths(&mut self) -> Vec<&mut String> {
@@ -107,6 +114,13 @@ macro_rules! receiver {
             pub fn http_clients(&self) -> Vec<&HttpClientConfig> {
                 let mut all = Vec::new();
                 $(all.extend(self.$field.iter().filter_map(Integration::http));)*
+                all
+            }
+
+            /// Kind, place among its kind, and the plot, of every integration whose messages have one.
+            pub fn plots(&self) -> Vec<(&'static str, usize, MessagePlot)> {
+                let mut all = Vec::new();
+                $(all.extend(plots(&self.$field));)*
                 all
             }
 
@@ -216,6 +230,10 @@ fn list<I: Integration>(configs: &[I]) -> impl Iterator<Item = (&'static str, us
     configs.iter().enumerate().map(|(i, c)| (I::KIND, i, c.send_resolved()))
 }
 
+fn plots<I: Integration>(configs: &[I]) -> impl Iterator<Item = (&'static str, usize, MessagePlot)> {
+    configs.iter().enumerate().map(|(i, c)| (I::KIND, i, c.plot())).filter(|(.., plot)| plot.is_on())
+}
+
 /// Takes a secret and its file from the global section when neither is set; whether one is set then.
 fn fill_secret(own: (&mut Secret, &mut String), global: (&Secret, &String)) -> bool {
     if own.0.is_empty() && own.1.is_empty() {
@@ -227,7 +245,7 @@ fn fill_secret(own: (&mut Secret, &mut String), global: (&Secret, &String)) -> b
 
 /// Implements [`Integration`] for a kind whose section is complete by itself.
 macro_rules! integration {
-    ($config:ident as $kind:literal $(, paths: [$($path:ident),*])? $(, fill: $fill:ident)?) => {
+    ($config:ident as $kind:literal $(, paths: [$($path:ident),*])? $(, fill: $fill:ident)? $(, plot: $plot:ident)?) => {
         impl $crate::config::alertmanager::receivers::Integration for $config {
             const KIND: &'static str = $kind;
 
@@ -247,6 +265,10 @@ macro_rules! integration {
             fn http_config(&mut self) -> Option<&mut Option<$crate::config::http::HttpClientConfig>> {
                 Some(&mut self.http_config)
             }
+
+            $(fn plot(&self) -> $crate::config::alertmanager::receivers::MessagePlot {
+                self.$plot
+            })?
 
             fn paths(&mut self) -> Vec<&mut String> {
                 vec![$($(&mut self.$path),*)?]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::integration;
+use super::{MessagePlot, integration};
 use crate::config::alertmanager::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::Secret;
@@ -39,6 +39,8 @@ section! {
         images: Vec<PagerdutyImage>,
         /// Links.
         links: Vec<PagerdutyLink>,
+        /// A plot of what the rule measured, linked as a picture; API v2 only: `true` for the last 3h, or how much time. Ours.
+        plot: MessagePlot,
         /// What the event is about; the client by default.
         source: String,
         /// `critical`, `error`, `warning` or `info`.
@@ -76,7 +78,7 @@ section! {
     }
 }
 
-integration!(PagerdutyConfig as "pagerduty", paths: [service_key_file, routing_key_file], fill: fill_api);
+integration!(PagerdutyConfig as "pagerduty", paths: [service_key_file, routing_key_file], fill: fill_api, plot: plot);
 
 /// Details that every event has unless a configuration sets them itself.
 const DEFAULT_DETAILS: [(&str, &str); 4] = [
@@ -92,6 +94,9 @@ impl PagerdutyConfig {
         m.at_most_one("service_key", "service_key_file");
         if !["routing_key", "routing_key_file", "service_key", "service_key_file"].iter().any(|k| m.is_set(k)) {
             m.error("routing_key", "missing service or routing key in PagerDuty config");
+        }
+        if self.plot.is_on() && (m.is_set("service_key") || m.is_set("service_key_file")) {
+            m.error("plot", "events of API v1 carry no picture: use a routing_key");
         }
         for (key, template) in DEFAULT_DETAILS {
             self.details.entry(key.to_owned()).or_insert_with(|| template.into());

@@ -1,6 +1,6 @@
 //! Slack.
 
-use super::integration;
+use super::{MessagePlot, integration};
 use crate::config::alertmanager::Global;
 use crate::config::http::{Authorization, HttpClientConfig};
 use crate::config::secret::Secret;
@@ -69,6 +69,9 @@ section! {
         update_message: bool,
         /// Answer to the first message of a group in its thread instead of writing another beside it. Ours.
         thread: bool,
+        /// A plot of what the rule measured, in the message's thread: `true` for the last 3h, or how much time. With an app
+        /// token that may write files. Ours.
+        plot: MessagePlot,
         /// How long one request may take, 0 for no limit.
         timeout: GoDuration,
     }
@@ -120,7 +123,7 @@ section! {
     }
 }
 
-integration!(SlackConfig as "slack", paths: [api_url_file, app_token_file], fill: fill_api);
+integration!(SlackConfig as "slack", paths: [api_url_file, app_token_file], fill: fill_api, plot: plot);
 
 /// Where a bot posts: the only endpoint whose messages can be changed later.
 const POST_MESSAGE: &str = "https://slack.com/api/chat.postMessage";
@@ -153,6 +156,14 @@ impl SlackConfig {
         }
     }
 
+    /// A webhook takes no files.
+    fn check_plot(&self) -> Result<(), String> {
+        match self.plot.is_on() && !self.has_token() {
+            true => Err("plot can only be used with an app token: set app_token".into()),
+            false => Ok(()),
+        }
+    }
+
     fn has_url(&self) -> bool {
         self.api_url.is_some() || !self.api_url_file.is_empty()
     }
@@ -177,7 +188,7 @@ impl SlackConfig {
             self.api_url_file.clone_from(&global.slack_api_url_file);
         }
         match self.has_url() || self.has_token() {
-            true => self.check_thread(),
+            true => self.check_thread().and_then(|()| self.check_plot()),
             false => Err("no Slack API URL nor App token set either inline or in a file".into()),
         }
     }

@@ -1,7 +1,7 @@
 //! Microsoft Teams: connectors and workflows.
 
 use super::chat::check_webhook;
-use super::integration;
+use super::{MessagePlot, integration};
 use crate::config::http::HttpClientConfig;
 use crate::config::url::SecretUrl;
 use crate::config::yaml::MapReader;
@@ -42,11 +42,13 @@ section! {
         title: String = "{{ template \"msteamsv2.default.title\" . }}".into(),
         /// Text.
         text: String = "{{ template \"msteamsv2.default.text\" . }}".into(),
+        /// A plot of what the rule measured, by link: `true` for the last 3h, or how much time. Ours.
+        plot: MessagePlot,
     }
 }
 
 integration!(MsTeamsConfig as "msteams", paths: [webhook_url_file]);
-integration!(MsTeamsV2Config as "msteamsv2", paths: [webhook_url_file]);
+integration!(MsTeamsV2Config as "msteamsv2", paths: [webhook_url_file], plot: plot);
 
 impl MsTeamsConfig {
     fn check(&mut self, m: &MapReader) {

@@ -1,6 +1,6 @@
 //! Telegram.
 
-use super::{fill_secret, integration};
+use super::{MessagePlot, fill_secret, integration};
 use crate::config::alertmanager::Global;
 use crate::config::http::HttpClientConfig;
 use crate::config::secret::Secret;
@@ -33,10 +33,12 @@ section! {
         disable_notifications: bool,
         /// `HTML`, `Markdown`, `MarkdownV2` or nothing.
         parse_mode: String = "HTML".into(),
+        /// A plot of what the rule measured, in answer to the message: `true` for the last 3h, or how much time. Ours.
+        plot: MessagePlot,
     }
 }
 
-integration!(TelegramConfig as "telegram", paths: [bot_token_file, chat_id_file], fill: fill_api);
+integration!(TelegramConfig as "telegram", paths: [bot_token_file, chat_id_file], fill: fill_api, plot: plot);
 
 impl TelegramConfig {
     fn check(&mut self, m: &MapReader) {

@@ -1,6 +1,6 @@
 //! The axis of values: from the least to the greatest, with ticks at round numbers.
 
-use crate::cli::query::numbers::short;
+use super::number::short;
 
 /// Values from here on have an SI prefix on the axis.
 const LARGE: f64 = 1e4;
@@ -11,7 +11,7 @@ const SAME: f64 = 1e-12;
 
 /// The axis of values.
 #[derive(Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     low: f64,
     high: f64,
     /// Ascending.
@@ -42,12 +42,17 @@ impl Scale {
         Scale { low, high, ticks: vec![low, high], step: 0.0 }
     }
 
-    /// How far down from the top a value lies, in dots of `height`.
-    pub fn dot(&self, v: f64, height: usize) -> usize {
+    /// How far down from the top a value lies: 0 at the top, 1 at the bottom.
+    pub fn share(&self, v: f64) -> f64 {
         // Halves, so that the distance of the extremes is a number too.
         let share = (self.high / 2.0 - v / 2.0) / (self.high / 2.0 - self.low / 2.0);
+        share.clamp(0.0, 1.0)
+    }
+
+    /// The same in dots of `height`.
+    pub fn dot(&self, v: f64, height: usize) -> usize {
         let last = height.saturating_sub(1);
-        ((share.clamp(0.0, 1.0) * last as f64).round() as usize).min(last)
+        ((self.share(v) * last as f64).round() as usize).min(last)
     }
 
     /// The ticks and their texts, from the top.
