@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::histogram::FloatHistogram;
+use super::histogram::{CounterResetHint, FloatHistogram};
 use super::stale::is_stale;
 
 /// What a series holds at one time.
@@ -89,16 +89,36 @@ impl SampleBuf {
         back(begin.0, at.0, &|i| self.ts.get(i).copied()) || back(begin.1, at.1, &time)
     }
 
+    /// Forgets what the histogram at a place says of the one that was before it where it came from. Nothing is lost by
+    /// it: who wants to know compares the two.
+    pub fn doubt_hint(&mut self, at: usize) {
+        if let Some((_, h)) = self.hists.get_mut(at)
+            && h.counter_reset_hint == CounterResetHint::NotReset
+        {
+            Arc::make_mut(h).counter_reset_hint = CounterResetHint::Unknown;
+        }
+    }
+
     /// Puts what was appended from `begin` on, a number of floats and one of histograms, in the order of time. Of samples of
-    /// one kind at one time the first stays.
+    /// one kind at one time the first stays. Where that moves histograms, their hints no longer speak of the one before
+    /// them: nothing is known then of counter resets.
     pub fn settle(&mut self, (floats, histograms): (usize, usize)) {
         let order = order_of(self.ts.get(floats..).unwrap_or(&[]).iter().copied());
         rearrange(&mut self.ts, floats, &order);
         rearrange(&mut self.vs, floats, &order);
         rearrange(&mut self.float_st, floats, &order);
-        let order = order_of(self.hists.get(histograms..).unwrap_or(&[]).iter().map(|(t, _)| *t));
+        let mixed = self.hists.get(histograms..).unwrap_or(&[]);
+        let order = order_of(mixed.iter().map(|(t, _)| *t));
+        if order.len() == mixed.len() && order.is_sorted() {
+            return;
+        }
         rearrange(&mut self.hists, histograms, &order);
         rearrange(&mut self.hist_st, histograms, &order);
+        for (_, h) in self.hists.iter_mut().skip(histograms) {
+            if matches!(h.counter_reset_hint, CounterResetHint::Reset | CounterResetHint::NotReset) {
+                Arc::make_mut(h).counter_reset_hint = CounterResetHint::Unknown;
+            }
+        }
     }
 
     /// Keeps of the samples from a place on those at times that `keep` says.
@@ -183,5 +203,27 @@ mod tests {
         assert_eq!(buf.ts, [9, 1, 3, 4, 5]);
         assert_eq!(buf.vs, [0.9, 1.0, 3.0, 4.0, 5.0]);
         assert_eq!(buf.float_st, [90, 10, 30, 40, 50]);
+    }
+    #[test]
+    fn histograms_that_are_mixed_say_nothing_of_those_before_them() {
+        use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
+        let of = |rows: &[(i64, CounterResetHint)]| {
+            let mut buf = SampleBuf::default();
+            for (t, hint) in rows {
+                buf.push_histogram(*t, Arc::new(FloatHistogram { counter_reset_hint: *hint, ..Default::default() }));
+            }
+            buf.settle((0, 0));
+            buf.hists.iter().map(|(t, h)| (*t, h.counter_reset_hint)).collect::<Vec<_>>()
+        };
+        let in_order = [(1, Unknown), (2, NotReset), (3, Reset), (4, Gauge)];
+        assert_eq!(of(&in_order), in_order);
+        let mixed = [(1, Unknown), (3, NotReset), (4, Reset), (5, Gauge), (2, NotReset)];
+        assert_eq!(of(&mixed), [(1, Unknown), (2, Unknown), (3, Unknown), (4, Unknown), (5, Gauge)]);
+        let mut buf = SampleBuf::default();
+        for hint in [NotReset, Reset, Gauge] {
+            buf.push_histogram(1, Arc::new(FloatHistogram { counter_reset_hint: hint, ..Default::default() }));
+        }
+        (0..4).for_each(|at| buf.doubt_hint(at));
+        assert_eq!(buf.hists.iter().map(|(_, h)| h.counter_reset_hint).collect::<Vec<_>>(), [Unknown, Reset, Gauge]);
     }
 }

@@ -159,6 +159,7 @@ pub(super) fn mix(region: &mut Region, bytes: &[u8], encoder: &mut ChunkEncoder)
         buf.hist_st.resize(buf.hists.len(), 0);
     }
     region.clear();
+    buf.settle((0, 0));
     let chunks = chunks_of(samples_of(buf).into_iter(), encoder);
     chunks.iter().for_each(|c| region.push(&c.bytes, c.count(), c.mint, c.maxt));
 }

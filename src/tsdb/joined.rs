@@ -64,6 +64,7 @@ impl Series for JoinedSeries {
                 out.hist_st.resize(out.hists.len(), 0);
             }
             is_mixed |= out.goes_back(begin, at);
+            out.doubt_hint(at.1);
             Ok::<(), StorageError>(())
         };
         for (block, at, entry) in self.parts(mint, maxt) {

@@ -5,6 +5,9 @@
 //! several blocks say of one time, and merges write it down in order. Of two samples at one time the one that was there
 //! first is the one.
 
+use std::sync::Arc;
+
+use crate::model::histogram::CounterResetHint;
 use crate::model::{SampleBuf, Value};
 
 use super::chunk::{Chunk, ChunkEncoder};
@@ -25,7 +28,13 @@ pub(super) struct Late {
 }
 
 impl Late {
-    pub(super) fn insert(&mut self, sample: LateSample) {
+    /// What a histogram says of the one that its sender had before it is not about the one that is before it here.
+    pub(super) fn insert(&mut self, mut sample: LateSample) {
+        if let Value::Histogram(h) = &mut sample.value
+            && matches!(h.counter_reset_hint, CounterResetHint::Reset | CounterResetHint::NotReset)
+        {
+            Arc::make_mut(h).counter_reset_hint = CounterResetHint::Unknown;
+        }
         let at = self.samples.partition_point(|s| s.t < sample.t);
         self.samples.insert(at, sample);
     }

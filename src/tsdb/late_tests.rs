@@ -152,6 +152,34 @@ fn late_histograms_are_read_merged_and_followed() {
 }
 
 #[test]
+fn counter_resets_are_found_between_histograms_of_which_some_came_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = open(dir.path());
+    db.set_out_of_order_window(12 * HOUR);
+    let histogram = |n: f64| {
+        let h = FloatHistogram { sum: n, count: n, zero_count: n, ..Default::default() };
+        Value::Histogram(Arc::new(h))
+    };
+    // In order 10, 30, 40, all without a reset; then 50 comes between the first two, and 60 before
+    // the third, which is in the next block.
+    for (minute, n) in [(0, 10.0), (20, 30.0), (125, 40.0), (10, 50.0), (115, 60.0)] {
+        add(&db, &labels(1), NOW + minute * MINUTE, histogram(n)).unwrap();
+    }
+    let check = |when: i64| {
+        let mut buf = SampleBuf::default();
+        let found = db.select(&[Matcher::equal("i", "1")], NOW, NOW + 3 * HOUR).unwrap();
+        found[0].read(NOW, NOW + 3 * HOUR, false, &mut buf).unwrap();
+        let resets: Vec<_> = buf.hists.windows(2).map(|w| (w[1].1.sum, w[1].1.detect_reset(&w[0].1))).collect();
+        assert_eq!(resets, [(50.0, false), (30.0, true), (60.0, false), (40.0, true)], "{when}");
+    };
+    check(0);
+    for hours in [4, 6, 48, 49] {
+        db.maintain(NOW + hours * HOUR).unwrap();
+        check(hours);
+    }
+}
+
+#[test]
 fn what_was_late_beside_a_clock_that_was_ahead_is_in_order_without_it() {
     let db = Tsdb::in_memory();
     db.set_out_of_order_window(12 * HOUR);

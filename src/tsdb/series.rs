@@ -161,6 +161,8 @@ impl MemSeries {
             let at = (out.ts.len(), out.hists.len());
             block.read(self.id, mint, maxt, st, out);
             mixed |= out.goes_back(begin, at);
+            // Late samples, in blocks of their own, may have come between.
+            out.doubt_hint(at.1);
         }
         mixed
     }
@@ -322,6 +324,7 @@ impl Series for MemSeries {
             if state.seen() == seen {
                 let at = (out.ts.len(), out.hists.len());
                 state.read(mint, maxt, start_timestamps, out).ok_or_else(|| self.damaged())?;
+                out.doubt_hint(at.1);
                 let is_mixed = is_mixed || out.goes_back(begin, at);
                 break state.read_late(mint, maxt, start_timestamps, out) || is_mixed;
             }
