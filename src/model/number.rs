@@ -115,7 +115,8 @@ fn push_special(out: &mut String, v: f64) -> bool {
 }
 
 /// Reads a float as Go's `strconv.ParseFloat` does in the places Prometheus uses it: decimal or hexadecimal
-/// (`0x1p-3`), `Inf` and `Infinity` with a sign and in any case, `NaN`. Underscores are not accepted.
+/// (`0x1p-3`), `Inf` and `Infinity` with a sign and in any case, `NaN`. Underscores are not accepted, nor are digits that
+/// say more than a float can hold (`1e999`).
 pub fn parse_float(s: &str) -> Option<f64> {
     let (negative, body) = match s.as_bytes().first()? {
         b'-' => (true, s.get(1..)?),
@@ -123,13 +124,13 @@ pub fn parse_float(s: &str) -> Option<f64> {
         _ => (false, s),
     };
     let magnitude = if let Some(hex) = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X")) {
-        parse_hex_float(hex)?
+        parse_hex_float(hex).filter(|v| v.is_finite())?
     } else if body.eq_ignore_ascii_case("inf") || body.eq_ignore_ascii_case("infinity") {
         f64::INFINITY
     } else if body.eq_ignore_ascii_case("nan") {
         return (body.len() == s.len()).then_some(super::stale::NORMAL_NAN);
     } else if body.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'.') {
-        body.parse().ok()?
+        body.parse().ok().filter(|v: &f64| v.is_finite())?
     } else {
         return None;
     };
@@ -236,6 +237,12 @@ mod tests {
             ("-nan", None),
             ("abc", None),
             ("0x", None),
+            ("1.8e308", None),
+            ("-1e999", None),
+            ("0x1p1024", None),
+            ("1.7976931348623157e308", Some(f64::MAX)),
+            ("1e-999", Some(0.0)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
         ] {
             assert_eq!(parse_float(s), want, "{s:?}");
         }

@@ -155,12 +155,9 @@ impl<'a> Cursor<'a> {
             let fraction = if self.eat(".") { self.digits() } else { "" };
             self.exponent();
             let read = before.get(..before.len() - self.rest.len()).unwrap_or_default();
-            let v = parse_float(&read.replace('_', "")).filter(|_| !(whole.is_empty() && fraction.is_empty()));
-            if let Some(v) = v {
-                if v.is_infinite() {
-                    return self.back_to(before).fail(format!("{read} is out of the range of numbers"));
-                }
-                return Ok(v);
+            if !(whole.is_empty() && fraction.is_empty()) {
+                let out_of_range = format!("{read} is out of the range of numbers");
+                return parse_float(&read.replace('_', "")).map_or_else(|| self.back_to(before).fail(out_of_range), Ok);
             }
         }
         self.rest = before;

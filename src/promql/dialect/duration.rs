@@ -136,7 +136,7 @@ fn operand(cursor: &mut Cursor<'_>, depth: usize, alone: bool) -> Result<(DurExp
     match token.kind {
         Kind::Number => {
             cursor.next();
-            let v = literal::number(text).ok_or_else(|| Fault::new(token.span, format!("bad number {text:?}")))?;
+            let v = literal::number(text).ok_or_else(|| Fault::new(token.span, literal::bad_number(text)))?;
             Ok((DurExpr::Number(v), token.span))
         }
         Kind::Duration => {

@@ -22,6 +22,12 @@ pub fn number(text: &str) -> Option<f64> {
     parse_float(digits)
 }
 
+/// What is wrong with a number token that has no value.
+pub fn bad_number(text: &str) -> String {
+    let is_beyond = text.replace('_', "").parse::<f64>().is_ok_and(f64::is_infinite);
+    format!("bad number {text:?}{}", if is_beyond { ": value out of range" } else { "" })
+}
+
 /// The value of a duration token in milliseconds.
 pub fn duration_millis(text: &str) -> Result<i64, String> {
     duration::parse(text)
@@ -97,9 +103,12 @@ mod tests {
             ("1e3", Some(1000.0)),
             ("1__0", None),
             ("1_", None),
+            ("1_0e999", None),
         ] {
             assert_eq!(number(text), want, "{text}");
         }
+        assert_eq!(bad_number("1_0e999"), "bad number \"1_0e999\": value out of range");
+        assert_eq!(bad_number("1_"), "bad number \"1_\"");
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Scan<'_> {
             Kind::LeftBrace => self.selector(None)?,
             Kind::Number => {
                 self.cursor.next();
-                let v = literal::number(text).ok_or_else(|| Fault::new(token.span, format!("bad number {text:?}")))?;
+                let v = literal::number(text).ok_or_else(|| Fault::new(token.span, literal::bad_number(text)))?;
                 self.put(Part::Number(v), token.span, "1");
             }
             Kind::Duration => {
