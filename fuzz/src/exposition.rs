@@ -1,7 +1,6 @@
 //! Any body as each of the exposition formats.
 
-use watchbell::ingest::exposition::{Carried, Event, Format, ParseOptions, Parser, Part};
-use watchbell::model::Value;
+use watchbell::ingest::exposition::{Carried, Event, Format, ParseOptions, ParsedValue, Parser, Part};
 
 /// The first byte chooses the format and the options, the second the size of parts, the rest is the body. A parser that is
 /// told which key is next reads the same as one that is not, and a body in parts says the same as the whole.
@@ -74,8 +73,8 @@ fn next(parser: &mut Parser<'_>, expected: Option<&[u8]>) -> Option<Read> {
         Ok(Some(Event::Sample(s))) => {
             one.key = Some(s.key.to_vec());
             one.text = match &s.value {
-                Value::Float(v) => format!("{:x} {:?}", v.to_bits(), s.timestamp),
-                Value::Histogram(h) => format!("{h:?} {:?}", s.timestamp),
+                ParsedValue::Float(v) => format!("{:x} {:?}", v.to_bits(), s.timestamp),
+                ParsedValue::Histogram(h) => format!("{h:?} {:?}", s.timestamp),
             };
             match parser.labels() {
                 Ok(labels) => one.text += &format!(" {labels} {:?}", parser.start_timestamp(&labels)),

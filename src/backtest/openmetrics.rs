@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use crate::ingest::exposition::{Carried, Event, Format, ParseOptions, Parser, Part};
+use crate::ingest::exposition::{Carried, Event, Format, ParseOptions, ParsedValue, Parser, Part};
 use crate::model::Value;
 use crate::tsdb::{AppendError, Appender, SeriesRef, Tsdb, TsdbOptions};
 
@@ -86,7 +86,11 @@ impl Reading<'_> {
                 let key = String::from_utf8_lossy(sample.key);
                 return Err(format!("expected every sample with a timestamp, found none after {key}"));
             };
-            let value = sample.value;
+            let value = match sample.value {
+                ParsedValue::Float(v) => Value::Float(v),
+                ParsedValue::Histogram(h) => Value::Histogram(h),
+                ParsedValue::Defective(defect) => return Err(defect.to_string()),
+            };
             let known = self.last.as_ref().filter(|(key, _)| key == sample.key).map(|(_, id)| *id);
             let id = match known {
                 Some(id) => id,

@@ -199,7 +199,7 @@ fn one_series(message: &[u8]) -> Result<(Labels, SampleBuf), WireError> {
     let mut samples = SampleBuf::default();
     row.samples.iter().for_each(|s| samples.push(s.t, s.v));
     for s in row.histograms {
-        samples.push_histogram(s.t, Arc::new(s.h));
+        samples.push_histogram(s.t, Arc::new(s.h.map_err(|_| WireError::Histogram)?));
     }
     samples.settle((0, 0));
     Ok((Labels::from_pairs(pairs), samples))

@@ -1,7 +1,7 @@
 //! Native histograms as protobuf carries them, in scrapes and in remote write: counts as floats or as deltas.
 
 use super::wire::{Field, Fields, WireError, WireValue, WireWriter, unzigzag};
-use crate::model::histogram::{CounterResetHint, Span};
+use crate::model::histogram::{CounterResetHint, HistogramDefect, Span};
 use crate::model::{FloatHistogram, is_stale};
 
 /// The numbers of a message's fields. Of counts the first is for whole ones, the second for floats; of buckets the spans, the
@@ -78,16 +78,12 @@ pub fn write(w: &mut WireWriter, h: &FloatHistogram, numbers: &Numbers) {
 /// The fields of a native histogram as they come.
 #[derive(Clone, Debug, Default)]
 pub struct HistogramFields {
-    /// Observations; of a float histogram when it is one.
-    pub count: f64,
     /// Sum of the observations.
     pub sum: f64,
     /// Resolution.
     pub schema: i32,
     /// Width of the zero bucket.
     pub zero_threshold: f64,
-    /// Observations in the zero bucket.
-    pub zero_count: f64,
     /// Spans of the negative buckets.
     pub negative_spans: Vec<Span>,
     /// Counts of the negative buckets of a float histogram.
@@ -100,26 +96,56 @@ pub struct HistogramFields {
     pub custom_values: Vec<f64>,
     negative: Vec<i64>,
     positive: Vec<i64>,
-    float_count: bool,
+    count: Number,
+    zero_count: Number,
+}
+
+/// A number that comes in a field of whole numbers or in one of floats. Clients may write both of them: the float counts
+/// when it is above zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Number {
+    whole: u64,
+    float: f64,
+}
+
+impl Number {
+    /// What the field of whole numbers holds.
+    pub fn set_whole(&mut self, n: u64) {
+        self.whole = n;
+    }
+
+    /// What the field of floats holds.
+    pub fn set_float(&mut self, n: f64) {
+        self.float = n;
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        if self.is_float() { self.float } else { self.whole as f64 }
+    }
+
+    fn is_float(self) -> bool {
+        self.float > 0.0
+    }
 }
 
 /// The most buckets one side of a histogram may claim: far above what any schema yields in practice.
 const MAX_BUCKETS: usize = 1 << 16;
 
 impl HistogramFields {
-    /// Sets the count of an integer histogram; a float count takes precedence.
-    pub fn set_count(&mut self, n: f64) {
-        if !self.float_count {
-            self.count = n;
-        }
+    /// The observations, to be set.
+    pub fn count_mut(&mut self) -> &mut Number {
+        &mut self.count
     }
 
-    /// Sets the count of a float histogram; zero means it is not set, as clients write both fields.
-    pub fn set_float_count(&mut self, n: f64) {
-        if n > 0.0 {
-            self.float_count = true;
-            self.count = n;
-        }
+    /// The observations in the zero bucket, to be set.
+    pub fn zero_count_mut(&mut self) -> &mut Number {
+        &mut self.zero_count
+    }
+
+    /// The observations.
+    pub fn count(&self) -> f64 {
+        self.count.value()
     }
 
     /// Reads a `BucketSpan`.
@@ -151,35 +177,45 @@ impl HistogramFields {
         !self.positive_spans.is_empty()
             || !self.negative_spans.is_empty()
             || self.zero_threshold > 0.0
-            || self.zero_count > 0.0
+            || self.zero_count.value() > 0.0
     }
 
-    /// The histogram.
+    /// Whether all counts are whole numbers, which then have to add up.
+    fn is_whole(&self) -> bool {
+        let has_float_buckets = !self.positive_counts.is_empty() || !self.negative_counts.is_empty();
+        !has_float_buckets && !self.count.is_float() && !self.zero_count.is_float()
+    }
+
+    /// The histogram, in a resolution that is stored.
     ///
     /// # Errors
-    /// The spans claim more or fewer buckets than there are counts.
-    pub fn into_histogram(self, counter_reset_hint: CounterResetHint) -> Result<FloatHistogram, WireError> {
+    /// It contradicts itself.
+    pub fn into_histogram(self, counter_reset_hint: CounterResetHint) -> Result<FloatHistogram, HistogramDefect> {
+        let is_whole = self.is_whole();
+        let (count, zero_count) = (self.count.value(), self.zero_count.value());
         let positive_buckets = absolute(self.positive_counts, &self.positive);
         let negative_buckets = absolute(self.negative_counts, &self.negative);
-        for (spans, buckets) in [(&self.positive_spans, &positive_buckets), (&self.negative_spans, &negative_buckets)] {
-            let claimed = spans.iter().map(|s| s.length as usize).fold(0usize, usize::saturating_add);
-            if claimed != buckets.len() || claimed > MAX_BUCKETS {
-                return Err(WireError::Spans);
-            }
+        if positive_buckets.len().max(negative_buckets.len()) > MAX_BUCKETS {
+            return Err(HistogramDefect::TooManyBuckets(MAX_BUCKETS));
         }
-        Ok(FloatHistogram {
+        let h = FloatHistogram {
             counter_reset_hint,
             schema: self.schema,
             zero_threshold: self.zero_threshold,
-            zero_count: self.zero_count,
-            count: self.count,
+            zero_count,
+            count,
             sum: self.sum,
             positive_spans: self.positive_spans,
             negative_spans: self.negative_spans,
             positive_buckets,
             negative_buckets,
             custom_values: self.custom_values,
-        })
+        };
+        let h = h.admitted()?;
+        if is_whole {
+            h.validate_total()?;
+        }
+        Ok(h)
     }
 }
 

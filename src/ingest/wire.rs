@@ -15,9 +15,9 @@ pub enum WireError {
     /// A field has another wire type than its schema says.
     #[error("field {0} has the wrong wire type")]
     WireType(u32),
-    /// The spans of a histogram do not fit its buckets.
-    #[error("a histogram's spans do not fit its buckets")]
-    Spans,
+    /// A histogram that is none.
+    #[error("a histogram contradicts itself")]
+    Histogram,
     /// A metric has more labels, buckets or the like than anybody needs.
     #[error("more than {0} pieces of one kind in a metric")]
     TooMany(usize),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::Path;
 
-use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, Parser};
+use crate::ingest::exposition::{Event, Format, ParseError, ParseOptions, ParsedValue, Parser};
 use crate::model::{Labels, Position, Value};
 use crate::promql::Features;
 use crate::promql::script::MemoryStorage;
@@ -66,6 +66,11 @@ impl Exposition {
             let Event::Sample(sample) = event else { continue };
             let (value, t) = (sample.value, sample.timestamp);
             let labels = parser.labels().map_err(failed)?;
+            let value = match value {
+                ParsedValue::Float(v) => Value::Float(v),
+                ParsedValue::Histogram(h) => Value::Histogram(h),
+                ParsedValue::Defective(defect) => return Err(format!("{name}: {}: {defect}", labels.to_series_string())),
+            };
             let st = parser.start_timestamp(&labels).unwrap_or(0);
             rows.push(Row { labels, t, st, value });
         }

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::model::{Labels, Position, Value};
+use crate::model::histogram::HistogramDefect;
+use crate::model::{FloatHistogram, Labels, Position};
 use crate::tsdb::MetricType;
 
 /// The type that a TYPE line names in OpenMetrics' words.
@@ -24,7 +26,8 @@ pub struct ParseOptions {
     pub always_classic_histograms: bool,
     /// Protobuf: ignores the native part of histograms.
     pub ignore_native_histograms: bool,
-    /// Protobuf: turns classic histograms into custom-bucket native ones.
+    /// Protobuf: turns classic histograms into custom-bucket native ones. OpenMetrics, whose reader does that: leaves
+    /// created timestamps out, which are no part of them.
     pub classic_to_custom_buckets: bool,
 }
 
@@ -53,13 +56,24 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
+/// The value of a parsed sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParsedValue {
+    /// A float.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+    /// A native histogram that contradicts itself: who wants its series refuses the body.
+    Defective(HistogramDefect),
+}
+
 /// A sample at which a parser stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedSample<'a> {
     /// Names the series, as the target wrote it.
     pub key: &'a [u8],
     /// The value.
-    pub value: Value,
+    pub value: ParsedValue,
     /// The timestamp, if the target gave one, in milliseconds.
     pub timestamp: Option<i64>,
 }

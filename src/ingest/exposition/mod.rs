@@ -19,7 +19,7 @@ mod text;
 use crate::model::Labels;
 use crate::tsdb::MetricType;
 
-pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample};
+pub use event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
 pub use number::format_openmetrics_float;
 pub use part::{Carried, Part};
 
@@ -123,6 +123,15 @@ impl<'a> Parser<'a> {
             Parser::Text(_) => Vec::new(),
             Parser::OpenMetrics(p) => p.take_exemplar().into_iter().collect(),
             Parser::Protobuf(p) => p.take_exemplars(),
+        }
+    }
+
+    /// The family whose type was stated last.
+    pub fn family_name(&self) -> &str {
+        match self {
+            Parser::Text(p) => p.family_name(),
+            Parser::OpenMetrics(p) => p.family_name(),
+            Parser::Protobuf(p) => p.family_name(),
         }
     }
 

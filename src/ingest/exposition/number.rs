@@ -32,8 +32,11 @@ fn parse_integer(text: &[u8]) -> Option<f64> {
     Some(n as f64)
 }
 
-/// Reads a timestamp of the text format: whole milliseconds.
+/// Reads a timestamp of the text format: whole milliseconds, without a sign.
 pub(super) fn parse_millis(text: &[u8]) -> Option<i64> {
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 

@@ -3,12 +3,14 @@
 use rustc_hash::FxHashMap;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, parse_kind};
+use super::event::{
+    Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue, parse_kind,
+};
 use super::number;
 use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
 use super::text::family_name;
-use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL, Value};
+use crate::model::{BUCKET_LABEL, Labels, METRIC_NAME, QUANTILE_LABEL};
 use crate::tsdb::MetricType;
 
 /// A parser of OpenMetrics text.
@@ -69,6 +71,10 @@ impl<'a> OpenMetricsParser<'a> {
         self.kind
     }
 
+    pub(super) fn family_name(&self) -> &str {
+        &self.family
+    }
+
     pub(super) fn take_exemplar(&mut self) -> Option<ParsedExemplar> {
         self.exemplar.take()
     }
@@ -102,7 +108,8 @@ impl<'a> OpenMetricsParser<'a> {
                         }
                         read => read?,
                     };
-                    if self.options.start_timestamps && self.is_created(sample.key) {
+                    let skips_created = self.options.start_timestamps || self.options.classic_to_custom_buckets;
+                    if skips_created && self.is_created(sample.key) {
                         continue;
                     }
                     return Ok(Some(Event::Sample(sample)));
@@ -181,7 +188,7 @@ impl<'a> OpenMetricsParser<'a> {
         if !self.c.eat(b"\n") {
             return Err(self.c.error("the end of the line"));
         }
-        Ok(ParsedSample { key, value: Value::Float(value), timestamp })
+        Ok(ParsedSample { key, value: ParsedValue::Float(value), timestamp })
     }
 
     /// Reads a blank and a word.
@@ -241,7 +248,7 @@ impl<'a> OpenMetricsParser<'a> {
         let mut found = FxHashMap::default();
         let mut ahead = OpenMetricsParser {
             c: Cursor { at: self.series.0, ..self.c.clone() },
-            options: ParseOptions { start_timestamps: false, ..self.options },
+            options: ParseOptions { start_timestamps: false, classic_to_custom_buckets: false, ..self.options },
             family: self.family.clone(),
             kind: self.kind,
             unit: self.unit.clone(),
@@ -258,7 +265,7 @@ impl<'a> OpenMetricsParser<'a> {
                 }
                 continue;
             };
-            let (Value::Float(seconds), Ok(labels)) = (sample.value, ahead.labels()) else { continue };
+            let (ParsedValue::Float(seconds), Ok(labels)) = (sample.value, ahead.labels()) else { continue };
             if labels.metric_name().strip_suffix("_created") == Some(&self.family) {
                 found.insert(identity(&labels), (seconds * 1000.0) as i64);
             } else if !belongs_to(labels.metric_name(), &self.family, self.kind) {

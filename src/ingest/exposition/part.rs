@@ -19,7 +19,7 @@ pub struct Part<'a> {
 pub struct Carried {
     /// Line feeds in the parts before.
     pub(super) lines: usize,
-    /// The current family of OpenMetrics, its type (of the text format too) and its unit.
+    /// The current family, its type, and its unit in OpenMetrics.
     pub(super) family: String,
     pub(super) kind: MetricType,
     pub(super) unit: String,

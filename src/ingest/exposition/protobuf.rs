@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedExemplar, ParsedSample, ParsedValue};
 use super::number::format_openmetrics_float;
 use super::part::Part;
-use crate::ingest::histogram_wire::HistogramFields;
+use crate::ingest::histogram_wire::{HistogramFields, Number};
 use crate::ingest::wire::{Fields, WireError, take_varint};
 use crate::model::histogram::{ClassicHistogram, CounterResetHint};
 use crate::model::stale::NORMAL_NAN;
-use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, Position, QUANTILE_LABEL, Value};
+use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, Position, QUANTILE_LABEL};
 use crate::tsdb::MetricType;
 
 /// The most labels, quantiles, buckets or spans of one metric. A few bytes are enough to claim one.
@@ -45,7 +45,7 @@ struct Row {
     suffix: &'static str,
     /// A label that tells it from others: its name and its value, a number.
     extra: Option<(&'static str, f64)>,
-    value: Value,
+    value: ParsedValue,
     start: Option<i64>,
     exemplars: Vec<ParsedExemplar>,
 }
@@ -78,6 +78,10 @@ impl<'a> ProtobufParser<'a> {
 
     pub(super) fn kind(&self) -> MetricType {
         self.kind
+    }
+
+    pub(super) fn family_name(&self) -> &str {
+        self.name
     }
 
     /// How many bytes of the part were read.
@@ -251,14 +255,14 @@ impl<'a> ProtobufParser<'a> {
         let mut fields = Fields::new(body);
         while let Some(field) = fields.next_field()? {
             match field.number {
-                1 => native.set_count(field.u64()? as f64),
+                1 => native.count_mut().set_whole(field.u64()?),
                 2 => native.sum = field.f64()?,
                 3 => push_piece(&mut buckets, bucket(field.bytes()?)?)?,
-                4 => native.set_float_count(field.f64()?),
+                4 => native.count_mut().set_float(field.f64()?),
                 5 => native.schema = field.sint()? as i32,
                 6 => native.zero_threshold = field.f64()?,
-                7 => native.zero_count = field.u64()? as f64,
-                8 => native.zero_count = field.f64()?,
+                7 => native.zero_count_mut().set_whole(field.u64()?),
+                8 => native.zero_count_mut().set_float(field.f64()?),
                 9 => push_piece(&mut native.negative_spans, HistogramFields::span(field.bytes()?)?)?,
                 10 => native.negative_deltas(field)?,
                 11 => field.doubles(&mut native.negative_counts)?,
@@ -270,26 +274,25 @@ impl<'a> ProtobufParser<'a> {
                 _ => {}
             }
         }
-        let (count, sum) = (native.count, native.sum);
+        let (count, sum) = (native.count(), native.sum);
         let is_native = !self.options.ignore_native_histograms && native.has_native_part();
         let mut hint = CounterResetHint::Unknown;
         if self.kind == MetricType::GaugeHistogram {
             hint = CounterResetHint::Gauge;
         }
-        let mut converted = is_native;
+        let converts = self.options.classic_to_custom_buckets && self.kind == MetricType::Histogram;
         if is_native {
-            let h = native.into_histogram(hint)?;
-            self.push("", None, Value::Histogram(Arc::new(h)), start);
+            let h = native.into_histogram(hint);
+            let value = h.map_or_else(ParsedValue::Defective, |h| ParsedValue::Histogram(Arc::new(h)));
+            self.push("", None, value, start);
             self.give_histogram(exemplars, &buckets);
-        } else if self.options.classic_to_custom_buckets
-            && let Some(mut h) = custom_buckets(count, sum, &buckets)
-        {
-            h.counter_reset_hint = hint;
-            converted = true;
-            self.push("", None, Value::Histogram(Arc::new(h)), start);
+        } else if converts && let Some(h) = custom_buckets(count, sum, &buckets) {
+            // One that cannot be converted is left out, as in the text formats.
+            self.push("", None, ParsedValue::Histogram(Arc::new(h)), start);
             self.give_histogram(exemplars, &buckets);
         }
-        if !converted || self.options.always_classic_histograms {
+        let is_classic = !is_native || !buckets.is_empty();
+        if (!is_native && !converts) || (is_classic && self.options.always_classic_histograms) {
             self.push("_count", None, float(count), start);
             self.push("_sum", None, float(sum), start);
             self.classic_buckets(count, buckets, start);
@@ -308,7 +311,13 @@ impl<'a> ProtobufParser<'a> {
         }
     }
 
-    fn push(&mut self, suffix: &'static str, extra: Option<(&'static str, f64)>, value: Value, start: Option<i64>) {
+    fn push(
+        &mut self,
+        suffix: &'static str,
+        extra: Option<(&'static str, f64)>,
+        value: ParsedValue,
+        start: Option<i64>,
+    ) {
         self.rows.push(Row { suffix, extra, value, start, exemplars: Vec::new() });
     }
 
@@ -355,8 +364,8 @@ fn custom_buckets(count: f64, sum: f64, buckets: &[Bucket]) -> Option<FloatHisto
     classic.convert().ok()
 }
 
-fn float(v: f64) -> Value {
-    Value::Float(if v.is_nan() { NORMAL_NAN } else { v })
+fn float(v: f64) -> ParsedValue {
+    ParsedValue::Float(if v.is_nan() { NORMAL_NAN } else { v })
 }
 
 fn push_text(out: &mut Vec<u8>, parts: &[&str]) {
@@ -436,17 +445,18 @@ fn pair_of_doubles(message: &[u8]) -> Result<(f64, f64), WireError> {
 }
 
 fn bucket(message: &[u8]) -> Result<Bucket, WireError> {
-    let mut bucket = Bucket { bound: 0.0, cumulative: 0.0, exemplar: None };
+    let (mut bucket, mut cumulative) = (Bucket { bound: 0.0, cumulative: 0.0, exemplar: None }, Number::default());
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => bucket.cumulative = field.u64()? as f64,
+            1 => cumulative.set_whole(field.u64()?),
             2 => bucket.bound = field.f64()?,
             3 => bucket.exemplar = exemplar(field.bytes()?)?,
-            4 => bucket.cumulative = field.f64()?,
+            4 => cumulative.set_float(field.f64()?),
             _ => {}
         }
     }
+    bucket.cumulative = cumulative.value();
     Ok(bucket)
 }
 

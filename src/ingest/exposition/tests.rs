@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ingest::wire::{WireWriter, zigzag};
+use crate::model::METRIC_NAME;
+use crate::model::Position;
 use crate::model::histogram::Span;
-use crate::model::{METRIC_NAME, Position, Value};
 
 /// A body as lines: `series value @timestamp start`, or `# family kind help unit`. Whichever parts it comes in, they are
 /// the same.
@@ -51,8 +52,9 @@ fn walk_part(parser: &mut Parser<'_>, out: &mut Vec<String>) -> Result<(), Parse
         };
         let labels = parser.labels()?;
         let value = match line.0 {
-            Value::Float(v) => crate::model::number::format_float(v),
-            Value::Histogram(h) => format!("histogram(count {} sum {})", h.count, h.sum),
+            ParsedValue::Float(v) => crate::model::number::format_float(v),
+            ParsedValue::Histogram(h) => format!("histogram(count {} sum {})", h.count, h.sum),
+            ParsedValue::Defective(defect) => format!("defective({defect})"),
         };
         let mut text = format!("{} {value}", labels.to_series_string());
         if let Some(t) = line.1 {
@@ -89,7 +91,7 @@ fn the_text_format_is_read() {
         "metric_with_ts{a=\"x\\\"y\\\\z\\n{}\"} -Inf 123123\n",
         "minimal 1\n",
         "nan Nan\n",
-        "{\"gpu.temp\",\"host name\"=\"رياض\"} 71.5 -5\n",
+        "{\"gpu.temp\",\"host name\"=\"رياض\"} 71.5 5\n",
         "{\"braces first\"} 1\n",
         "spaced {a=\"1\"} 2\n",
         "empty{a=\"\"} 0\n",
@@ -108,7 +110,7 @@ fn the_text_format_is_read() {
         r#"metric_with_ts{a="x\"y\\z\n{}"} -Inf @123123"#,
         "minimal 1",
         "nan NaN",
-        r#"{"gpu.temp", "host name"="رياض"} 71.5 @-5"#,
+        r#"{"gpu.temp", "host name"="رياض"} 71.5 @5"#,
         r#"{"braces first"} 1"#,
         r#"spaced{a="1"} 2"#,
         "empty 0",
@@ -129,6 +131,9 @@ fn errors_of_the_text_format_say_where_what_and_what_instead() {
         ("a{b=\"c\",b=\"d\"} 1\n", "line 1, column 1: expected label \"b\" once, found \"a{b=\\\"c\\\",b=\\\"d\\\"}\""),
         ("a{\"b\"} 1\n", "line 1, column 1: expected one metric name, found \"a{\\\"b\\\"}\""),
         ("a 1 x\n", "line 1, column 5: expected a timestamp or the next line, found \"x\""),
+        ("a 1 -5\n", "line 1, column 5: expected a timestamp or the next line, found \"-5\""),
+        ("a 1 +5\n", "line 1, column 5: expected a timestamp or the next line, found \"+5\""),
+        ("a 1e999\n", "line 1, column 3: expected a value after the metric, found \"1e999\""),
         ("a 1 2 3\n", "line 1, column 7: expected the next line after the timestamp, found \"3\""),
         ("a 0x1p3\n", "line 1, column 3: expected a value after the metric, found \"0x1p3\""),
         ("a 1_000\n", "line 1, column 3: expected a value after the metric, found \"1_000\""),
@@ -245,7 +250,7 @@ fn an_expected_key_gives_the_same_samples() {
         let mut parser = Parser::new(Format::Text, body.as_bytes(), ParseOptions::default());
         let mut got = Vec::new();
         while let Some(Event::Sample(s)) = parser.next(Some(key)).unwrap() {
-            let Value::Float(v) = s.value else { panic!("{s:?}") };
+            let ParsedValue::Float(v) = s.value else { panic!("{s:?}") };
             got.push(format!("{} {v}", parser.labels().unwrap().to_series_string()));
         }
         assert_eq!(got, plain, "{:?}", String::from_utf8_lossy(key));
@@ -356,12 +361,107 @@ fn protobuf_families_become_samples() {
 }
 
 #[test]
+fn a_float_counts_in_protobuf_where_it_is_above_zero_and_else_the_whole_number() {
+    // Whole numbers and floats of the count, the zero bucket and a bucket, in both orders.
+    let histogram = |(whole, float): (u64, f64), float_first: bool| {
+        move |w: &mut WireWriter| {
+            let mut number = |w: &mut WireWriter, at: u32, float_at: u32| {
+                if float_first {
+                    w.double(float_at, float);
+                }
+                w.uint(at, whole);
+                if !float_first {
+                    w.double(float_at, float);
+                }
+            };
+            w.message(7, |w| {
+                number(w, 1, 4);
+                number(w, 7, 8);
+                w.message(3, |w| {
+                    number(w, 1, 4);
+                    w.double(2, 1.0);
+                });
+                w.double(6, 0.5);
+            });
+        }
+    };
+    let classic = ParseOptions { ignore_native_histograms: true, ..ParseOptions::default() };
+    for (numbers, wanted) in [((3, 0.0), 3.0), ((3, 2.5), 2.5), ((0, 2.5), 2.5)] {
+        for float_first in [true, false] {
+            let body = family("h", 4, &[&histogram(numbers, float_first)]);
+            let lines = walk(Format::Protobuf, &body, ParseOptions::default()).unwrap();
+            assert_eq!(lines[1], format!("h histogram(count {wanted} sum 0)"));
+            let lines = walk(Format::Protobuf, &body, classic).unwrap();
+            assert_eq!(lines[1], format!("h_count {wanted}"));
+            assert_eq!(lines[3], format!("h_bucket{{le=\"1.0\"}} {wanted}"));
+        }
+    }
+}
+
+/// A histogram with classic buckets alone, of which the second may hold less than the first.
+fn classic_alone(second: u64) -> impl Fn(&mut WireWriter) {
+    move |w| {
+        w.message(7, |w| {
+            w.uint(1, 6);
+            for (bound, count) in [(1.0, 2), (5.0, second)] {
+                w.message(3, |w| {
+                    w.uint(1, count);
+                    w.double(2, bound);
+                });
+            }
+        });
+    }
+}
+
+/// A histogram without classic buckets, of which two in the zero bucket count.
+fn native_alone(count: u64) -> impl Fn(&mut WireWriter) {
+    move |w| {
+        w.message(7, |w| {
+            w.uint(1, count);
+            w.double(6, 0.001);
+            w.uint(7, 2);
+        });
+    }
+}
+
+#[test]
+fn what_becomes_of_histograms_in_protobuf_depends_on_what_they_have_and_are() {
+    let names = |kind, histogram: &dyn Fn(&mut WireWriter), converts, always| {
+        let options = ParseOptions {
+            classic_to_custom_buckets: converts,
+            always_classic_histograms: always,
+            ..ParseOptions::default()
+        };
+        let lines = walk(Format::Protobuf, &family("h", kind, &[histogram]), options).unwrap();
+        lines.iter().skip(1).map(|l| l.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let series = "h_count h_sum h_bucket{le=\"1.0\"} h_bucket{le=\"5.0\"} h_bucket{le=\"+Inf\"}";
+    let (histogram, gauge) = (4, 5);
+    for (kind, second, converts, always, wanted) in [
+        (histogram, 4, false, false, series.to_owned()),
+        (histogram, 4, true, false, "h".to_owned()),
+        (histogram, 4, true, true, format!("h {series}")),
+        // One that is none is left out; its series are, where they are wanted.
+        (histogram, 1, true, false, String::new()),
+        (histogram, 1, true, true, series.to_owned()),
+        (gauge, 4, true, false, series.to_owned()),
+    ] {
+        assert_eq!(names(kind, &classic_alone(second), converts, always), wanted, "{kind} {second} {converts} {always}");
+    }
+    // Classic series are made of classic buckets, of which there are none.
+    assert_eq!(names(histogram, &native_alone(2), false, true), "h");
+    assert_eq!(names(histogram, &native_alone(3), false, false), "h");
+    let lines = walk(Format::Protobuf, &family("h", 4, &[&native_alone(3)]), ParseOptions::default()).unwrap();
+    assert!(lines[1].starts_with("h defective(2 observations found in buckets, but the Count field is 3"), "{lines:?}");
+}
+
+#[test]
 fn protobuf_histograms_carry_absolute_buckets() {
     let body = family("h", 5, &[&native]);
     let mut parser = Parser::new(Format::Protobuf, &body, ParseOptions::default());
     parser.next(None).unwrap();
     let Some(Event::Sample(s)) = parser.next(None).unwrap() else { panic!("no sample") };
-    let Value::Histogram(h) = s.value else { panic!("not a histogram") };
+    let ParsedValue::Histogram(h) = s.value else { panic!("not a histogram") };
     assert_eq!(h.positive_spans, [Span { offset: -2, length: 2 }]);
     assert_eq!(h.positive_buckets, [2.0, 3.0]);
     assert_eq!((h.schema, h.zero_count, h.zero_threshold), (3, 1.0, 0.001));
@@ -403,11 +503,14 @@ proptest! {
         let stamp = |t: Option<String>| t.map_or(String::new(), |t| format!(" {t}"));
         let plain = format!("{series} {number}{}\n", stamp(t.map(|t| t.to_string())));
         let om = format!("{series} {number}{}\n# EOF\n", stamp(t.map(|t| format!("{}", t / 1000))));
-        for (format, body, factor) in [(Format::Text, plain, 1), (Format::OpenMetrics, om, 1000)] {
+        // Times before 1970 are none in the plain format.
+        prop_assert!(t.is_none_or(|t| t >= 0) || text(&plain).is_err());
+        let formats = [(Format::Text, plain, 1), (Format::OpenMetrics, om, 1000)];
+        for (format, body, factor) in formats.into_iter().skip(usize::from(t.is_some_and(|t| t < 0))) {
             let mut parser = Parser::new(format, body.as_bytes(), ParseOptions::default());
             let Some(Event::Sample(s)) = parser.next(None).unwrap() else { panic!("no sample in {body:?}") };
             prop_assert_eq!(s.timestamp, t.map(|t| t / factor * factor));
-            let Value::Float(got) = s.value else { panic!("not a float") };
+            let ParsedValue::Float(got) = s.value else { panic!("not a float") };
             prop_assert!(got == v || (got.is_nan() && v.is_nan()));
             let labels = parser.labels().unwrap();
             let mut want = pairs.clone();

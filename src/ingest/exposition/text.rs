@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, starts_metric_name, take_metric_name, take_series_text};
-use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, parse_kind};
+use super::event::{Event, MetadataLine, ParseError, ParseOptions, ParsedSample, ParsedValue, parse_kind};
 use super::number;
 use super::part::{Carried, Part};
 use super::series::{self, SeriesContext, unescape};
-use crate::model::{Labels, Value};
+use crate::model::Labels;
 use crate::tsdb::MetricType;
 
 /// A parser of the text format.
 pub struct TextParser<'a> {
     c: Cursor<'a>,
     options: ParseOptions,
+    /// The family of the last TYPE line, and its type.
+    family: String,
     kind: MetricType,
     /// Where the text of the current series lies in the body.
     series: (usize, usize),
@@ -24,15 +26,19 @@ pub struct TextParser<'a> {
 impl<'a> TextParser<'a> {
     pub(super) fn new(part: Part<'a>, options: ParseOptions, carried: Carried) -> Self {
         let c = Cursor::new(part, carried.lines);
-        TextParser { c, options, kind: carried.kind, series: (0, 0), last: part.last }
+        TextParser { c, options, family: carried.family, kind: carried.kind, series: (0, 0), last: part.last }
     }
 
     pub(super) fn end(self) -> (usize, Carried) {
-        (self.c.at, Carried { lines: self.c.lines(), kind: self.kind, ..Carried::default() })
+        (self.c.at, Carried { lines: self.c.lines(), family: self.family, kind: self.kind, ..Carried::default() })
     }
 
     pub(super) fn kind(&self) -> MetricType {
         self.kind
+    }
+
+    pub(super) fn family_name(&self) -> &str {
+        &self.family
     }
 
     pub(super) fn labels(&self) -> Result<Labels, ParseError> {
@@ -94,6 +100,8 @@ impl<'a> TextParser<'a> {
                 return Err(self.c.error_at(text_at, "a metric type (counter, gauge, histogram, summary or untyped)"));
             }
         };
+        self.family.clear();
+        self.family.push_str(&family);
         Ok(Some(MetadataLine { family, kind: Some(self.kind), ..MetadataLine::default() }))
     }
 
@@ -109,7 +117,7 @@ impl<'a> TextParser<'a> {
         let text = self.c.take_while(|b| !b" \t\n{".contains(&b));
         let value = number::parse_value(text).ok_or_else(|| self.c.error_at(value_at, "a value after the metric"))?;
         let timestamp = self.timestamp()?;
-        Ok(Event::Sample(ParsedSample { key, value: Value::Float(value), timestamp }))
+        Ok(Event::Sample(ParsedSample { key, value: ParsedValue::Float(value), timestamp }))
     }
 
     /// Reads the expected series text if exactly that is next.

@@ -177,11 +177,14 @@ impl<'t> Ingestion<'t> {
             self.written.samples += u64::from(stored);
         }
         for s in std::mem::take(&mut row.histograms) {
-            if let Err(defect) = s.h.validate() {
-                self.reject(&defect.to_string(), row)?;
-                continue;
-            }
-            let stored = self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(s.h)))?;
+            let h = match s.h {
+                Ok(h) => h,
+                Err(defect) => {
+                    self.reject(&defect.to_string(), row)?;
+                    continue;
+                }
+            };
+            let stored = self.append(row, &mut series, s.st, s.t, Value::Histogram(Arc::new(h)))?;
             self.written.histograms += u64::from(stored);
         }
         for exemplar in std::mem::take(&mut row.exemplars) {

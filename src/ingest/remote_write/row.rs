@@ -3,7 +3,7 @@
 use crate::ingest::histogram_wire::HistogramFields;
 use crate::ingest::wire::{Fields, WireError};
 use crate::model::FloatHistogram;
-use crate::model::histogram::CounterResetHint;
+use crate::model::histogram::{CounterResetHint, HistogramDefect};
 
 /// A float sample of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +23,8 @@ pub struct HistogramSample {
     pub t: i64,
     /// Start timestamp in milliseconds, 0 when unknown.
     pub st: i64,
-    /// The value.
-    pub h: FloatHistogram,
+    /// The value, or why it is none.
+    pub h: Result<FloatHistogram, HistogramDefect>,
 }
 
 /// An exemplar of a request.
@@ -277,13 +277,13 @@ fn histogram(message: &[u8], mut st: i64) -> Result<HistogramSample, WireError> 
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => h.set_count(field.u64()? as f64),
-            2 => h.set_float_count(field.f64()?),
+            1 => h.count_mut().set_whole(field.u64()?),
+            2 => h.count_mut().set_float(field.f64()?),
             3 => h.sum = field.f64()?,
             4 => h.schema = field.sint()? as i32,
             5 => h.zero_threshold = field.f64()?,
-            6 => h.zero_count = field.u64()? as f64,
-            7 => h.zero_count = field.f64()?,
+            6 => h.zero_count_mut().set_whole(field.u64()?),
+            7 => h.zero_count_mut().set_float(field.f64()?),
             8 => h.negative_spans.push(HistogramFields::span(field.bytes()?)?),
             9 => h.negative_deltas(field)?,
             10 => field.doubles(&mut h.negative_counts)?,
@@ -297,7 +297,7 @@ fn histogram(message: &[u8], mut st: i64) -> Result<HistogramSample, WireError> 
             _ => {}
         }
     }
-    Ok(HistogramSample { t, st, h: h.into_histogram(hint)? })
+    Ok(HistogramSample { t, st, h: h.into_histogram(hint) })
 }
 
 fn reset_hint(n: u64) -> CounterResetHint {

@@ -22,16 +22,20 @@ pub(super) struct ClassicPart {
     pub role: Role,
 }
 
-/// Reads a series' role from its labels as exposed, and the labels of the histogram it belongs to.
-pub(super) fn classify(labels: &Labels) -> Option<(Labels, Role)> {
+/// Reads a series' role from its labels as exposed, and the labels of the histogram it belongs to. `None` when it is no
+/// series of the family of histograms that was announced.
+pub(super) fn classify(labels: &Labels, family: &str) -> Option<(Labels, Role)> {
     let name = labels.metric_name();
     let (base, role) = if let Some(base) = name.strip_suffix("_bucket") {
-        (base, Role::Bucket(number::parse_float(labels.get(BUCKET_LABEL)?)?))
+        (base, Role::Bucket(number::parse_float(labels.get(BUCKET_LABEL)?).filter(|bound| !bound.is_nan())?))
     } else if let Some(base) = name.strip_suffix("_sum") {
         (base, Role::Sum)
     } else {
         (name.strip_suffix("_count")?, Role::Count)
     };
+    if base != family {
+        return None;
+    }
     let mut builder = labels.to_builder();
     builder.set(METRIC_NAME, base).remove(BUCKET_LABEL);
     Some((builder.build(), role))

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::cache::{Entry, SeriesCache};
 use super::classic::{ClassicPart, EntryId, Gathering, classify};
 use super::settings::{MOST_SAMPLES, ScrapeLimits, ScrapeSettings};
-use crate::ingest::exposition::{Carried, Event, Format, ParseError, ParseOptions, ParsedExemplar, Parser, Part};
+use crate::ingest::exposition::{
+    Carried, Event, Format, ParseError, ParseOptions, ParsedExemplar, ParsedValue, Parser, Part,
+};
 use crate::ingest::relabel;
 use crate::ingest::store::SampleRow;
 use crate::model::histogram::HistogramDefect;
@@ -227,9 +229,9 @@ impl Run<'_> {
         // The protobuf parser converts by itself.
         let gathers = self.body.format != Format::Protobuf
             && self.settings.convert_classic_histograms_to_nhcb
-            && matches!(parser.kind(), MetricType::Histogram | MetricType::GaugeHistogram);
+            && parser.kind() == MetricType::Histogram;
         let mut classic = None;
-        if gathers && let Some((histogram, role)) = classify(&exposed) {
+        if gathers && let Some((histogram, role)) = classify(&exposed, parser.family_name()) {
             classic = Some(ClassicPart { histogram: self.learn_histogram(&histogram)?, role });
             if !self.settings.always_scrape_classic_histograms {
                 return Ok(self.insert(key, None, classic));
@@ -255,17 +257,17 @@ impl Run<'_> {
         Ok(self.insert(&key, labels, None))
     }
 
-    fn sample(&mut self, id: EntryId, value: Value, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
+    fn sample(&mut self, id: EntryId, value: ParsedValue, timestamp: Option<i64>, st: i64) -> Result<(), DigestError> {
         let weight = match &value {
-            Value::Float(_) => 1,
-            Value::Histogram(h) => h.sample_weight(),
+            ParsedValue::Float(_) | ParsedValue::Defective(_) => 1,
+            ParsedValue::Histogram(h) => h.sample_weight(),
         };
         self.body.read = self.body.read.saturating_add(weight as u64);
         // What relabelling drops takes memory, too: without a limit of the operator's, all that is read is bounded by ours.
         if self.settings.limits.samples == 0 && self.body.read > MOST_SAMPLES {
             return Err(DigestError::TooManySamples);
         }
-        if let (Some(part), Value::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
+        if let (Some(part), ParsedValue::Float(v)) = (self.cache.get(id).and_then(|e| e.classic), &value) {
             self.body.gathering.add(part, *v, timestamp, st);
             if !self.settings.always_scrape_classic_histograms {
                 let scrape = self.cache.scrape;
@@ -276,6 +278,14 @@ impl Run<'_> {
             }
         }
         self.body.found.scraped += 1;
+        let value = match value {
+            ParsedValue::Float(v) => Value::Float(v),
+            ParsedValue::Histogram(h) => Value::Histogram(h),
+            ParsedValue::Defective(defect) if self.cache.get(id).is_some_and(|e| e.labels.is_some()) => {
+                return Err(defect.into());
+            }
+            ParsedValue::Defective(_) => return Ok(()),
+        };
         self.stage(id, value, timestamp, st)
     }
 
@@ -294,10 +304,7 @@ impl Run<'_> {
             return Err(DigestError::SampleLimit);
         }
         let value = match value {
-            Value::Histogram(h) => {
-                h.validate()?;
-                Value::Histogram(limit_buckets(h, limits)?)
-            }
+            Value::Histogram(h) => Value::Histogram(limit_buckets(h, limits)?),
             float => float,
         };
         let t = timestamp.filter(|_| self.settings.honor_timestamps).unwrap_or(self.body.at);

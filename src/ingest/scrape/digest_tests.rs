@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::relabel::RelabelRegex;
 use crate::config::{RelabelAction, RelabelConfig};
+use crate::ingest::wire::WireWriter;
 
 fn target() -> Labels {
     Labels::from_pairs([("instance", "h:1"), ("job", "j")])
@@ -65,8 +66,12 @@ impl Scraper {
 
     /// A scrape's outcome: `series value @t`, then the series that went.
     fn scrape(&mut self, body: &str) -> Result<Vec<String>, DigestError> {
+        self.scrape_as(Format::Text, body.as_bytes())
+    }
+
+    fn scrape_as(&mut self, format: Format, body: &[u8]) -> Result<Vec<String>, DigestError> {
         self.now += 1000;
-        let out = digest(&mut self.cache, &self.settings, &target(), Format::Text, body.as_bytes(), self.now)?;
+        let out = digest(&mut self.cache, &self.settings, &target(), format, body, self.now)?;
         let mut lines = Vec::new();
         for s in &out.samples {
             let labels = self.cache.get(s.entry).unwrap().labels.clone().unwrap();
@@ -215,6 +220,79 @@ fn classic_histograms_become_custom_buckets_when_asked_for() {
     s.settings.convert_classic_histograms_to_nhcb = true;
     s.settings.always_scrape_classic_histograms = true;
     assert_eq!(s.scrape(body).unwrap().last().unwrap(), "6 6 6");
+}
+
+#[test]
+fn what_is_no_classic_histogram_is_not_converted() {
+    let histogram = "# TYPE h histogram\n";
+    let whole = "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n";
+    // What Prometheus stores of each.
+    for (rest, wanted) in [
+        (format!("{whole}rpc_count 7\nh_created 5\n"), &["rpc_count 7", "h_created 5", "h [1.0] [1.0, 2.0]"][..]),
+        (whole.replace("h_count 3", "h_count 5"), &[]),
+        (whole.replace("} 1", "} 1.5").replace("h_count 3", "h_count 5"), &[]),
+        (whole.replace("} 1", "} 1.5"), &["h [1.0] [1.5, 1.5]"]),
+        (whole.replace("\"1\"", "\"-Inf\"") + "x 1\n", &["x 1"]),
+        (whole.replace("\"1\"", "\"NaN\"") + "x 1\n", &["h_bucket{le=\"NaN\"} 1", "x 1", "h [] [3.0]"]),
+        (whole.replace("\"1\"", "\"1e999\"") + "x 1\n", &["h_bucket{le=\"1e999\"} 1", "x 1", "h [] [3.0]"]),
+        (format!("h_bucket{{le=\"1\"}} 1\nh_bucket{{le=\"1.0\"}} 2\n{whole}"), &["h [1.0] [1.0, 2.0]"]),
+        ("h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 3\n".into(), &["h [1.0, 2.0] [1.0, 2.0]"]),
+        (format!("h_bucket 1\n{}", whole.replace("h_bucket{le=\"1\"} 1\n", "")), &["h_bucket 1", "h [] [3.0]"]),
+    ] {
+        let mut s = Scraper::new();
+        s.settings.convert_classic_histograms_to_nhcb = true;
+        let body = format!("{histogram}{rest}");
+        for t in [1000, 2000] {
+            let mut lines = s.scrape(&body).unwrap();
+            lines.pop();
+            let bare: Vec<_> = lines.iter().map(|l| strip_target(l, t)).collect();
+            assert_eq!(bare, wanted, "{body}");
+        }
+    }
+    // In OpenMetrics there are gauges, and created timestamps, which are left out with what they are about.
+    let mut s = Scraper::new();
+    s.settings.convert_classic_histograms_to_nhcb = true;
+    let body = format!(
+        "# TYPE g gaugehistogram\n{}{histogram}{whole}h_created 5\n# TYPE c counter\nc_total 5\nc_created 3\n# EOF\n",
+        whole.replace("h_", "g_").replace("g_sum", "g_gsum").replace("g_count", "g_gcount")
+    );
+    let mut lines = s.scrape_as(Format::OpenMetrics, body.as_bytes()).unwrap();
+    lines.pop();
+    let bare: Vec<_> = lines.iter().map(|l| strip_target(l, 1000)).collect();
+    let gauge = ["g_bucket{le=\"1.0\"} 1", "g_bucket{le=\"+Inf\"} 3", "g_gsum 4", "g_gcount 3"];
+    assert_eq!(bare, [&gauge[..], &["c_total 5", "h [1.0] [1.0, 2.0]"]].concat());
+}
+
+/// A line without what the target adds.
+fn strip_target(line: &str, t: i64) -> String {
+    let line = line.strip_suffix(&format!(" @{t}")).unwrap();
+    line.replace("{instance=\"h:1\", job=\"j\"}", "").replace("instance=\"h:1\", job=\"j\", ", "")
+}
+
+#[test]
+fn a_histogram_that_contradicts_itself_refuses_the_body_unless_it_is_dropped() {
+    let mut h = WireWriter::default();
+    h.bytes(1, b"h");
+    h.uint(3, 4);
+    h.message(4, |w| {
+        w.message(7, |w| {
+            w.uint(1, 3);
+            w.double(6, 0.5);
+            w.uint(7, 2);
+        });
+    });
+    let mut body = WireWriter::default();
+    body.varint(h.buf.len() as u64);
+    body.buf.extend_from_slice(&h.buf);
+    let mut s = Scraper::new();
+    s.settings.scrape_native_histograms = true;
+    let told = s.scrape_as(Format::Protobuf, &body.buf).unwrap_err().to_string();
+    assert!(told.starts_with("2 observations found in buckets, but the Count field is 3"), "{told}");
+    let mut s = Scraper::new();
+    s.settings.scrape_native_histograms = true;
+    let drop = RelabelConfig { action: RelabelAction::Drop, ..RelabelConfig::default() };
+    s.settings.metric_relabel = vec![drop];
+    assert_eq!(s.scrape_as(Format::Protobuf, &body.buf).unwrap(), ["1 0 0"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use super::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span};
 /// Why a classic histogram makes no native one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ClassicError {
-    /// A bucket's bound is not a number.
-    #[error("bucket with a bound of NaN")]
+    /// A bucket's bound is not a number, or is below all numbers.
+    #[error("bucket with a bound of NaN or -Inf")]
     BadBound,
     /// A cumulative count falls as the bounds rise.
     #[error("count of bucket le={upper} is lower than that of the bucket below it")]
@@ -21,6 +21,14 @@ pub enum ClassicError {
         count: f64,
         /// The count in the highest finite bucket.
         highest: f64,
+    },
+    /// The bucket that holds everything does not hold the total.
+    #[error("count {count} is not the count {infinite} of bucket le=+Inf")]
+    CountMismatch {
+        /// The total.
+        count: f64,
+        /// The count in the bucket `+Inf`.
+        infinite: f64,
     },
     /// A count is negative or not a number.
     #[error("bucket le={upper} has a count of {count}")]
@@ -61,7 +69,8 @@ impl ClassicHistogram {
         self.sum = Some(sum);
     }
 
-    /// The native histogram. Without a bucket `+Inf` the `_count` stands for it, else the highest bucket.
+    /// The native histogram. Without a bucket `+Inf` the `_count` stands for it, else the highest bucket. Of buckets of one
+    /// bound the first counts.
     ///
     /// # Errors
     /// When the counts are not those of a cumulative histogram.
@@ -70,14 +79,11 @@ impl ClassicHistogram {
             return Err(ClassicError::BadBound);
         }
         self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        self.buckets.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                kept.1 = later.1;
-            }
-            same
-        });
+        self.buckets.dedup_by_key(|(upper, _)| *upper);
         let infinite = self.buckets.pop_if(|(upper, _)| *upper == f64::INFINITY).map(|(_, count)| count);
+        if self.buckets.first().is_some_and(|(upper, _)| upper.is_infinite()) {
+            return Err(ClassicError::BadBound);
+        }
         let highest = self.buckets.last().map_or(0.0, |(_, count)| *count);
         let count = self.count.or(infinite).unwrap_or(highest);
         let mut counts = Vec::with_capacity(self.buckets.len() + 1);
@@ -94,6 +100,9 @@ impl ClassicHistogram {
             }
             counts.push(cumulative - below);
             below = cumulative;
+        }
+        if let Some(infinite) = infinite.filter(|infinite| *infinite != count) {
+            return Err(ClassicError::CountMismatch { count, infinite });
         }
         let mut h = FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
@@ -123,6 +132,8 @@ mod tests {
         assert_eq!(h.to_notation(), "{{schema:-53 count:9 sum:7 custom_values:[1 2 4] buckets:[2 3 0 4]}}");
         let h = classic(&[(1.0, 2.0)], Some(5.0)).convert().unwrap();
         assert_eq!(h.to_notation(), "{{schema:-53 count:5 sum:7 custom_values:[1] buckets:[2 3]}}");
+        let h = classic(&[(1.0, 1.0), (1.0, 2.0), (f64::INFINITY, 3.0)], None).convert().unwrap();
+        assert_eq!(h.to_notation(), "{{schema:-53 count:3 sum:7 custom_values:[1] buckets:[1 2]}}");
     }
 
     #[test]
@@ -132,6 +143,9 @@ mod tests {
             (&[(1.0, 3.0)], Some(2.0)),
             (&[(1.0, f64::NAN)], Some(2.0)),
             (&[(f64::NAN, 1.0)], None),
+            (&[(f64::NEG_INFINITY, 1.0), (f64::INFINITY, 3.0)], Some(3.0)),
+            (&[(1.0, 1.0), (f64::INFINITY, 3.0)], Some(5.0)),
+            (&[(1.0, 1.5), (f64::INFINITY, 3.0)], Some(2.0)),
             (&[(1.0, -1.0)], None),
         ] {
             assert!(classic(buckets, count).convert().is_err(), "{buckets:?} {count:?}");

@@ -1,6 +1,7 @@
 //! Whether a histogram from outside is one.
 
-use super::{FloatHistogram, Span, is_exponential};
+use super::{FloatHistogram, MAX_SCHEMA, Span, is_exponential};
+use crate::model::is_stale;
 
 /// What is wrong with a histogram.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -30,6 +31,29 @@ pub enum HistogramDefect {
         /// Its offset.
         offset: i32,
     },
+    /// Whole counts that do not add up.
+    #[error(
+        "{found:.0} observations found in buckets, but the Count field is {count:.0}: histogram's observation count should equal the number of observations found in the buckets (in absence of NaN)"
+    )]
+    CountMismatch {
+        /// Observations in the buckets.
+        found: f64,
+        /// Observations that are claimed.
+        count: f64,
+    },
+    /// The same where some observations, being no numbers, are in no bucket.
+    #[error(
+        "{found:.0} observations found in buckets, but the Count field is {count:.0}: histogram's observation count should be at least the number of observations found in the buckets"
+    )]
+    CountTooLow {
+        /// Observations in the buckets.
+        found: f64,
+        /// Observations that are claimed.
+        count: f64,
+    },
+    /// More buckets than anybody needs.
+    #[error("histogram with more than {0} buckets on a side")]
+    TooManyBuckets(usize),
     /// A count below zero.
     #[error(
         "{side} side: bucket number {bucket} has observation count of {count}: histogram has a bucket whose observation count is negative"
@@ -63,7 +87,42 @@ pub enum HistogramDefect {
     Misplaced(&'static str),
 }
 
+/// The finest exponential schema that may come: what is finer than those that are stored is made coarser.
+const FINEST_RESERVED: i32 = 52;
+/// Whole numbers up to this one are exact as floats.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl FloatHistogram {
+    /// A histogram from outside, in a resolution that is stored.
+    ///
+    /// # Errors
+    /// The first defect found.
+    pub fn admitted(mut self) -> Result<Self, HistogramDefect> {
+        if (MAX_SCHEMA + 1..=FINEST_RESERVED).contains(&self.schema) {
+            validate_side("negative", &self.negative_spans, &self.negative_buckets)?;
+            validate_side("positive", &self.positive_spans, &self.positive_buckets)?;
+            self = self.to_schema(MAX_SCHEMA);
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// Checks that the buckets hold all observations, which is so where they are counted in whole numbers. Observations that
+    /// are no numbers, which the sum tells, are in no bucket. Numbers that floats do not hold exactly are not compared.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn validate_total(&self) -> Result<(), HistogramDefect> {
+        let count = self.count;
+        let found = self.zero_count + self.positive_buckets.iter().chain(&self.negative_buckets).sum::<f64>();
+        match self.sum.is_nan() {
+            _ if is_stale(self.sum) || found.max(count) > EXACT => Ok(()),
+            true if found > count => Err(HistogramDefect::CountTooLow { found, count }),
+            false if found != count => Err(HistogramDefect::CountMismatch { found, count }),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks what the rest of the code relies on: spans and counts fit, nothing is negative, bounds ascend.
     ///
     /// # Errors
@@ -154,6 +213,38 @@ mod tests {
             assert!(h.validate().is_err(), "defect {i}");
         }
         assert!(custom(&[1.0], &[1.0, 2.0, 3.0]).validate().is_err());
+    }
+
+    #[test]
+    fn whole_counts_add_up_where_all_observations_are_numbers() {
+        let h = exponential(0, 1.0, (0, &[1.0, 2.0]), (0, &[3.0]));
+        for (count, sum, wanted) in [
+            (7.0, 1.0, Ok(())),
+            (8.0, 1.0, Err(HistogramDefect::CountMismatch { found: 7.0, count: 8.0 })),
+            (6.0, 1.0, Err(HistogramDefect::CountMismatch { found: 7.0, count: 6.0 })),
+            (8.0, f64::NAN, Ok(())),
+            (6.0, f64::NAN, Err(HistogramDefect::CountTooLow { found: 7.0, count: 6.0 })),
+            (1e16, 1.0, Ok(())),
+        ] {
+            assert_eq!(FloatHistogram { count, sum, ..h.clone() }.validate_total(), wanted, "{count} {sum}");
+        }
+        let told = HistogramDefect::CountMismatch { found: 7.0, count: 8.0 }.to_string();
+        assert!(told.starts_with("7 observations found in buckets, but the Count field is 8: histogram's"), "{told}");
+        assert_eq!(FloatHistogram::stale_marker().validate_total(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_finer_than_what_is_stored_is_made_coarser() {
+        // Four buckets of schema 10 are one of schema 8.
+        let h = |schema, offset| exponential(schema, 0.0, (offset, &[1.0, 2.0, 3.0, 4.0, 5.0]), (0, &[]));
+        assert_eq!(h(10, 1).admitted(), Ok(exponential(8, 0.0, (1, &[10.0, 5.0]), (0, &[]))));
+        assert_eq!(h(52, 1).admitted().map(|h| (h.schema, h.positive_buckets)), Ok((8, vec![15.0])));
+        assert_eq!(h(8, 1).admitted(), Ok(h(8, 1)));
+        for schema in [53, -5, -9] {
+            assert_eq!(h(schema, 1).admitted(), Err(HistogramDefect::Schema(schema)));
+        }
+        let broken = FloatHistogram { positive_buckets: vec![1.0], ..h(20, 1) };
+        assert!(broken.admitted().is_err());
     }
 
     proptest! {

@@ -105,7 +105,7 @@ fn write_native(w: &mut WireWriter, h: &FloatHistogram) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::exposition::{Event, Format, ParseOptions, Parser};
+    use crate::ingest::exposition::{Event, Format, ParseOptions, ParsedValue, Parser};
     use crate::model::Labels;
     use crate::model::histogram::{CUSTOM_BUCKETS_SCHEMA, Span};
 
@@ -118,7 +118,12 @@ mod tests {
         let mut found = Vec::new();
         while let Some(event) = parser.next(None).unwrap() {
             let Event::Sample(sample) = event else { continue };
-            let (t, value) = (sample.timestamp.unwrap(), sample.value.clone());
+            let value = match &sample.value {
+                ParsedValue::Float(v) => Value::Float(*v),
+                ParsedValue::Histogram(h) => Value::Histogram(h.clone()),
+                ParsedValue::Defective(defect) => panic!("{defect}"),
+            };
+            let t = sample.timestamp.unwrap();
             found.push((parser.labels().unwrap().to_string(), t, value));
         }
         found
