@@ -177,6 +177,64 @@ fn blocks_that_promtool_made_hold_what_it_was_given() {
     damaged_files_are_read_as_far_as_it_goes(&data);
 }
 
+/// A page of a log of Prometheus: records, each as a whole.
+fn log(records: &[Vec<u8>]) -> Vec<u8> {
+    let page = |data: &Vec<u8>| {
+        [&[1][..], &(data.len() as u16).to_be_bytes(), &watchbell::model::crc32c(data).to_be_bytes(), data].concat()
+    };
+    records.iter().flat_map(page).collect()
+}
+
+/// A number as Go's `binary.AppendVarint` writes it.
+fn varint(n: i64) -> Vec<u8> {
+    let (mut n, mut out) = (((n << 1) ^ (n >> 63)) as u64, Vec::new());
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out
+}
+
+#[test]
+fn of_a_head_beside_blocks_what_came_late_is_read_and_what_was_deleted_is_not() {
+    let Some(promtool) = peers::find("promtool") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let at = ZERO / S;
+    std::fs::write(dir.path().join("in.txt"), format!("a 1 {at}.000\na 2 {}.000\n# EOF\n", at + 120)).unwrap();
+    blocks_of(&promtool, dir.path(), "in.txt");
+    let series = |reference: u64| [&[1][..], &reference.to_be_bytes(), &[1, 8], b"__name__", &[1], b"a"].concat();
+    let sample = |second: i64, value: f64| {
+        let t = (ZERO + second * S) as u64;
+        [&[2][..], &1_u64.to_be_bytes(), &t.to_be_bytes(), &[0, 0], &value.to_be_bytes()].concat()
+    };
+    // A series that came back has two references; one sample of it is deleted by the other one.
+    let gone = ZERO + 600 * S;
+    let deleted = [vec![3], 2_u64.to_be_bytes().to_vec(), varint(gone), varint(gone)].concat();
+    // What the log has of the time of a block is there in the block, or deleted of it.
+    let wal = [series(1), series(2), sample(30, 7.0), sample(300, 3.0), sample(600, 4.0), deleted];
+    for (folder, records) in [("wal", &wal[..]), ("wbl", &[sample(60, 9.0)][..])] {
+        let folder = dir.path().join("data").join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("00000000"), log(records)).unwrap();
+    }
+    let data = dir.path().join("data");
+    let wanted = |all: &[(i64, f64)]| -> Vec<String> {
+        all.iter().map(|(second, value)| format!("a {value:?} {}", ZERO + second * S)).collect()
+    };
+    let read = read_prometheus(&data);
+    assert_eq!((read.samples, read.damaged, read.refused), (4, 0, 0));
+    assert_eq!(lines(&read.storage), wanted(&[(0, 1.0), (120, 2.0), (300, 3.0), (60, 9.0)]));
+    // A block of what came late says nothing of what came in order.
+    for meta in glob::glob(&format!("{}/*/meta.json", data.display())).unwrap().map(Result::unwrap) {
+        let text = std::fs::read_to_string(&meta).unwrap();
+        std::fs::write(&meta, text.replace("\"compaction\": {", "\"compaction\": {\"hints\": [\"from-out-of-order\"],"))
+            .unwrap();
+    }
+    let read = read_prometheus(&data);
+    assert_eq!(lines(&read.storage), wanted(&[(0, 1.0), (120, 2.0), (300, 3.0), (30, 7.0), (60, 9.0)]));
+}
+
 /// Turns bytes of every file, one at a time: reading ends, with what can be read or with an error that names the file.
 fn damaged_files_are_read_as_far_as_it_goes(data: &Path) {
     let mut files: Vec<_> = glob::glob(&format!("{}/*/*", data.display())).unwrap().map(Result::unwrap).collect();

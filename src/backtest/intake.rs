@@ -60,21 +60,36 @@ fn name_of(matchers: &[Matcher]) -> Option<String> {
     matchers.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal).map(|m| m.value.clone())
 }
 
+/// What became of samples that were taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Taken {
+    /// So many are stored.
+    pub stored: u64,
+    /// So many are not, because others of their time are there, or newer ones.
+    pub refused: u64,
+}
+
 /// Stores a series' samples. Those that another selector brought are there already.
-pub fn take_in(storage: &Tsdb, labels: &Labels, samples: &SampleBuf) -> Result<u64, String> {
+///
+/// # Errors
+/// The storage takes no more.
+pub fn take_in(storage: &Tsdb, labels: &Labels, samples: &SampleBuf) -> Result<Taken, String> {
     let mut appender = storage.appender();
     let id = appender.series(labels).map_err(|e| e.to_string())?;
     let floats = samples.ts.iter().zip(&samples.vs).map(|(t, v)| (*t, Value::Float(*v)));
     let mut all: Vec<(i64, Value)> = floats.collect();
     all.extend(samples.hists.iter().map(|(t, h)| (*t, Value::Histogram(h.clone()))));
     all.sort_by_key(|(t, _)| *t);
+    let mut refused = 0;
     for (t, value) in all {
         match appender.append_ref_with_st(id, 0, t, value) {
-            Ok(_) | Err(AppendError::OutOfOrder | AppendError::Duplicate) => {}
+            Ok(_) => {}
+            Err(AppendError::OutOfOrder | AppendError::Duplicate | AppendError::TooOld) => refused += 1,
             Err(e) => return Err(e.to_string()),
         }
     }
-    appender.commit().map(|done| done.appended).map_err(|e| e.to_string())
+    let done = appender.commit().map_err(|e| e.to_string())?;
+    Ok(Taken { stored: done.appended, refused: refused + done.rejected })
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Server {
                     for series in found {
                         buffer.clear();
                         series.read(from, to, false, &mut buffer).map_err(|e| e.to_string())?;
-                        samples += take_in(storage, series.labels(), &buffer)?;
+                        samples += take_in(storage, series.labels(), &buffer)?.stored;
                     }
                     return Ok(samples);
                 }
@@ -149,7 +149,7 @@ impl Server {
             buffer.clear();
             series.floats.iter().for_each(|(t, v)| buffer.push(*t, *v));
             series.histograms.iter().for_each(|(t, h)| buffer.push_histogram(*t, h.clone()));
-            samples += take_in(storage, &series.labels, &buffer)?;
+            samples += take_in(storage, &series.labels, &buffer)?.stored;
         }
         Ok(samples)
     }

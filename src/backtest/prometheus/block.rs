@@ -23,6 +23,8 @@ pub struct Block {
     pub mint: i64,
     /// Its samples are before this time.
     pub maxt: i64,
+    /// Whether it holds what came late.
+    pub from_late: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,7 +34,18 @@ struct Meta {
     #[serde(rename = "maxTime")]
     maxt: i64,
     version: u32,
+    #[serde(default)]
+    compaction: Compaction,
 }
+
+#[derive(Default, Deserialize)]
+struct Compaction {
+    #[serde(default)]
+    hints: Vec<String>,
+}
+
+/// The hint of a block that was made of samples which came late.
+const FROM_LATE: &str = "from-out-of-order";
 
 impl Block {
     /// The block in a folder; `None` when the folder is none.
@@ -48,7 +61,10 @@ impl Block {
         let text = std::fs::read(&path).map_err(|e| failed(&e))?;
         let meta: Meta = serde_json::from_slice(&text).map_err(|e| failed(&e))?;
         match meta.version {
-            1 => Ok(Some(Block { folder: folder.to_owned(), mint: meta.mint, maxt: meta.maxt })),
+            1 => {
+                let from_late = meta.compaction.hints.iter().any(|hint| hint == FROM_LATE);
+                Ok(Some(Block { folder: folder.to_owned(), mint: meta.mint, maxt: meta.maxt, from_late }))
+            }
             other => Err(failed(&format!("expected a block of version 1, found {other}"))),
         }
     }

@@ -39,6 +39,8 @@ pub struct Loaded {
     pub window: Window,
     /// Series, chunks and records that could not be read.
     pub damaged: u64,
+    /// Samples that were read and not taken, because another one of their time was there.
+    pub refused: u64,
     /// Rules that may read more than was read, by name.
     pub uncertain: Vec<Arc<str>>,
 }
@@ -58,12 +60,15 @@ pub fn read(dir: &Path, from: Option<i64>, to: Option<i64>, groups: &[Arc<GroupS
     let begin = from.or_else(|| blocks.first().map(|b| b.mint)).unwrap_or(i64::MIN / 4);
     let (wanted, uncertain) = wanted(groups, Window { from: begin, to: to.unwrap_or(i64::MAX) });
     let storage = Tsdb::in_memory_with(TsdbOptions { retention_ms: i64::MAX });
+    // What came late is in the head when what came after it is in blocks.
+    storage.set_out_of_order_window(i64::MAX);
     let is_wanted = |labels: &Labels| wanted.iter().any(|w| w.takes(labels));
     let first = wanted.iter().map(|w: &Wanted| w.from).min().unwrap_or(begin);
     let mut reading = Reading {
         storage,
         samples: 0,
         damaged: 0,
+        refused: 0,
         span: None,
         from: first,
         to: to.unwrap_or(i64::MAX),
@@ -73,13 +78,16 @@ pub fn read(dir: &Path, from: Option<i64>, to: Option<i64>, groups: &[Arc<GroupS
         reading.store(|from, to, found| overlapping.iter().try_for_each(|block| block.read(from, to, found)))?;
     }
     if has_head {
-        reading.store(|from, to, found| head::read(dir, from, to, found))?;
+        // What came in order before the end of the last block is in blocks, as far as it is not deleted.
+        let in_order = blocks.iter().filter(|b| !b.from_late);
+        let valid_from = in_order.map(|b| b.maxt).max().unwrap_or(i64::MIN);
+        reading.store(|from, to, found| head::read(dir, valid_from, (from, to), found))?;
     }
     let (oldest, newest) =
         reading.span.ok_or_else(|| format!("{}: holds no sample that the rules read", dir.display()))?;
     let window = Window { from: from.unwrap_or(oldest), to: to.unwrap_or(newest) };
-    let Reading { storage, samples, damaged, .. } = reading;
-    Ok(Loaded { storage, samples, window, damaged, uncertain })
+    let Reading { storage, samples, damaged, refused, .. } = reading;
+    Ok(Loaded { storage, samples, window, damaged, refused, uncertain })
 }
 
 fn blocks(dir: &Path) -> Result<Vec<Block>, String> {
@@ -112,6 +120,7 @@ struct Reading<'a> {
     storage: Tsdb,
     samples: u64,
     damaged: u64,
+    refused: u64,
     span: Option<(i64, i64)>,
     from: i64,
     to: i64,
@@ -127,7 +136,8 @@ impl Reading<'_> {
         for (labels, mut samples) in found.series {
             // Blocks that overlap hold the same samples, or others between them.
             samples.settle((0, 0));
-            self.samples += take_in(&self.storage, &labels, &samples)?;
+            let taken = take_in(&self.storage, &labels, &samples)?;
+            (self.samples, self.refused) = (self.samples + taken.stored, self.refused + taken.refused);
             let times = || samples.ts.first().into_iter().chain(samples.ts.last());
             let histograms = || samples.hists.first().into_iter().chain(samples.hists.last()).map(|(t, _)| t);
             for t in times().chain(histograms()) {

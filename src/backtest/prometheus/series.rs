@@ -1,10 +1,11 @@
 //! Samples of the series that are wanted, put together from wherever they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Labels, SampleBuf};
+use crate::model::{FloatHistogram, Labels, SampleBuf};
 
 /// So many samples are put together at most: some gigabytes.
 const MOST_SAMPLES: usize = 200_000_000;
@@ -64,7 +65,12 @@ impl<'a> Found<'a> {
         for (t, v) in samples.ts.iter().zip(&samples.vs).filter(|(t, _)| keeps(**t)) {
             of.push(*t, *v);
         }
-        of.hists.extend(samples.hists.iter().filter(|(t, _)| keeps(*t)).cloned());
+        for (t, h) in samples.hists.iter().filter(|(t, _)| keeps(*t)) {
+            match admitted(h) {
+                Some(h) => of.push_histogram(*t, h),
+                None => self.damaged += 1,
+            }
+        }
         self.samples += of.len() - before;
         self.room_for(0)
     }
@@ -78,5 +84,14 @@ impl<'a> Found<'a> {
             true => Ok(()),
             false => Err(format!("more than {MOST_SAMPLES} samples: a shorter time or fewer rules are less")),
         }
+    }
+}
+
+/// A histogram as it is stored here; `None` when it contradicts itself.
+fn admitted(h: &Arc<FloatHistogram>) -> Option<Arc<FloatHistogram>> {
+    match h.validate() {
+        Ok(()) => Some(h.clone()),
+        // It may be finer than those that are stored.
+        Err(_) => FloatHistogram::clone(h).admitted().ok().map(Arc::new),
     }
 }

@@ -27,9 +27,16 @@ pub struct Head {
     pub samples: FxHashMap<u64, SampleBuf>,
     /// What was deleted.
     pub deleted: Deleted,
+    /// Samples before this time are passed over.
+    pub valid_from: i64,
 }
 
 impl Head {
+    /// A head without samples before a time.
+    pub fn valid_from(valid_from: i64) -> Self {
+        Head { valid_from, ..Head::default() }
+    }
+
     /// Adds what a folder of segments holds.
     ///
     /// # Errors
@@ -109,7 +116,7 @@ impl Head {
         while !b.0.is_empty() {
             let reference = first.wrapping_add_signed(b.varint()?);
             let t = time.wrapping_add(b.varint()?);
-            if self.series.contains_key(&reference) {
+            if t >= self.valid_from && self.series.contains_key(&reference) {
                 value(&mut b, self.samples.entry(reference).or_default(), t)?;
             } else {
                 unwanted.clear();

@@ -140,6 +140,10 @@ fn of_prometheus(dir: &Path, from: Option<i64>, to: Option<i64>, groups: &[Arc<G
     if loaded.damaged > 0 {
         eprintln!("watchbell: {}: {} series, chunks or records could not be read", dir.display(), loaded.damaged);
     }
+    if loaded.refused > 0 {
+        let (dir, n) = (dir.display(), loaded.refused);
+        eprintln!("watchbell: {dir}: {n} samples are left out: others of their series and time are there");
+    }
     tell_uncertain(&loaded.uncertain);
     Ok(Source { series: Arc::new(loaded.storage), window: loaded.window })
 }
