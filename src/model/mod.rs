@@ -26,7 +26,7 @@ pub use diagnostic::{Diagnostic, Position};
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, selector_text};
-pub use printable::{cut, printable};
+pub use printable::{cut, html_safe_json, printable};
 pub use reading::Reading;
 pub use sample::{SampleBuf, Value};
 pub use stale::{STALE_NAN, is_stale};

@@ -11,7 +11,7 @@ use crate::model::{Labels, Matcher};
 /// Exemplars that are kept unless a configuration says otherwise: Prometheus' `storage.exemplars.max_exemplars`.
 pub const DEFAULT_MAX_EXEMPLARS: usize = 100_000;
 /// Characters that the labels of an exemplar may have, names and values together: OpenMetrics' limit.
-const MAX_LABEL_CHARS: usize = 128;
+pub const MAX_EXEMPLAR_CHARS: usize = 128;
 
 /// An example of what a sample counts, such as the id of a trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub enum ExemplarError {
     #[error("unknown series when trying to add exemplar")]
     UnknownSeries,
     /// Labels of more than 128 characters.
-    #[error("label length for exemplar exceeds maximum of {MAX_LABEL_CHARS} UTF-8 characters")]
+    #[error("label length for exemplar exceeds maximum of {MAX_EXEMPLAR_CHARS} UTF-8 characters")]
     LabelLength,
 }
 
@@ -99,7 +99,7 @@ impl Exemplars {
     /// Whether an exemplar is new: a repeat of the newest of its series is not, and none is where none are kept.
     pub(super) fn judge(&self, series: &Labels, exemplar: &Exemplar) -> Result<bool, ExemplarError> {
         let chars: usize = exemplar.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
-        if chars > MAX_LABEL_CHARS {
+        if chars > MAX_EXEMPLAR_CHARS {
             return Err(ExemplarError::LabelLength);
         }
         let mut ring = self.0.lock();

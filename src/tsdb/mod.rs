@@ -95,7 +95,7 @@ pub use appender::{Appender, Committed};
 pub use clean::Cleaned;
 pub use db::{DEFAULT_RETENTION_MS, Tsdb, TsdbOptions};
 pub use error::AppendError;
-pub use exemplars::{Exemplar, ExemplarError};
+pub use exemplars::{Exemplar, ExemplarError, MAX_EXEMPLAR_CHARS};
 pub use metadata::{Metadata, MetricType};
 pub use query::{Queryable, Selection, Series, SharedSeries, StorageError, UpTo};
 pub use recovery::{Damage, Recovery};

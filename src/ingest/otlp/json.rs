@@ -353,7 +353,7 @@ mod tests {
         let (point, value) = sum.next_point().unwrap().unwrap();
         assert!(matches!(value, PointValue::Number(v) if v == -3.0) && point.is_missing);
         assert_eq!((point.t, point.exemplars[0].value), (1_700_000_000_000, 0.5));
-        assert_eq!(point.exemplars[0].attributes, [("span_id".to_owned(), "00ff".to_owned())]);
+        assert_eq!(point.exemplars[0].ids, [("span_id".to_owned(), "00ff".to_owned())]);
         let (_, value) = sum.next_point().unwrap().unwrap();
         assert!(matches!(value, PointValue::Number(f64::INFINITY)));
 

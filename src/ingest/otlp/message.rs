@@ -4,6 +4,8 @@
 use base64::Engine as _;
 
 use crate::ingest::wire::{Field, Fields, WireError};
+use crate::model::html_safe_json;
+use crate::model::number::format_float;
 
 /// Attributes with their values as text, as they came.
 pub type Attributes = Vec<(String, String)>;
@@ -88,8 +90,10 @@ pub struct Point {
 /// An example of what was measured.
 #[derive(Clone, Debug, Default)]
 pub struct OtlpExemplar {
-    /// Attributes that are not those of the series, ids of trace and span among them.
+    /// Attributes that are not those of the series.
     pub attributes: Attributes,
+    /// The ids of trace and span.
+    pub ids: Attributes,
     /// Milliseconds.
     pub t: i64,
     /// The value.
@@ -350,8 +354,8 @@ fn exemplar(message: &[u8]) -> Result<OtlpExemplar, WireError> {
         match field.number {
             2 => e.t = millis(field.fixed64()?),
             3 => e.value = field.f64()?,
-            4 => push_id(&mut e.attributes, "span_id", field.bytes()?),
-            5 => push_id(&mut e.attributes, "trace_id", field.bytes()?),
+            4 => push_id(&mut e.ids, "span_id", field.bytes()?),
+            5 => push_id(&mut e.ids, "trace_id", field.bytes()?),
             6 => e.value = field.fixed64()? as i64 as f64,
             _ => {}
         }
@@ -371,7 +375,7 @@ fn millis(nanos: u64) -> i64 {
 
 fn key_value(message: &[u8]) -> Result<(String, String), WireError> {
     let (key, value) = key_and_value(message)?;
-    Ok((key.to_owned(), as_text(&any_value(value, 0)?)))
+    Ok((key.to_owned(), as_text(value)?))
 }
 
 fn key_and_value(message: &[u8]) -> Result<(&str, &[u8]), WireError> {
@@ -387,42 +391,77 @@ fn key_and_value(message: &[u8]) -> Result<(&str, &[u8]), WireError> {
     Ok((key, value))
 }
 
-/// An `AnyValue`; lists and maps are JSON.
-fn any_value(message: &[u8], depth: usize) -> Result<serde_json::Value, WireError> {
+/// The text of an `AnyValue`, as OpenTelemetry's collector has it: lists and maps are JSON.
+fn as_text(message: &[u8]) -> Result<String, WireError> {
+    use serde_json::Value;
+    Ok(match any_value(message, 0)? {
+        Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text,
+        Some(other) => html_safe_json(&json_text(&other)),
+        // JSON has no word for numbers that are not finite: nothing is left of what holds one.
+        None => {
+            let mut number = None;
+            let mut fields = Fields::new(message);
+            while let Some(field) = fields.next_field()? {
+                number = if field.number == 4 { Some(field.f64()?) } else { None };
+            }
+            let told = |v| format!("json: unsupported value: {}", format_float(v));
+            number.map_or_else(String::new, told)
+        }
+    })
+}
+
+/// JSON as Go writes it: without blanks, members sorted by name, numbers as JavaScript writes them.
+fn json_text(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(json_text).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let member = |(name, value): (&String, &Value)| format!("{}:{}", Value::from(name.as_str()), json_text(value));
+            let members: Vec<String> = members.into_iter().map(member).collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Number(n) if n.is_f64() => {
+            let text = format_float(n.as_f64().unwrap_or(0.0));
+            text.split_once("e-0").map_or_else(|| text.clone(), |(digits, exponent)| format!("{digits}e-{exponent}"))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// An `AnyValue`; `None` when JSON cannot say it.
+fn any_value(message: &[u8], depth: usize) -> Result<Option<serde_json::Value>, WireError> {
     use serde_json::Value;
     if depth > DEEPEST {
         return Err(WireError::TooMany(DEEPEST));
     }
-    let mut value = Value::Null;
+    let mut value = Some(Value::Null);
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next_field()? {
         value = match field.number {
-            1 => field.str()?.into(),
-            2 => (field.u64()? != 0).into(),
-            3 => field.i64()?.into(),
-            4 => field.f64()?.into(),
+            1 => Some(field.str()?.into()),
+            2 => Some((field.u64()? != 0).into()),
+            3 => Some(field.i64()?.into()),
+            4 => serde_json::Number::from_f64(field.f64()?).map(Value::Number),
             5 => {
                 let all = submessages(field.bytes()?, 1)?.into_iter().map(|one| any_value(one, depth + 1));
-                Value::Array(all.collect::<Result<_, _>>()?)
+                all.collect::<Result<Option<_>, _>>()?.map(Value::Array)
             }
             6 => {
                 let all = submessages(field.bytes()?, 1)?.into_iter().map(|one| {
                     let (key, value) = key_and_value(one)?;
-                    Ok((key.to_owned(), any_value(value, depth + 1)?))
+                    Ok(any_value(value, depth + 1)?.map(|value| (key.to_owned(), value)))
                 });
-                Value::Object(all.collect::<Result<_, WireError>>()?)
+                all.collect::<Result<Option<_>, WireError>>()?.map(Value::Object)
             }
-            7 => base64::engine::general_purpose::STANDARD.encode(field.bytes()?).into(),
+            7 => Some(base64::engine::general_purpose::STANDARD.encode(field.bytes()?).into()),
             _ => continue,
         };
     }
     Ok(value)
-}
-
-fn as_text(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

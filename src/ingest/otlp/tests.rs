@@ -192,6 +192,105 @@ fn request(name: &str, kind: u32, temporality: u64, point: impl Fn(&mut WireWrit
     w.buf
 }
 
+#[test]
+fn attributes_are_written_as_the_collector_writes_them() {
+    let of = |value: &dyn Fn(&mut WireWriter)| {
+        let mut w = WireWriter::default();
+        attribute(&mut w, 1, "a", value);
+        attributes(&w.buf, 1).unwrap().remove(0).1
+    };
+    for (v, wanted) in [
+        (1.0, "1"),
+        (123_456_789.0, "123456789"),
+        (0.25, "0.25"),
+        (-0.0, "-0"),
+        (1e-6, "0.000001"),
+        (1.5e-7, "1.5e-7"),
+        (1e-10, "1e-10"),
+        (1e21, "1e+21"),
+        (f64::NAN, "json: unsupported value: NaN"),
+        (f64::INFINITY, "json: unsupported value: +Inf"),
+    ] {
+        assert_eq!(of(&|w| w.double(4, v)), wanted);
+    }
+    assert_eq!(of(&|w| w.uint(3, 1 << 60)), "1152921504606846976");
+    assert_eq!((of(&text("<&>")), of(&|_| ())), ("<&>".into(), String::new()));
+    let list = |number: f64| {
+        of(&move |w: &mut WireWriter| {
+            w.message(5, |list| {
+                list.message(1, |one| one.double(4, number));
+                list.message(1, |one| one.bytes(1, b"<a&\"b\">"));
+                list.message(1, |one| {
+                    one.message(6, |map| {
+                        attribute(map, 1, "z", |w| w.uint(3, 1));
+                        attribute(map, 1, "a", |w| w.uint(2, 1));
+                        attribute(map, 1, "n", |_| ());
+                    });
+                });
+            });
+        })
+    };
+    let rest = r#","\u003ca\u0026\"b\"\u003e",{"a":true,"n":null,"z":1}]"#;
+    assert_eq!(list(1.0), format!("[1{rest}"));
+    assert_eq!(list(1e-7), format!("[1e-7{rest}"));
+    assert_eq!(list(f64::NAN), "");
+}
+
+#[test]
+fn the_labels_of_an_exemplar_that_are_too_long_leave_the_ids_of_trace_and_span() {
+    for (length, wanted) in [(61, 3), (62, 2)] {
+        let tsdb = Tsdb::in_memory();
+        let message = request("m", 5, 0, |w| {
+            value_of(1.0)(w);
+            w.message(5, |e| {
+                e.fixed64(2, NOW as u64 * 1_000_000);
+                e.double(3, 1.0);
+                e.bytes(4, &[1; 8]);
+                e.bytes(5, &[2; 16]);
+                attribute(e, 7, "user", text(&"\u{e9}".repeat(length)));
+            });
+        });
+        receive(&tsdb, (&OtlpSettings::default(), &Cumulative::default()), NOW, &message).unwrap();
+        let found = tsdb.exemplars(&[vec![]], 0, NOW);
+        let labels = &found[0].1[0].labels;
+        assert_eq!((labels.len(), labels.value("span_id")), (wanted, "0101010101010101"), "{length}");
+    }
+}
+
+#[test]
+fn histograms_that_do_not_count_what_is_in_their_buckets_are_not_stored() {
+    let stored = |settings: &OtlpSettings, kind: u32, point: &dyn Fn(&mut WireWriter)| {
+        let tsdb = Tsdb::in_memory();
+        let received = receive(&tsdb, (settings, &Cumulative::default()), NOW, &request("m", kind, 2, point));
+        received.map(|written| written.histograms).map_err(|e| (e.status, e.message))
+    };
+    let exponential = |count: u64, sum: f64| {
+        move |w: &mut WireWriter| {
+            at(w);
+            w.fixed64(4, count);
+            w.double(5, sum);
+            w.fixed64(7, 3);
+        }
+    };
+    let default = OtlpSettings::default();
+    assert_eq!(stored(&default, 10, &exponential(3, 1.0)), Ok(1));
+    assert_eq!(stored(&default, 10, &exponential(4, f64::NAN)), Ok(1));
+    let (status, told) = stored(&default, 10, &exponential(4, 1.0)).unwrap_err();
+    assert!(status == 400 && told.starts_with("3 observations found in buckets, but the Count field is 4"), "{told}");
+    let explicit = |count: u64| {
+        move |w: &mut WireWriter| {
+            at(w);
+            w.fixed64(4, count);
+            w.double(5, 1.0);
+            w.doubles(6, &packed(&[1, 2]));
+            w.doubles(7, &[0.5]);
+        }
+    };
+    let custom = OtlpSettings { to_custom_buckets: true, ..OtlpSettings::default() };
+    assert_eq!(stored(&custom, 9, &explicit(3)), Ok(1));
+    assert_eq!(stored(&custom, 9, &explicit(4)), Ok(0));
+}
+
 fn number(t: i64, v: f64, flags: u64) -> impl Fn(&mut WireWriter) {
     move |w: &mut WireWriter| {
         w.fixed64(3, t as u64 * 1_000_000);

@@ -10,10 +10,10 @@ use super::names::{LabelNames, Shape, TranslationStrategy, label_name, metric_na
 use crate::config::OtlpConfig;
 use crate::ingest::remote_write::{WriteError, Written};
 use crate::ingest::wire::WireError;
-use crate::model::histogram::{ClassicHistogram, CounterResetHint, Span};
+use crate::model::histogram::{ClassicError, ClassicHistogram, CounterResetHint, Span};
 use crate::model::stale::STALE_NAN;
 use crate::model::{BUCKET_LABEL, FloatHistogram, Labels, METRIC_NAME, QUANTILE_LABEL, Value};
-use crate::tsdb::{AppendError, Appender, Exemplar, Metadata, MetricType, Tsdb};
+use crate::tsdb::{AppendError, Appender, Exemplar, MAX_EXEMPLAR_CHARS, Metadata, MetricType, Tsdb};
 
 /// The finest schema of native histograms; points of a finer scale are made coarser.
 const FINEST: i32 = 8;
@@ -311,9 +311,12 @@ impl Translation<'_> {
             }
             PointValue::Histogram { count, sum, counts, bounds } if self.settings.to_custom_buckets => {
                 let labels = labels(name, pairs, None);
-                let Some(mut h) = with_custom_buckets(count, sum, &counts, &bounds) else {
-                    self.left_out.push(format!("the buckets of {name:?} are no histogram"));
-                    return Ok(());
+                let mut h = match with_custom_buckets(count, sum, &counts, &bounds) {
+                    Ok(h) => h,
+                    Err(why) => {
+                        self.left_out.push(format!("the buckets of {name:?} are no histogram: {why}"));
+                        return Ok(());
+                    }
                 };
                 h.counter_reset_hint = hint;
                 if point.is_missing {
@@ -420,7 +423,7 @@ impl Translation<'_> {
             return Err(refused("out of bounds: timestamp is too far in the future".into()));
         }
         if let Value::Histogram(h) = &value {
-            h.validate().map_err(|defect| refused(defect.to_string()))?;
+            h.validate().and_then(|()| h.validate_total()).map_err(|defect| refused(defect.to_string()))?;
         }
         let is_histogram = matches!(value, Value::Histogram(_));
         let status = |e: AppendError| match e {
@@ -431,21 +434,24 @@ impl Translation<'_> {
         self.written.histograms += u64::from(is_histogram);
         self.written.samples += u64::from(!is_histogram);
         for e in exemplars {
-            let exemplar =
-                Exemplar {
-                    labels: Labels::from_pairs(e.attributes.iter().map(|(name, value)| {
-                        (label_name(name, self.settings.label_names).into_owned(), value.clone())
-                    })),
-                    value: e.value,
-                    t: e.t,
-                    has_time: e.t != 0,
-                };
+            let exemplar = Exemplar { labels: self.exemplar_labels(e), value: e.value, t: e.t, has_time: e.t != 0 };
             match self.appender.append_exemplar(series, exemplar) {
                 Ok(()) => self.written.exemplars += 1,
                 Err(e) => tracing::debug!(error = %e, "an exemplar of an OTLP request was not taken"),
             }
         }
         Ok(())
+    }
+}
+
+impl Translation<'_> {
+    /// The labels of an exemplar. Where all are too long, the ids of trace and span are what is kept.
+    fn exemplar_labels(&self, e: &OtlpExemplar) -> Labels {
+        let all = || e.ids.iter().chain(&e.attributes);
+        let chars: usize = all().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+        let kept = if chars > MAX_EXEMPLAR_CHARS { e.ids.len() } else { usize::MAX };
+        let name = |name: &str| label_name(name, self.settings.label_names).into_owned();
+        Labels::from_pairs(all().take(kept).map(|(n, value)| (name(n), value.clone())))
     }
 }
 
@@ -488,17 +494,23 @@ fn side((offset, counts): (i32, Vec<u64>)) -> Option<(Vec<Span>, Vec<f64>)> {
     Some((vec![span], counts.into_iter().map(|n| n as f64).collect()))
 }
 
-fn with_custom_buckets(count: u64, sum: Option<f64>, counts: &[u64], bounds: &[f64]) -> Option<FloatHistogram> {
+fn with_custom_buckets(
+    count: u64,
+    sum: Option<f64>,
+    counts: &[u64],
+    bounds: &[f64],
+) -> Result<FloatHistogram, ClassicError> {
     let mut classic = ClassicHistogram::default();
     let mut cumulative = 0u64;
     for (bound, n) in bounds.iter().zip(counts) {
         cumulative = cumulative.saturating_add(*n);
         classic.set_bucket(*bound, cumulative as f64);
     }
-    classic.set_bucket(f64::INFINITY, count as f64);
+    let all = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+    classic.set_bucket(f64::INFINITY, if counts.is_empty() { count } else { all } as f64);
     classic.set_count(count as f64);
     classic.set_sum(sum.unwrap_or(0.0));
-    classic.convert().ok()
+    classic.convert()
 }
 
 fn stale_histogram() -> FloatHistogram {

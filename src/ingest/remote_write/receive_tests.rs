@@ -340,6 +340,41 @@ proptest! {
 }
 
 #[test]
+fn whole_histograms_add_up_and_fine_ones_are_made_coarser() {
+    let message = |count: u64, schema: i64| {
+        let mut w = WireWriter::default();
+        w.message(1, |series| {
+            series.message(1, |label| {
+                label.bytes(1, b"__name__");
+                label.bytes(2, b"h");
+            });
+            series.message(4, |h| {
+                h.uint(1, count);
+                h.double(3, 1.0);
+                h.sint(4, schema);
+                h.message(11, |span| {
+                    span.sint(1, 1);
+                    span.uint(2, 4);
+                });
+                // Buckets of 1, 2, 3 and 4.
+                (0..4).for_each(|_| h.sint(12, 1));
+                h.uint(15, 7);
+            });
+        });
+        w.buf
+    };
+    let told = |count, schema| {
+        let tsdb = Tsdb::in_memory();
+        write_raw(&tsdb, &message(count, schema)).map_or_else(|e| e.message, |_| stored(&tsdb, "h").join(" "))
+    };
+    assert_eq!(told(10, 0), r#"{__name__="h"}: 7={{count:10 sum:1 offset:1 buckets:[1 2 3 4]}}"#);
+    assert_eq!(told(10, 10), r#"{__name__="h"}: 7={{schema:8 count:10 sum:1 offset:1 buckets:[10]}}"#);
+    let wanted = "10 observations found in buckets, but the Count field is 11: histogram's observation count should equal";
+    assert!(told(11, 0).starts_with(wanted), "{}", told(11, 0));
+    assert!(told(10, 53).starts_with("histogram has an invalid schema: 53"), "{}", told(10, 53));
+}
+
+#[test]
 fn samples_from_the_future_are_refused_as_prometheus_refuses_them() {
     const MINUTE: i64 = 60_000;
     let (a, b) = ([("__name__", "m"), ("i", "a")], [("__name__", "m"), ("i", "b")]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE as BASE64;
 
+use crate::model::html_safe_json;
 use crate::template::func::{Function, Host, Param};
 use crate::template::prometheus::humanize;
 use crate::template::value::{CallError, LONGEST_TEXT, SafeKind, Value, too_long};
@@ -117,18 +118,7 @@ fn zone(_: &dyn Host, args: &[Value]) -> Out {
 /// JSON as Go writes it: `<`, `>` and `&` are escaped, so that it may stand in HTML.
 fn to_json(_: &dyn Host, args: &[Value]) -> Out {
     let json = super::data::to_json(args.first().unwrap_or(&Value::Nil))?.to_string();
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            _ => out.push(c),
-        }
-    }
-    Ok(Value::from(out))
+    Ok(Value::from(html_safe_json(&json)))
 }
 
 /// Title case by words: the first letter of each in upper case, the others in lower case. An apostrophe, a point or a
