@@ -228,8 +228,11 @@ fn of_a_head_beside_blocks_what_came_late_is_read_and_what_was_deleted_is_not() 
     // A block of what came late says nothing of what came in order.
     for meta in glob::glob(&format!("{}/*/meta.json", data.display())).unwrap().map(Result::unwrap) {
         let text = std::fs::read_to_string(&meta).unwrap();
-        std::fs::write(&meta, text.replace("\"compaction\": {", "\"compaction\": {\"hints\": [\"from-out-of-order\"],"))
-            .unwrap();
+        std::fs::write(
+            &meta,
+            text.replace("\"compaction\": {", "\"compaction\": {\"hints\": [\"from-out-of-order\"],"),
+        )
+        .unwrap();
     }
     let read = read_prometheus(&data);
     assert_eq!(lines(&read.storage), wanted(&[(0, 1.0), (120, 2.0), (300, 3.0), (30, 7.0), (60, 9.0)]));

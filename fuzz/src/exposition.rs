@@ -75,6 +75,7 @@ fn next(parser: &mut Parser<'_>, expected: Option<&[u8]>) -> Option<Read> {
             one.text = match &s.value {
                 ParsedValue::Float(v) => format!("{:x} {:?}", v.to_bits(), s.timestamp),
                 ParsedValue::Histogram(h) => format!("{h:?} {:?}", s.timestamp),
+                ParsedValue::Defective(defect) => format!("{defect} {:?}", s.timestamp),
             };
             match parser.labels() {
                 Ok(labels) => one.text += &format!(" {labels} {:?}", parser.start_timestamp(&labels)),

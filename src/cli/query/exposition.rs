@@ -69,7 +69,9 @@ impl Exposition {
             let value = match value {
                 ParsedValue::Float(v) => Value::Float(v),
                 ParsedValue::Histogram(h) => Value::Histogram(h),
-                ParsedValue::Defective(defect) => return Err(format!("{name}: {}: {defect}", labels.to_series_string())),
+                ParsedValue::Defective(defect) => {
+                    return Err(format!("{name}: {}: {defect}", labels.to_series_string()));
+                }
             };
             let st = parser.start_timestamp(&labels).unwrap_or(0);
             rows.push(Row { labels, t, st, value });

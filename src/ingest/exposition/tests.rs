@@ -365,7 +365,7 @@ fn a_float_counts_in_protobuf_where_it_is_above_zero_and_else_the_whole_number()
     // Whole numbers and floats of the count, the zero bucket and a bucket, in both orders.
     let histogram = |(whole, float): (u64, f64), float_first: bool| {
         move |w: &mut WireWriter| {
-            let mut number = |w: &mut WireWriter, at: u32, float_at: u32| {
+            let number = |w: &mut WireWriter, at: u32, float_at: u32| {
                 if float_first {
                     w.double(float_at, float);
                 }
@@ -446,7 +446,11 @@ fn what_becomes_of_histograms_in_protobuf_depends_on_what_they_have_and_are() {
         (histogram, 1, true, true, series.to_owned()),
         (gauge, 4, true, false, series.to_owned()),
     ] {
-        assert_eq!(names(kind, &classic_alone(second), converts, always), wanted, "{kind} {second} {converts} {always}");
+        assert_eq!(
+            names(kind, &classic_alone(second), converts, always),
+            wanted,
+            "{kind} {second} {converts} {always}"
+        );
     }
     // Classic series are made of classic buckets, of which there are none.
     assert_eq!(names(histogram, &native_alone(2), false, true), "h");

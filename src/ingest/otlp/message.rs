@@ -422,7 +422,8 @@ fn json_text(value: &serde_json::Value) -> String {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_by_key(|(name, _)| *name);
-            let member = |(name, value): (&String, &Value)| format!("{}:{}", Value::from(name.as_str()), json_text(value));
+            let member =
+                |(name, value): (&String, &Value)| format!("{}:{}", Value::from(name.as_str()), json_text(value));
             let members: Vec<String> = members.into_iter().map(member).collect();
             format!("{{{}}}", members.join(","))
         }

@@ -369,7 +369,8 @@ fn whole_histograms_add_up_and_fine_ones_are_made_coarser() {
     };
     assert_eq!(told(10, 0), r#"{__name__="h"}: 7={{count:10 sum:1 offset:1 buckets:[1 2 3 4]}}"#);
     assert_eq!(told(10, 10), r#"{__name__="h"}: 7={{schema:8 count:10 sum:1 offset:1 buckets:[10]}}"#);
-    let wanted = "10 observations found in buckets, but the Count field is 11: histogram's observation count should equal";
+    let wanted =
+        "10 observations found in buckets, but the Count field is 11: histogram's observation count should equal";
     assert!(told(11, 0).starts_with(wanted), "{}", told(11, 0));
     assert!(told(10, 53).starts_with("histogram has an invalid schema: 53"), "{}", told(10, 53));
 }
