@@ -23,11 +23,6 @@ impl Default for Followers {
 }
 
 impl Followers {
-    /// Whether anybody follows.
-    pub fn is_any(&self) -> bool {
-        self.0.receiver_count() > 0
-    }
-
     /// One more.
     pub fn follow(&self) -> broadcast::Receiver<News> {
         self.0.subscribe()
@@ -35,7 +30,9 @@ impl Followers {
 
     /// Tells them, the oldest decision first.
     pub fn tell(&self, recorded: Vec<Recorded>) {
-        // The last of them may have left meanwhile.
-        let _ = self.0.send(recorded.into());
+        // None may be there, and the last may have left meanwhile.
+        if self.0.receiver_count() > 0 {
+            let _ = self.0.send(recorded.into());
+        }
     }
 }

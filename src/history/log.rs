@@ -2,6 +2,8 @@
 //!
 //! - What is recorded is in the kernel when [`History::record`] returns, so it outlives the process; after a power cut the
 //!   decisions of the last [minute](History::maintain) may be missing.
+//! - A disk that hangs keeps nobody waiting for longer than a moment: decisions [wait for it](super::queue), and who reads
+//!   sees what was written last.
 //! - A disk that fails keeps nobody from being told: decisions that cannot be written are counted, told, and noted in the
 //!   history once it can be written again.
 //! - A log that is long enough, or old enough, is sealed into a segment on a thread of its own. What is too old, or too
@@ -15,6 +17,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -26,6 +29,7 @@ use super::decision::{Decision, What};
 use super::followers::{Followers, News};
 use super::pieces::{self, Form, Piece, path_of, read_log, unfinished};
 use super::query::{Page, Query, Search};
+use super::queue::{Handed, Queue};
 use super::record::{Recorded, lines};
 use super::segment::{self, Extent, Segment};
 
@@ -65,6 +69,9 @@ impl Limits {
     }
 }
 
+/// How long maintenance waits for a disk that is being written to.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Decisions that are written as one frame: a storm's turn has more.
 const MOST_AT_ONCE: usize = 4096;
 
@@ -95,8 +102,12 @@ pub struct History(Arc<Shared>);
 
 struct Shared {
     dir: PathBuf,
-    // Held while decisions are written, and for a moment by those who read.
+    limits: Mutex<Limits>,
+    // Held while decisions are written. Nobody waits for it who must not wait for the disk.
     state: Mutex<State>,
+    // What those who read see.
+    shown: ArcSwap<Shown>,
+    queue: Queue,
     recorded: Counter,
     lost: Counter,
     // Places of which something could not be read, as told.
@@ -111,8 +122,15 @@ enum Wanted {
     Word(mpsc::Sender<()>),
 }
 
+/// How it stood when something was written last.
+struct Shown {
+    pieces: Vec<Piece>,
+    last: u64,
+    failure: Option<String>,
+    unsealed: Option<String>,
+}
+
 struct State {
-    limits: Limits,
     pieces: BTreeMap<u64, Piece>,
     open: Option<Open>,
     next: u64,
@@ -167,11 +185,15 @@ impl History {
         }
         damaged.iter().for_each(|what| tracing::error!("history is damaged; everything else is kept: {what}"));
         let pieces = found.into_iter().map(|piece| (piece.first, piece)).collect();
-        let state = State { limits, pieces, open, next, failing: None, unsealed: None };
+        let state = State { pieces, open, next, failing: None, unsealed: None };
+        let (queue, handed) = Queue::new();
         let (wanted, asked) = mpsc::channel();
         let history = History(Arc::new(Shared {
             dir: dir.to_owned(),
+            limits: Mutex::new(limits),
+            shown: ArcSwap::from_pointee(state.shown()),
             state: Mutex::new(state),
+            queue,
             recorded: Counter::default(),
             lost: Counter::default(),
             damaged: Mutex::new(damaged),
@@ -181,51 +203,39 @@ impl History {
         let shared = Arc::downgrade(&history.0);
         let sealing = std::thread::Builder::new().name("history".into()).spawn(move || seal_all(&shared, &asked));
         sealing.map_err(named)?;
+        let shared = Arc::downgrade(&history.0);
+        let writing = std::thread::Builder::new().name("history".into()).spawn(move || write_all(&shared, &handed));
+        writing.map_err(named)?;
         waiting.into_iter().for_each(|first| history.ask(Wanted::Log(first)));
         Ok(history)
     }
 
     /// Other limits hold from the next [`History::maintain`] on.
     pub fn limit(&self, limits: Limits) {
-        self.0.state.lock().limits = limits;
+        *self.0.limits.lock() = limits;
     }
 
-    /// Records decisions, in the kernel when this returns. Those that cannot be written are lost, and it is told.
+    /// Records decisions, in the kernel when this returns, unless the disk hangs. Those that cannot be written are lost, and
+    /// it is told.
     pub fn record(&self, decisions: Vec<Decision>) {
         let mut decisions = decisions.into_iter().peekable();
         while decisions.peek().is_some() {
-            self.record_part(decisions.by_ref().take(MOST_AT_ONCE).collect());
-        }
-    }
-
-    fn record_part(&self, decisions: Vec<Decision>) {
-        let Some(now) = decisions.last().map(|decision| decision.time.0) else { return };
-        let count = decisions.len() as u64;
-        let mut state = self.0.state.lock();
-        match state.write(&self.0.dir, decisions, self.0.followers.is_any()) {
-            Ok(recorded) => {
-                self.0.recorded.add(count);
-                state.recovered();
-                // Before another is recorded: they are told in order.
-                if !recorded.is_empty() {
-                    self.0.followers.tell(recorded);
-                }
-            }
-            Err(error) => {
+            let part: Vec<Decision> = decisions.by_ref().take(MOST_AT_ONCE).collect();
+            let count = part.len() as u64;
+            if !self.0.queue.hand_over(part) {
                 self.0.lost.add(count);
-                state.failed(&error, count);
             }
         }
-        let full = state.seal_if_due(now);
-        drop(state);
-        full.into_iter().for_each(|first| self.ask(Wanted::Log(first)));
     }
 
     /// Deletes what is too old or too much at `now`, seals what is old enough, and returns when what was recorded is on disk.
-    pub fn maintain(&self, now: i64) {
-        let mut state = self.0.state.lock();
-        state.seal_if_due(now);
-        let over = state.over(now);
+    /// While the clock is not trusted (`is_held`), nothing is too old. A disk that hangs is left alone.
+    pub fn maintain(&self, now: i64, is_held: bool) {
+        let limits = *self.0.limits.lock();
+        let Some(mut state) = self.0.state.try_lock_for(PATIENCE) else { return };
+        state.seal_if_due(now, &limits);
+        let over = state.over(now, is_held, &limits);
+        self.0.show(&state);
         let open = state.open.as_ref().and_then(|open| open.file.try_clone().ok());
         let waiting: Vec<u64> = state.waiting().collect();
         drop(state);
@@ -234,7 +244,9 @@ impl History {
             if let Err(e) = removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) }) {
                 tracing::warn!(segment = piece.first, error = %e, "a segment of the history that is over cannot be deleted");
                 // It still takes room, and is tried again.
-                self.0.state.lock().pieces.entry(piece.first).or_insert(piece);
+                let mut state = self.0.state.lock();
+                state.pieces.entry(piece.first).or_insert(piece);
+                self.0.show(&state);
             }
         }
         // One that is asked for twice is sealed once.
@@ -246,8 +258,8 @@ impl History {
 
     /// Answers a query. It reads files: not for a thread that must not wait.
     pub fn query(&self, query: &Query) -> Page {
-        let pieces = self.0.state.lock().known();
-        let page = Search::new(&self.0.dir, query).run(&pieces);
+        let shown = self.0.shown.load_full();
+        let page = Search::new(&self.0.dir, query).run(&shown.pieces);
         self.tell(&page.damage);
         page
     }
@@ -259,18 +271,17 @@ impl History {
 
     /// The number of the last decision; 0 where there is none.
     pub fn last(&self) -> u64 {
-        self.0.state.lock().next.saturating_sub(1)
+        self.0.shown.load().last
     }
 
     /// How it stands.
     pub fn health(&self) -> Health {
-        let state = self.0.state.lock();
-        let pieces = state.known();
+        let shown = self.0.shown.load();
         Health {
-            bytes: pieces.iter().map(|piece| piece.bytes).sum(),
-            files: pieces.len() as u64,
-            failure: state.failing.as_ref().map(|failing| failing.error.clone()),
-            unsealed: state.unsealed.clone(),
+            bytes: shown.pieces.iter().map(|piece| piece.bytes).sum(),
+            files: shown.pieces.len() as u64,
+            failure: self.0.queue.failure().map(str::to_owned).or_else(|| shown.failure.clone()),
+            unsealed: shown.unsealed.clone(),
         }
     }
 
@@ -289,8 +300,9 @@ impl History {
         self.0.damaged.lock().len() as u64
     }
 
-    /// Returns when every log that was full by now has been sealed, or could not be.
+    /// Returns when what was recorded is written, and every log that was full by then has been sealed, or could not be.
     pub fn settle(&self) {
+        self.0.queue.settle();
         let (word, given) = mpsc::channel();
         self.ask(Wanted::Word(word));
         // A thread that has ended has nothing to do.
@@ -307,8 +319,20 @@ impl History {
     }
 
     fn ask(&self, wanted: Wanted) {
-        // The thread lives as long as this.
-        let _ = self.0.wanted.send(wanted);
+        self.0.ask(wanted);
+    }
+}
+
+/// Writes what is handed over, for as long as the history is there.
+fn write_all(shared: &Weak<Shared>, handed: &mpsc::Receiver<Handed>) {
+    for Handed { decisions, done } in handed {
+        let Some(shared) = shared.upgrade() else { return };
+        let count = decisions.len();
+        shared.write(decisions);
+        shared.queue.wrote(count);
+        drop(shared);
+        // Whoever recorded may have lost patience.
+        let _ = done.send(());
     }
 }
 
@@ -325,6 +349,41 @@ fn seal_all(shared: &Weak<Shared>, asked: &mpsc::Receiver<Wanted>) {
 }
 
 impl Shared {
+    fn ask(&self, wanted: Wanted) {
+        // The thread lives as long as this.
+        let _ = self.wanted.send(wanted);
+    }
+
+    fn show(&self, state: &State) {
+        self.shown.store(Arc::new(state.shown()));
+    }
+
+    fn write(&self, decisions: Vec<Decision>) {
+        let Some(now) = decisions.last().map(|decision| decision.time.0) else { return };
+        let (count, limits) = (decisions.len() as u64, *self.limits.lock());
+        let mut state = self.state.lock();
+        if let Some((count, why)) = self.queue.take_dropped() {
+            state.failed(&io::Error::other(why), count);
+        }
+        match state.write(&self.dir, decisions) {
+            Ok(recorded) => {
+                self.recorded.add(count);
+                state.recovered();
+                // Who begins to follow now finds it in the files, or is told; the other way round it might be neither.
+                self.show(&state);
+                self.followers.tell(recorded);
+            }
+            Err(error) => {
+                self.lost.add(count);
+                state.failed(&error, count);
+            }
+        }
+        let full = state.seal_if_due(now, &limits);
+        self.show(&state);
+        drop(state);
+        full.into_iter().for_each(|first| self.ask(Wanted::Log(first)));
+    }
+
     fn seal(&self, first: u64) {
         let is_log = self.state.lock().pieces.get(&first).is_some_and(|piece| piece.form == Form::Log);
         if !is_log {
@@ -357,6 +416,7 @@ impl Shared {
                 state.unsealed = Some(error);
             }
         }
+        self.show(&state);
     }
 }
 
@@ -414,8 +474,8 @@ fn after_segment(dir: &Path, piece: &Piece) -> u64 {
 }
 
 impl State {
-    /// Writes decisions as one frame; returns them where they are `wanted`.
-    fn write(&mut self, dir: &Path, decisions: Vec<Decision>, wanted: bool) -> io::Result<Vec<Recorded>> {
+    /// Writes decisions as one frame; returns them with their numbers.
+    fn write(&mut self, dir: &Path, decisions: Vec<Decision>) -> io::Result<Vec<Recorded>> {
         let lost = self.failing.as_ref().map(|failing| (failing.decisions, failing.error.clone()));
         let lost = lost
             .zip(decisions.first())
@@ -428,7 +488,7 @@ impl State {
             let one = Recorded { seq, decision };
             text.push_str(&one.to_line());
             text.push('\n');
-            recorded.extend(Some(one).filter(|_| wanted));
+            recorded.push(one);
         }
         let mut frame = Vec::with_capacity(text.len() + frames::HEADER);
         frames::write(&mut frame, text.as_bytes())?;
@@ -483,8 +543,7 @@ impl State {
     }
 
     /// Ends the log if it is long or old enough; returns which it was.
-    fn seal_if_due(&mut self, now: i64) -> Option<u64> {
-        let limits = self.limits;
+    fn seal_if_due(&mut self, now: i64, limits: &Limits) -> Option<u64> {
         let is_due = |open: &Open| {
             let age = open.begun.map_or(0, |begun| now.saturating_sub(begun));
             open.bytes >= limits.longest_log() || age >= limits.oldest_log()
@@ -494,8 +553,8 @@ impl State {
     }
 
     /// Takes out what is too old, and the oldest of what is too much; never the log that is written.
-    fn over(&mut self, now: i64) -> Vec<Piece> {
-        let oldest = now.saturating_sub(self.limits.retention);
+    fn over(&mut self, now: i64, is_held: bool, limits: &Limits) -> Vec<Piece> {
+        let oldest = if is_held { i64::MIN } else { now.saturating_sub(limits.retention) };
         let mut total: u64 = self.pieces.values().map(|piece| piece.bytes).sum();
         let open = self.open.as_ref().map(|open| open.first);
         let mut over = Vec::new();
@@ -504,7 +563,7 @@ impl State {
         let last_old = self.pieces.values().filter(|piece| ended(piece)).map(|piece| piece.first).max();
         for piece in self.pieces.values().filter(|piece| Some(piece.first) != open) {
             let is_old = ended(piece) || (piece.extent.is_none() && last_old.is_some_and(|last| piece.first < last));
-            if is_old || total > self.limits.size {
+            if is_old || total > limits.size {
                 total -= piece.bytes;
                 over.push(*piece);
             }
@@ -519,9 +578,15 @@ impl State {
         self.pieces.values().filter(move |p| p.form == Form::Log && Some(p.first) != open).map(|p| p.first)
     }
 
-    /// The pieces in order of their numbers.
-    fn known(&self) -> Vec<Piece> {
-        self.pieces.values().copied().collect()
+    /// What those who read see.
+    fn shown(&self) -> Shown {
+        Shown {
+            // In order of their numbers.
+            pieces: self.pieces.values().copied().collect(),
+            last: self.next.saturating_sub(1),
+            failure: self.failing.as_ref().map(|failing| failing.error.clone()),
+            unsealed: self.unsealed.clone(),
+        }
     }
 }
 

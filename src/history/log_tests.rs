@@ -1,9 +1,11 @@
 use super::super::decision::{Kind, RoutedTo};
 use super::super::query::Order;
+use super::super::queue::MOST_WAITING;
 use super::super::text::Time;
 use super::*;
 use crate::model::{Labels, MatchOp, Matcher};
 use proptest::prelude::*;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 const HOUR: i64 = 3_600_000;
 
@@ -140,7 +142,7 @@ proptest! {
                 // Nothing is over yet.
                 Step::Maintain => {
                     history.limit(Limits { size: u64::MAX, ..small(2_000) });
-                    history.maintain(1000);
+                    history.maintain(1000, false);
                     history.limit(small(2_000));
                 }
             }
@@ -239,7 +241,7 @@ fn retention_goes_by_time_and_by_size() {
     for hour in 0..1_000u64 {
         now = hour.cast_signed() * HOUR;
         history.record(vec![decision(now, hour)]);
-        history.maintain(now);
+        history.maintain(now, false);
     }
     history.settle();
     let found = all(&history);
@@ -248,13 +250,66 @@ fn retention_goes_by_time_and_by_size() {
     assert!(files(dir.path(), "log").len() <= 1);
     let bytes = history.health().bytes;
     history.limit(Limits { size: bytes / 2, ..limits });
-    history.maintain(now);
+    history.maintain(now, false);
     history.settle();
     let health = history.health();
     assert!(health.bytes <= bytes / 2 && health.files > 2, "{health:?}");
     let on_disk: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
     assert_eq!(on_disk, health.bytes);
     assert_eq!(all(&history).last().unwrap().decision.time.0, now, "the newest stays");
+}
+
+#[test]
+fn a_clock_that_leapt_deletes_nothing_but_what_is_too_much() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { retention: 160 * HOUR, size: 1 << 30 };
+    let history = History::open(dir.path(), limits).unwrap();
+    for hour in 0..100u64 {
+        history.record(vec![decision(hour.cast_signed() * HOUR, hour)]);
+        history.maintain(hour.cast_signed() * HOUR, false);
+    }
+    let leapt = 41 * 24 * HOUR;
+    history.record(vec![decision(leapt, 100)]);
+    history.maintain(leapt, true);
+    history.settle();
+    assert_eq!(all(&history).len(), 101);
+    let bytes = history.health().bytes;
+    history.limit(Limits { size: bytes / 2, ..limits });
+    history.maintain(leapt, true);
+    assert!(history.health().bytes <= bytes / 2 && all(&history).len() > 20);
+    // A clock that goes on so is right in the end.
+    history.maintain(leapt, false);
+    assert!((1..=20).contains(&all(&history).len()));
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open(dir.path(), Limits::default()).unwrap();
+    // A pipe that nobody reads cannot be opened for writing: whoever tries waits.
+    let pipe = path_of(dir.path(), 1, Form::Log);
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let many = MOST_WAITING + 1_000;
+    history.record((0..many as u64).map(|n| decision(n.cast_signed(), n)).collect());
+    history.maintain(1_000, false);
+    let lost = history.lost();
+    assert!((1..=4_096).contains(&lost), "{lost}");
+    assert_eq!((history.last(), history.recorded(), all(&history).len()), (0, 0, 0));
+    assert_eq!(history.health().failure.as_deref(), Some("the disk does not answer"));
+    // It answers again: the pipe is no file, so what was to be written to it first is lost; then there is a file.
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+    fs::remove_file(&pipe).unwrap();
+    history.settle();
+    drop(reader);
+    history.record(vec![decision(1, 1)]);
+    assert_eq!(history.health().failure, None);
+    assert_eq!(history.recorded() + history.lost(), many as u64 + 1);
+    let found = history.query(&Query { order: Order::Oldest, limit: 1, ..Query::default() }).decisions;
+    assert!(
+        matches!(&found[0].decision.what, What::Lost { decisions, .. } if *decisions == history.lost()),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod log;
 mod metrics;
 mod pieces;
 mod query;
+mod queue;
 mod record;
 mod segment;
 mod terms;

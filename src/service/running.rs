@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerting::world::StorageWorld;
-use crate::clock::{Clock, WallClock};
+use crate::clock::{Clock, Stopwatch, WallClock};
 use crate::engine::DataAtStart;
 use crate::engine::live::{Live, LiveError, Parts as EngineParts};
 use crate::history::Unrecorded;
@@ -207,11 +207,14 @@ impl Service {
     /// Starts what goes on beside requests until the service ends.
     fn begin_tasks(&mut self, data: Option<DataAtStart>, steps: Arc<ClockSteps>, ended: &watch::Receiver<bool>) {
         let (app, notifier, heartbeat) = (self.app.clone(), self.notifier.clone(), self.heartbeat.clone());
+        // Until the clock has been looked at.
+        app.storage.hold_retention(true);
         let clock_watch = clock_watch::run(app.clock.clone(), app.storage.clone(), steps, ended.clone());
         let (beaten, ends) = (app.clone(), ended.clone());
         self.tasks = vec![
             tokio::spawn(async move { notifier.forwarder.run().await }),
             tokio::spawn(maintain(app.clone(), ended.clone())),
+            tokio::spawn(maintain_history(app.clone(), ended.clone())),
             tokio::spawn(clock_watch),
             tokio::spawn(engine_watch::run(app.clone(), ended.clone())),
             tokio::spawn(async move { heartbeat.run(beaten, ends).await }),
@@ -362,7 +365,7 @@ impl Service {
         let stopped = tokio::task::spawn_blocking(move || {
             app.engine.stop(GRACE);
             if let Some(readers) = &app.history {
-                readers.history.maintain(app.clock.now());
+                readers.history.maintain(app.clock.now(), app.storage.is_retention_held());
             }
             log_files.finish();
             app.storage.close()
@@ -413,6 +416,7 @@ async fn until(mut ended: watch::Receiver<bool>) {
     let _ = ended.wait_for(|e| *e).await;
 }
 
+/// Maintains the storage.
 async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
     let mut interval = tokio::time::interval(MAINTENANCE);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -422,13 +426,28 @@ async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
             _ = interval.tick() => {}
         }
         let (app, now) = (app.clone(), app.clock.now());
-        let maintained = move || {
-            if let Some(readers) = &app.history {
-                readers.history.maintain(now);
-            }
-            app.storage.maintain(now)
-        };
         // Failures are told by the storage, once each.
-        let _ = tokio::task::spawn_blocking(maintained).await;
+        let _ = tokio::task::spawn_blocking(move || app.storage.maintain(now)).await;
+    }
+}
+
+/// Maintains the history: a disk that hangs under it keeps the storage from nothing.
+async fn maintain_history(app: Arc<App>, mut ended: watch::Receiver<bool>) {
+    let Some(readers) = app.history.clone() else { return };
+    let mut interval = tokio::time::interval(MAINTENANCE);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last = (app.clock.now(), Stopwatch::start());
+    loop {
+        tokio::select! {
+            _ = ended.wait_for(|e| *e) => return,
+            _ = interval.tick() => {}
+        }
+        let (now, (before, since)) = (app.clock.now(), last);
+        last = (now, Stopwatch::start());
+        // Whoever watches the clock may not have looked at it since it leapt.
+        let passed = now.saturating_sub(before).saturating_sub(since.elapsed().as_millis() as i64);
+        let is_held = app.storage.is_retention_held() || passed > MAINTENANCE.as_millis() as i64;
+        let history = readers.history.clone();
+        let _ = tokio::task::spawn_blocking(move || history.maintain(now, is_held)).await;
     }
 }

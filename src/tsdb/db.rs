@@ -317,6 +317,11 @@ impl Tsdb {
         self.0.retention_held.store(hold, Ordering::Relaxed);
     }
 
+    /// Whether retention stands still.
+    pub fn is_retention_held(&self) -> bool {
+        self.0.is_retention_held()
+    }
+
     /// When the oldest block begins, milliseconds; `None` where there is none.
     pub fn oldest_block(&self) -> Option<i64> {
         self.0.blocks.load().iter().map(|b| b.footer.mint).min()

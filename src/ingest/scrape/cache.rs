@@ -37,6 +37,8 @@ pub struct SeriesCache {
     entries: Vec<Option<Entry>>,
     free: Vec<EntryId>,
     pub(super) scrape: u64,
+    /// How many there were after the last scrape that succeeded.
+    settled: usize,
     /// By family name. Shared with the target's status; copied only when something changes while it is shared.
     pub(super) metadata: Arc<BTreeMap<String, Metadata>>,
     /// Bytes that were written to it.
@@ -124,15 +126,18 @@ impl SeriesCache {
         }
     }
 
-    /// Forgets everything when a scrape that failed has left much behind: what it read need not be known again.
-    pub(super) fn recover(&mut self, before: usize) {
+    /// Forgets everything when scrapes that failed, one after another, have left much behind: what they read need not be
+    /// known again.
+    pub(super) fn recover(&mut self) {
         const MUCH: usize = 10_000;
-        if self.entries.len() > before.saturating_add(MUCH) {
-            *self = SeriesCache { scrape: self.scrape, ..SeriesCache::default() };
+        if self.entries.len() > self.settled.saturating_mul(2).saturating_add(MUCH) {
+            let (scrape, settled) = (self.scrape, self.settled);
+            *self = SeriesCache { scrape, settled, ..SeriesCache::default() };
         }
     }
 
     /// How many series are remembered.
+    #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         self.entries.len()
     }
@@ -157,6 +162,7 @@ impl SeriesCache {
                 self.free.push(id);
             }
         }
+        self.settled = self.entries.len();
         gone
     }
 

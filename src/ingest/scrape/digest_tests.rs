@@ -38,12 +38,26 @@ fn names_that_the_scheme_does_not_allow_fail_a_scrape() {
 fn what_a_failed_scrape_leaves_behind_is_forgotten() {
     let mut cache = SeriesCache::new();
     let settings = ScrapeSettings::new("j");
-    let body: String = (0..20_000).map(|i| format!("a{{i=\"{i}\"}} 1\n")).collect();
-    let before = cache.remembered();
-    let failed = digest(&mut cache, &settings, &target(), Format::Text, (body + "!").as_bytes(), 0);
-    assert!(failed.is_err() && cache.remembered() == 20_000);
-    cache.recover(before);
-    assert_eq!(cache.remembered(), 0);
+    let fail = |cache: &mut SeriesCache, series: std::ops::Range<usize>| {
+        let body: String = series.map(|i| format!("a{{i=\"{i}\"}} 1\n")).chain(["!".into()]).collect();
+        assert!(digest(cache, &settings, &target(), Format::Text, body.as_bytes(), 0).is_err());
+        let read = cache.remembered();
+        cache.recover();
+        (read, cache.remembered())
+    };
+    assert_eq!(fail(&mut cache, 0..20_000), (20_000, 0));
+    // A little each time is much in the end.
+    for n in 0..20 {
+        let (read, kept) = fail(&mut cache, n * 9_900..(n + 1) * 9_900);
+        assert!(read <= 19_800 && kept <= 10_000, "{n}: {read} {kept}");
+    }
+    // A target of many series is not learnt anew because it failed once.
+    let body: String = (0..30_000).map(|i| format!("b{{i=\"{i}\"}} 1\n")).collect();
+    let mut cache = SeriesCache::new();
+    digest(&mut cache, &settings, &target(), Format::Text, body.as_bytes(), 0).unwrap();
+    cache.settle();
+    assert_eq!(fail(&mut cache, 0..20_000), (50_000, 50_000));
+    assert_eq!(fail(&mut cache, 20_000..45_000), (75_000, 0));
     // What a target says of its families is bounded, however often it says something else.
     for i in 0..40 {
         let help = format!("# HELP m{i} {}\n", "x".repeat(1 << 20));

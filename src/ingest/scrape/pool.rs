@@ -499,10 +499,11 @@ impl TargetLoop {
             let seconds = watch.elapsed().as_secs_f64();
             // Parsing and storing is work for a thread that may be busy for a while.
             let read = tokio::task::spawn_blocking(move || {
-                let counts = run.take(pieces, at, seconds);
+                let counts = run.take_guarded(pieces, at, seconds);
                 (run, counts)
             });
             let counts;
+            // An error means that the process ends.
             (run, counts) = read.await.ok()?;
             if counts.is_some() {
                 return Some((run, counts));

@@ -1,6 +1,7 @@
 //! One target's scraping: what happens with an answer, from digest to store to report.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -80,8 +81,8 @@ pub(super) struct TargetRun {
     down: Down,
     /// The limit that the last scrape exceeded.
     pub exceeded: Option<Limit>,
-    /// The body of the scrape that is under way, and how many series were remembered when it began.
-    reading: Option<(Reading, usize)>,
+    /// The body of the scrape that is under way.
+    reading: Option<Reading>,
 }
 
 impl TargetRun {
@@ -123,14 +124,13 @@ impl TargetRun {
 
     /// An answer to the scrape at `at` is about to be read.
     pub fn begin(&mut self, opening: Opening, at: i64) {
-        let remembered = self.cache.remembered();
-        self.reading = Some((Reading::begin(opening, &mut self.cache, at), remembered));
+        self.reading = Some(Reading::begin(opening, &mut self.cache, at));
     }
 
     /// Takes some of the answer to the scrape at `at`. With the last pieces, or the first error, the scrape is over, after
     /// `seconds`: what became of it.
     pub fn take(&mut self, pieces: Result<Pieces, String>, at: i64, seconds: f64) -> Option<StoreCounts> {
-        let Some((mut reading, remembered)) = self.reading.take() else {
+        let Some(mut reading) = self.reading.take() else {
             return Some(self.over(pieces.map(drop), Digest::default(), 0, at, seconds));
         };
         let (cache, settings, target) = (&mut self.cache, &*self.settings, &self.target.labels);
@@ -145,16 +145,40 @@ impl TargetRun {
         });
         self.exceeded = exceeded;
         if read == Ok(false) {
-            self.reading = Some((reading, remembered));
+            self.reading = Some(reading);
             return None;
         }
         let (found, body_size) = reading.end();
         let failed = read.is_err();
         let counts = self.over(read.map(drop), found, body_size, at, seconds);
         if failed {
-            self.cache.recover(remembered);
+            self.cache.recover();
         }
         Some(counts)
+    }
+
+    /// As [`take`](Self::take). A panic on the way, which is a defect, is a scrape that failed: the target goes on.
+    pub fn take_guarded(&mut self, pieces: Result<Pieces, String>, at: i64, seconds: f64) -> Option<StoreCounts> {
+        let taken = catch_unwind(AssertUnwindSafe(|| self.take(pieces, at, seconds)));
+        taken.unwrap_or_else(|_| Some(self.broke(at, seconds)))
+    }
+
+    /// Reading or storing panicked. What is known of the series may be half changed: but for which of them were there, it
+    /// is forgotten.
+    fn broke(&mut self, at: i64, seconds: f64) -> StoreCounts {
+        const PANICKED: &str = "reading or storing the scrape panicked; this is a defect";
+        let (job, url) = (&self.settings.job_name, redact_url(&self.target.url));
+        tracing::error!(scrape_pool = job, target_url = url, "{PANICKED}");
+        self.reading = None;
+        let failed = || self.over(Err(PANICKED.into()), Digest::default(), 0, at, seconds);
+        let counts = catch_unwind(AssertUnwindSafe(failed));
+        self.cache = SeriesCache::new();
+        counts.unwrap_or_else(|_| {
+            let mut state = self.state.lock();
+            (state.health, state.last_error) = (TargetHealth::Down, PANICKED.into());
+            (state.last_scrape, state.last_duration, state.scrapes) = (at, seconds, state.scrapes + 1);
+            StoreCounts { failure: Some(PANICKED.into()), ..StoreCounts::default() }
+        })
     }
 
     /// A scrape is over: what it found is stored, or that it failed is.
@@ -280,3 +304,7 @@ impl TargetRun {
         counts
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
