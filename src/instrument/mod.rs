@@ -11,6 +11,7 @@ mod shared_names;
 pub mod spans;
 mod summary;
 mod table;
+mod trouble;
 
 pub use exposition::{Exposition, Family, Format, Kind};
 pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
@@ -18,6 +19,7 @@ pub use log_file::{LogFile, LogWriter};
 pub use process::Process;
 pub use summary::{Summary, SummaryVec};
 pub use table::{Figure, counter, gauge};
+pub use trouble::{Fails, Trouble, WorksAgain};
 
 /// Something that writes metric families.
 pub trait Collect: Send + Sync {

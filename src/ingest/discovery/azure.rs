@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::fetch::Fetcher;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
-use super::site::{Discover, Refresh, Site};
+use super::site::{Discover, MOST_PAGES, Refresh, Site, too_many, too_many_pages};
 use crate::config::discovery::AzureSdConfig;
 use crate::model::{Labels, LabelsBuilder};
 use crate::net::{Auth, Credential, HttpClient, HttpSettings, aws, cloud};
@@ -170,9 +170,11 @@ impl Api {
     /// All pages of a list.
     async fn list<T: DeserializeOwned>(&mut self, path: &str) -> Result<Vec<T>, String> {
         let (mut all, mut next) = (Vec::new(), Some(format!("{}{path}?{COMPUTE}", self.base)));
-        while let Some(url) = next {
+        for _ in 0..MOST_PAGES {
+            let Some(url) = next else { return Ok(all) };
             let page: Page<T> = self.fetcher.get(&url, &[]).await?.json()?;
             all.extend(page.value);
+            too_many(all.len())?;
             // A page tells where the next one is: only at the same server it is asked for with our token.
             next = page.next_link.filter(|link| !link.is_empty());
             let origin = |url: &str| url::Url::parse(url).map(|url| url.origin()).ok();
@@ -180,7 +182,7 @@ impl Api {
                 return Err("the next page is at another server".into());
             }
         }
-        Ok(all)
+        Err(too_many_pages())
     }
 }
 
@@ -211,6 +213,7 @@ impl Azure {
             let of_set = api.list::<Machine>(&format!("{}/virtualMachines", set.id)).await;
             let of_set = of_set.map_err(|e| format!("could not get virtual machine scale set vms: {e}"))?;
             machines.extend(of_set.into_iter().map(|machine| Machine { scale_set: set.name.clone(), ..machine }));
+            too_many(machines.len())?;
         }
         let client = api.fetcher.client()?;
         let mut targets = Vec::new();

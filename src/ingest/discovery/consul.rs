@@ -23,6 +23,10 @@ const RETRY: Duration = Duration::from_secs(15);
 /// The most services that are followed.
 const MOST_SERVICES: usize = 100_000;
 
+/// What is told of the list of services, and of all targets, is told by these names, which no service has.
+const LIST: &str = "";
+const TARGETS: &str = "\n";
+
 impl Discover for ConsulSdConfig {
     const MECHANISM: &'static str = "consul";
 
@@ -108,7 +112,7 @@ impl Agent {
         while self.datacenter.is_empty() {
             match self.ask::<AgentSelf>(&mut fetcher, "agent/self", &[], None).await {
                 Ok((found, _)) => self.datacenter = found.config.datacenter.into(),
-                Err(error) => self.failed(&error).await,
+                Err(error) => self.failed(LIST, &error).await,
             }
         }
         let mut tasks = JoinSet::new();
@@ -138,8 +142,12 @@ impl Agent {
                 &query,
                 Some(index),
             );
-            match listed.await {
-                Err(error) => self.failed(&error).await,
+            let listed = listed.await;
+            if listed.is_ok() {
+                self.site.part_works(LIST);
+            }
+            match listed {
+                Err(error) => self.failed(LIST, &error).await,
                 Ok((_, at)) if at == index && index != 0 => {}
                 Ok((services, at)) => {
                     index = if at < index { 0 } else { at };
@@ -152,6 +160,7 @@ impl Agent {
                         if !stays {
                             task.abort();
                             self.found.lock().remove(name);
+                            self.site.part_works(name);
                         }
                         stays
                     });
@@ -184,14 +193,18 @@ impl Agent {
             if !self.config.health_filter.is_empty() {
                 query.push(("filter", self.config.health_filter.clone()));
             }
-            match self.ask::<Vec<Instance>>(&mut fetcher, &path, &query, Some(index)).await {
+            let asked = self.ask::<Vec<Instance>>(&mut fetcher, &path, &query, Some(index)).await;
+            if asked.is_ok() {
+                self.site.part_works(&name);
+            }
+            match asked {
                 Err(error) => {
                     // One that cannot be asked for keeps nobody waiting who asks for the others.
                     if let Some(unknown @ None) = self.found.lock().get_mut(&name) {
                         *unknown = Some(self.group(&name, &[]));
                     }
                     self.publish();
-                    self.failed(&error).await;
+                    self.failed(&name, &error).await;
                 }
                 Ok((_, at)) if at == index && index != 0 => {}
                 Ok((instances, at)) => {
@@ -207,17 +220,19 @@ impl Agent {
         }
     }
 
-    async fn failed(&self, error: &str) {
+    async fn failed(&self, part: &str, error: &str) {
         self.site.counters.consul_rpc_failures.inc();
-        self.site.failed(error);
+        self.site.part_failed(part, error);
         tokio::time::sleep(RETRY).await;
     }
 
     /// Hands on what is known when all of it is.
     fn publish(&self) {
         let found: Option<Vec<TargetGroup>> = self.found.lock().values().cloned().collect();
-        if let Some(Err(error)) = found.map(|groups| self.site.publish(groups)) {
-            self.site.failed(&error);
+        match found.map(|groups| self.site.publish(groups)) {
+            Some(Err(error)) => self.site.part_failed(TARGETS, &error),
+            Some(Ok(())) => self.site.part_works(TARGETS),
+            None => {}
         }
     }
 

@@ -7,7 +7,7 @@ use roxmltree::Node;
 
 use super::amazon::Service;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
-use super::site::{Discover, Refresh, Site};
+use super::site::{Discover, MOST_PAGES, Refresh, Site, too_many, too_many_pages};
 use crate::config::discovery::Ec2SdConfig;
 use crate::model::{Labels, LabelsBuilder};
 use crate::net::aws;
@@ -54,7 +54,7 @@ impl Refresh for Ec2 {
                 }
             }
             let (mut targets, mut next) = (Vec::new(), None);
-            loop {
+            for _ in 0..MOST_PAGES {
                 let mut page = form.clone();
                 page.extend(next.map(|token| ("NextToken".to_owned(), token)));
                 let asked = self.ask("DescribeInstances", &page).await;
@@ -62,10 +62,12 @@ impl Refresh for Ec2 {
                 let found;
                 (found, next) = self.page(&answer, &region)?;
                 targets.extend(found);
+                too_many(targets.len())?;
                 if next.is_none() {
                     return Ok(vec![TargetGroup { targets, labels: Labels::empty(), source: region.into() }]);
                 }
             }
+            Err(too_many_pages())
         })
     }
 }

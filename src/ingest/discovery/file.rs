@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
 
+use super::entries;
 use super::group::TargetGroup;
 use super::site::{Discover, Site};
 use crate::clock::Stopwatch;
 use crate::config::FileSdConfig;
-use crate::model::Labels;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_SIZE: u64 = 64 << 20;
@@ -45,38 +44,57 @@ async fn follow(config: FileSdConfig, site: Site) {
     let mut files = Files::new(config.files);
     loop {
         let watch = Stopwatch::start();
-        // Reading is work for a thread that may wait.
-        let read = tokio::task::spawn_blocking(move || {
-            let errors = files.refresh();
-            (files, errors)
-        });
         let errors;
-        (files, errors) = match read.await {
+        (files, errors) = match apart(files, Files::refresh, &site).await {
             Ok(read) => read,
-            Err(_) => return,
+            // It begins anew; what was found last counts meanwhile.
+            Err(anew) => {
+                files = anew;
+                tokio::time::sleep(interval).await;
+                continue;
+            }
         };
         site.counts.refreshed(watch.elapsed());
-        for error in errors {
+        for error in &errors {
             site.counters.file_read_errors.inc();
-            tracing::error!(config = &*site.config, error = %error, "Error reading file");
+            site.tell("", &error.to_string(), "Error reading file");
         }
-        if let Err(error) = site.publish(files.groups().cloned().collect()) {
-            site.failed(&error);
+        match site.publish(files.groups().cloned().collect()) {
+            Err(error) => site.failed(&error),
+            Ok(()) if errors.is_empty() => site.works(),
+            Ok(()) => {}
         }
         while watch.elapsed() < interval {
             tokio::time::sleep(GLANCE.min(interval.saturating_sub(watch.elapsed()))).await;
-            let looked = tokio::task::spawn_blocking(move || {
-                let changed = files.have_changed();
-                (files, changed)
-            });
             let changed;
-            (files, changed) = match looked.await {
+            (files, changed) = match apart(files, |files| files.have_changed(), &site).await {
                 Ok(looked) => looked,
-                Err(_) => return,
+                Err(anew) => (anew, true),
             };
             if changed {
                 break;
             }
+        }
+    }
+}
+
+/// Does something on a thread that may wait. A panic, which is a defect, is told, and gives files of which nothing has been
+/// read yet.
+async fn apart<T: Send + 'static>(
+    mut files: Files,
+    work: impl FnOnce(&mut Files) -> T + Send + 'static,
+    site: &Site,
+) -> Result<(Files, T), Files> {
+    let patterns = files.patterns.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work(&mut files);
+        (files, done)
+    });
+    match done.await {
+        Ok(done) => Ok(done),
+        Err(error) => {
+            site.failed(&format!("reading files ended badly; this is a defect: {error}"));
+            Err(Files::new(patterns))
         }
     }
 }
@@ -163,20 +181,20 @@ fn read_groups(path: &Path) -> Result<Vec<TargetGroup>, String> {
         return Err(format!("{size} bytes are more than {MAX_FILE_SIZE}"));
     }
     let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let entries: Vec<Option<Entry>> = match path.extension().and_then(|e| e.to_str()) {
-        Some("json") => serde_json::from_str(&text).map_err(|e| e.to_string())?,
-        Some("yml" | "yaml") if text.trim().is_empty() => Vec::new(),
-        Some("yml" | "yaml") => serde_yaml::from_str(&text).map_err(|e| e.to_string())?,
-        _ => return Err("expected an extension .json, .yml or .yaml".into()),
-    };
     let shown = path.display().to_string();
-    let group = |(i, entry): (usize, Option<Entry>)| {
-        let entry = entry.ok_or_else(|| format!("nil target group item found (index {i})"))?;
-        let labels = entry.labels.into_iter().chain([(META_FILEPATH.to_owned(), shown.clone())]);
-        let source: Arc<str> = Arc::from(format!("{shown}:{i}"));
-        Ok(TargetGroup::of_addresses(&entry.targets, Labels::from_pairs(labels), source))
-    };
-    entries.into_iter().enumerate().map(group).collect()
+    let meta = (META_FILEPATH, shown.as_str());
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => entries::of_json::<Entry>(text.as_bytes(), meta),
+        Some("yml" | "yaml") if text.trim().is_empty() => Ok(Vec::new()),
+        Some("yml" | "yaml") => entries::of_yaml::<Entry>(&text, meta),
+        _ => Err("expected an extension .json, .yml or .yaml".into()),
+    }
+}
+
+impl entries::Entry for Entry {
+    fn parts(self) -> (Vec<String>, BTreeMap<String, String>) {
+        (self.targets, self.labels)
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::fetch::Fetcher;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
-use super::site::{Discover, Refresh, Site};
+use super::site::{Discover, MOST_PAGES, Refresh, Site, too_many, too_many_pages};
 use crate::config::discovery::GceSdConfig;
 use crate::model::{Labels, LabelsBuilder};
 use crate::net::{Auth, HttpSettings, aws, cloud};
@@ -101,17 +101,19 @@ impl Refresh for Gce {
                 }
             };
             let (mut targets, mut next) = (Vec::new(), String::new());
-            loop {
+            for _ in 0..MOST_PAGES {
                 let answer = fetcher.get(&url(&self.config, &next), &[]).await;
                 let page: Page =
                     answer.map_err(|e| format!("error retrieving refresh targets from gce: {e}"))?.json()?;
                 targets.extend(page.items.iter().filter_map(|i| target(i, &self.config)));
+                too_many(targets.len())?;
                 next = page.next_page_token;
                 if next.is_empty() {
                     let source = format!("GCE_{}_{}", self.config.project, self.config.zone).into();
                     return Ok(vec![TargetGroup { targets, labels: Labels::empty(), source }]);
                 }
             }
+            Err(too_many_pages())
         })
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 
+use super::entries;
 use super::fetch::Fetcher;
 use super::group::TargetGroup;
 use super::site::{Discover, Refresh, Site};
 use crate::config::discovery::HttpSdConfig;
-use crate::model::Labels;
 use crate::net::redact_url;
 
 /// The label that names the URL a target was found at.
@@ -60,13 +60,17 @@ impl HttpDiscovery {
         if !answer.content_type.to_ascii_lowercase().starts_with("application/json") {
             return Err(format!("unsupported content type {:?}", answer.content_type));
         }
-        let entries: Vec<Option<Entry>> = answer.json()?;
         let shown = redact_url(&url);
-        let group = |(i, entry): (usize, Option<Entry>)| {
-            let entry = entry.ok_or_else(|| format!("nil target group item found (index {i})"))?;
-            let labels = entry.labels.unwrap_or_default().into_iter().chain([(META_URL.to_owned(), shown.clone())]);
-            Ok(TargetGroup::of_addresses(&entry.targets, Labels::from_pairs(labels), format!("{shown}:{i}")))
-        };
-        entries.into_iter().enumerate().map(group).collect()
+        // Reading a long answer is work for a thread that may be busy for a while.
+        let read = move || entries::of_json::<Entry>(&answer.body, (META_URL, &shown));
+        let read =
+            tokio::task::spawn_blocking(read).await.map_err(|e| format!("reading the answer ended badly: {e}"))?;
+        read.map_err(|e| format!("unexpected answer: {e}"))
+    }
+}
+
+impl entries::Entry for Entry {
+    fn parts(self) -> (Vec<String>, BTreeMap<String, String>) {
+        (self.targets, self.labels.unwrap_or_default())
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::amazon::Service;
 use super::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
-use super::site::{Discover, Refresh, Site};
+use super::site::{Discover, MOST_PAGES, Refresh, Site, too_many, too_many_pages};
 use crate::config::discovery::LightsailSdConfig;
 use crate::model::{Labels, LabelsBuilder};
 
@@ -75,17 +75,19 @@ impl Refresh for Lightsail {
         Box::pin(async move {
             let region = self.service.region().await?;
             let (mut targets, mut next) = (Vec::new(), None::<String>);
-            loop {
+            for _ in 0..MOST_PAGES {
                 let body = next.map_or_else(|| json!({}), |token| json!({"pageToken": token}));
                 let asked = self.service.post(&HEADERS, body.to_string()).await;
                 let answer = asked.map_err(|e| format!("could not get instances: {e}"))?;
                 let answer: Answer = serde_json::from_str(&answer).map_err(|e| format!("unexpected answer: {e}"))?;
                 targets.extend(answer.instances.iter().filter_map(|i| target(i, self.port, &region)));
+                too_many(targets.len())?;
                 next = answer.next_page_token.filter(|token| !token.is_empty());
                 if next.is_none() {
                     return Ok(vec![TargetGroup { targets, labels: Labels::empty(), source: region.into() }]);
                 }
             }
+            Err(too_many_pages())
         })
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::group::TargetGroup;
 use super::metrics::{self, Counts, MechanismCounters, Sums};
-use super::site::{Groups, Site};
+use super::site::{Groups, Site, SiteTrouble};
 use super::source::Source;
 use crate::instrument::{Collect, Exposition};
 
@@ -28,6 +28,7 @@ struct Running {
     config: Arc<str>,
     groups: watch::Receiver<Option<Groups>>,
     counts: Arc<Counts>,
+    trouble: Arc<SiteTrouble>,
     task: AbortHandle,
 }
 
@@ -65,15 +66,24 @@ impl DiscoveryManager {
     fn start(&self, source: &Source, config: &str) -> Running {
         let (out, groups) = watch::channel(None);
         let (config, counts): (Arc<str>, Arc<Counts>) = (config.into(), Arc::default());
+        let trouble = Arc::new(SiteTrouble::default());
         let site = Site {
             mechanism: source.mechanism(),
             config: config.clone(),
             out,
             counts: counts.clone(),
             counters: self.counters.clone(),
+            trouble: trouble.clone(),
         };
         let task = self.handle.spawn(source.clone().run(site)).abort_handle();
-        Running { source: source.clone(), config, groups, counts, task }
+        Running { source: source.clone(), config, groups, counts, trouble, task }
+    }
+
+    /// Which discoveries fail now, as `KIND (who asked first)`, and why.
+    pub fn failing(&self) -> Vec<(String, String)> {
+        let running: Vec<Arc<Running>> = self.running.lock().iter().filter_map(Weak::upgrade).collect();
+        let one = |r: &Arc<Running>| Some((format!("{} ({})", r.source.mechanism(), r.config), r.trouble.error()?));
+        running.iter().filter_map(one).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod consul;
 mod dns;
 mod docker;
 mod ec2;
+mod entries;
 mod fetch;
 mod file;
 mod fixed;

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 
 use super::objects::{ObjectMeta, Resource};
-use super::store::{Changes, Store};
+use super::store::{Changes, MOST_OBJECTS, Store, too_many_objects};
 use crate::clock::Stopwatch;
-use crate::ingest::discovery::site::Site;
+use crate::ingest::discovery::site::{MOST_PAGES, Site, too_many_pages};
 use crate::net::{HttpClient, read_body};
 
 /// Objects of a page of a list.
@@ -108,6 +108,7 @@ impl<T: Resource> Reflector<T> {
                             self.store.had_list();
                         }
                         self.changed.notify_one();
+                        self.site.part_works(&self.part());
                         version = Some(from);
                         None
                     }
@@ -128,7 +129,7 @@ impl<T: Resource> Reflector<T> {
                 Some(Failure::Expired) => version = None,
                 Some(Failure::Other(error)) => {
                     self.site.counters.kubernetes_failures.inc();
-                    self.site.failed(&format!("{}: {error}", T::PLURAL));
+                    self.site.part_failed(&self.part(), &format!("{}: {error}", T::PLURAL));
                 }
             }
             // What went well for long and then failed is no outage yet.
@@ -138,6 +139,11 @@ impl<T: Resource> Reflector<T> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// What is told of it is told by this name.
+    fn part(&self) -> String {
+        format!("{}/{}", self.scope.namespace.as_deref().unwrap_or_default(), T::PLURAL)
     }
 
     fn url(&self, more: &[(&str, String)]) -> String {
@@ -177,12 +183,15 @@ impl<T: Resource> Reflector<T> {
     /// Lists everything; gives the version to watch from.
     async fn list(&self) -> Result<String, Failure> {
         let (mut objects, mut at) = (Vec::new(), String::new());
-        loop {
+        for _ in 0..MOST_PAGES {
             let url = self.url(&[("limit", PAGE.to_string()), ("continue", at.clone())]);
             let body = read_body(self.get(&url, Some(PATIENCE * 4)).await?, LONGEST_PAGE).await;
             let body = body.map_err(|e| e.to_string())?;
             let page: List<T> = serde_json::from_slice(&body).map_err(|e| format!("unexpected list: {e}"))?;
             objects.extend(page.items.unwrap_or_default());
+            if objects.len() > MOST_OBJECTS {
+                return Err(Failure::Other(too_many_objects::<T>()));
+            }
             at = page.metadata.r#continue;
             if at.is_empty() {
                 let changes = self.store.replace(self.scope.namespace.as_deref(), objects)?;
@@ -190,6 +199,7 @@ impl<T: Resource> Reflector<T> {
                 return Ok(page.metadata.resource_version);
             }
         }
+        Err(Failure::Other(too_many_pages()))
     }
 
     /// Watches from a version on, which moves with what is seen, until the server ends it, or something between: a
@@ -202,6 +212,7 @@ impl<T: Resource> Reflector<T> {
             ("resourceVersion", from.clone()),
         ]);
         let mut response = self.get(&url, None).await?;
+        self.site.part_works(&self.part());
         let (mut buffer, silence) = (Vec::new(), Duration::from_secs(WATCH) + PATIENCE);
         loop {
             let piece = tokio::time::timeout(silence, response.chunk()).await;

@@ -53,6 +53,7 @@ async fn follow(config: KubernetesSdConfig, site: Arc<Site>) {
         }
         tokio::time::sleep(AGAIN).await;
     };
+    site.works();
     let (world, changed) = (World::default(), Arc::new(Notify::new()));
     let base = cluster.server.as_str().into();
     let mut watches =
@@ -67,8 +68,9 @@ async fn follow(config: KubernetesSdConfig, site: Arc<Site>) {
         let groups = groups(&config, &world);
         let targets: usize = groups.iter().map(|g| g.targets.len()).sum();
         site.counts.refreshed(watch.elapsed());
-        if let Err(error) = site.publish(groups) {
-            site.failed(&error);
+        match site.publish(groups) {
+            Ok(()) => site.part_works(""),
+            Err(error) => site.failed(&error),
         }
         let pause = Duration::from_millis((targets / TARGETS_A_MILLISECOND) as u64);
         tokio::time::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::objects::{EndpointSlice, Endpoints, Ingress, Namespace, Node, Pod, Resource, Service};
 
 /// The most objects of one kind.
-const MOST_OBJECTS: usize = 500_000;
+pub(super) const MOST_OBJECTS: usize = 500_000;
 
 /// Namespace and name.
 pub(super) type Key = (String, String);
@@ -39,6 +39,11 @@ fn key<T: Resource>(object: &T) -> Key {
     (object.meta().namespace.clone(), object.meta().name.clone())
 }
 
+/// That there are more objects of a kind than can be kept.
+pub(super) fn too_many_objects<T: Resource>() -> String {
+    format!("more than {MOST_OBJECTS} {}", T::PLURAL)
+}
+
 impl<T: Resource> Store<T> {
     /// One list more is needed before everything is known.
     pub fn expect_list(&self) {
@@ -64,7 +69,7 @@ impl<T: Resource> Store<T> {
         let is_ours = |key: &Key| namespace.is_none_or(|n| key.0 == n);
         let others = known.keys().filter(|key| !is_ours(key)).count();
         if others + objects.len() > MOST_OBJECTS {
-            return Err(format!("more than {MOST_OBJECTS} {}", T::PLURAL));
+            return Err(too_many_objects::<T>());
         }
         let fresh: BTreeMap<Key, T> = objects.into_iter().map(|object| (key(&object), object)).collect();
         let before = known.len();
@@ -87,7 +92,7 @@ impl<T: Resource> Store<T> {
         let mut known = self.objects.lock();
         let key = key(&object);
         if known.len() >= MOST_OBJECTS && !known.contains_key(&key) {
-            return Err(format!("more than {MOST_OBJECTS} {}", T::PLURAL));
+            return Err(too_many_objects::<T>());
         }
         Ok(match known.insert(key, object) {
             Some(_) => Changes { updated: 1, ..Changes::default() },
