@@ -1,5 +1,6 @@
 //! The text formats: Prometheus' 0.0.4 and OpenMetrics 1.0.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::shared_names;
@@ -56,6 +57,8 @@ pub struct Exposition {
     format: Format,
     /// Whether families that Prometheus has too are written under its names as well.
     as_prometheus: bool,
+    /// What could not be counted, by metric.
+    uncounted: BTreeMap<&'static str, u64>,
 }
 
 /// Writes the samples of one family.
@@ -68,7 +71,7 @@ pub struct Family<'a> {
 impl Exposition {
     /// An empty exposition.
     pub fn new(format: Format) -> Self {
-        Exposition { out: String::with_capacity(16 << 10), format, as_prometheus: false }
+        Exposition { out: String::with_capacity(16 << 10), format, as_prometheus: false, uncounted: BTreeMap::new() }
     }
 
     /// The same, where families that Prometheus has too are written under its names as well.
@@ -114,6 +117,22 @@ impl Exposition {
     /// A family of one sample without labels.
     pub fn single(&mut self, name: &str, kind: Kind, help: &str, value: f64) {
         self.family(name, kind, help, |f| f.sample(&[], value));
+    }
+
+    /// Takes note of how often a metric had no room for a label set.
+    pub(super) fn uncounted(&mut self, metric: &'static str, times: u64) {
+        if times > 0 {
+            *self.uncounted.entry(metric).or_default() += times;
+        }
+    }
+
+    /// Writes what could not be counted.
+    pub(super) fn write_uncounted(&mut self) {
+        let help = "How often a metric had no room for the label set of what it was to count.";
+        let uncounted = std::mem::take(&mut self.uncounted);
+        self.family("watchbell_metrics_uncounted_total", Kind::Counter, help, |f| {
+            uncounted.iter().for_each(|(metric, times)| f.sample(&[("metric", metric)], *times as f64));
+        });
     }
 
     /// The text.

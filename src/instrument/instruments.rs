@@ -95,13 +95,16 @@ const MAX_CHILDREN: usize = 2_000;
 
 #[derive(Debug)]
 pub(super) struct Children<T> {
+    name: &'static str,
     names: &'static [&'static str],
     children: RwLock<BTreeMap<Vec<String>, Arc<T>>>,
+    /// How often there was no room for one.
+    uncounted: Counter,
 }
 
 impl<T> Children<T> {
-    pub fn new(names: &'static [&'static str]) -> Self {
-        Children { names, children: RwLock::default() }
+    pub fn new(name: &'static str, names: &'static [&'static str]) -> Self {
+        Children { name, names, children: RwLock::default(), uncounted: Counter::default() }
     }
 
     pub fn get(&self, values: &[&str], make: impl FnOnce() -> T) -> Arc<T> {
@@ -110,10 +113,26 @@ impl<T> Children<T> {
             return child.clone();
         }
         let mut children = self.children.write();
-        if children.len() >= MAX_CHILDREN {
+        if children.len() >= MAX_CHILDREN && !children.contains_key(&key) {
+            drop(children);
+            if self.uncounted.get() == 0 {
+                let metric = self.name;
+                tracing::warn!(
+                    metric,
+                    label_sets = MAX_CHILDREN,
+                    ?values,
+                    "a metric has no room for further label sets"
+                );
+            }
+            self.uncounted.inc();
             return Arc::new(make());
         }
         children.entry(key).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    /// Forgets those whose values are not wanted any more.
+    pub fn retain(&self, is_wanted: impl Fn(&[String]) -> bool) {
+        self.children.write().retain(|values, _| is_wanted(values));
     }
 
     pub fn each(&self, mut see: impl FnMut(&[(&str, &str)], &T)) {
@@ -121,6 +140,11 @@ impl<T> Children<T> {
             let labels: Vec<(&str, &str)> = self.names.iter().copied().zip(values.iter().map(String::as_str)).collect();
             see(&labels, child);
         }
+    }
+
+    /// Says what is not counted.
+    pub fn expose_uncounted(&self, out: &mut Exposition) {
+        out.uncounted(self.name, self.uncounted.get());
     }
 }
 
@@ -135,7 +159,7 @@ pub struct CounterVec {
 impl CounterVec {
     /// A family of counters with labels of these names.
     pub fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        CounterVec { name, help, children: Children::new(labels) }
+        CounterVec { name, help, children: Children::new(name, labels) }
     }
 
     /// The counter of these values, in the order of the names.
@@ -143,11 +167,17 @@ impl CounterVec {
         self.children.get(values, Counter::default)
     }
 
+    /// Forgets those of whose values, in the order of the names, this does not hold.
+    pub fn retain(&self, is_wanted: impl Fn(&[String]) -> bool) {
+        self.children.retain(is_wanted);
+    }
+
     /// Writes the family.
     pub fn expose(&self, out: &mut Exposition) {
         out.family(self.name, Kind::Counter, self.help, |f| {
             self.children.each(|labels, c| f.sample(labels, c.get() as f64));
         });
+        self.children.expose_uncounted(out);
     }
 }
 
@@ -168,12 +198,17 @@ impl HistogramVec {
         bounds: &'static [f64],
         labels: &'static [&'static str],
     ) -> Self {
-        HistogramVec { name, help, bounds, children: Children::new(labels) }
+        HistogramVec { name, help, bounds, children: Children::new(name, labels) }
     }
 
     /// The histogram of these values, in the order of the names.
     pub fn with(&self, values: &[&str]) -> Arc<Histogram> {
         self.children.get(values, || Histogram::new(self.bounds))
+    }
+
+    /// Forgets those of whose values, in the order of the names, this does not hold.
+    pub fn retain(&self, is_wanted: impl Fn(&[String]) -> bool) {
+        self.children.retain(is_wanted);
     }
 
     /// Writes the family.
@@ -184,12 +219,13 @@ impl HistogramVec {
                 f.histogram(labels, &buckets, sum, count);
             });
         });
+        self.children.expose_uncounted(out);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Format;
+    use super::super::{Collect, Format, Registry};
     use super::*;
 
     #[test]
@@ -210,5 +246,31 @@ mod tests {
         let buckets = "d_bucket{h=\"x\",le=\"0.1\"} 2\nd_bucket{h=\"x\",le=\"1\"} 3\nd_bucket{h=\"x\",le=\"+Inf\"} 4\n";
         assert!(text.contains(buckets), "{text}");
         assert!(text.contains("d_sum{h=\"x\"} 7.65"), "{text}");
+    }
+
+    struct Of(Arc<CounterVec>);
+
+    impl Collect for Of {
+        fn collect(&self, out: &mut Exposition) {
+            self.0.expose(out);
+        }
+    }
+
+    #[test]
+    fn label_sets_for_which_there_is_no_room_are_counted_until_there_is() {
+        let registry = Registry::new();
+        let requests = Arc::new(CounterVec::new("r_total", "R.", &["code"]));
+        registry.register(Arc::new(Of(requests.clone())));
+        let uncounted = "# TYPE watchbell_metrics_uncounted_total counter\n";
+        assert!(registry.expose(Format::Text).ends_with(uncounted));
+        (0..MAX_CHILDREN + 3).for_each(|i| requests.with(&[&i.to_string()]).inc());
+        requests.with(&["7"]).inc();
+        let lost = format!("{uncounted}watchbell_metrics_uncounted_total{{metric=\"r_total\"}} 3\n");
+        let text = registry.expose(Format::Text);
+        assert!(text.ends_with(&lost) && text.contains("r_total{code=\"7\"} 2\n"), "{text}");
+        requests.retain(|values| values.iter().all(|code| code.len() < 4));
+        requests.with(&["5000"]).inc();
+        let text = registry.expose(Format::Text);
+        assert!(text.contains("r_total{code=\"5000\"} 1\n") && !text.contains("code=\"1000\""), "{text}");
     }
 }

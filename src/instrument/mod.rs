@@ -60,6 +60,7 @@ impl Registry {
         for collector in collectors {
             collector.collect(&mut out);
         }
+        out.write_uncounted();
         out.finish()
     }
 }

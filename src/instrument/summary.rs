@@ -82,12 +82,17 @@ pub struct SummaryVec {
 impl SummaryVec {
     /// A family of summaries with labels of these names.
     pub fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        SummaryVec { name, help, children: Children::new(labels) }
+        SummaryVec { name, help, children: Children::new(name, labels) }
     }
 
     /// The summary of these values, in the order of the names.
     pub fn with(&self, values: &[&str]) -> std::sync::Arc<Summary> {
         self.children.get(values, Summary::default)
+    }
+
+    /// Forgets those of whose values, in the order of the names, this does not hold.
+    pub fn retain(&self, is_wanted: impl Fn(&[String]) -> bool) {
+        self.children.retain(is_wanted);
     }
 
     /// Writes the family.
@@ -99,6 +104,7 @@ impl SummaryVec {
                 f.summary(labels, sum, count);
             });
         });
+        self.children.expose_uncounted(out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sends alerts on to external Alertmanagers, as Prometheus' notifier does: a bounded queue, batches, every Alertmanager
 //! told side by side, nothing repeated on failure (the engine sends a firing alert again in time).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::instrument::{Collect, Exposition, Figure, counter, gauge};
+use crate::clock::Stopwatch;
+use crate::instrument::{Collect, Exposition, Fails, Figure, Trouble, WorksAgain, counter, gauge};
 use crate::model::Labels;
 use crate::model::time::rfc3339_millis;
 use crate::net::{HttpClient, redact_url};
@@ -80,6 +81,17 @@ pub struct Forwarder {
     sending: tokio::sync::Mutex<()>,
     destinations: ArcSwap<Vec<Destination>>,
     counts: Mutex<ForwarderCounts>,
+    begun: Stopwatch,
+    /// What fails, for the log and for whoever asks.
+    troubles: Mutex<Troubles>,
+}
+
+#[derive(Default)]
+struct Troubles {
+    /// By Alertmanager, its URL without secrets.
+    destinations: BTreeMap<String, Trouble>,
+    /// Alerts that no Alertmanager is told of.
+    dropping: Trouble,
 }
 
 impl Forwarder {
@@ -94,14 +106,19 @@ impl Forwarder {
             sending: tokio::sync::Mutex::default(),
             destinations: ArcSwap::default(),
             counts: Mutex::default(),
+            begun: Stopwatch::start(),
+            troubles: Mutex::default(),
         }
     }
 
     /// Sets whom to tell from now on.
     pub fn set_destinations(&self, destinations: Vec<Destination>) {
+        let known: BTreeSet<String> = destinations.iter().map(|d| redact_url(&d.url)).collect();
         let mut counts = self.counts.lock();
-        for destination in &destinations {
-            counts.destinations.entry(redact_url(&destination.url)).or_default();
+        counts.destinations.retain(|url, _| known.contains(url));
+        self.troubles.lock().destinations.retain(|url, _| known.contains(url));
+        for url in known {
+            counts.destinations.entry(url).or_default();
         }
         drop(counts);
         self.destinations.store(Arc::new(destinations));
@@ -114,7 +131,9 @@ impl Forwarder {
         let excess = queue.len().saturating_sub(self.capacity);
         queue.drain(..excess);
         drop(queue);
-        self.counts.lock().dropped += excess as u64;
+        if excess > 0 {
+            self.dropped(excess, "the queue is full");
+        }
         self.wake.notify_one();
     }
 
@@ -144,10 +163,68 @@ impl Forwarder {
         }
         let destinations = self.destinations.load_full();
         let told = futures::future::join_all(destinations.iter().map(|d| self.tell(d, &batch))).await;
-        if !told.contains(&true) {
-            self.counts.lock().dropped += batch.len() as u64;
+        if told.contains(&true) {
+            self.works_again();
+        } else {
+            let why = if told.is_empty() { "no Alertmanager is known" } else { "no Alertmanager took them" };
+            self.dropped(batch.len(), why);
         }
         true
+    }
+
+    fn dropped(&self, alerts: usize, error: &str) {
+        let dropped = {
+            let mut counts = self.counts.lock();
+            counts.dropped += alerts as u64;
+            counts.dropped
+        };
+        let told = self.troubles.lock().dropping.failed("", error, self.begun.elapsed());
+        if let Some(Fails { seconds, .. }) = told {
+            tracing::error!(
+                alerts,
+                dropped,
+                error,
+                for_seconds = seconds,
+                "alerts were dropped; those that fire are sent again"
+            );
+        }
+    }
+
+    fn works_again(&self) {
+        if let Some(WorksAgain { seconds, .. }) = self.troubles.lock().dropping.all_work(self.begun.elapsed()) {
+            tracing::info!(after_seconds = seconds, "alerts are sent to Alertmanagers again");
+        }
+    }
+
+    /// What became of a batch for one Alertmanager: counted, and told where that is news.
+    fn note(&self, url: String, alerts: u64, result: &Result<(), String>) {
+        let now = self.begun.elapsed();
+        let mut counts = self.counts.lock();
+        // It may have been taken out of the configuration meanwhile.
+        let Some(counts) = counts.destinations.get_mut(&url) else { return };
+        counts.sent += if result.is_ok() { alerts } else { 0 };
+        counts.errors += if result.is_err() { alerts } else { 0 };
+        let mut troubles = self.troubles.lock();
+        let trouble = troubles.destinations.entry(url.clone()).or_default();
+        match result {
+            Ok(()) => {
+                if let Some(WorksAgain { failures, seconds }) = trouble.all_work(now) {
+                    tracing::info!(alertmanager = %url, failures, after_seconds = seconds, "alerts are sent again");
+                }
+            }
+            Err(error) => {
+                if let Some(Fails { failures, seconds, .. }) = trouble.failed("", error, now) {
+                    tracing::warn!(alertmanager = %url, alerts, error, failures, for_seconds = seconds, "alerts were not sent");
+                }
+            }
+        }
+    }
+
+    /// Which Alertmanagers take no alerts now, by URL without secrets, and why; and why alerts are told to none, if so.
+    pub fn failing(&self) -> (Vec<(String, String)>, Option<String>) {
+        let troubles = self.troubles.lock();
+        let of = |(url, trouble): (&String, &Trouble)| Some((url.clone(), trouble.error()?.to_owned()));
+        (troubles.destinations.iter().filter_map(of).collect(), troubles.dropping.error().map(str::to_owned))
     }
 
     async fn tell(&self, destination: &Destination, batch: &[OutgoingAlert]) -> bool {
@@ -157,13 +234,7 @@ impl Forwarder {
         }
         let (url, count) = (redact_url(&destination.url), posted.len() as u64);
         let result = post(destination, &posted).await;
-        if let Err(reason) = &result {
-            tracing::warn!(alertmanager = %url, alerts = count, error = %reason, "alerts were not sent");
-        }
-        let mut counts = self.counts.lock();
-        let counts = counts.destinations.entry(url).or_default();
-        counts.sent += if result.is_ok() { count } else { 0 };
-        counts.errors += if result.is_err() { count } else { 0 };
+        self.note(url, count, &result);
         result.is_ok()
     }
 
@@ -253,6 +324,7 @@ impl Posted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::HttpSettings;
 
     fn alert(n: i64) -> OutgoingAlert {
         OutgoingAlert {
@@ -290,5 +362,32 @@ mod tests {
         forwarder.send((0..3).map(alert).collect());
         forwarder.drain().await;
         assert_eq!(forwarder.counts().queued, 0);
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_alerts_is_known_until_it_does_or_is_gone() {
+        let to = |port: u16| Destination {
+            url: format!("http://u:secret@127.0.0.1:{port}/api/v2/alerts"),
+            client: HttpClient::new(&HttpSettings::default()).unwrap(),
+            timeout: Duration::from_secs(10),
+            relabel: None,
+        };
+        // Nobody listens where a listener was.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let forwarder = Forwarder::new(10, 10);
+        assert_eq!(forwarder.failing(), (Vec::new(), None));
+        forwarder.set_destinations(vec![to(port)]);
+        forwarder.send(vec![alert(0)]);
+        forwarder.drain().await;
+        let (failing, dropping) = forwarder.failing();
+        assert_eq!(dropping.as_deref(), Some("no Alertmanager took them"));
+        assert!(failing.len() == 1 && !failing[0].0.contains("secret"), "{failing:?}");
+        let counts = forwarder.counts();
+        assert_eq!((counts.dropped, counts.destinations[&failing[0].0].errors), (1, 1));
+        forwarder.set_destinations(Vec::new());
+        assert_eq!((forwarder.failing().0, forwarder.counts().destinations.len()), (Vec::new(), 0));
+        forwarder.send(vec![alert(1)]);
+        forwarder.drain().await;
+        assert_eq!(forwarder.failing().1.as_deref(), Some("no Alertmanager is known"));
     }
 }

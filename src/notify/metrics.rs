@@ -119,6 +119,21 @@ impl AttemptMetrics {
         self.begin_requests(self.short(&labels));
     }
 
+    /// Forgets receivers that are not configured any more.
+    pub fn retain(&self, is_known: impl Fn(&str, &str) -> bool) {
+        let is_wanted = |values: &[String]| match values {
+            [kind, receiver] => is_known(kind, receiver),
+            _ => true,
+        };
+        for counters in
+            [&self.made, &self.failed, &self.problems, &self.stand_ins, &self.requests, &self.failed_requests]
+        {
+            counters.retain(is_wanted);
+        }
+        self.latency.retain(is_wanted);
+        self.request_latency.retain(is_wanted);
+    }
+
     /// Counts an attempt in which an integration stands in for another receiver.
     pub fn count_stand_in(&self, integration: &IntegrationId) {
         self.stand_ins.with(&[&*integration.kind, &*integration.receiver]).inc();

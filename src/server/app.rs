@@ -12,9 +12,11 @@ use crate::datasource::query_log::QueryLog;
 use crate::engine::live::Live;
 use crate::ingest::admission::Admission;
 use crate::ingest::otlp::{Cumulative, OtlpSettings};
+use crate::ingest::remote_write::send::RemoteWriters;
 use crate::ingest::remote_write::{Protocol, Receiver};
 use crate::ingest::scrape::ScrapeManager;
 use crate::model::Labels;
+use crate::notify::alertmanagers::Forwarder;
 use crate::notify::drill::Drills;
 use crate::notify::plots::Plots;
 use crate::notify::status::Statuses;
@@ -71,6 +73,10 @@ pub struct App {
     pub tester: Tester,
     /// How deliveries stand.
     pub deliveries: Arc<Statuses>,
+    /// Sends alerts to external Alertmanagers.
+    pub forwarder: Arc<Forwarder>,
+    /// Sends samples on.
+    pub writers: Arc<RemoteWriters>,
     /// What was told in drills.
     pub drills: Arc<Drills>,
     /// The plots of messages.

@@ -33,7 +33,7 @@ pub struct ConfiguredNotifier {
     clock: Arc<dyn Clock>,
     receivers: ArcSwapOption<Integrations>,
     /// The queue in front of external Alertmanagers.
-    pub forwarder: Forwarder,
+    pub forwarder: Arc<Forwarder>,
     attempts: Arc<AttemptMetrics>,
     /// How it stands with every integration.
     pub statuses: Arc<Statuses>,
@@ -55,7 +55,7 @@ impl ConfiguredNotifier {
             plots: Arc::new(Plots::new(clock.clone())),
             clock,
             receivers: ArcSwapOption::default(),
-            forwarder: Forwarder::new(options.queue_capacity, options.batch),
+            forwarder: Arc::new(Forwarder::new(options.queue_capacity, options.batch)),
             attempts: Arc::new(AttemptMetrics::new(options.metric_labels.receiver_names)),
             statuses: Arc::default(),
             drills: Arc::default(),
@@ -95,6 +95,8 @@ impl ConfiguredNotifier {
     pub fn put_in_force(&self, receivers: Option<Integrations>) {
         let known: HashSet<&IntegrationId> = receivers.iter().flat_map(Integrations::ids).collect();
         self.statuses.retain(|integration| known.contains(integration));
+        let counted: HashSet<(&str, &str)> = known.iter().map(|id| (&*id.kind, &*id.receiver)).collect();
+        self.attempts.retain(|kind, receiver| counted.contains(&(kind, receiver)));
         self.receivers.store(receivers.map(Arc::new));
     }
 }

@@ -150,6 +150,8 @@ impl Service {
             fired: Fired::default(),
             unrecorded,
             deliveries: notifier.statuses.clone(),
+            forwarder: notifier.forwarder.clone(),
+            writers: writers.clone(),
             drills: notifier.drills.clone(),
             plots: notifier.plots.clone(),
             tester: tester(&notifier),

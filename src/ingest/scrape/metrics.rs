@@ -110,6 +110,14 @@ impl ScrapeTimes {
         drop((self.syncs.with(&[pool]), self.synced.with(&[pool]), self.failed.with(&[pool])));
     }
 
+    /// Forgets pools that are not configured any more.
+    pub(super) fn retain(&self, is_known: impl Fn(&str) -> bool) {
+        let is_wanted = |values: &[String]| values.iter().all(|pool| is_known(pool));
+        self.syncs.retain(is_wanted);
+        self.synced.retain(is_wanted);
+        self.failed.retain(is_wanted);
+    }
+
     /// Counts that a pool took over what was discovered, some of which made no targets.
     pub(super) fn synced(&self, pool: &str, failed: usize, took: Duration) {
         self.syncs.with(&[pool]).observe(took.as_secs_f64());

@@ -1,6 +1,6 @@
 //! The loops: a task for each scrape pool that follows service discovery, a task for each target that scrapes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,6 +154,8 @@ impl ScrapeManager {
         for pool in old {
             pool.stop.send_replace(Stop::Gone);
         }
+        let known: HashSet<&str> = pools.iter().map(|pool| pool.settings.job_name.as_str()).collect();
+        self.shared.counters.times.retain(|pool| known.contains(pool));
     }
 
     fn start(&self, settings: ScrapeSettings, previous: Option<JoinHandle<Ended>>) -> Pool {

@@ -37,6 +37,7 @@ pub(super) struct Progress {
 #[derive(Default)]
 struct Behind {
     since: Option<Stopwatch>,
+    reason: String,
     /// The log says so.
     told: bool,
     told_last: Option<Stopwatch>,
@@ -85,6 +86,9 @@ impl Progress {
             behind.since = Some(Stopwatch::start());
             self.counters.behind.set(1.0);
         }
+        if behind.reason != reason {
+            reason.clone_into(&mut behind.reason);
+        }
         if !behind.told && behind.told_last.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
             (behind.told, behind.told_last) = (true, Some(Stopwatch::start()));
             tracing::warn!(
@@ -94,6 +98,12 @@ impl Progress {
                 "remote write is behind; samples are kept in the log"
             );
         }
+    }
+
+    /// Why samples do not arrive as they come, if they do not.
+    pub fn behind_because(&self) -> Option<String> {
+        let behind = self.behind.lock();
+        behind.since.map(|_| behind.reason.clone())
     }
 
     /// Notes that the endpoint will never take some samples: logged once a minute at most, with what was not logged since.

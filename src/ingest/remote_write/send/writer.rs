@@ -155,6 +155,15 @@ impl RemoteWriters {
         self.writers.lock().iter().map(one).collect()
     }
 
+    /// The endpoints to which samples do not go as they come, by name or redacted URL, and why.
+    pub fn behind(&self) -> Vec<(String, String)> {
+        let one = |w: &Writer| {
+            let Progress { name, url, .. } = &*w.progress;
+            Some((if name.is_empty() { url.clone() } else { name.clone() }, w.progress.behind_because()?))
+        };
+        self.writers.lock().iter().filter_map(one).collect()
+    }
+
     /// Sends what is in the log, for at most `patience`, and ends. What was not sent is sent after the next start.
     pub async fn shutdown(&self, patience: Duration) {
         let mut all = std::mem::take(&mut *self.writers.lock());

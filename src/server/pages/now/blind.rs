@@ -1,5 +1,5 @@
-//! What cannot be seen now: rules that fail or were never evaluated, targets that are down, receivers that cannot be told.
-//! While there is any of it, that no alert fires says little.
+//! What cannot be seen now: rules that fail or were never evaluated, targets that are down or not found, samples that are
+//! not kept or not sent on, receivers that cannot be told. While there is any of it, that no alert fires says little.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::alerting::Health;
 use crate::engine::{GroupView, View};
 use crate::ingest::scrape::TargetHealth;
 use crate::model::cut;
+use crate::net::redact_url;
 use crate::server::app::App;
 
 /// Most reasons, targets or receivers that are named.
@@ -25,8 +26,19 @@ pub(in crate::server) fn all(app: &App, view: &View) -> Vec<Value> {
     all.extend(unevaluated(app, view, &groups));
     all.extend(troubles(app));
     all.extend(unreachable(app));
+    all.extend(untold(app));
     all.extend(down(app));
+    all.extend(unkept(app));
+    all.extend(undiscovered(app));
+    all.extend(behind(app));
     all
+}
+
+/// One entry of several things, each with a reason; nothing where there is none.
+fn entry_of(all: Vec<(String, String)>, page: &str, text: impl FnOnce(usize) -> String) -> Option<Value> {
+    let (n, more) = (all.len(), all.len().saturating_sub(MOST));
+    let named = all.into_iter().take(MOST).map(|(what, why)| (what, cut(&why, LONGEST))).collect();
+    (n > 0).then(|| entry(text(n), page, named, more))
 }
 
 fn entry(text: String, page: &str, reasons: Vec<(String, String)>, more: usize) -> Value {
@@ -82,17 +94,51 @@ fn troubles(app: &App) -> Vec<Value> {
 fn unreachable(app: &App) -> Option<Value> {
     let view = app.config.load();
     let all = view.receivers.iter().flat_map(|r| &r.integrations);
-    let failing: Vec<(String, String)> = all
-        .filter_map(|id| {
-            let error = app.deliveries.get(id).last_error?;
-            Some((format!("{} ({})", id.receiver, id.kind), cut(&error, LONGEST)))
-        })
-        .collect();
-    (!failing.is_empty()).then(|| {
-        let (n, more) = (failing.len(), failing.len().saturating_sub(MOST));
-        let text = if n == 1 { "A receiver cannot be told".into() } else { format!("{n} integrations cannot be told") };
-        entry(text, "receivers", failing.into_iter().take(MOST).collect(), more)
+    let failing = all.filter_map(|id| {
+        let error = app.deliveries.get(id).last_error?;
+        Some((format!("{} ({})", id.receiver, id.kind), error))
+    });
+    entry_of(failing.collect(), "receivers", |n| match n {
+        1 => "A receiver cannot be told".into(),
+        n => format!("{n} integrations cannot be told"),
     })
+}
+
+/// That external Alertmanagers take no alerts.
+fn untold(app: &App) -> Option<Value> {
+    let (mut failing, dropping) = app.forwarder.failing();
+    // Where none of them is known, there is none to name.
+    failing.extend(dropping.filter(|_| failing.is_empty()).map(|why| ("alerts are dropped".to_owned(), why)));
+    entry_of(failing, "status", |n| match n {
+        1 => "An external Alertmanager is not told of alerts".into(),
+        n => format!("{n} external Alertmanagers are not told of alerts"),
+    })
+}
+
+/// That discoveries fail: targets that came since are not known.
+fn undiscovered(app: &App) -> Option<Value> {
+    let failing = app.scrapes.discoveries().failing();
+    entry_of(failing, "service-discovery", |n| match n {
+        1 => "A discovery fails: targets that came or went since are not known".into(),
+        n => format!("{n} discoveries fail: targets that came or went since are not known"),
+    })
+}
+
+/// That remote write is behind.
+fn behind(app: &App) -> Option<Value> {
+    entry_of(app.writers.behind(), "status", |n| match n {
+        1 => "Remote write is behind: its endpoint does not take samples as they come".into(),
+        n => format!("Remote write is behind to {n} endpoints, which do not take samples as they come"),
+    })
+}
+
+/// That what targets answered is not stored.
+fn unkept(app: &App) -> Option<Value> {
+    let pools = app.scrapes.status();
+    let targets = pools.iter().flat_map(|pool| &pool.active);
+    let lost = targets.filter(|t| t.state.health == TargetHealth::Up && !t.state.last_error.is_empty());
+    let named = lost.map(|t| (redact_url(&t.target.url), t.state.last_error.clone()));
+    entry_of(named.collect(), "targets", |n| format!("Samples of {n} scrape targets are not stored"))
 }
 
 /// That targets are down.
