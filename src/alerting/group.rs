@@ -387,12 +387,15 @@ impl Evaluation {
         let now: FxHashSet<&Labels> = written.iter().collect();
         let gone = state.written.iter().filter(|l| !now.contains(l));
         let ended: Vec<RuleSample> = gone.map(|l| RuleSample::stale(l.clone(), t)).collect();
-        state.written = Arc::new(written);
-        if !ended.is_empty() {
-            // A marker that is refused is nothing to tell: another rule goes on writing the series.
-            world.append(&ended)?;
+        // A marker that is refused is nothing to tell: another rule goes on writing the series.
+        let marked = if ended.is_empty() { Ok(Appended::default()) } else { world.append(&ended) };
+        let mut written = written;
+        if marked.is_err() {
+            // They are marked at the next evaluation.
+            written.extend(ended.into_iter().map(|marker| marker.labels));
         }
-        Ok(refused)
+        state.written = Arc::new(written);
+        marked.map(|_| refused)
     }
 
     /// Marks stale what removed rules wrote, unless a rule of this group goes on writing it.
@@ -403,10 +406,12 @@ impl Evaluation {
         }
         let alive: FxHashSet<&Labels> = out.state.rules.iter().flat_map(|r| r.written.iter()).collect();
         let t = self.at - self.spec.query_offset;
-        let ended = orphans.into_iter().filter(|l| !alive.contains(l));
-        let markers: Vec<RuleSample> = ended.map(|l| RuleSample::stale(l, t)).collect();
+        let ended: Vec<Labels> = orphans.into_iter().filter(|l| !alive.contains(l)).collect();
+        let markers: Vec<RuleSample> = ended.iter().map(|l| RuleSample::stale(l.clone(), t)).collect();
         // As above.
-        let _ = world.append(&markers);
+        if world.append(&markers).is_err() {
+            out.state.orphans = ended;
+        }
     }
 }
 

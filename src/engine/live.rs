@@ -16,6 +16,7 @@ use crate::alerting::group::World;
 use crate::alerting::series::RuleSample;
 use crate::clock::{Clock, Stopwatch};
 use crate::history::{Decision, History};
+use crate::instrument::{Fails, Trouble, WorksAgain};
 use crate::notify::{Notification, Outcome};
 use crate::routing::{Acknowledgement, NewSilence, ReceivedAlert, SilenceError};
 use crate::state::{Batch, StateError, StateStore};
@@ -127,6 +128,8 @@ impl Live {
             stopping: false,
             commands: commands.clone(),
             tick: None,
+            begun: Stopwatch::start(),
+            markers: Trouble::default(),
             parts,
         };
         let pulse = Pulse::start();
@@ -388,6 +391,9 @@ struct LiveHands {
     stopping: bool,
     // The world of the evaluations that begin in this turn, and their time.
     tick: Option<(i64, Arc<dyn World>)>,
+    begun: Stopwatch,
+    /// Markers that cannot be written.
+    markers: Trouble,
 }
 
 impl LiveHands {
@@ -429,8 +435,18 @@ impl Hands for LiveHands {
     }
 
     fn append(&mut self, samples: Vec<RuleSample>) {
-        if let Err(e) = self.parts.world.append(&samples) {
-            tracing::warn!(error = %e, "staleness markers were not written");
+        let now = self.begun.elapsed();
+        match self.parts.world.append(&samples) {
+            Ok(_) => {
+                if let Some(WorksAgain { failures, seconds }) = self.markers.all_work(now) {
+                    tracing::info!(failures, after_seconds = seconds, "staleness markers are written again");
+                }
+            }
+            Err(error) => {
+                if let Some(Fails { failures, seconds, .. }) = self.markers.failed("", &error, now) {
+                    tracing::warn!(error, failures, for_seconds = seconds, "staleness markers were not written");
+                }
+            }
         }
     }
 

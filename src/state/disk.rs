@@ -435,7 +435,15 @@ impl Recovery<'_> {
             Err(Fault::Damaged(why)) => (None, Contents { damage: Some(why), ..Contents::default() }),
             Err(fault) => return Err(fault),
         };
-        let mut copy = Copy::load(&rescue)?;
+        let is_whole = database.is_some() && found.damage.is_none() && kept.is_none();
+        let mut copy = match Copy::load(&rescue) {
+            // It is there for the day when the database is damaged, and this is not the day.
+            Err(error) if is_whole => {
+                tracing::error!(%error, "the rescue copy of state cannot be read; it is written anew");
+                None
+            }
+            copy => copy?,
+        };
         if let Some(found) = copy.as_ref().and_then(|c| c.newer) {
             return Err(Fault::Newer(found));
         }
@@ -455,7 +463,15 @@ impl Recovery<'_> {
         let resumed = whole.and_then(|copy| Rescue::resume(&rescue, copy).ok());
         let rescue = match resumed {
             Some(rescue) => rescue,
-            None => Rescue::begin(&rescue, &verdict.records, verdict.version)?,
+            None => match Rescue::begin(&rescue, &verdict.records, verdict.version).map_err(Fault::from) {
+                Err(fault @ (Fault::Full(_) | Fault::Damaged(_) | Fault::Newer(_))) => return Err(fault),
+                Err(fault) if database.is_some() && verdict.damage.is_none() => {
+                    tracing::error!(error = %fault, "the rescue copy of state was not written; it is begun anew when that can be");
+                    self.health.lock().rescue_failure = Some(fault.to_string());
+                    Rescue::none(&rescue)
+                }
+                begun => begun?,
+            },
         };
         let database = match (database, &verdict.damage) {
             (Some(database), None) => {

@@ -176,6 +176,39 @@ fn a_rescue_copy_taken_away_is_written_again() {
 }
 
 #[test]
+fn a_rescue_copy_that_cannot_be_read_keeps_no_whole_database_from_being_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = fill(dir.path());
+    // A directory is no file that could be read.
+    let copy = dir.path().join("state.rescue");
+    let snapshot =
+        files_of(&copy).into_iter().filter(|p| p.extension().is_some_and(|e| e == "snapshot")).max().unwrap();
+    fs::remove_file(&snapshot).unwrap();
+    fs::create_dir(&snapshot).unwrap();
+    let store = DiskStore::open(dir.path()).unwrap();
+    assert_eq!((records(&store.load().unwrap()), store.health().rescue_failure), (model.clone(), None));
+    drop(store);
+    // Nor can one be written where a file is in the way.
+    fs::remove_dir_all(&copy).unwrap();
+    fs::write(&copy, "in the way").unwrap();
+    let store = DiskStore::open(dir.path()).unwrap();
+    assert_eq!(records(&store.load().unwrap()), model);
+    let health = store.health();
+    assert!(health.rescue_failure.is_some() && health.damage.is_none() && health.failure.is_none(), "{health:?}");
+    fs::remove_file(&copy).unwrap();
+    let mut batch = Batch::default();
+    batch.put(Table::RoutedAlert, "after", &"x", true);
+    model.insert(b"after".to_vec(), "x".into());
+    store.apply(&batch).unwrap();
+    store.settle().unwrap();
+    assert_eq!(store.health().rescue_failure, None);
+    drop(store);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let again = DiskStore::open(dir.path()).unwrap();
+    assert_eq!(records(&again.load().unwrap()), model, "the copy has all of it");
+}
+
+#[test]
 fn a_killed_process_loses_nothing_it_was_told() {
     let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut model = fill(dir.path());

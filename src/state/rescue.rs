@@ -296,6 +296,12 @@ impl Rescue {
         Ok(rescue)
     }
 
+    /// Of a copy that cannot be written now.
+    pub(super) fn none(dir: &Path) -> Rescue {
+        let generation = Files::list(dir).map_or(0, |files| files.newest());
+        Rescue { dir: dir.to_owned(), generation, log: None, log_bytes: 0, limit: LEAST_LOG }
+    }
+
     /// Whether batches can be appended.
     pub(super) fn takes_batches(&self) -> bool {
         self.log.is_some()

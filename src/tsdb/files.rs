@@ -7,7 +7,7 @@
 //! blocks/START_END_SEQ.block  samples of a span of time; SEQ.damaged: set aside, as nothing of it can be read
 //! followers/NAME            how far a follower of the log has got
 //! manifest                  which of these there should be
-//! tombstones                which samples somebody deleted
+//! tombstones                which samples somebody deleted; tombstones.damaged: what it was before, when not all could be read
 //! ahead/START_END_SEQ.block   samples that a clock let in that was ahead
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! Samples that somebody deleted. Files hold them until their blocks go or are [cleaned](super::clean); no answer has them.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::TsdbError;
-use super::files::write_atomically;
+use super::files::{because, write_atomically};
 use super::query::{Series, SharedSeries, StorageError};
 use crate::model::{Labels, SampleBuf, Value};
 
@@ -81,7 +81,14 @@ impl Deleted {
 pub(super) struct Tombstones {
     buried: ArcSwap<Buried>,
     /// Held by whoever changes them. Where they are kept, if they are.
-    file: Mutex<Option<PathBuf>>,
+    file: Mutex<Option<Kept>>,
+}
+
+/// The file that keeps them.
+struct Kept {
+    path: PathBuf,
+    /// Whether not all of it could be read: it is copied aside before it is written.
+    is_damaged: bool,
 }
 
 /// A series, as the file has it.
@@ -89,21 +96,43 @@ pub(super) struct Tombstones {
 struct Line {
     labels: BTreeMap<String, String>,
     spans: Vec<Span>,
+    /// The CRC-32 of the line without it. Files of earlier versions have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    crc: Option<u32>,
+}
+
+impl Line {
+    fn of(labels: &Labels, spans: &Spans) -> io::Result<Line> {
+        let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut line = Line { labels, spans: spans.0.to_vec(), crc: None };
+        line.crc = Some(crc32fast::hash(&serde_json::to_vec(&line)?));
+        Ok(line)
+    }
+
+    fn parse(text: &[u8]) -> Result<(Labels, Spans), String> {
+        let mut line: Line = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        let told = line.crc.take();
+        let found = serde_json::to_vec(&line).map_err(|e| e.to_string())?;
+        if told.is_some_and(|crc| crc != crc32fast::hash(&found)) {
+            return Err("its checksum is another".into());
+        }
+        Ok((Labels::from_pairs(line.labels), Spans(line.spans.into())))
+    }
 }
 
 impl Tombstones {
     /// Those that a file keeps; none when there is no file.
     ///
     /// # Errors
-    /// What is wrong with the file. What comes in is kept in it all the same.
+    /// What is wrong with the file. What can be read of it counts; before it is written, it is copied to `tombstones.damaged`.
     pub fn of(path: PathBuf) -> (Self, Option<String>) {
-        let read = match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Buried::default()),
-            Err(e) => Err(e.to_string()),
+        let (buried, defect) = match std::fs::read(&path) {
+            Ok(bytes) => parse(&bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (Buried::default(), None),
+            Err(e) => (Buried::default(), Some(e.to_string())),
         };
-        let (buried, defect) = read.map_or_else(|e| (Buried::default(), Some(e)), |buried| (buried, None));
-        (Tombstones { buried: ArcSwap::from_pointee(buried), file: Mutex::new(Some(path)) }, defect)
+        let kept = Kept { path, is_damaged: defect.is_some() };
+        (Tombstones { buried: ArcSwap::from_pointee(buried), file: Mutex::new(Some(kept)) }, defect)
     }
 
     /// Deletes spans of series.
@@ -111,7 +140,7 @@ impl Tombstones {
     /// # Errors
     /// They are too many, or could not be written down; nothing is deleted then.
     pub fn bury(&self, spans: Vec<(Labels, Span)>) -> Result<(), TsdbError> {
-        let file = self.file.lock();
+        let mut file = self.file.lock();
         let mut buried = Buried::clone(&self.buried.load());
         for (labels, span) in spans {
             let before = buried.get(&labels).map_or(&[][..], |spans| &spans.0);
@@ -124,7 +153,7 @@ impl Tombstones {
         if buried.len() > MOST_SERIES {
             return Err(TsdbError::TooMany("series", MOST_SERIES));
         }
-        self.keep(file.as_deref(), buried)
+        self.keep(file.as_mut(), buried)
     }
 
     /// What is deleted now.
@@ -142,14 +171,14 @@ impl Tombstones {
         before: &Deleted,
         in_memory: impl Fn(&Labels) -> Option<i64>,
     ) -> Result<(), TsdbError> {
-        let file = self.file.lock();
+        let mut file = self.file.lock();
         let left = |(labels, spans): (&Labels, &Spans)| {
             let is_cleaned = before.spans(labels) == Some(spans);
             let left = if is_cleaned { spans.from(in_memory(labels)?)? } else { spans.clone() };
             Some((labels.clone(), left))
         };
         let buried = self.buried.load().iter().filter_map(left).collect();
-        self.keep(file.as_deref(), buried)
+        self.keep(file.as_mut(), buried)
     }
 
     /// Forgets what lies before the oldest sample that is there.
@@ -157,7 +186,7 @@ impl Tombstones {
     /// # Errors
     /// It could not be written down.
     pub fn forget_before(&self, t: i64) -> Result<(), TsdbError> {
-        let file = self.file.lock();
+        let mut file = self.file.lock();
         let before = self.buried.load();
         if before.values().flat_map(|spans| spans.0.iter()).all(|(_, end)| *end >= t) {
             return Ok(());
@@ -167,32 +196,48 @@ impl Tombstones {
             *spans = Spans(spans.0.iter().copied().filter(|(_, end)| *end >= t).collect());
             !spans.0.is_empty()
         });
-        self.keep(file.as_deref(), buried)
+        self.keep(file.as_mut(), buried)
     }
 
-    fn keep(&self, file: Option<&Path>, buried: Buried) -> Result<(), TsdbError> {
-        if let Some(path) = file {
+    fn keep(&self, file: Option<&mut Kept>, buried: Buried) -> Result<(), TsdbError> {
+        if let Some(Kept { path, is_damaged }) = file {
+            if *is_damaged {
+                let aside = path.with_extension("damaged");
+                std::fs::copy(&*path, &aside).map_err(because("cannot copy", path))?;
+                tracing::warn!(kept_as = %aside.display(), "the damaged file of deletions is written anew");
+            }
             write_atomically(path, |out| {
                 for (labels, spans) in &buried {
-                    let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                    serde_json::to_writer(&mut *out, &Line { labels, spans: spans.0.to_vec() })?;
+                    serde_json::to_writer(&mut *out, &Line::of(labels, spans)?)?;
                     out.write_all(b"\n")?;
                 }
                 Ok(())
             })?;
+            *is_damaged = false;
         }
         self.buried.store(Arc::new(buried));
         Ok(())
     }
 }
 
-fn parse(text: &str) -> Result<Buried, String> {
+/// What can be read, and what is wrong with the rest.
+fn parse(text: &[u8]) -> (Buried, Option<String>) {
     let mut buried = Buried::default();
-    for line in text.lines() {
-        let Line { labels, spans } = serde_json::from_str(line).map_err(|e| e.to_string())?;
-        buried.insert(Labels::from_pairs(labels), Spans(spans.into()));
+    let (mut lines, mut bad, mut first) = (0, 0, None);
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        lines += 1;
+        match Line::parse(line) {
+            Ok((labels, spans)) => drop(buried.insert(labels, spans)),
+            Err(why) => {
+                bad += 1;
+                first.get_or_insert(format!("line {lines}: {why}"));
+            }
+        }
     }
-    Ok(buried)
+    let told = |first: String| {
+        format!("{bad} of {lines} lines cannot be read, so that what they delete is there again; {first}")
+    };
+    (buried, first.map(told))
 }
 
 /// Spans with one more, ascending; those that touch are one.
@@ -259,5 +304,43 @@ mod tests {
         );
         assert_eq!(spans.from(20).map(|spans| spans.0.to_vec()), Some(vec![(20, 30), (40, 60)]));
         assert_eq!(spans.from(61), None);
+    }
+
+    #[test]
+    fn damage_to_a_line_costs_no_other_line_and_the_damaged_file_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tombstones");
+        let series = |n: i64| Labels::from_pairs([("__name__", format!("m{n}"))]);
+        let (tombstones, defect) = Tombstones::of(path.clone());
+        assert_eq!(defect, None);
+        tombstones.bury((0..10).map(|n| (series(n), (n, n + 100))).collect()).unwrap();
+        let (again, defect) = Tombstones::of(path.clone());
+        assert_eq!((again.now().0.len(), defect), (10, None));
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            let (found, defect) = parse(&bytes);
+            // A key that nobody knows any more is no checksum; a flipped end of a line spoils two.
+            let spared = (0..10).filter(|n| found.get(&series(*n)).is_some_and(|s| *s.0 == [(*n, n + 100)])).count();
+            assert!(
+                spared >= 8 && found.len() <= 10 && (spared == 10 || defect.is_some()),
+                "byte {at}: {spared} {defect:?}"
+            );
+        }
+        let mut bytes = whole.clone();
+        bytes[40] ^= 0x80;
+        std::fs::write(&path, &bytes).unwrap();
+        let (damaged, defect) = Tombstones::of(path.clone());
+        assert!(defect.unwrap().starts_with("1 of 10 lines cannot be read"));
+        assert_eq!(damaged.now().0.len(), 9);
+        damaged.bury(vec![(series(77), (1, 2))]).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("tombstones.damaged")).unwrap(), bytes);
+        let (again, defect) = Tombstones::of(path.clone());
+        assert_eq!((again.now().0.len(), defect), (10, None));
+        // As earlier versions wrote it.
+        std::fs::write(&path, "{\"labels\":{\"__name__\":\"old\"},\"spans\":[[1,2]]}\n").unwrap();
+        let (old, defect) = Tombstones::of(path);
+        assert_eq!((old.now().0.len(), defect), (1, None));
     }
 }

@@ -323,6 +323,45 @@ impl World for Refusing<'_> {
     }
 }
 
+/// A world whose storage takes nothing for as long as it is told to.
+struct Failing<'w>(&'w Told, Mutex<bool>);
+
+impl World for Failing<'_> {
+    fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
+        self.0.query(rule, at)
+    }
+
+    fn render(&self, input: TemplateInput<'_>) -> String {
+        self.0.render(input)
+    }
+
+    fn append(&self, samples: &[RuleSample]) -> Result<Appended, String> {
+        if *self.1.lock() { Err("no space left".into()) } else { self.0.append(samples) }
+    }
+}
+
+#[test]
+fn markers_that_cannot_be_written_are_written_at_the_next_evaluation() {
+    let spec = spec(vec![recording("r", "e")]);
+    let told = Told::default();
+    let world = Failing(&told, Mutex::new(false));
+    told.answer("e", &[("x", "a", 1.0)]);
+    let orphan = Labels::from_pairs([("__name__", "gone"), ("i", "a")]);
+    let begun = Evaluation { slot: 0, spec: spec.clone(), state: Arc::new(GroupState::new(1)), at: 0 };
+    let mut state = begun.run(&world).state;
+    told.take_written();
+    told.answer("e", &[]);
+    state.orphans.push(orphan);
+    *world.1.lock() = true;
+    let out = Evaluation { slot: 0, spec: spec.clone(), state: Arc::new(state), at: 15_000 }.run(&world);
+    assert_eq!((out.failures, told.take_written().len()), (1, 0));
+    *world.1.lock() = false;
+    let out = Evaluation { slot: 0, spec: spec.clone(), state: Arc::new(out.state), at: 30_000 }.run(&world);
+    assert_eq!(told.take_written(), [r#"r{i="a"} stale @30"#, r#"gone{i="a"} stale @30"#]);
+    let out = Evaluation { slot: 0, spec, state: Arc::new(out.state), at: 45_000 }.run(&world);
+    assert_eq!((out.failures, told.take_written().len()), (0, 0));
+}
+
 #[test]
 fn samples_that_storage_refuses_are_counted_and_are_no_failed_evaluation() {
     let spec = spec(vec![recording("r:sum", "total")]);
