@@ -195,6 +195,29 @@ fn all_is_quiet_only_when_every_rule_was_evaluated() {
 }
 
 #[test]
+fn all_is_not_quiet_while_discovery_fails_or_nobody_takes_what_is_sent_on() {
+    let quiet = "global: {scrape_interval: 100ms, evaluation_interval: 100ms}\nrule_files: [rules.yaml]\n";
+    // Nobody listens there.
+    let away = format!("127.0.0.1:{}", peers::free_port());
+    let sends = format!(
+        "{quiet}remote_write: [{{url: 'http://{away}/write'}}]\n\
+         alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{away}']}}]}}]}}\n\
+         scrape_configs: [{{job_name: j, http_sd_configs: [{{url: 'http://{away}/targets', refresh_interval: 1h}}]}}]\n"
+    );
+    let rules = "groups: [{name: g, rules: [{alert: A, expr: vector(1)}]}]";
+    let home = Home::new(&[("watchbell.yaml", &sends), ("rules.yaml", rules)]);
+    let server = home.start();
+    page_with(&server, "/alerts", "A discovery fails: targets that came or went since are not known");
+    page_with(&server, "/alerts", "Remote write is behind");
+    let page = page_with(&server, "/alerts", "An external Alertmanager is not told of alerts");
+    assert!(page.contains("http (j)") && page.contains(&format!("{away}/write")), "{page}");
+    home.write("watchbell.yaml", quiet);
+    assert_eq!(server.post("/-/reload").0, 200);
+    let page = server.get("/alerts").1;
+    assert!(!page.contains("class=\"trouble\""), "{page}");
+}
+
+#[test]
 fn a_page_that_follows_hears_of_news() {
     let home = home();
     let server = home.start();

@@ -220,6 +220,11 @@ impl Forwarder {
         }
     }
 
+    /// No Alertmanager is configured any more: nothing fails.
+    pub fn stand_down(&self) {
+        *self.troubles.lock() = Troubles::default();
+    }
+
     /// Which Alertmanagers take no alerts now, by URL without secrets, and why; and why alerts are told to none, if so.
     pub fn failing(&self) -> (Vec<(String, String)>, Option<String>) {
         let troubles = self.troubles.lock();

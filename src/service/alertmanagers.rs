@@ -60,6 +60,9 @@ impl Alertmanagers {
 
     /// Follows these sets from now on.
     pub async fn apply(self: &Arc<Self>, sets: Vec<Set>) {
+        if sets.is_empty() {
+            self.notifier.forwarder.stand_down();
+        }
         let follow = |(i, set): (usize, Set)| {
             let found = self.discoveries.subscribe(&set.sources, &format!("config-{i}"));
             (set, found)

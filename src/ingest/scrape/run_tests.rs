@@ -63,7 +63,8 @@ fn a_scrape_that_panics_has_failed_and_the_target_goes_on() {
     assert_eq!(scrape(&mut run, &store, 3_000), ["a 1", "up 1"]);
     store.panics.store(2, Ordering::Relaxed);
     assert!(scrape(&mut run, &store, 4_000).is_empty());
-    assert_eq!((run.state.lock().health, run.state.lock().scrapes), (TargetHealth::Down, 4));
+    let state = run.state.lock().clone();
+    assert_eq!((state.health, state.scrapes), (TargetHealth::Down, 4));
     assert_eq!(scrape(&mut run, &store, 5_000), ["a 1", "up 1"]);
     assert_eq!(run.state.lock().health, TargetHealth::Up);
 }
