@@ -33,7 +33,16 @@ impl MatchOp {
     }
 }
 
-/// A regular expression with Prometheus' anchoring (`^(?s:...)$`), and what could be learnt from it beforehand.
+/// Whose matchers a regular expression is read as: they differ in what a dot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Prometheus' `^(?s:...)$`: a dot is any character.
+    Prometheus,
+    /// Alertmanager's `^(?:...)$`: a dot is no newline.
+    Alertmanager,
+}
+
+/// A regular expression that is to match the whole of a value, and what could be learnt from it beforehand.
 #[derive(Clone)]
 pub struct AnchoredRegex {
     source: Arc<str>,
@@ -47,23 +56,31 @@ enum RegexKind {
     Anything,
     /// `.+`
     NonEmpty,
+    /// `.*` or `.+` where a dot is no newline, and whether a value may be empty.
+    OneLine {
+        empty: bool,
+    },
     General(Regex),
 }
 
 impl AnchoredRegex {
     /// Compiles `source`. Errors say what is wrong with it.
-    pub fn new(source: &str) -> Result<Self, String> {
+    pub fn new(source: &str, dialect: Dialect) -> Result<Self, String> {
         re2::check_len(source)?;
-        let kind = match source {
-            ".*" => RegexKind::Anything,
-            ".+" => RegexKind::NonEmpty,
-            _ => match literal_alternatives(source) {
+        let kind = match (source, dialect) {
+            (".*", Dialect::Prometheus) => RegexKind::Anything,
+            (".+", Dialect::Prometheus) => RegexKind::NonEmpty,
+            (".*" | ".+", Dialect::Alertmanager) => RegexKind::OneLine { empty: source == ".*" },
+            (_, dialect) => match literal_alternatives(source) {
                 Some(mut all) => {
                     all.sort();
                     all.dedup();
                     RegexKind::Literals(all)
                 }
-                None => RegexKind::General(re2::compile_anchored(source)?),
+                None => RegexKind::General(match dialect {
+                    Dialect::Prometheus => re2::compile_anchored(source)?,
+                    Dialect::Alertmanager => re2::compile_anchored_in_line(source)?,
+                }),
             },
         };
         Ok(AnchoredRegex { source: Arc::from(source), kind: Arc::new(kind) })
@@ -80,6 +97,7 @@ impl AnchoredRegex {
             RegexKind::Literals(all) => all.binary_search_by(|l| l.as_str().cmp(s)).is_ok(),
             RegexKind::Anything => true,
             RegexKind::NonEmpty => !s.is_empty(),
+            RegexKind::OneLine { empty } => (*empty || !s.is_empty()) && !s.contains('\n'),
             RegexKind::General(re) => re.is_match(s),
         }
     }
@@ -119,14 +137,22 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Makes a matcher; fails when the pattern of a regex matcher does not compile.
+    /// Makes a matcher as Prometheus has it; fails when the pattern of a regex matcher does not compile.
     pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, String> {
-        let value = value.into();
+        Self::of(Dialect::Prometheus, op, name.into(), value.into())
+    }
+
+    /// Makes a matcher as Alertmanager's routes, inhibition rules, silences and filters have it; fails as [`Self::new`].
+    pub fn of_alerts(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, String> {
+        Self::of(Dialect::Alertmanager, op, name.into(), value.into())
+    }
+
+    fn of(dialect: Dialect, op: MatchOp, name: String, value: String) -> Result<Self, String> {
         let regex = match op {
-            MatchOp::Regex | MatchOp::NotRegex => Some(AnchoredRegex::new(&value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(AnchoredRegex::new(&value, dialect)?),
             MatchOp::Equal | MatchOp::NotEqual => None,
         };
-        Ok(Matcher { name: name.into(), op, value, regex })
+        Ok(Matcher { name, op, value, regex })
     }
 
     /// An equality matcher.
@@ -202,6 +228,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dot_of_alertmanagers_matchers_is_no_newline() {
+        for (pattern, value, want) in [
+            (".*", "", true),
+            (".*", "a b", true),
+            (".*", "\n", false),
+            (".*", "one\nerror", false),
+            (".+", "", false),
+            (".+", "a", true),
+            (".+", "a\n", false),
+            (".*error.*", "an error", true),
+            (".*error.*", "one\nerror", false),
+            ("a.c", "a\nc", false),
+            ("(?s:.*)error", "one\nerror", true),
+            ("(?s).+", "\n", true),
+            ("a[^b]c", "a\nc", true),
+            ("one\nerror|x", "one\nerror", true),
+            ("a", "a\n", false),
+        ] {
+            let m = Matcher::of_alerts(MatchOp::Regex, "l", pattern).unwrap();
+            assert_eq!(m.matches(value), want, "{pattern} on {value:?}");
+            let not = Matcher::of_alerts(MatchOp::NotRegex, "l", pattern).unwrap();
+            assert_eq!(not.matches(value), !want, "not {pattern} on {value:?}");
+        }
+    }
+
+    #[test]
     fn patterns_are_anchored_and_a_dot_matches_a_newline() {
         for (pattern, value, want) in [
             ("a|b", "a", true),
@@ -229,6 +281,7 @@ mod tests {
             assert_eq!(not.matches(value), !want, "not {pattern} on {value:?}");
         }
         assert!(Matcher::new(MatchOp::Regex, "l", "(").is_err());
+        assert!(Matcher::of_alerts(MatchOp::Regex, "l", "(").is_err());
         assert!(Matcher::new(MatchOp::Regex, "l", "a".repeat(re2::MAX_LEN + 1)).is_err());
     }
 }

@@ -61,21 +61,30 @@ pub fn compile_remembered(pattern: &str) -> Result<Regex, String> {
 /// What is wrong with it.
 pub fn compile_anchored(pattern: &str) -> Result<Regex, String> {
     check_len(pattern)?;
-    build(&anchored(pattern)?)
+    build(&anchored("s", pattern)?)
+}
+
+/// Compiles a pattern that must match the whole text, its dots no newlines: the `^(?:...)$` of Alertmanager's matchers.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn compile_anchored_in_line(pattern: &str) -> Result<Regex, String> {
+    check_len(pattern)?;
+    build(&anchored("", pattern)?)
 }
 
 /// The pattern in the crate's dialect, anchored. A quotation that goes on to its end takes the closing bracket in.
-fn anchored(pattern: &str) -> Result<String, String> {
+fn anchored(flags: &str, pattern: &str) -> Result<String, String> {
     match translated(pattern)? {
-        (_, true) => Err(format!("missing closing ): `^(?s:{pattern})$`")),
-        (translated, false) => Ok(format!("^(?s:{translated})$")),
+        (_, true) => Err(format!("missing closing ): `^(?{flags}:{pattern})$`")),
+        (translated, false) => Ok(format!("^(?{flags}:{translated})$")),
     }
 }
 
-/// Compiles patterns that are asked together, each as [`compile_anchored`] does; `None` when one of them is none, or when
-/// together they are too large.
+/// Compiles patterns that are asked together, each as [`compile_anchored`] does: what [`compile_anchored_in_line`] makes
+/// of one matches no more. `None` when one of them is none, or when together they are too large.
 pub fn set_anchored<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<RegexSet> {
-    let patterns = patterns.map(|pattern| anchored(pattern).ok()).collect::<Option<Vec<_>>>()?;
+    let patterns = patterns.map(|pattern| anchored("s", pattern).ok()).collect::<Option<Vec<_>>>()?;
     regex::RegexSetBuilder::new(patterns).size_limit(SIZE_LIMIT).build().ok()
 }
 

@@ -80,7 +80,7 @@ fn route(r: &RouteConfig) -> RouteSpec {
 /// show; keys are to be the same.
 fn matchers(r: &RouteConfig) -> Vec<Matcher> {
     let anchored = |m: &Matcher| {
-        Matcher::new(MatchOp::Regex, m.name.clone(), format!("^(?:{})$", m.value)).unwrap_or_else(|_| m.clone())
+        Matcher::of_alerts(MatchOp::Regex, m.name.clone(), format!("^(?:{})$", m.value)).unwrap_or_else(|_| m.clone())
     };
     let equal = r.match_equal.0.iter().cloned();
     equal.chain(r.match_re.0.iter().map(anchored)).chain(r.matchers.0.iter().cloned()).collect()

@@ -241,7 +241,7 @@ mod tests {
     fn matcher() -> impl Strategy<Value = Matcher> {
         let ops = prop::sample::select(vec![MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex]);
         let values = prop::sample::select(vec!["", "1", "12", "1.*", "1|2", ".*2", "[12]+", "(1|3).?"]);
-        (ops, prop::sample::select(vec!["a", "b"]), values).prop_map(|(op, n, v)| Matcher::new(op, n, v).unwrap())
+        (ops, prop::sample::select(vec!["a", "b"]), values).prop_map(|(op, n, v)| Matcher::of_alerts(op, n, v).unwrap())
     }
 
     fn change() -> impl Strategy<Value = Change> {

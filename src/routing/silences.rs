@@ -291,7 +291,7 @@ impl SilenceRecord {
         let matcher = |(name, op, value): (String, String, String)| {
             let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
             let op = ops.into_iter().find(|o| o.as_str() == op).ok_or_else(|| format!("no matcher operator {op:?}"))?;
-            Matcher::new(op, name, value)
+            Matcher::of_alerts(op, name, value)
         };
         Ok(Silence {
             id: self.id,

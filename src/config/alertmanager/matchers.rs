@@ -111,7 +111,7 @@ fn classic_matcher(text: &str) -> Result<Matcher, String> {
         return Err(bad());
     }
     let (op, raw) = take_operator(rest.trim_start()).ok_or_else(bad)?;
-    Matcher::new(op, name, unescape(raw.trim())?)
+    Matcher::of_alerts(op, name, unescape(raw.trim())?)
 }
 
 fn unescape(raw: &str) -> Result<String, String> {
@@ -157,7 +157,7 @@ fn utf8(text: &str) -> Option<Vec<Matcher>> {
         let (name, after) = utf8_token(rest)?;
         let (op, after) = take_operator(after.trim_start())?;
         let (value, after) = utf8_token(after.trim_start())?;
-        matchers.push(Matcher::new(op, name, value).ok()?);
+        matchers.push(Matcher::of_alerts(op, name, value).ok()?);
         rest = after.trim_start();
         match rest.strip_prefix(',') {
             Some(more) => rest = more.trim_start(),

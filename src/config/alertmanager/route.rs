@@ -207,7 +207,7 @@ fn decode_map(node: &Node, d: &Decoder, op: MatchOp) -> Option<Vec<Matcher>> {
             continue;
         }
         let Some(text) = String::decode(value, d) else { continue };
-        match Matcher::new(op, name, text) {
+        match Matcher::of_alerts(op, name, text) {
             Ok(matcher) => matchers.push(matcher),
             Err(e) => d.error(value.position, format!("error parsing regexp: {e}")),
         }

@@ -131,7 +131,7 @@ struct Wanted {
 
 impl Wanted {
     fn of(params: &Params, receivers: &[ReceiverView]) -> Result<Wanted, Refusal> {
-        let receiver = params.get("receiver").map(|pattern| Matcher::new(MatchOp::Regex, "receiver", pattern));
+        let receiver = params.get("receiver").map(|pattern| Matcher::of_alerts(MatchOp::Regex, "receiver", pattern));
         let receiver = receiver.transpose();
         let asked = filter::receiver_matchers(params)?;
         let has_all = |r: &&ReceiverView| asked.iter().all(|m| m.matches(r.labels.value(&m.name)));

@@ -184,7 +184,7 @@ impl PostedMatcher {
             return Err(invalid("invalid label name \"\"".into()));
         }
         let value = self.value;
-        Matcher::new(op, self.name, value.as_str())
+        Matcher::of_alerts(op, self.name, value.as_str())
             .map_err(|e| invalid(format!("invalid regular expression {value:?}: {e}")))
     }
 }

@@ -65,7 +65,7 @@ impl Wanted {
             self.matchers.extend(parse_matchers(filter)?);
         }
         if !self.receiver.is_empty() {
-            self.receivers = Some(Matcher::new(MatchOp::Regex, "receiver", self.receiver.as_str())?);
+            self.receivers = Some(Matcher::of_alerts(MatchOp::Regex, "receiver", self.receiver.as_str())?);
         }
         Ok(())
     }
