@@ -18,6 +18,7 @@ use super::oauth2::TokenSource;
 use super::secret::header_value;
 use super::settings::{Auth, HttpSettings};
 use super::signer::Signer;
+use super::veil::Veil;
 use crate::clock::Stopwatch;
 use crate::config::redact::redact_url;
 
@@ -154,8 +155,16 @@ impl HttpClient {
         self.follow(request, secret_body, &clock).await
     }
 
-    /// Executes a request and those it is redirected to.
-    async fn follow(&self, mut request: Request, secret: bool, clock: &TimeLimit) -> Result<Response, NetError> {
+    /// Executes a request and those it is redirected to. The answer carries a [`Veil`] of the request's credentials.
+    async fn follow(&self, request: Request, secret: bool, clock: &TimeLimit) -> Result<Response, NetError> {
+        let mut veil = Veil::default();
+        veil.hide_headers(request.headers());
+        let mut response = self.followed(request, secret, clock).await?;
+        response.extensions_mut().insert(veil);
+        Ok(response)
+    }
+
+    async fn followed(&self, mut request: Request, secret: bool, clock: &TimeLimit) -> Result<Response, NetError> {
         let client = self.connections.client();
         if !self.settings.follow_redirects {
             return Ok(client.execute(request).await?);

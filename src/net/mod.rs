@@ -17,6 +17,7 @@ mod secret;
 mod settings;
 mod signer;
 mod tls;
+mod veil;
 mod verifier;
 
 pub use crate::config::redact::redact_url;
@@ -30,3 +31,4 @@ pub use proxy::ProxySettings;
 pub use secret::Credential;
 pub use settings::{Auth, HttpSettings};
 pub use tls::{TlsSettings, TlsVersion, tls_client};
+pub use veil::Veil;

@@ -19,6 +19,7 @@ use super::error::NetError;
 use super::proxy::ProxySettings;
 use super::secret::{Credential, header_value};
 use super::tls::TlsSettings;
+use super::veil::Veil;
 use crate::clock::Stopwatch;
 use crate::config::redact::redact_url;
 
@@ -230,7 +231,9 @@ impl TokenSource {
         };
         let fields = fields(&kind, &answer);
         if !status.is_success() {
-            let why = fields.get("error").map(|e| format!(": {e}")).unwrap_or_default();
+            let mut veil = Veil::default();
+            veil.hide(&secret);
+            let why = fields.get("error").map(|e| format!(": {}", veil.cover(e))).unwrap_or_default();
             return Ok(Err(format!("unexpected status code {}{why}", status.as_u16())));
         }
         let Some(token) = fields.get("access_token").filter(|t| !t.is_empty()) else {

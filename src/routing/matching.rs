@@ -265,7 +265,8 @@ mod tests {
             "[ab]",
             "a+b*",
         ]);
-        (ops, prop::sample::select(vec!["x", "y", "z"]), values).prop_map(|(op, n, v)| Matcher::of_alerts(op, n, v).unwrap())
+        (ops, prop::sample::select(vec!["x", "y", "z"]), values)
+            .prop_map(|(op, n, v)| Matcher::of_alerts(op, n, v).unwrap())
     }
 
     fn labels() -> impl Strategy<Value = Labels> {

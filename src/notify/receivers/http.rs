@@ -8,7 +8,7 @@ use super::message::{Body, Request, resolve_all};
 use super::multipart;
 use super::rendering::Problem;
 use crate::clock::Clock;
-use crate::net::{HttpClient, NetError, aws, read_body};
+use crate::net::{HttpClient, NetError, Veil, aws, read_body};
 use crate::notify::Outcome;
 
 /// Most bytes of an answer that are read.
@@ -39,6 +39,8 @@ pub(super) struct Reply {
     pub retry_after: Option<i64>,
     pub is_json: bool,
     pub body: String,
+    /// What the request carried that nobody may read: services quote what they were sent.
+    pub veil: Veil,
 }
 
 impl Reply {
@@ -58,12 +60,18 @@ impl Reply {
         }
     }
 
-    /// The body, shortened for an error.
+    /// The body, shortened for an error, without the request's secrets.
     pub fn quote(&self) -> String {
-        let body = self.body.trim();
-        match body.char_indices().nth(LONGEST_QUOTE) {
-            Some((end, _)) => format!("{}...", body.get(..end).unwrap_or("")),
-            None => body.to_owned(),
+        self.quoted(&self.body)
+    }
+
+    /// As [`Reply::quote`], of what the body says.
+    pub fn quoted(&self, text: &str) -> String {
+        // A secret that is cut is still half of it.
+        let text = self.veil.cover(text.trim());
+        match text.char_indices().nth(LONGEST_QUOTE) {
+            Some((end, _)) => format!("{}...", text.get(..end).unwrap_or("")),
+            None => text,
         }
     }
 
@@ -96,6 +104,7 @@ impl Link<'_> {
     /// be read, to be given up when the request itself is impossible.
     pub async fn call(&self, request: &Request) -> Result<Reply, Outcome> {
         let url = resolve_all(&request.url).map_err(retry)?;
+        let veil = request.veil().map_err(retry)?;
         let mut builder = self.client.request(request.method.clone(), url.trim()).map_err(impossible)?;
         for (name, value) in &request.headers {
             let value = resolve_all(value).map_err(retry)?;
@@ -112,16 +121,18 @@ impl Link<'_> {
         } else {
             self.client.send_secret(builder).await
         };
-        self.read(sent).await
+        self.read(sent, veil).await
     }
 
     /// Sends a prepared request, whose body no other server may see, and reads the answer.
     pub async fn send_secret(&self, builder: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
-        self.read(self.client.send_secret(builder).await).await
+        self.read(self.client.send_secret(builder).await, Veil::default()).await
     }
 
-    async fn read(&self, sent: Result<reqwest::Response, NetError>) -> Result<Reply, Outcome> {
-        let response = sent.map_err(|e| retry(e.to_string()))?;
+    async fn read(&self, sent: Result<reqwest::Response, NetError>, mut veil: Veil) -> Result<Reply, Outcome> {
+        // It may name where a service wanted the request to go, which may quote where it came to.
+        let response = sent.map_err(|e| retry(veil.cover(&e.to_string())))?;
+        response.extensions().get::<Veil>().into_iter().for_each(|credentials| veil.join(credentials));
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
         let retry_after = parse_retry_after(&header(RETRY_AFTER), self.clock.now());
@@ -131,7 +142,7 @@ impl Link<'_> {
             // The status says enough: what a long or broken body would have said is of no use.
             Err(_) => String::new(),
         };
-        Ok(Reply { status, retry_after, is_json, body })
+        Ok(Reply { status, retry_after, is_json, body, veil })
     }
 }
 
@@ -206,7 +217,13 @@ mod tests {
 
     #[test]
     fn errors_that_pass_are_told_from_errors_that_stay() {
-        let reply = |status| Reply { status, retry_after: Some(5), is_json: false, body: "sorry".into() };
+        let reply = |status| Reply {
+            status,
+            retry_after: Some(5),
+            is_json: false,
+            body: "sorry".into(),
+            veil: Veil::default(),
+        };
         for status in [200, 202, 204] {
             assert_eq!(reply(status).judge(&[]), Outcome::Delivered);
         }

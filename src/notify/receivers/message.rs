@@ -8,6 +8,7 @@ use crate::config::redact::MASK;
 use crate::config::secret::{Secret, inline_or_file};
 use crate::config::url::SecretUrl;
 use crate::plot::Picture;
+use crate::net::Veil;
 
 /// A message for one integration.
 #[derive(Clone, Debug)]
@@ -171,6 +172,21 @@ impl Request {
     pub(super) fn secret(mut self, name: &'static str, value: Part) -> Self {
         self.secrets.push((name, value));
         self
+    }
+
+    /// What is secret of it: pieces of its URL, and fields. Of its headers the client knows.
+    ///
+    /// # Errors
+    /// A secret's file cannot be read.
+    pub(super) fn veil(&self) -> Result<Veil, String> {
+        let mut veil = Veil::default();
+        for part in self.url.iter().filter(|part| matches!(part, Part::Secret(..))) {
+            veil.hide_url(&part.resolve()?);
+        }
+        for (_, part) in &self.secrets {
+            veil.hide(&part.resolve()?);
+        }
+        Ok(veil)
     }
 
     fn shown(&self) -> Json {

@@ -141,7 +141,7 @@ impl Kind for SlackConfig {
             Some(json) if json.get("ok") == Some(&Json::Bool(true)) => Outcome::Delivered,
             Some(json) => match json.get("error").and_then(Json::as_str).unwrap_or("") {
                 passing @ ("ratelimited" | "internal_error" | "fatal_error" | "service_unavailable") => retry(passing),
-                error => give_up(format!("received an error response from Slack: {error}")),
+                error => give_up(format!("received an error response from Slack: {}", reply.quoted(error))),
             },
             None => give_up("could not read the response of Slack as JSON"),
         }
