@@ -182,22 +182,29 @@ fn silences_are_bounded_where_it_is_asked_for() {
     let flags = [
         "--web.listen-address=127.0.0.1:0",
         "--silences.max-silences=1",
-        "--silences.max-silence-size-bytes=100",
+        "--silences.max-silence-size-bytes=200",
         "--log.silences",
     ];
     let program = start(&CONFIG.replace("ADDRESS", "127.0.0.1:1"), &flags);
     let port = program.port();
     wait_for("it to be ready", || peers::get(port, "/-/ready").filter(|(status, _)| *status == 200));
-    let set = |comment: &str| {
+    let ask = |id: &str, value: &str, comment: &str| {
         let body = format!(
-            r#"{{"matchers":[{{"name":"a","value":"b","isRegex":false}}],"startsAt":"2020-01-01T00:00:00Z","endsAt":"2120-01-01T00:00:00Z","createdBy":"me","comment":"{comment}"}}"#
+            r#"{{"id":"{id}","matchers":[{{"name":"a","value":"{value}","isRegex":false}}],"startsAt":"2020-01-01T00:00:00Z","endsAt":"2120-01-01T00:00:00Z","createdBy":"me","comment":"{comment}"}}"#
         );
         peers::post(port, "/api/v2/silences", "application/json", body.as_bytes()).unwrap()
     };
-    assert!(set(&"c".repeat(100)).1.contains("silence exceeded maximum size: 104 bytes (limit: 100 bytes)"));
-    assert_eq!(set("first").0, 200);
+    let set = |comment: &str| ask("", "b", comment);
+    // As many as Alertmanager counts: the message that it would send to its peers.
+    assert!(set(&"c".repeat(100)).1.contains("silence exceeded maximum size: 201 bytes (limit: 200 bytes)"));
+    let (status, first) = set("first");
+    assert_eq!(status, 200, "{first}");
     program.line("first");
     let (status, text) = set("second");
+    assert!(status == 400 && text.contains("exceeded maximum number of silences: 1 (limit: 1)"), "{text}");
+    // An update with other matchers makes another silence.
+    let first: Json = serde_json::from_str(&first).unwrap();
+    let (status, text) = ask(first["silenceID"].as_str().unwrap(), "other", "third");
     assert!(status == 400 && text.contains("exceeded maximum number of silences: 1 (limit: 1)"), "{text}");
 }
 

@@ -122,6 +122,16 @@ impl Silence {
         }
     }
 
+    /// Whether a change of it says nothing else about the past: it keeps its id. Another makes another silence.
+    pub fn is_updated_by(&self, new: &NewSilence, now: i64) -> bool {
+        self.matchers == new.matchers
+            && match self.state(now) {
+                SilenceState::Active => new.starts_at == self.starts_at && new.ends_at >= now,
+                SilenceState::Pending => new.starts_at >= now,
+                SilenceState::Expired => false,
+            }
+    }
+
     /// When it mutes between its start and its end; always when there is none.
     pub(super) fn recurrence(&self) -> Option<&Recurrence> {
         self.configured.as_ref()?.recurrence.as_ref()

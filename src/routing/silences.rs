@@ -112,6 +112,7 @@ impl Silences {
             Some(id) => Some(self.changeable(id)?.clone()),
             None => None,
         };
+        let is_updated = old.as_ref().is_some_and(|old| old.is_updated_by(&new, now));
         let mut silence = Silence {
             id: String::new(),
             matchers: new.matchers,
@@ -125,7 +126,7 @@ impl Silences {
             configured: None,
         };
         match old {
-            Some(old) if can_update(&old, &silence, now) => {
+            Some(old) if is_updated => {
                 (silence.id, silence.acknowledges) = (old.id, old.acknowledges);
             }
             old => {
@@ -244,16 +245,6 @@ pub const NEVER: i64 = 253_402_300_799_000;
 
 /// Most silences kept, expired ones included.
 const MAX_SILENCES: usize = 100_000;
-
-/// Whether a change says nothing else about the past.
-fn can_update(old: &Silence, new: &Silence, now: i64) -> bool {
-    old.matchers == new.matchers
-        && match old.state(now) {
-            SilenceState::Active => new.starts_at == old.starts_at && new.ends_at >= now,
-            SilenceState::Pending => new.starts_at >= now,
-            SilenceState::Expired => false,
-        }
-}
 
 #[derive(Serialize, Deserialize)]
 struct SilenceRecord {
