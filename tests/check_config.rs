@@ -3,6 +3,8 @@
 use watchbell::cli::check_config;
 use watchbell::rules::LoadOptions;
 
+use crate::support::peers;
+
 fn check(files: &[(&str, &str)]) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -76,6 +78,41 @@ receivers:
     }
 }
 
+/// What passes starts: matchers are read as the service is to read them. amtool says the same.
+#[test]
+fn a_check_reads_matchers_as_the_features_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |matcher: &str| {
+        let path = dir.path().join("am.yml");
+        let text = format!("route: {{receiver: a, routes: [{{matchers: ['{matcher}']}}]}}\nreceivers: [{{name: a}}]\n");
+        std::fs::write(path, text).unwrap();
+        std::fs::write(dir.path().join("w.yml"), CONFIG).unwrap();
+    };
+    let passes = |program: &std::path::Path, arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        command.current_dir(dir.path()).args(arguments).output().unwrap().status.success()
+    };
+    let watchbell = std::path::Path::new(env!("CARGO_BIN_EXE_watchbell"));
+    let amtool = peers::find("amtool");
+    for (matcher, feature, want) in [
+        ("🙂=b", "", true),
+        ("🙂=b", "classic-mode", false),
+        ("🙂=b", "utf8-strict-mode", true),
+        ("a=b\\c", "", true),
+        ("a=b\\c", "classic-mode", true),
+        ("a=b\\c", "utf8-strict-mode", false),
+        ("a=b", "nosuch", false),
+    ] {
+        write(matcher);
+        let feature = format!("--enable-feature={feature}");
+        assert_eq!(passes(watchbell, &["check", "alertmanager", &feature, "am.yml"]), want, "{matcher} {feature}");
+        assert_eq!(passes(watchbell, &["check", "config", &feature, "w.yml"]), want, "{matcher} {feature}");
+        if let Some(amtool) = &amtool {
+            assert_eq!(passes(amtool, &["check-config", &feature, "am.yml"]), want, "{matcher} {feature}: amtool");
+        }
+    }
+}
+
 #[test]
 fn defects_of_every_file_are_told() {
     let (code, shown) = check(&[
@@ -108,6 +145,8 @@ fn what_a_service_could_not_build_is_a_defect_with_its_place() {
     let routes = "route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url_file: none.url}]\n";
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
     assert!(code == 1 && shown.contains("am.yml:4:32: unable to read file none.url: no such file"), "{shown}");
+    // Only of a file without defects it is said that it is good.
+    assert!(shown.contains("Checking 'am.yml'\n  FAILED:\nam.yml:4:32:"), "{shown}");
     let refused = "route: {receiver: a}\nreceivers: [{name: a}]\ntracing:\n  endpoint: x:1\n";
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", refused)]);
     assert!(code == 1 && shown.contains("am.yml:4:3: tracing over grpc is not supported"), "{shown}");

@@ -146,13 +146,31 @@ const FEATURES: [(&str, bool); 8] = [
     ("event-recorder", false),
 ];
 
+/// Refuses features that Alertmanager has not, or that are not there.
+///
+/// # Errors
+/// The first one, by name.
+pub(super) fn known_features(features: &[String]) -> Result<(), String> {
+    for feature in features.iter().map(|f| f.trim()).filter(|f| !f.is_empty()) {
+        match FEATURES.iter().find(|(name, _)| *name == feature) {
+            Some((_, true)) => {}
+            Some((_, false)) => return Err(format!("--enable-feature={feature} is not supported")),
+            None => {
+                let known: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
+                return Err(format!("unknown option {feature:?} for --enable-feature; known: {}", known.join(", ")));
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Alertmanager {
     /// Runs until it is told to end.
     pub fn execute(&self) -> ExitCode {
         log::init(self.log_format, self.log_level);
         owner::keep_new_files_to_owner();
         tracing::debug!(descriptors = descriptors::limit(), "descriptors");
-        if let Err(e) = self.refused() {
+        if let Err(e) = known_features(&self.features) {
             return fail(&e);
         }
         if self.cluster.asks_for_more() {
@@ -176,24 +194,6 @@ impl Alertmanager {
         let dir = self.storage.clone();
         let limits = history_limits(&prepared);
         serve(options, prepared, move || Parts::open_state(&dir, limits))
-    }
-
-    /// What is asked for and not there.
-    fn refused(&self) -> Result<(), String> {
-        for feature in self.features.iter().map(|f| f.trim()).filter(|f| !f.is_empty()) {
-            match FEATURES.iter().find(|(name, _)| *name == feature) {
-                Some((_, true)) => {}
-                Some((_, false)) => return Err(format!("--enable-feature={feature} is not supported")),
-                None => {
-                    let known: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
-                    return Err(format!(
-                        "unknown option {feature:?} for --enable-feature; known: {}",
-                        known.join(", ")
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn options(&self) -> Result<ServiceOptions, String> {

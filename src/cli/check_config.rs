@@ -4,16 +4,29 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::alertmanager::{Beside, Secrets};
+use crate::config::alertmanager::{Beside, Secrets, matchers};
 use crate::config::yaml::{Decoder, Node};
 use crate::config::{AlertmanagerConfig, Config, Loaded, expand_globs, read_text, silences};
 use crate::lint::{self, Corpus, Finding, Spot};
 use crate::model::{Diagnostic, Position};
 use crate::notify::receivers::check;
 use crate::notify::templates;
+use crate::promql::Features;
 use crate::rules::{self, LoadOptions};
-use crate::service::checks;
+use crate::service::{ServiceOptions, checks};
 use crate::template::alertmanager::Templates;
+
+/// Has what is checked read as a service with these features reads it, and gives the features of its rules.
+///
+/// # Errors
+/// One is unknown, or contradicts another.
+pub(super) fn enable(features: &[String]) -> Result<Features, String> {
+    let mut options = ServiceOptions::default();
+    options.enable(features.iter().map(String::as_str))?;
+    options.notes.iter().for_each(|note| eprintln!("{note}"));
+    matchers::read_only(options.matchers);
+    Ok(options.query.features)
+}
 
 /// Checks configurations and everything they name: rule files, scrape config files, the Alertmanager configuration; and
 /// builds what they make a service build, unless `syntax_only`. Discoveries that Watchbell does not speak pass when `lenient`.
@@ -242,16 +255,18 @@ impl Report<'_> {
             Ok(loaded) => (loaded.config, loaded.notes),
             Err(defects) => return self.defects("read/alertmanager", &defects).map(|()| None),
         };
-        let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
-        let intervals = config.time_intervals.len();
-        writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
-        for note in &notes {
-            self.warning(note)?;
-        }
         let mut defects = Vec::new();
         let templates = templates::read(&config, &mut defects);
         if !self.syntax_only {
             defects.extend(checks::unbuildable_receivers(&config));
+        }
+        if defects.is_empty() {
+            let (rules, receivers) = (config.inhibit_rules.len(), config.receivers.len());
+            let intervals = config.time_intervals.len();
+            writeln!(self.out, "  SUCCESS: {rules} inhibit rules, {receivers} receivers, {intervals} time intervals")?;
+        }
+        for note in &notes {
+            self.warning(note)?;
         }
         if defects.is_empty() {
             self.warnings(file, &config, &templates)?;

@@ -149,6 +149,9 @@ enum Check {
         /// Let discoveries pass that Prometheus has and Watchbell has not: `run` refuses them.
         #[arg(long)]
         lenient_discovery: bool,
+        /// Comma-separated names of the features that `run` is to have; may be repeated.
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        enable_feature: Vec<String>,
     },
     /// Check Alertmanager configurations, plain or in Kubernetes objects.
     Alertmanager {
@@ -158,6 +161,9 @@ enum Check {
         /// Build no clients, as amtool: the files that TLS and secrets need may be missing here.
         #[arg(long)]
         syntax_only: bool,
+        /// Comma-separated names of the features that `alertmanager` is to have; may be repeated.
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        enable_feature: Vec<String>,
     },
 }
 
@@ -169,11 +175,19 @@ impl Check {
                 drop(out);
                 check.execute()
             }
-            Check::Config { files, syntax_only, lenient_discovery } => {
-                let options = crate::rules::LoadOptions::default();
+            Check::Config { files, syntax_only, lenient_discovery, enable_feature } => {
+                let features = match check_config::enable(enable_feature) {
+                    Ok(features) => features,
+                    Err(e) => return exit::fail(&e),
+                };
+                let options = crate::rules::LoadOptions { features, ..crate::rules::LoadOptions::default() };
                 written(check_config::run(files, &options, *syntax_only, *lenient_discovery, &mut out))
             }
-            Check::Alertmanager { files, syntax_only } => {
+            Check::Alertmanager { files, syntax_only, enable_feature } => {
+                let known = alertmanager::known_features(enable_feature);
+                if let Err(e) = known.and_then(|()| check_config::enable(enable_feature)) {
+                    return exit::fail(&e);
+                }
                 written(check_config::run_alertmanager(files, *syntax_only, &mut out))
             }
         }
