@@ -1,6 +1,7 @@
 //! Escaping by context for templates that give HTML: what an action writes is escaped, once, for the place it lands in, as
 //! Go's html/template does. The place is found by following the template's own text.
 
+use super::css::{self, Css, Inside, UrlPart};
 use super::value::{SafeKind, Value};
 use super::{escape, print};
 
@@ -24,7 +25,7 @@ enum Place {
     /// Inside `<script>`.
     Script(Script),
     /// Inside `<style>`.
-    Style,
+    Style(Css),
     /// Inside `<title>` or `<textarea>`, where there are no tags.
     Plain,
 }
@@ -34,16 +35,10 @@ enum Place {
 enum Holds {
     Text,
     Url(UrlPart),
-    Style,
+    /// A list of URLs, each with a size.
+    Sources,
+    Style(Css),
     Script(Script),
-}
-
-/// How far a URL has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UrlPart {
-    Start,
-    Path,
-    Query,
 }
 
 /// Where in a script: in a string, and after a backslash.
@@ -69,7 +64,8 @@ impl Holds {
     fn of(attribute: &str) -> Self {
         let name = attribute.to_ascii_lowercase();
         match name.as_str() {
-            "style" => Holds::Style,
+            "style" => Holds::Style(Css::default()),
+            "srcset" | "imagesrcset" => Holds::Sources,
             url if URL_ATTRIBUTES.contains(&url) => Holds::Url(UrlPart::Start),
             handler if handler.starts_with("on") => Holds::Script(Script::default()),
             _ => Holds::Text,
@@ -78,8 +74,8 @@ impl Holds {
 
     fn after(self, c: char) -> Self {
         match self {
-            Holds::Url(_) if matches!(c, '?' | '#') => Holds::Url(UrlPart::Query),
-            Holds::Url(UrlPart::Start) if !c.is_whitespace() => Holds::Url(UrlPart::Path),
+            Holds::Url(part) => Holds::Url(part.after(c)),
+            Holds::Style(css) => Holds::Style(css.after(c)),
             Holds::Script(script) => Holds::Script(script.after(c)),
             same => same,
         }
@@ -123,8 +119,9 @@ impl HtmlContext {
                 return 3;
             }
             // The end tag ends the element, and is a tag.
-            Place::Script(_) | Place::Style | Place::Plain if ends_element(rest, &self.tag) => self.open_tag(),
+            Place::Script(_) | Place::Style(_) | Place::Plain if ends_element(rest, &self.tag) => self.open_tag(),
             Place::Script(script) => self.place = Place::Script(script.after(c)),
+            Place::Style(css) => self.place = Place::Style(css.after(c)),
             Place::Tag => self.in_tag(c),
             Place::BeforeValue { holds } => match c {
                 '"' | '\'' => self.place = Place::Attribute { quote: Some(c), holds },
@@ -174,7 +171,7 @@ impl HtmlContext {
     fn close_tag(&mut self) {
         self.place = match self.tag.as_str() {
             "script" => Place::Script(Script::default()),
-            "style" => Place::Style,
+            "style" => Place::Style(Css::default()),
             "title" | "textarea" => Place::Plain,
             _ => Place::Text,
         };
@@ -197,7 +194,7 @@ impl HtmlContext {
             },
             Place::Comment => String::new(),
             Place::Script(script) => script_value(value, &text, script),
-            Place::Style => filter_css(&text),
+            Place::Style(css) => style(value, &text, css),
             Place::Tag => filter_name(&text),
             Place::BeforeValue { holds } => {
                 self.place = Place::Attribute { quote: None, holds };
@@ -226,13 +223,14 @@ fn escape_markup(s: &str) -> String {
 fn attribute(value: &Value, text: &str, holds: Holds, quoted: bool) -> String {
     let text = match holds {
         Holds::Text => text.to_owned(),
-        Holds::Style => filter_css(text),
+        Holds::Style(css) => style(value, text, css),
+        Holds::Sources => sources(text),
         Holds::Script(script) => script_value(value, text, script),
         Holds::Url(part) => url(value, text, part),
     };
     let escaped = match (value, holds) {
         (Value::Safe(SafeKind::EscapedHtml, _), Holds::Text | Holds::Url(_)) => text,
-        (_, Holds::Url(_)) => escape::html(&text),
+        (_, Holds::Url(_) | Holds::Sources) => escape::html(&text),
         _ => escape_markup(&text),
     };
     if quoted { escaped } else { without_spaces(&escaped) }
@@ -295,6 +293,35 @@ fn filter_name(text: &str) -> String {
     let fine = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let handler = text.to_ascii_lowercase().starts_with("on");
     if fine && !handler { text.to_owned() } else { REFUSED.into() }
+}
+
+/// A piece of a list of URLs with sizes behind them: what could do harm is left out of it.
+fn sources(text: &str) -> String {
+    let element = |element: &str| {
+        let url = element.trim_start_matches(|c: char| c.is_ascii_whitespace());
+        let (before, url) = element.split_at(element.len() - url.len());
+        let (url, size) = url.split_at(url.find(|c: char| c.is_ascii_whitespace()).unwrap_or(url.len()));
+        let fine = |c: char| c.is_ascii_whitespace() || c.is_ascii_alphanumeric();
+        match has_unsafe_scheme(url) || !size.chars().all(fine) {
+            true => format!("#{REFUSED}"),
+            false => format!("{before}{}{size}", normalize_url(url)),
+        }
+    };
+    text.split(',').map(element).collect::<Vec<_>>().join(",")
+}
+
+/// A piece of a style.
+fn style(value: &Value, text: &str, css: Css) -> String {
+    match css.inside {
+        Inside::Value => filter_css(text),
+        Inside::Comment => String::new(),
+        Inside::UrlStart | Inside::Url(_) => url(value, text, css.part),
+        Inside::String(_) => match css.part {
+            UrlPart::Start if has_unsafe_scheme(text) => format!("#{REFUSED}"),
+            UrlPart::Start | UrlPart::Path => css::escape(text),
+            UrlPart::Query => percent_encode(text, b"-._~"),
+        },
+    }
 }
 
 /// A value of a style: nothing that ends it, calls something or hides a comment.

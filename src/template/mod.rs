@@ -9,6 +9,7 @@ pub mod alertmanager;
 mod builtin;
 mod carry;
 mod case;
+mod css;
 mod error;
 pub mod escape;
 mod exec;

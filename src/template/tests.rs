@@ -352,6 +352,69 @@ fn html_is_escaped_for_its_place() {
     }
 }
 
+/// What Go's html/template makes of the same.
+#[test]
+fn styles_and_lists_of_pictures_are_escaped_for_their_place() {
+    let templates = Templates::default();
+    let data = Value::map([
+        ("js", Value::str("javascript:alert(1337)")),
+        ("path", Value::str("/search?img=foo&size=icon")),
+        ("url", Value::str("http://oreilly.com/O'Reilly Animals(1)<2>;{}.html")),
+        ("file", Value::str("O'Reilly Animal(1)<2>.png")),
+        ("special", Value::str("/**/'\";:// \\")),
+        ("hidden", Value::str("javascript\\3a alert(1337)")),
+        ("color", Value::str("red")),
+        ("set", Value::str("/a b.png, javascript:x 2x,/c.png 2x,/d onerror=x")),
+    ]);
+    for (text, want) in [
+        ("<p style=\"background: url({{ .path }})\">", "<p style=\"background: url(/search?img=foo&amp;size=icon)\">"),
+        (
+            "<p style=\"background: url('{{ .path }}')\">",
+            "<p style=\"background: url('/search?img=foo&amp;size=icon')\">",
+        ),
+        (
+            "<p style='background: URL( \"{{ .path }}\" )'>",
+            "<p style='background: URL( \"/search?img=foo&amp;size=icon\" )'>",
+        ),
+        ("<p style=\"background: url('{{ .js }}')\">", "<p style=\"background: url('#ZgotmplZ')\">"),
+        ("<p style=\"background: url({{ .js }})\">", "<p style=\"background: url(#ZgotmplZ)\">"),
+        (
+            "<p style=\"background: url('{{ .url }}')\">",
+            "<p style=\"background: url('http://oreilly.com/O%27Reilly%20Animals%281%29%3c2%3e;%7b%7d.html')\">",
+        ),
+        (
+            "<p style=\"background: url(/img?name={{ .file }})\">",
+            "<p style=\"background: url(/img?name=O%27Reilly%20Animal%281%29%3c2%3e.png)\">",
+        ),
+        ("<p style=\"background: curl({{ .path }})\">", "<p style=\"background: curl(ZgotmplZ)\">"),
+        (
+            "<p style=\"font-family: '{{ .special }}'\">",
+            "<p style=\"font-family: '\\2f**\\2f\\27\\22\\3b\\3a\\2f\\2f  \\\\'\">",
+        ),
+        ("<p style=\"background: '{{ .js }}'\">", "<p style=\"background: '#ZgotmplZ'\">"),
+        (
+            "<p style=\"background: '{{ .hidden }}'\">",
+            "<p style=\"background: 'javascript\\\\3a alert\\28 1337\\29 '\">",
+        ),
+        ("<p style=\"font: 'a'; color: {{ .color }}\">", "<p style=\"font: 'a'; color: red\">"),
+        ("<p style=\"background: url(a.png) {{ .path }}\">", "<p style=\"background: url(a.png) ZgotmplZ\">"),
+        (
+            "<style>a { background: url({{ .path }}) }</style>",
+            "<style>a { background: url(/search?img=foo&size=icon) }</style>",
+        ),
+        ("<style>a { /* '{{ .color }} */ color: {{ .color }} }</style>", "<style>a { /* ' */ color: red }</style>"),
+        (
+            "<style>a::before { content: '\\'{{ .path }}' }</style>",
+            "<style>a::before { content: '\\'\\2fsearch?img=foo\\26size=icon' }</style>",
+        ),
+        ("<img srcset=\"{{ .js }}\">", "<img srcset=\"#ZgotmplZ\">"),
+        ("<img srcset=\"{{ .set }}\">", "<img srcset=\"#ZgotmplZ,#ZgotmplZ,/c.png 2x,#ZgotmplZ\">"),
+        ("<img srcset=\"{{ .path }} 2x, /x.png\">", "<img srcset=\"/search?img=foo&amp;size=icon 2x, /x.png\">"),
+    ] {
+        assert_eq!(templates.html(text, &data, &NoHost).unwrap(), want, "{text}");
+    }
+}
+
 #[test]
 fn the_default_mail_is_escaped_and_lets_text_find_its_direction() {
     let html = Templates::default().html("{{ template \"email.default.html\" . }}", &data(), &NoHost).unwrap();
