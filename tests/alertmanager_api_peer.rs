@@ -15,8 +15,12 @@ route:
   routes:
   - receiver: team-x
     matchers: [team=x]
+  - receiver: by-size
+    matchers: [by=size]
+    group_by: [a, b, c, d]
 receivers:
 - name: default
+- name: by-size
 - name: team-x
   labels: {owner: x}
 "#;
@@ -113,6 +117,21 @@ fn alerts() -> Vec<Asked> {
         "http://h:p/",
         "http://خادم/",
         "http://h/#a b",
+        "*",
+        "*x",
+        "http://h#",
+        "http://h#frag",
+        "a#b",
+        "http://h/a%zz#",
+        "http://h%41/",
+        "http://h%C3%A9/",
+        "//h%41",
+        "http://[x]/",
+        "http://[1.2.3.4]/",
+        "http://[::1%en0]/",
+        "http://[::1%25en0]/",
+        "http://h[/",
+        "http://h]/",
     ];
     all.extend(urls.iter().map(|u| alert(&json!({"generatorURL": u}))));
     all.extend(
@@ -138,10 +157,30 @@ fn alerts() -> Vec<Asked> {
             json!({"LABELS": {"alertname": "Y"}}),
             json!({"labels": {"🙂": "d", "alertname": "u"}}),
             json!({"labels": {"a b": "d", "alertname": "u"}}),
+            json!({"labels": {"msg": "\n", "alertname": "n"}}),
+            json!({"labels": {"msg": "one\nerror", "alertname": "n"}}),
         ]
         .iter()
         .map(alert),
     );
+    let of_sizes = [
+        json!({"a": "1"}),
+        json!({"b": "1"}),
+        json!({"a": "2"}),
+        json!({"a": "1", "b": "0"}),
+        json!({"c": "0"}),
+        json!({"a": "0", "c": "5"}),
+        json!({"b": "0", "c": "9"}),
+        json!({"e": "x"}),
+    ];
+    for mut labels in of_sizes {
+        labels["by"] = "size".into();
+        all.push(alert(&json!({"labels": labels})));
+    }
+    all.push(post(
+        "/api/v2/alerts",
+        r#"[{"labels":{}},{"labels":{"alertname":"V"}},{"labels":{"":"x","alertname":"W"}}]"#,
+    ));
     let bodies: [&[u8]; 14] = [
         b"{\"labels\":{}}",
         b"null",
@@ -208,6 +247,8 @@ fn silences() -> Vec<Asked> {
         [
             json!({"value": ""}),
             json!({"value": ".*", "isRegex": true}),
+            json!({"name": "msg", "value": ".+", "isRegex": true}),
+            json!({"name": "msg", "value": ".*error", "isRegex": true}),
             json!({"isEqual": false}),
             json!({"value": "", "isEqual": false}),
             json!({"name": ""}),
@@ -285,6 +326,11 @@ fn questions() -> Vec<Asked> {
         "svc=~\"api-.*\"",
         "svc=api-1",
         "svc!=api-1",
+        "msg=~\".*\"",
+        "msg=~\".+\"",
+        "msg=~\".*error.*\"",
+        "msg!~\".*\"",
+        "msg=~\"(?s:.+)\"",
     ] {
         all.push(get(format!("/api/v2/alerts?filter={}", encode(filter))));
         all.push(get(format!("/api/v2/silences?filter={}", encode(filter))));
@@ -300,6 +346,17 @@ fn questions() -> Vec<Asked> {
     }
     for path in ["/api/v2/receivers/", "/api/v2/alerts/", "/api/v2/nosuch", "/api/v2/"] {
         all.push(get(path));
+    }
+    // Sent to where they are, as they should be written.
+    for path in [
+        "//api/v2/alerts?filter=a=%22b%22&x=<y>",
+        "/api/v2//alerts",
+        "/api/v2",
+        "/api/./v2/receivers",
+        "/a/../api/v2/status",
+    ] {
+        all.push(get(path));
+        all.extend(["POST", "HEAD"].map(|method| Asked { method, ..get(path) }));
     }
     for accept in ["application/xml", "text/html", "text/html,*/*;q=0.1", "application/json", "*/*", "*/*;q=0"] {
         all.push(Asked { name: format!("Accept: {accept}"), accept: Some(accept), ..get("/api/v2/receivers") });
@@ -353,10 +410,6 @@ fn every_request_gets_alertmanagers_answer() {
     let Some(theirs) = peers::alertmanager(ROUTING, &[]) else { return };
     let home = Home::new(&[("watchbell.yaml", "watchbell: {alertmanager_config: am.yml}\n"), ("am.yml", ROUTING)]);
     let ours = home.start_with(&[]);
-    let times = Regex::new(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-    )
-    .unwrap();
     let mut asked = alerts();
     asked.push(post("/api/v2/alerts", json!([{"labels": {"alertname": "Z", "team": "x"}}]).to_string()));
     asked.extend(silences());
@@ -364,13 +417,40 @@ fn every_request_gets_alertmanagers_answer() {
         asked.push(silence(&json!({"matchers": [{"name": "svc", "value": value, "isRegex": regex}, {"name": "z", "value": "1", "isRegex": false}]})));
     }
     asked.extend(questions());
+    assert_alike(asked, theirs.port, ours.0.port);
+}
+
+/// Names are of letters, digits and underscores there, and braces are of a filter's value.
+#[test]
+fn in_classic_mode_every_request_gets_alertmanagers_answer() {
+    const MODE: &str = "--enable-feature=classic-mode";
+    let Some(theirs) = peers::alertmanager(ROUTING, &[MODE]) else { return };
+    let home = Home::new(&[("watchbell.yaml", "watchbell: {alertmanager_config: am.yml}\n"), ("am.yml", ROUTING)]);
+    let ours = home.start_with(&[MODE]);
+    let mut asked = vec![alert(&json!({"labels": {"alertname": "u", "a": "{x}"}}))];
+    asked.extend(
+        ["a b", "a", "🙂", "a.b", "0a", ""]
+            .map(|name| silence(&json!({"matchers": [{"name": name, "value": "b", "isRegex": false}]}))),
+    );
+    for filter in ["a={x}", "a=b}", "{a=b}", "a=~{x}", "\"a\"=b", "🙂=d"] {
+        let filter: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        asked.push(get(format!("/api/v2/alerts?filter={filter}")));
+    }
+    assert_alike(asked, theirs.port, ours.0.port);
+}
+
+fn assert_alike(asked: Vec<Asked>, theirs: u16, ours: u16) {
+    let times = Regex::new(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    )
+    .unwrap();
     let (mut wrong, count) = (Vec::new(), asked.len());
     for Asked { name, method, path, content_type, accept, body } in asked {
         let headers: Vec<(&str, &str)> = [("Content-Type", content_type), ("Accept", accept)]
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)))
             .collect();
-        let [theirs, ours] = [theirs.port, ours.0.port]
+        let [theirs, ours] = [theirs, ours]
             .map(|port| comparable(peers::send(port, method, &path, &headers, &body).unwrap_or_default(), &times));
         if theirs != ours {
             wrong.push(format!("{name}\n  Alertmanager: {theirs}\n  ours:         {ours}"));

@@ -170,6 +170,8 @@ fn what_is_not_there_is_refused_by_name() {
     for (flag, said) in [
         ("--enable-feature=nosuch", "unknown option \"nosuch\" for --enable-feature; known: alert-names-in-metrics"),
         ("--config.file=nosuch.yml", "nosuch.yml"),
+        ("--web.external-url=am", "\"am\": invalid \"\" scheme, only 'http' and 'https' are supported"),
+        ("--web.external-url=ftp://a", "\"ftp://a\": invalid \"ftp\" scheme"),
     ] {
         let output = command(home.path(), &[flag]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -208,10 +210,13 @@ fn silences_are_bounded_where_it_is_asked_for() {
     assert!(status == 400 && text.contains("exceeded maximum number of silences: 1 (limit: 1)"), "{text}");
 }
 
+/// What Alertmanager takes has to be taken, though there is no cluster.
+const ALONE: &str = "--no-cluster.allow-insecure-public-advertise-address-discovery";
+
 #[test]
 fn amtool_works_in_every_subcommand_and_warns_of_nothing() {
     let Some(amtool) = peers::find("amtool") else { return };
-    let program = start(&CONFIG.replace("ADDRESS", "127.0.0.1:1"), &["--web.listen-address=127.0.0.1:0"]);
+    let program = start(&CONFIG.replace("ADDRESS", "127.0.0.1:1"), &["--web.listen-address=127.0.0.1:0", ALONE]);
     let url = format!("http://127.0.0.1:{}", program.port());
     wait_for("it to be ready", || {
         peers::get(url.rsplit(':').next()?.parse().ok()?, "/-/ready").filter(|(s, _)| *s == 200)
@@ -292,4 +297,7 @@ fn alerts_of_one_name_are_bounded_where_it_is_asked_for() {
     let (_, metrics) = peers::get(port, "/metrics").unwrap();
     assert!(metrics.contains("alertmanager_alerts_limited_total{alertname=\"A\"} 2\n"), "{metrics}");
     assert!(metrics.contains("alertmanager_alerts_per_alert_limit 2\n"));
+    // Of eight alerts two went no further.
+    let written = "alertmanager_alerts_subscriber_channel_writes_total{subscriber=\"dispatcher\"} 6\n";
+    assert!(metrics.contains(written), "{metrics}");
 }

@@ -160,6 +160,24 @@ const SCENARIOS: &[Scenario] = &[
         ..SCENARIO
     },
     Scenario {
+        name: "a dot is no newline",
+        config: "route:\n  receiver: a\n  group_wait: 500ms\n  group_interval: 1s\n  group_by: [alertname]\n  routes:\n\
+            \x20 - {receiver: b, matchers: ['instance=~\".*error.*\"']}\n\
+            \x20 - {receiver: b, match_re: {instance: '.+error'}}\n\
+            \x20 - {receiver: b, match_re: {instance: '(?s:.+)rest'}}\n\
+            receivers:\n- {name: a, webhook_configs: [{url: 'http://ADDRESS/a'}]}\n\
+            - {name: b, webhook_configs: [{url: 'http://ADDRESS/b'}]}\n\
+            inhibit_rules: [{source_matchers: ['instance=~\"one.*\"'], target_matchers: [alertname=B], equal: [job]}]\n",
+        steps: &[
+            (0, Post("A/one\nerror", None, None)),
+            (100, Post("B/1", None, None)),
+            (100, Post("C/an error", None, None)),
+            (100, Post("D/the\nrest", None, None)),
+        ],
+        end: 1800,
+        ..SCENARIO
+    },
+    Scenario {
         name: "a route is mute in its intervals",
         config: "route:\n  receiver: a\n  group_wait: 500ms\n  group_interval: 1s\n  group_by: [alertname]\n  routes:\n\
             \x20 - {receiver: b, matchers: [alertname=A], mute_time_intervals: [always]}\n\

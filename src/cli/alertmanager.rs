@@ -90,8 +90,18 @@ struct ClusterFlags {
     reconnect_timeout: Option<String>,
     #[arg(long = "cluster.tls-config", hide = true)]
     tls_config: Option<String>,
-    #[arg(long = "cluster.allow-insecure-public-advertise-address-discovery", hide = true)]
+    #[arg(
+        long = "cluster.allow-insecure-public-advertise-address-discovery",
+        hide = true,
+        overrides_with = "no_insecure_discovery"
+    )]
     insecure_discovery: bool,
+    #[arg(
+        long = "no-cluster.allow-insecure-public-advertise-address-discovery",
+        hide = true,
+        overrides_with = "insecure_discovery"
+    )]
+    no_insecure_discovery: bool,
     #[arg(long = "cluster.label", hide = true)]
     label: Option<String>,
 }
@@ -115,7 +125,8 @@ impl ClusterFlags {
             &self.tls_config,
             &self.label,
         ];
-        !self.peers.is_empty() || self.insecure_discovery || texts.into_iter().any(Option::is_some)
+        let insecure = self.insecure_discovery && !self.no_insecure_discovery;
+        !self.peers.is_empty() || insecure || texts.into_iter().any(Option::is_some)
     }
 }
 
@@ -170,7 +181,7 @@ impl Alertmanager {
         log::init(self.log_format, self.log_level);
         owner::keep_new_files_to_owner();
         tracing::debug!(descriptors = descriptors::limit(), "descriptors");
-        if let Err(e) = known_features(&self.features) {
+        if let Err(e) = known_features(&self.features).and_then(|()| self.check_external_url()) {
             return fail(&e);
         }
         if self.cluster.asks_for_more() {
@@ -194,6 +205,17 @@ impl Alertmanager {
         let dir = self.storage.clone();
         let limits = history_limits(&prepared);
         serve(options, prepared, move || Parts::open_state(&dir, limits))
+    }
+
+    fn check_external_url(&self) -> Result<(), String> {
+        let url = self.external_url.as_deref().unwrap_or("");
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        match url.is_empty() || ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            true => Ok(()),
+            false => Err(format!(
+                "failed to determine external URL: {url:?}: invalid {scheme:?} scheme, only 'http' and 'https' are supported"
+            )),
+        }
     }
 
     fn options(&self) -> Result<ServiceOptions, String> {

@@ -17,7 +17,8 @@ use crate::routing::pages::Pages;
 use crate::routing::router::Marks;
 use crate::routing::tree::{RouteIndex, RouteTree};
 use crate::routing::{
-    AlertStatus, GroupTimer, ReceiverSpec, Router, RoutingConfig, SharedRoute, Silence, alert_order, muting_intervals,
+    AlertStatus, GroupTimer, ReceiverSpec, Router, RoutingConfig, SharedRoute, Silence, alert_order, by_size,
+    muting_intervals,
 };
 
 use super::core::{Counters, Engine};
@@ -213,7 +214,7 @@ impl View {
         let mut groups: Vec<(RouteIndex, AlertGroupView)> = groups.into_iter().filter_map(view).collect();
         groups.sort_by(|(i, a), (j, b)| {
             let by_receiver = || a.route.receiver.cmp(&b.route.receiver);
-            a.labels.cmp(&b.labels).then_with(by_receiver).then(i.cmp(j))
+            by_size(&a.labels, &b.labels).then_with(by_receiver).then(i.cmp(j))
         });
         groups.into_iter().map(|(_, group)| group).collect()
     }

@@ -183,6 +183,11 @@ pub fn order(a: &Labels, b: &Labels) -> std::cmp::Ordering {
             return ordering;
         }
     }
+    by_size(a, b)
+}
+
+/// Alertmanager's order of label sets, which is that of its groups too: fewer labels first, then by the labels.
+pub fn by_size(a: &Labels, b: &Labels) -> std::cmp::Ordering {
     a.len().cmp(&b.len()).then_with(|| by_labels(a, b))
 }
 

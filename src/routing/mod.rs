@@ -29,7 +29,7 @@ pub mod watched;
 
 pub use alert::{AlertStatus, ReceivedAlert, RoutedAlert, Stored};
 pub use config::{IntegrationSpec, ReceiverSpec, RouteSpec, RoutingConfig};
-pub use group::{Flush, FlushedAlert, GroupId, order as alert_order};
+pub use group::{Flush, FlushedAlert, GroupId, by_size, order as alert_order};
 pub use muting::muting_intervals;
 pub use news::RoutingNews;
 pub use router::{Router, ToldOf};

@@ -70,6 +70,11 @@ impl ApiMetrics {
         if is_valid { &self.taken } else { &self.invalid }.inc();
     }
 
+    /// Valid alerts that were posted.
+    pub fn taken(&self) -> u64 {
+        self.taken.get()
+    }
+
     /// A request begins.
     pub fn begin(&self, method: &str) {
         if method == "GET" {
@@ -101,12 +106,6 @@ impl Collect for ApiMetrics {
         let help = "The total number of received alerts that were invalid.";
         out.family("alertmanager_alerts_invalid_total", Kind::Counter, help, |f| {
             f.sample(&[("version", "v2")], self.invalid.get() as f64);
-        });
-        let help = "Number of times alerts were written to subscriber channels";
-        out.family("alertmanager_alerts_subscriber_channel_writes_total", Kind::Counter, help, |f| {
-            for subscriber in ["dispatcher", "inhibitor"] {
-                f.sample(&[("subscriber", subscriber)], self.taken.get() as f64);
-            }
         });
         let help = "Total number of times an HTTP request failed because the concurrency limit was reached.";
         out.family("alertmanager_http_concurrency_limit_exceeded_total", Kind::Counter, help, |f| {

@@ -16,7 +16,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
 use super::{
-    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, plots, receivers,
+    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, paths, plots, receivers,
     telemetry, web,
 };
 
@@ -27,8 +27,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// All routes, below the prefix of the service's paths, for those who may come in.
 pub fn routes(app: Arc<App>) -> Router {
-    let access = app.web.clone();
-    let routes = prefixed(app);
+    let (access, prefix) = (app.web.clone(), app.service.route_prefix.clone());
+    let routes = prefixed(app).layer(axum::middleware::from_fn_with_state(Arc::<str>::from(prefix), paths::clean));
     match access {
         Some(access) => routes.layer(axum::middleware::from_fn_with_state(access, web::guard)),
         None => routes,

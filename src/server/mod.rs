@@ -23,6 +23,7 @@ pub mod notices;
 pub mod now;
 pub mod origins;
 pub mod pages;
+mod paths;
 pub mod plots;
 mod prometheus_metrics;
 pub mod queries;

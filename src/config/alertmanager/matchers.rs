@@ -54,13 +54,14 @@ fn parse_all(text: &str, syntax: Syntax) -> Result<Vec<Matcher>, String> {
 /// # Errors
 /// What the classic syntax has against it.
 pub fn parse_matcher(text: &str) -> Result<Matcher, String> {
-    if text.starts_with('{') || text.ends_with('}') {
-        return Err(format!("unexpected open or close brace: {text}"));
-    }
     parse_one(text, syntax())
 }
 
 fn parse_one(text: &str, syntax: Syntax) -> Result<Matcher, String> {
+    // In classic mode braces are of the value, as in Alertmanager.
+    if syntax != Syntax::Classic && (text.starts_with('{') || text.ends_with('}')) {
+        return Err(format!("unexpected open or close brace: {text}"));
+    }
     let one = || utf8(text).filter(|all| all.len() == 1).and_then(|mut all| all.pop());
     match syntax {
         Syntax::Both => classic_matcher(text).or_else(|reason| one().ok_or(reason)),
@@ -276,6 +277,17 @@ mod tests {
         for bad in [r#""\xff"=d"#, r#"زمن="\400""#, r#"زمن="\x4""#] {
             assert!(parse_matchers(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_brace_is_of_the_value_in_classic_mode_alone() {
+        for (text, want) in [("a={x}", "a=\"{x}\""), ("a=b}", "a=\"b}\"")] {
+            assert_eq!(parse_one(text, Syntax::Classic).map(|m| m.to_string()), Ok(want.to_owned()), "{text}");
+            for syntax in [Syntax::Both, Syntax::Utf8] {
+                assert!(parse_one(text, syntax).is_err(), "{text} {syntax:?}");
+            }
+        }
+        assert!(parse_one("{a=b}", Syntax::Classic).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use crate::config::yaml::{Decode, Decoder, MapReader, Node, Shape};
+use crate::config::yaml::{Decode, Decoder, Filled, MapReader, Node, Shape};
 use crate::section;
 
 section! {
@@ -11,7 +11,7 @@ section! {
         /// What routes call it.
         name: String,
         /// A time is in it when it is in any of these.
-        time_intervals: Vec<TimeIntervalConfig>,
+        time_intervals: Filled<TimeIntervalConfig>,
     }
 }
 

@@ -23,4 +23,4 @@ pub use parse::{Defect, Documents, Limits, parse};
 pub use place::Place;
 pub use print::print;
 pub use shape::{Key, Section, Shape};
-pub use values::{ByteSize, Duration, GoDuration, Sparse, parse_bytes, parse_go_duration, to_json};
+pub use values::{ByteSize, Duration, Filled, GoDuration, Sparse, parse_bytes, parse_go_duration, to_json};

@@ -125,6 +125,30 @@ impl<T: Decode> Decode for Sparse<T> {
     }
 }
 
+/// A list whose null items are as if nothing was said in them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filled<T>(pub Vec<T>);
+
+impl<T> std::ops::Deref for Filled<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: Decode + Default> Decode for Filled<T> {
+    fn decode(node: &Node, d: &Decoder) -> Option<Self> {
+        let Some(items) = node.items() else { return d.mismatch(node, "a list") };
+        let item = |item: &Node| if item.is_null() { Some(T::default()) } else { T::decode(item, d) };
+        Some(Filled(items.iter().filter_map(item).collect()))
+    }
+
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
+    }
+}
+
 /// Any scalar is text, as in Go's readers: `version: 1.10` is "1.10" where text is wanted, and null is empty.
 impl Decode for String {
     fn decode(node: &Node, d: &Decoder) -> Option<Self> {

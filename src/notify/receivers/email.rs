@@ -43,7 +43,10 @@ impl EmailConfig {
         if !self.headers.contains_key(NOTIFICATION_HEADER) {
             headers.push((NOTIFICATION_HEADER.to_owned(), notification.id.to_string()));
         }
-        let host = if self.hello.is_empty() { "localhost" } else { &self.hello };
+        // What is the same everywhere names nobody.
+        let host = Some(self.hello.clone()).filter(|name| !matches!(name.as_str(), "" | "localhost"));
+        let host = host.unwrap_or_else(crate::net::hostname);
+        let host = if host.is_empty() { "localhost" } else { &host };
         if !self.headers.contains_key("Message-Id") {
             let unique = hash(&format!("{}/{}/{}", self.to, notification.group_key, notification.integration.receiver));
             let short = unique.get(..16).unwrap_or(&unique);

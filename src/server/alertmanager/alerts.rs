@@ -299,7 +299,7 @@ pub async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body
     let stored = app.engine.receive_alerts(good).await;
     stored.map_err(|e| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
     if !defects.is_empty() {
-        return Err(Refusal::bad(defects.join("; ")));
+        return Err(Refusal::bad(defects.join("\n")));
     }
     Ok(StatusCode::OK.into_response())
 }

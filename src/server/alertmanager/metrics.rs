@@ -25,6 +25,14 @@ pub fn collect(app: &App, out: &mut Exposition) {
     });
     app.api_metrics.collect(out);
     alerts(&view, labels, out);
+    // What there were too many of went no further.
+    let written = app.api_metrics.taken().saturating_sub(view.name_limit().refused);
+    let help = "Number of times alerts were written to subscriber channels";
+    out.family("alertmanager_alerts_subscriber_channel_writes_total", Kind::Counter, help, |f| {
+        for subscriber in ["dispatcher", "inhibitor"] {
+            f.sample(&[("subscriber", subscriber)], written as f64);
+        }
+    });
     silences(&view, now, out);
     out.figures(&tables::VIEW, &view);
     out.figures(&tables::COUNTERS, &view.counters());

@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::config::alertmanager::matchers::{Syntax, syntax};
 use crate::engine::live::LiveSilenceError;
+use crate::model::labels::is_legacy_label_name;
 use crate::model::time::rfc3339_millis;
 use crate::model::{Labels, MatchOp, Matcher};
 use crate::routing::silence::SilenceState;
@@ -180,8 +182,10 @@ impl PostedMatcher {
             (false, true) => MatchOp::NotRegex,
         };
         let invalid = |why| Refusal::bad(format!("invalid silence: invalid label matcher {i} in set 0: {why}"));
-        if self.name.is_empty() {
-            return Err(invalid("invalid label name \"\"".into()));
+        let is_name =
+            if syntax() == Syntax::Classic { is_legacy_label_name(&self.name) } else { !self.name.is_empty() };
+        if !is_name {
+            return Err(invalid(format!("invalid label name {:?}", self.name)));
         }
         let value = self.value;
         Matcher::of_alerts(op, self.name, value.as_str())

@@ -94,22 +94,28 @@ fn split_zone(text: &str) -> Option<(&str, Zone, i64)> {
     Some((time, kind, if zone.starts_with('-') { -offset } else { offset }))
 }
 
-/// Whether Go's `url.ParseRequestURI` takes a text: an absolute URL, an absolute path, or a scheme with anything after it.
+/// Whether Go's `url.ParseRequestURI` takes what of a text is before its fragment: an absolute URL, an absolute path, a
+/// scheme with anything after it, or a star.
 pub fn is_request_uri(text: &str) -> bool {
-    if text.is_empty() || text.bytes().any(|b| b < b' ' || b == 0x7f) {
+    if text.bytes().any(|b| b < b' ' || b == 0x7f) {
         return false;
+    }
+    let text = text.split('#').next().unwrap_or("");
+    if text.is_empty() || text == "*" {
+        return text == "*";
     }
     let Some((rest, has_scheme)) = after_scheme(text) else { return false };
     let path_and_host = rest.split_once('?').map_or(rest, |(before, _)| before);
     if !path_and_host.starts_with('/') {
         return has_scheme;
     }
-    match path_and_host.strip_prefix("//") {
-        Some(authority) if has_scheme || !path_and_host.starts_with("///") => {
+    // Without a scheme two slashes are the beginning of a path.
+    match path_and_host.strip_prefix("//").filter(|_| has_scheme) {
+        Some(authority) => {
             let (host, path) = authority.split_at(authority.find('/').unwrap_or(authority.len()));
             is_authority(host) && has_whole_escapes(path)
         }
-        _ => has_whole_escapes(path_and_host),
+        None => has_whole_escapes(path_and_host),
     }
 }
 
@@ -140,12 +146,36 @@ fn is_authority(text: &str) -> bool {
     };
     let is_port =
         |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
-    if host.starts_with('[') {
-        return host.rfind(']').and_then(|end| host.get(end + 1..)).is_some_and(is_port);
+    if let Some(literal) = host.strip_prefix('[') {
+        return literal.rsplit_once(']').is_some_and(|(address, port)| is_ipv6(address) && is_port(port));
     }
     let port = host.rfind(':').and_then(|at| host.get(at..)).unwrap_or("");
-    let known = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
-    is_port(port) && host.chars().all(known) && has_whole_escapes(host)
+    // Of characters that may stand there as they are, only the sign of escapes may be one.
+    let escapes = |after: &str| after.starts_with("25") || after.starts_with(|c: char| !matches!(c, '0'..='7'));
+    is_port(port)
+        && !host.contains('[')
+        && host.chars().all(is_of_hosts)
+        && has_whole_escapes(host)
+        && host.split('%').skip(1).all(escapes)
+}
+
+/// An address of version 6, with a zone behind `%25` or without.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once("%25").map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let is_zone = |zone: &str| {
+        // An escaped slash is a slash, which may not be.
+        let slash = zone.to_ascii_lowercase().contains("%2f");
+        !zone.is_empty()
+            && !slash
+            && !zone.contains(['[', ']'])
+            && zone.chars().all(is_of_hosts)
+            && has_whole_escapes(zone)
+    };
+    address.parse::<std::net::Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+fn is_of_hosts(c: char) -> bool {
+    !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c)
 }
 
 /// Whether every `%` has two hexadecimal digits after it.
@@ -216,6 +246,66 @@ mod tests {
             (":x", false),
             ("", false),
             ("http://h/\n", false),
+            // Below, what Alertmanager 0.33.1 answered.
+            ("*", true),
+            ("*#a", true),
+            ("*x", false),
+            ("http:*", true),
+            ("http:", true),
+            ("http://", true),
+            ("http:///x", true),
+            ("http://h#", true),
+            ("http://h#f%zz#g", true),
+            ("http://h?a#%zz", true),
+            ("http://h/a%zz#", false),
+            ("http://h:#", true),
+            ("/a#b", true),
+            ("a#b", false),
+            ("#http://h", false),
+            ("#", false),
+            ("mailto:a#b", true),
+            ("//h%41", true),
+            ("//h:port/", true),
+            ("//[x]/", true),
+            ("///h", true),
+            ("http://h%41/", false),
+            ("http://h%2f/", false),
+            ("http://h%7f/", false),
+            ("http://h%25/", true),
+            ("http://h%2541/", true),
+            ("http://h%C3%A9/", true),
+            ("http://h%80/", true),
+            ("http://a%/", false),
+            ("http://u%41:p@h/", true),
+            ("http://@h", true),
+            ("http://h]/", true),
+            ("http://h[/", false),
+            ("http://h[::1]/", false),
+            ("http://a:b:80/", true),
+            ("http://h:80:90/", true),
+            ("http://h:-1/", false),
+            ("http://a|b/", false),
+            ("http://[x]/", false),
+            ("http://[]/", false),
+            ("http://[v1.x]/", false),
+            ("http://[1.2.3.4]/", false),
+            ("http://[::ffff:1.2.3.4]/", true),
+            ("http://[::1]x/", false),
+            ("http://[::1]:x/", false),
+            ("http://[::1]:/", true),
+            ("http://[::1]]/", false),
+            ("http://[%3a:1]/", false),
+            ("http://[::1%en0]/", false),
+            ("http://u@[::1%en0]/", false),
+            ("http://[::1%25en0]/", true),
+            ("http://[fe80::1%25en0]:80/x", true),
+            ("http://[fe80::1%25]/", false),
+            ("http://[::1%25%41]/", true),
+            ("http://[::1%25%20]/", true),
+            ("http://[::1%25a b]/", false),
+            ("http://[::1%25a%zz]/", false),
+            ("http://[::1%25a%2f]/", false),
+            ("http://[::1%25a[]/", false),
         ] {
             assert_eq!(is_request_uri(text), want, "{text:?}");
         }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use crate::net;
 use crate::server::app::App;
 use crate::server::error::ApiError;
 use crate::server::json::Json;
@@ -46,12 +47,11 @@ pub async fn runtime(State(app): State<Arc<App>>) -> Response {
     let view = app.config.load();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let directory = std::env::current_dir().map(|d| d.display().to_string()).unwrap_or_default();
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let corruptions = app.storage.counters().wal_corruptions;
     answer(|j| {
         j.key("startTime").rfc3339(Some(app.service.started_at));
         j.key("CWD").string(&directory);
-        j.key("hostname").string(hostname.trim());
+        j.key("hostname").string(&net::hostname());
         j.key("serverTime").rfc3339(Some(app.clock.now()));
         j.key("reloadConfigSuccess").bool(view.reload_succeeded);
         j.key("lastConfigTime").rfc3339(Some(view.loaded_at));
