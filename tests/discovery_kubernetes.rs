@@ -188,3 +188,92 @@ fn namespaces_give_their_labels_and_annotations() {
         assert_eq!(vllm.value(&format!("__meta_kubernetes_namespace_{name}")), want);
     }
 }
+
+/// An object that another one controls.
+fn controlled(mut object: Value, kind: &str, name: &str) -> Value {
+    object["metadata"]["ownerReferences"] = json!([
+        {"kind": "Node", "name": "no-controller"},
+        {"kind": kind, "name": name, "controller": true},
+    ]);
+    object
+}
+
+fn named(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "ml"}})
+}
+
+#[test]
+fn pods_have_the_names_of_what_controls_their_controllers() {
+    let server = ApiServer::start(&json!({
+        "pods": [
+            controlled(pod("web"), "ReplicaSet", "web-1"),
+            controlled(pod("bare"), "ReplicaSet", "bare-1"),
+            controlled(pod("nightly"), "Job", "nightly-1"),
+            controlled(pod("once"), "Job", "once"),
+        ],
+        "replicasets": [controlled(named("web-1"), "Deployment", "web"), controlled(named("bare-1"), "Rollout", "bare")],
+        "jobs": [controlled(named("nightly-1"), "CronJob", "nightly"), named("once")],
+    }));
+    let entry = |attach: &str| format!("{{role: pod, api_server: '{}', attach_metadata: {{{attach}}}}}", server.url);
+    let following = follow(&entry("deployment: true, job: true, cronjob: true"));
+    following.wait_for_names(&["bare", "nightly", "once", "web"]);
+    let found = following.targets().unwrap();
+    let of = |pod: &str| {
+        let target = found.iter().find(|t| t.value("__meta_kubernetes_pod_name") == pod).unwrap();
+        ["deployment", "job", "cronjob"].map(|kind| target.value(&format!("__meta_kubernetes_pod_{kind}_name")).to_owned())
+    };
+    assert_eq!(of("web"), ["web", "", ""]);
+    assert_eq!(of("bare"), ["", "", ""]);
+    assert_eq!(of("nightly"), ["", "nightly-1", "nightly"]);
+    assert_eq!(of("once"), ["", "once", ""]);
+    // What is not asked for is neither told nor looked at.
+    let server = ApiServer::start(&json!({"pods": [controlled(pod("nightly"), "Job", "nightly-1")]}));
+    let following = follow(&format!("{{role: pod, api_server: '{}', attach_metadata: {{job: true}}}}", server.url));
+    following.wait_for_names(&["nightly"]);
+    let found = following.targets().unwrap();
+    assert_eq!(found.first().unwrap().value("__meta_kubernetes_pod_job_name"), "nightly-1");
+    assert!(server.requests().iter().all(|(path, _)| path.starts_with("/api/v1/pods?")), "{:?}", server.requests());
+}
+
+#[test]
+fn a_service_of_two_families_has_each_target_once() {
+    let slice = |name: &str, family: &str, address: &str| {
+        json!({
+            "metadata": {"name": name, "namespace": "ml", "labels": {"kubernetes.io/service-name": "s"}},
+            "addressType": family, "ports": [{"port": 80}], "endpoints": [{"addresses": [address]}],
+        })
+    };
+    for (spec, want) in [
+        (json!({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}), &["10.0.0.7:80"] as &[&str]),
+        (json!({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]}), &["[fd00::7]:80"]),
+        (json!({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}), &["10.0.0.7:80", "[fd00::7]:80"]),
+        (json!({}), &["10.0.0.7:80", "[fd00::7]:80"]),
+    ] {
+        let server = ApiServer::start(&json!({
+            "services": [{"metadata": {"name": "s", "namespace": "ml"}, "spec": spec}],
+            "endpointslices": [slice("s-4", "IPv4", "10.0.0.7"), slice("s-6", "IPv6", "fd00::7")],
+        }));
+        let following = follow(&format!("{{role: endpointslice, api_server: '{}'}}", server.url));
+        let found = wait_for("targets", || following.targets().filter(|t| !t.is_empty()));
+        let addresses: Vec<&str> = found.iter().map(|t| t.value("__address__")).collect();
+        assert_eq!(addresses, want, "{spec}");
+    }
+}
+
+#[test]
+fn pods_on_nodes_that_are_not_selected_are_no_targets() {
+    let on = |name: &str, node: &str| {
+        let mut pod = pod(name);
+        pod["spec"]["nodeName"] = json!(node);
+        pod
+    };
+    let server = ApiServer::start(&json!({
+        "nodes": [{"metadata": {"name": "gpu-1", "labels": {"pool": "gpu"}}}, {"metadata": {"name": "cpu-1"}}],
+        "pods": [on("trains", "gpu-1"), on("serves", "cpu-1"), pod("waits")],
+    }));
+    let entry = format!("role: pod, api_server: '{}', attach_metadata: {{node: true}}", server.url);
+    let following = follow(&format!("{{{entry}, selectors: [{{role: node, label: 'pool=gpu'}}]}}"));
+    following.wait_for_names(&["trains"]);
+    // A selector is no condition: of pods on nodes that nobody knows the node's labels are not known.
+    follow(&format!("{{{entry}}}")).wait_for_names(&["serves", "trains"]);
+}

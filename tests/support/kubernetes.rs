@@ -250,6 +250,8 @@ fn list_kind(plural: &str) -> (&'static str, &'static str) {
         "endpoints" => ("EndpointsList", "v1"),
         "namespaces" => ("NamespaceList", "v1"),
         "endpointslices" => ("EndpointSliceList", "discovery.k8s.io/v1"),
+        "replicasets" => ("ReplicaSetList", "apps/v1"),
+        "jobs" => ("JobList", "batch/v1"),
         _ => ("IngressList", "networking.k8s.io/v1"),
     }
 }

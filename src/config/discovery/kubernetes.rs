@@ -55,6 +55,12 @@ section! {
         node: bool,
         /// Of the namespace.
         namespace: bool,
+        /// The name of the Deployment that a pod belongs to.
+        deployment: bool,
+        /// The name of the Job that a pod belongs to.
+        job: bool,
+        /// The name of the CronJob that a pod belongs to.
+        cronjob: bool,
     }
 }
 
@@ -157,6 +163,10 @@ impl KubernetesSdConfig {
 
     fn check_selectors(&self, m: &MapReader) {
         let Some(role) = self.role else { return };
+        let selects_nodes = self.selectors.iter().any(|s| s.role == Some(KubernetesRole::Node));
+        if role == KubernetesRole::Pod && selects_nodes && !self.attach_metadata.node {
+            m.warn("selectors", "a node selector of role pod has no effect without attach_metadata: {node: true}");
+        }
         let mut seen = Vec::new();
         for selector in &self.selectors {
             let name = selector.role.map_or("", KubernetesRole::as_str);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::objects::{
     Container, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice, Endpoints, Ingress, Node,
-    ObjectMeta, ObjectReference, Pod, Service, SlicePort,
+    ObjectMeta, ObjectReference, Pod, Resource, Service, ServiceSpec, SlicePort,
 };
-use super::store::{Key, World};
+use super::store::{Key, Store, World};
 use crate::config::discovery::AttachMetadataConfig;
 use crate::ingest::discovery::group::{ADDRESS, TargetGroup, join_host_port, sanitize};
 use crate::model::{Labels, LabelsBuilder};
@@ -15,9 +15,24 @@ const PREFIX: &str = "__meta_kubernetes_";
 
 /// Makes groups of what is known of a cluster.
 pub(super) struct Grouping<'w> {
+    attach: &'w AttachMetadataConfig,
     nodes: BTreeMap<Key, Labels>,
     namespaces: BTreeMap<Key, Labels>,
+    /// Names of Deployments by their ReplicaSets.
+    deployments: BTreeMap<Key, String>,
+    /// Names of CronJobs by their Jobs.
+    cronjobs: BTreeMap<Key, String>,
     world: &'w World,
+}
+
+/// Names of the controllers of a kind, by what they control.
+fn controllers<T: Resource>(store: &Store<T>, kind: &str) -> BTreeMap<Key, String> {
+    let controlled = store.lock();
+    let named = controlled.iter().filter_map(|(key, object)| {
+        let controller = object.meta().controller().filter(|c| c.kind == kind)?;
+        Some((key.clone(), controller.name.clone()))
+    });
+    named.collect()
 }
 
 /// Sets `__meta_kubernetes_NAME`.
@@ -59,7 +74,7 @@ fn key(namespace: &str, name: &str) -> Key {
 
 impl<'w> Grouping<'w> {
     /// With what else becomes labels.
-    pub fn new(world: &'w World, attach: &AttachMetadataConfig) -> Self {
+    pub fn new(world: &'w World, attach: &'w AttachMetadataConfig) -> Self {
         let (mut nodes, mut namespaces) = (BTreeMap::new(), BTreeMap::new());
         if attach.node {
             for (key, node) in world.nodes.lock().iter() {
@@ -75,7 +90,10 @@ impl<'w> Grouping<'w> {
                 namespaces.insert(key.clone(), labels.build());
             }
         }
-        Grouping { nodes, namespaces, world }
+        // What is not watched is empty.
+        let (deployments, cronjobs) =
+            (controllers(&world.replica_sets, "Deployment"), controllers(&world.jobs, "CronJob"));
+        Grouping { attach, nodes, namespaces, deployments, cronjobs, world }
     }
 
     fn add_node(&self, labels: &mut LabelsBuilder, name: &str) {
@@ -105,11 +123,12 @@ impl<'w> Grouping<'w> {
         let ObjectMeta { namespace, name, .. } = &pod.metadata;
         let source = format!("pod/{namespace}/{name}").into();
         let ip = &pod.status.pod_ip;
-        if ip.is_empty() {
-            // It begins or was evicted.
+        // It begins, was evicted, or is on a node that was not selected.
+        let is_on_other_node = self.attach.node && !self.nodes.contains_key(&key("", &pod.spec.node_name));
+        if ip.is_empty() || is_on_other_node {
             return TargetGroup { source, ..TargetGroup::default() };
         }
-        let mut labels = pod_labels(pod).to_builder();
+        let mut labels = self.pod_labels(pod).to_builder();
         self.add_namespace(&mut labels, namespace);
         self.add_node(&mut labels, &pod.spec.node_name);
         let mut targets = Vec::new();
@@ -130,6 +149,36 @@ impl<'w> Grouping<'w> {
             }
         }
         TargetGroup { targets, labels: labels.build(), source }
+    }
+
+    /// Labels of a pod, without its namespace.
+    fn pod_labels(&self, pod: &Pod) -> Labels {
+        let mut labels = LabelsBuilder::new();
+        let (meta, status) = (&pod.metadata, &pod.status);
+        set(&mut labels, "pod_ip", status.pod_ip.as_str());
+        let ready = status.conditions.iter().find(|c| c.r#type == "Ready").map_or("unknown", |c| &*c.status);
+        set(&mut labels, "pod_ready", ready.to_lowercase());
+        set(&mut labels, "pod_phase", status.phase.as_str());
+        set(&mut labels, "pod_node_name", pod.spec.node_name.as_str());
+        set(&mut labels, "pod_host_ip", status.host_ip.as_str());
+        set(&mut labels, "pod_uid", meta.uid.as_str());
+        set_meta(&mut labels, meta, "pod");
+        if let Some(controller) = meta.controller() {
+            set(&mut labels, "pod_controller_kind", controller.kind.as_str());
+            set(&mut labels, "pod_controller_name", controller.name.as_str());
+            let controlled = key(&meta.namespace, &controller.name);
+            match controller.kind.as_str() {
+                "ReplicaSet" => {
+                    set_some(&mut labels, "pod_deployment_name", self.deployments.get(&controlled).map(String::as_str));
+                }
+                "Job" => {
+                    set_some(&mut labels, "pod_job_name", self.attach.job.then_some(controller.name.as_str()));
+                    set_some(&mut labels, "pod_cronjob_name", self.cronjobs.get(&controlled).map(String::as_str));
+                }
+                _ => {}
+            }
+        }
+        labels.build()
     }
 
     /// One target a service port.
@@ -174,7 +223,7 @@ impl<'w> Grouping<'w> {
             }
             set_meta(&mut labels, meta, "endpoints");
             self.add_namespace(&mut labels, &meta.namespace);
-            let mut seen = SeenPods::default();
+            let mut seen = SeenPods::new(self);
             let mut targets = Vec::new();
             for subset in &endpoints.subsets {
                 for port in &subset.ports {
@@ -220,15 +269,19 @@ impl<'w> Grouping<'w> {
         let (slices, pods, services) = (self.world.slices.lock(), self.world.pods.lock(), self.world.services.lock());
         let group = |slice: &EndpointSlice| {
             let meta = &slice.metadata;
+            let source = format!("endpointslice/{}/{}", meta.namespace, meta.name).into();
             let mut labels = LabelsBuilder::new();
             let service = meta.labels.get("kubernetes.io/service-name");
             if let Some(service) = service.and_then(|name| services.get(&key(&meta.namespace, name))) {
+                if is_of_second_family(slice, &service.spec) {
+                    return TargetGroup { source, ..TargetGroup::default() };
+                }
                 set_meta(&mut labels, &service.metadata, "service");
             }
             set(&mut labels, "endpointslice_address_type", slice.address_type.as_str());
             set_meta(&mut labels, meta, "endpointslice");
             self.add_namespace(&mut labels, &meta.namespace);
-            let mut seen = SeenPods::default();
+            let mut seen = SeenPods::new(self);
             let mut targets = Vec::new();
             for endpoint in &slice.endpoints {
                 for port in &slice.ports {
@@ -244,7 +297,6 @@ impl<'w> Grouping<'w> {
             // A service of two families has two slices: other ports are those of the slice of the pod's own family.
             let is_v6 = slice.address_type == "IPv6";
             targets.extend(seen.other_ports(|pod| pod.status.pod_ip.contains(':') == is_v6));
-            let source = format!("endpointslice/{}/{}", meta.namespace, meta.name).into();
             TargetGroup { targets, labels: labels.build(), source }
         };
         slices.values().map(group).collect()
@@ -341,23 +393,10 @@ fn node(node: &Node) -> Option<TargetGroup> {
     Some(TargetGroup { targets: vec![target.build()], labels: labels.build(), source })
 }
 
-/// Labels of a pod, without its namespace.
-fn pod_labels(pod: &Pod) -> Labels {
-    let mut labels = LabelsBuilder::new();
-    let (meta, status) = (&pod.metadata, &pod.status);
-    set(&mut labels, "pod_ip", status.pod_ip.as_str());
-    let ready = status.conditions.iter().find(|c| c.r#type == "Ready").map_or("unknown", |c| &*c.status);
-    set(&mut labels, "pod_ready", ready.to_lowercase());
-    set(&mut labels, "pod_phase", status.phase.as_str());
-    set(&mut labels, "pod_node_name", pod.spec.node_name.as_str());
-    set(&mut labels, "pod_host_ip", status.host_ip.as_str());
-    set(&mut labels, "pod_uid", meta.uid.as_str());
-    set_meta(&mut labels, meta, "pod");
-    if let Some(controller) = meta.owner_references.iter().find(|owner| owner.controller) {
-        set(&mut labels, "pod_controller_kind", controller.kind.as_str());
-        set(&mut labels, "pod_controller_name", controller.name.as_str());
-    }
-    labels.build()
+/// Whether a slice has the pods of a service of two families once more, under their addresses of the second.
+fn is_of_second_family(slice: &EndpointSlice, service: &ServiceSpec) -> bool {
+    let has_two = ["PreferDualStack", "RequireDualStack"].contains(&service.ip_family_policy.as_str());
+    has_two && service.ip_families.first().is_some_and(|first| *first != slice.address_type)
 }
 
 /// A pod's containers, and whether each is an init container.
@@ -384,15 +423,19 @@ fn pod_of<'p>(pods: &'p BTreeMap<Key, Pod>, reference: Option<&ObjectReference>)
 }
 
 /// The pods behind endpoints, and the ports that endpoints name.
-#[derive(Default)]
 struct SeenPods<'p> {
+    grouping: &'p Grouping<'p>,
     pods: BTreeMap<&'p str, (&'p Pod, Vec<u32>)>,
 }
 
 impl<'p> SeenPods<'p> {
+    fn new(grouping: &'p Grouping<'_>) -> Self {
+        SeenPods { grouping, pods: BTreeMap::new() }
+    }
+
     /// An endpoint leads to a pod: the target gets its labels.
     fn add(&mut self, target: &mut LabelsBuilder, pod: &'p Pod, port: Option<u32>) {
-        add(target, &pod_labels(pod));
+        add(target, &self.grouping.pod_labels(pod));
         for (container, is_init) in containers(pod) {
             let found = port.and_then(|port| container.ports.iter().find(|p| p.container_port == port));
             if let Some(port) = found {
@@ -413,7 +456,7 @@ impl<'p> SeenPods<'p> {
                     let mut target = container_labels(container, Some(port));
                     target.set(ADDRESS, join_host_port(&pod.status.pod_ip, port.container_port));
                     set(&mut target, "pod_container_init", is_init.to_string());
-                    add(&mut target, &pod_labels(pod));
+                    add(&mut target, &self.grouping.pod_labels(pod));
                     targets.push(target.build());
                 }
             }

@@ -121,6 +121,13 @@ impl Watches<'_> {
             }
             if behind || role == Pod {
                 self.watch(&world.pods, Some(Pod), namespace);
+                // A pod says which Job it is of, but not what that one or its ReplicaSet is of.
+                if self.config.attach_metadata.deployment {
+                    self.watch(&world.replica_sets, None, namespace);
+                }
+                if self.config.attach_metadata.cronjob {
+                    self.watch(&world.jobs, None, namespace);
+                }
             }
             if behind || role == Service {
                 self.watch(&world.services, Some(Service), namespace);

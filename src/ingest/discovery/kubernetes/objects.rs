@@ -40,6 +40,8 @@ resources! {
     EndpointSlice: "apis/discovery.k8s.io/v1" "endpointslices" "endpointslice";
     Ingress: "apis/networking.k8s.io/v1" "ingresses" "ingress";
     Namespace: "api/v1" "namespaces" "namespace";
+    ReplicaSet: "apis/apps/v1" "replicasets" "replicaset";
+    Job: "apis/batch/v1" "jobs" "job";
 }
 
 /// What is null is as what is not there.
@@ -115,6 +117,16 @@ object! {
     IngressTls { hosts: Vec<String> }
 
     Namespace { metadata: ObjectMeta }
+
+    ReplicaSet { metadata: ObjectMeta }
+    Job { metadata: ObjectMeta }
+}
+
+impl ObjectMeta {
+    /// The owner that manages the object.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
 }
 
 /// Fields whose names are written otherwise than the rest.
@@ -180,4 +192,8 @@ pub(super) struct ServiceSpec {
     pub r#type: String,
     #[serde(deserialize_with = "lenient")]
     pub ports: Vec<ServicePort>,
+    #[serde(deserialize_with = "lenient")]
+    pub ip_families: Vec<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub ip_family_policy: String,
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::objects::{EndpointSlice, Endpoints, Ingress, Namespace, Node, Pod, Resource, Service};
+use super::objects::{EndpointSlice, Endpoints, Ingress, Job, Namespace, Node, Pod, ReplicaSet, Resource, Service};
 
 /// The most objects of one kind.
 pub(super) const MOST_OBJECTS: usize = 500_000;
@@ -122,6 +122,8 @@ pub(super) struct World {
     pub slices: Arc<Store<EndpointSlice>>,
     pub ingresses: Arc<Store<Ingress>>,
     pub namespaces: Arc<Store<Namespace>>,
+    pub replica_sets: Arc<Store<ReplicaSet>>,
+    pub jobs: Arc<Store<Job>>,
 }
 
 impl World {
@@ -134,5 +136,7 @@ impl World {
             && self.slices.is_complete()
             && self.ingresses.is_complete()
             && self.namespaces.is_complete()
+            && self.replica_sets.is_complete()
+            && self.jobs.is_complete()
     }
 }
