@@ -110,7 +110,7 @@ fn a_size_alone_bounds_no_age() {
 
 #[test]
 fn changed_files_are_read_without_being_asked() {
-    let flags = ["--enable-feature=auto-reload-config", "--config.auto-reload-interval=1s"];
+    let flags = ["--config.auto-reload", "--config.auto-reload-interval=1s", "--enable-feature=nosuch,search-api"];
     let config = "rule_files: ['*.rules']\n";
     let (program, port) = started(config, &flags);
     assert_eq!(data(port, "/api/v1/rules")["groups"].as_array().unwrap().len(), 0);

@@ -46,7 +46,7 @@ const AGENT: Worth = Worth::Refused(
 );
 
 /// Flags of Prometheus 3.14, the hidden ones with them, that `watchbell run` has no field for.
-const FLAGS: [Flag; 51] = [
+const FLAGS: [Flag; 52] = [
     switch("agent", AGENT),
     switch("no-agent", Worth::Given),
     setting("storage.agent.path", AGENT),
@@ -72,6 +72,7 @@ const FLAGS: [Flag; 51] = [
     setting("web.console.libraries", CONSOLES),
     setting("web.user-assets", Worth::Nothing("no files of users are served")),
     setting("web.local-assets", Worth::Nothing("pages are part of the program")),
+    setting("web.search.max-limit", Worth::Nothing("the experimental endpoints under /api/v1/search are not served")),
     setting("web.page-title", Worth::Nothing("pages have titles of their own")),
     setting("storage.tsdb.min-block-duration", BLOCKS),
     setting("storage.tsdb.max-block-duration", BLOCKS),

@@ -32,9 +32,14 @@ pub struct Run {
     /// The configuration file: Prometheus' format with a `watchbell` section.
     #[arg(long = "config.file", alias = "config", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How often the configuration's files are looked at with --enable-feature=auto-reload-config.
-    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", default_value = "30s", value_parser = duration_arg)]
-    auto_reload_interval: i64,
+    /// Read the configuration anew when its files change; --enable-feature=auto-reload-config does the same.
+    #[arg(long = "config.auto-reload", overrides_with = "no_auto_reload")]
+    auto_reload: bool,
+    #[arg(long = "no-config.auto-reload", hide = true, overrides_with = "auto_reload")]
+    no_auto_reload: bool,
+    /// How often they are looked at then [default: 30s].
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", value_parser = duration_arg)]
+    auto_reload_interval: Option<i64>,
     /// Check the configuration and everything it names, then exit.
     #[arg(long = "config.check")]
     check: bool,
@@ -150,7 +155,8 @@ fn message_arg(text: &str) -> Result<Protocol, String> {
     Protocol::parse(text).ok_or_else(|| format!("unknown message, expected one of {known}"))
 }
 
-/// The configuration's files are not looked at more often, milliseconds.
+/// How often the configuration's files are looked at where nobody says so, and how often at most, milliseconds.
+const LOOK: i64 = 30_000;
 const SHORTEST_LOOK: i64 = 1_000;
 
 impl Run {
@@ -248,7 +254,13 @@ impl Run {
         };
         self.routing.apply(&mut options);
         options.enable(self.features.iter().map(String::as_str))?;
-        options.auto_reload = options.auto_reload.map(|_| self.auto_reload_interval.max(SHORTEST_LOOK));
+        // Either switch switches it on, as in Prometheus.
+        let reloads = self.auto_reload || options.auto_reload.is_some();
+        options.auto_reload = reloads.then(|| self.auto_reload_interval.unwrap_or(LOOK).max(SHORTEST_LOOK));
+        if !reloads && self.auto_reload_interval.is_some() {
+            let note = "--config.auto-reload-interval has no effect without --config.auto-reload";
+            options.notes.push(note.into());
+        }
         Ok(options)
     }
 
@@ -267,7 +279,8 @@ impl Run {
             flag("web.enable-admin-api", self.admin_api.to_string()),
             flag("web.max-notifications-subscribers", self.live_subscribers.to_string()),
             flag("web.cors.origin", self.web.shown_cors_origin()),
-            flag("config.auto-reload-interval", duration::format(self.auto_reload_interval)),
+            flag("config.auto-reload", self.auto_reload.to_string()),
+            flag("config.auto-reload-interval", duration::format(self.auto_reload_interval.unwrap_or(LOOK))),
             flag("web.enable-remote-write-receiver", self.remote_write_receiver.to_string()),
             flag(
                 "web.remote-write-receiver.accepted-protobuf-messages",

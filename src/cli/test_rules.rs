@@ -184,7 +184,7 @@ pub(super) fn options(run: &[String], ignore_unknown_fields: bool, features: &[S
     let pattern = |p: &String| regex::Regex::new(p).map_err(|e| format!("--run {p:?}: {e}"));
     let run = run.iter().map(pattern).collect::<Result<_, _>>()?;
     let mut enabled = Features::default();
-    for note in enabled.enable_all(features.iter().map(String::as_str))? {
+    for note in enabled.enable_all(features.iter().map(String::as_str)) {
         eprintln!("{note}");
     }
     Ok(Options { run, ignore_unknown_fields, features: enabled, ..Options::default() })

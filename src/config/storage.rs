@@ -20,8 +20,18 @@ section! {
         out_of_order_time_window: Duration,
         /// Accepted and without effect: series that ended leave memory by themselves.
         stale_series_compaction_threshold: f64,
+        /// Accepted and without effect: the storage chooses how each chunk is written.
+        chunk_encoding: ChunkEncoding,
         /// How much is kept; what it does not say, flags and `watchbell.retention` say.
         retention: TsdbRetention,
+    }
+}
+
+section! {
+    /// How samples are written in Prometheus' blocks.
+    pub struct ChunkEncoding as "storage.tsdb.chunk_encoding" with check {
+        /// `xor` or `xor2`
+        floats: String,
     }
 }
 
@@ -49,6 +59,15 @@ impl TsdbConfig {
     fn check(&mut self, m: &MapReader) {
         let message = "stale_series_compaction_threshold has no effect: series that ended leave memory by themselves";
         m.warn("stale_series_compaction_threshold", message);
+        m.warn("chunk_encoding", "chunk_encoding has no effect: the storage chooses how each chunk is written");
+    }
+}
+
+impl ChunkEncoding {
+    fn check(&mut self, m: &MapReader) {
+        if m.has("floats") && !["xor", "xor2"].contains(&self.floats.as_str()) {
+            m.error("floats", format!("unknown encoding {:?} of floats, expected xor or xor2", self.floats));
+        }
     }
 }
 

@@ -174,13 +174,13 @@ impl ServiceOptions {
     /// is added to the notes.
     ///
     /// # Errors
-    /// The first name nobody knows, or two that contradict each other.
+    /// Two that contradict each other.
     pub fn enable<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
         for name in names.into_iter().map(str::trim).filter(|n| !n.is_empty()) {
             if self.enable_of_alertmanager(name)? {
                 continue;
             }
-            self.notes.extend(features::note(name, &OF_ALERTMANAGER)?);
+            self.notes.extend(features::note(name, &OF_ALERTMANAGER));
             self.query.features.enable(name);
             match name {
                 "created-timestamp-zero-ingestion" | "st-storage" => self.scrape_features.start_timestamps = true,
@@ -246,7 +246,8 @@ mod tests {
         assert_eq!((options.metric_labels.receiver_names, options.matchers), (true, Syntax::Classic));
         let both = options.enable(["utf8-strict-mode"]).unwrap_err();
         assert_eq!(both, "cannot enable both classic-mode and utf8-strict-mode");
-        let unknown = options.enable(["nosuch"]).unwrap_err();
+        options.enable(["nosuch"]).unwrap();
+        let unknown = options.notes.pop().unwrap();
         assert!(
             unknown.contains("group-key-in-metrics") && unknown.contains("promql-delayed-name-removal"),
             "{unknown}"

@@ -115,7 +115,7 @@ impl Backtest {
 
     fn play(&self) -> Result<String, String> {
         let mut features = Features::default();
-        for note in features.enable_all(self.enable_feature.iter().map(String::as_str))? {
+        for note in features.enable_all(self.enable_feature.iter().map(String::as_str)) {
             eprintln!("{note}");
         }
         let interval = self.interval.unwrap_or(if self.source.demo { SCRAPE_INTERVAL } else { INTERVAL });

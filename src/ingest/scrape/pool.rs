@@ -15,7 +15,7 @@ use super::fetch::{Answer, fetch};
 use super::metrics::ScrapeCounters;
 use super::run::{ScrapeState, TargetHealth, TargetRun};
 use super::schedule::{aligned, awaited, following, next_scrape};
-use super::settings::{MOST_HELD, ScrapeSettings};
+use super::settings::{Histograms, MOST_HELD, ScrapeSettings};
 use super::target::{Resolved, Target, resolve};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::RelabelConfig;
@@ -172,6 +172,7 @@ impl ScrapeManager {
         let pool = PoolLoop {
             shared: self.shared.clone(),
             settings: settings.clone(),
+            variants: HashMap::new(),
             client: Arc::new(client),
             view: view.clone(),
             running: HashMap::new(),
@@ -303,6 +304,8 @@ impl Collect for ScrapeManager {
 struct PoolLoop {
     shared: Arc<Shared>,
     settings: Arc<ScrapeSettings>,
+    /// Settings of targets whose relabelling decides about their histograms.
+    variants: HashMap<Histograms, Arc<ScrapeSettings>>,
     client: Arc<PoolClient>,
     view: Arc<Mutex<PoolView>>,
     running: HashMap<(Labels, String), Running>,
@@ -375,7 +378,7 @@ impl PoolLoop {
         for target in resolved.active {
             let key = (target.labels.clone(), target.url.clone());
             let kept =
-                old.remove(&key).filter(|r| (r.target.interval, r.target.timeout) == (target.interval, target.timeout));
+                old.remove(&key).filter(|r| r.target.is_scraped_as(&target));
             let running = kept.unwrap_or_else(|| self.start(target));
             running.forced_error.send_replace(forced.clone());
             view.push((running.target.clone(), running.state.clone()));
@@ -396,8 +399,18 @@ impl PoolLoop {
         };
     }
 
+    /// The settings by which a target is scraped.
+    fn settings_of(&mut self, target: &Target) -> Arc<ScrapeSettings> {
+        if target.histograms == self.settings.histograms() {
+            return self.settings.clone();
+        }
+        let of_pool = &self.settings;
+        let variant = || Arc::new(of_pool.with_histograms(target.histograms));
+        self.variants.entry(target.histograms).or_insert_with(variant).clone()
+    }
+
     fn start(&mut self, target: Arc<Target>) -> Running {
-        let mut run = TargetRun::new(target.clone(), self.settings.clone(), self.shared.store.clone());
+        let mut run = TargetRun::new(target.clone(), self.settings_of(&target), self.shared.store.clone());
         if let Some(previous) = self.inherited.remove(&target.labels) {
             run.inherit(previous);
         }

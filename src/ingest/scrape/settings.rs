@@ -164,6 +164,49 @@ impl ScrapeSettings {
     }
 }
 
+/// What becomes of histograms. Relabelling may decide it for a target of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Histograms {
+    /// Ingest native histograms.
+    pub native: bool,
+    /// Scrape the classic series of histograms that also have a native part.
+    pub always_classic: bool,
+    /// Turn classic histograms into custom-bucket native ones.
+    pub to_custom_buckets: bool,
+}
+
+impl ScrapeSettings {
+    /// What becomes of histograms where relabelling decides nothing.
+    pub fn histograms(&self) -> Histograms {
+        Histograms {
+            native: self.scrape_native_histograms,
+            always_classic: self.always_scrape_classic_histograms,
+            to_custom_buckets: self.convert_classic_histograms_to_nhcb,
+        }
+    }
+
+    /// The same settings for targets whose histograms are treated otherwise.
+    #[must_use]
+    pub fn with_histograms(&self, histograms: Histograms) -> Self {
+        let Histograms { native, always_classic, to_custom_buckets } = histograms;
+        let mut settings = ScrapeSettings {
+            scrape_native_histograms: native,
+            always_scrape_classic_histograms: always_classic,
+            convert_classic_histograms_to_nhcb: to_custom_buckets,
+            ..self.clone()
+        };
+        settings.ask_for_native_histograms();
+        settings
+    }
+
+    /// Only protobuf has them.
+    fn ask_for_native_histograms(&mut self) {
+        if self.scrape_native_histograms && !self.protocols.contains(&ScrapeProtocol::PrometheusProto) {
+            self.protocols.insert(0, ScrapeProtocol::PrometheusProto);
+        }
+    }
+}
+
 /// Switches that Prometheus keeps behind `--enable-feature`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScrapeFeatures {
@@ -178,12 +221,7 @@ pub struct ScrapeFeatures {
 impl ScrapeSettings {
     /// The settings a configuration states. Its defaults from the global section are settled already.
     pub fn from_config(config: &ScrapeConfig, features: ScrapeFeatures) -> Self {
-        let native = config.scrape_native_histograms.unwrap_or(false);
-        let mut protocols = config.scrape_protocols.clone();
-        if native && !protocols.contains(&ScrapeProtocol::PrometheusProto) {
-            protocols.insert(0, ScrapeProtocol::PrometheusProto);
-        }
-        ScrapeSettings {
+        let mut settings = ScrapeSettings {
             honor_labels: config.honor_labels,
             honor_timestamps: config.honor_timestamps,
             track_timestamps_staleness: config.track_timestamps_staleness,
@@ -192,12 +230,12 @@ impl ScrapeSettings {
             scrape_timeout: config.scrape_timeout.millis(),
             metrics_path: config.metrics_path.clone(),
             scheme: config.scheme.clone(),
-            protocols,
+            protocols: config.scrape_protocols.clone(),
             fallback_protocol: config.fallback_scrape_protocol,
             enable_compression: config.enable_compression,
             always_scrape_classic_histograms: config.always_scrape_classic_histograms.unwrap_or(false),
             convert_classic_histograms_to_nhcb: config.convert_classic_histograms_to_nhcb.unwrap_or(false),
-            scrape_native_histograms: native,
+            scrape_native_histograms: config.scrape_native_histograms.unwrap_or(false),
             start_timestamps: features.start_timestamps,
             type_and_unit_labels: features.type_and_unit_labels,
             extra_metrics: config.extra_scrape_metrics.unwrap_or(features.extra_metrics),
@@ -220,7 +258,9 @@ impl ScrapeSettings {
             metric_relabel: config.metric_relabel_configs.clone(),
             discovery: Source::of(&config.discovery),
             ..ScrapeSettings::new(&config.job_name)
-        }
+        };
+        settings.ask_for_native_histograms();
+        settings
     }
 }
 
@@ -247,5 +287,11 @@ mod tests {
         let settings = ScrapeSettings::from_config(&config, ScrapeFeatures::default());
         assert_eq!(settings.protocols.first(), Some(&ScrapeProtocol::PrometheusProto));
         assert_eq!(settings.metrics_path, "/metrics");
+        // So are those of a target whose relabelling says so.
+        config.scrape_native_histograms = None;
+        let of_job = ScrapeSettings::from_config(&config, ScrapeFeatures::default());
+        assert!(!of_job.protocols.contains(&ScrapeProtocol::PrometheusProto));
+        let of_target = of_job.with_histograms(Histograms { native: true, ..of_job.histograms() });
+        assert_eq!(of_target, ScrapeSettings { scrape_native_histograms: true, ..settings });
     }
 }

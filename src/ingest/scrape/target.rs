@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::settings::ScrapeSettings;
+use super::settings::{Histograms, ScrapeSettings};
 use crate::ingest::discovery::{ADDRESS, TargetGroup};
 use crate::ingest::relabel;
 use crate::model::{Labels, LabelsBuilder, duration};
@@ -11,6 +11,9 @@ const SCHEME: &str = "__scheme__";
 const METRICS_PATH: &str = "__metrics_path__";
 const SCRAPE_INTERVAL: &str = "__scrape_interval__";
 const SCRAPE_TIMEOUT: &str = "__scrape_timeout__";
+const NATIVE_HISTOGRAMS: &str = "__scrape_native_histograms__";
+const ALWAYS_CLASSIC_HISTOGRAMS: &str = "__always_scrape_classic_histograms__";
+const TO_CUSTOM_BUCKETS: &str = "__convert_classic_histograms_to_nhcb__";
 const PARAM_PREFIX: &str = "__param_";
 const META_PREFIX: &str = "__meta_";
 const RESERVED_PREFIX: &str = "__";
@@ -30,6 +33,8 @@ pub struct Target {
     pub interval: i64,
     /// Milliseconds a scrape may take.
     pub timeout: i64,
+    /// What becomes of its histograms.
+    pub histograms: Histograms,
 }
 
 impl Target {
@@ -38,6 +43,11 @@ impl Target {
         let mut bytes = self.labels.as_bytes().to_vec();
         bytes.extend_from_slice(self.url.as_bytes());
         twox_hash::XxHash64::oneshot(0, &bytes)
+    }
+
+    /// Whether its scrapes are as often and as long, and read as those of a target of the same labels and URL.
+    pub fn is_scraped_as(&self, other: &Target) -> bool {
+        (self.interval, self.timeout, self.histograms) == (other.interval, other.timeout, other.histograms)
     }
 }
 
@@ -86,6 +96,14 @@ fn resolve_one(settings: &ScrapeSettings, own: &Labels, group: &Labels) -> Resul
     default("job", &settings.job_name);
     default(SCRAPE_INTERVAL, &duration::format(settings.scrape_interval));
     default(SCRAPE_TIMEOUT, &duration::format(settings.scrape_timeout));
+    let histograms = settings.histograms();
+    for (name, value) in [
+        (NATIVE_HISTOGRAMS, histograms.native),
+        (ALWAYS_CLASSIC_HISTOGRAMS, histograms.always_classic),
+        (TO_CUSTOM_BUCKETS, histograms.to_custom_buckets),
+    ] {
+        default(name, if value { "true" } else { "false" });
+    }
     default(METRICS_PATH, &settings.metrics_path);
     default(SCHEME, &settings.scheme);
     for (name, values) in &settings.params {
@@ -115,12 +133,17 @@ fn finish(settings: &ScrapeSettings, mut labels: LabelsBuilder, discovered: Labe
         let (t, i) = (labels.get(SCRAPE_TIMEOUT).unwrap_or(""), labels.get(SCRAPE_INTERVAL).unwrap_or(""));
         return Err(format!("scrape timeout cannot be greater than scrape interval ({t:?} > {i:?})"));
     }
+    let histograms = Histograms {
+        native: truth(&labels, NATIVE_HISTOGRAMS)?,
+        always_classic: truth(&labels, ALWAYS_CLASSIC_HISTOGRAMS)?,
+        to_custom_buckets: truth(&labels, TO_CUSTOM_BUCKETS)?,
+    };
     let (url, impossible) = target_url(settings, &labels, &address);
     if labels.get("instance").is_none() {
         labels.set("instance", address);
     }
     labels.retain(|name, _| !name.starts_with(META_PREFIX) && !name.starts_with(RESERVED_PREFIX));
-    Ok(Target { discovered, labels: labels.build(), url, impossible, interval, timeout })
+    Ok(Target { discovered, labels: labels.build(), url, impossible, interval, timeout, histograms })
 }
 
 fn positive_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<i64, String> {
@@ -128,6 +151,14 @@ fn positive_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<
         Ok(0) => Err(format!("{what} cannot be 0")),
         Ok(millis) => Ok(millis),
         Err(e) => Err(format!("error parsing {what}: {e}")),
+    }
+}
+
+fn truth(labels: &LabelsBuilder, label: &str) -> Result<bool, String> {
+    match labels.get(label).unwrap_or("") {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(format!("label {label} is {other:?}, expected true or false")),
     }
 }
 
@@ -192,6 +223,8 @@ mod tests {
         assert_eq!(target.url, "http://h:9100/metrics?match=a&match=b");
         assert_eq!((target.interval, target.timeout), (60_000, 10_000));
         assert_eq!(target.discovered.value("__scrape_interval__"), "1m");
+        assert_eq!(target.discovered.value("__scrape_native_histograms__"), "true");
+        assert_eq!(target.discovered.value("__convert_classic_histograms_to_nhcb__"), "false");
         assert_eq!(target.discovered.value("__meta_x"), "y");
         assert_eq!(target.discovered.value("__param_match"), "a");
     }
@@ -220,6 +253,8 @@ mod tests {
             set("__metrics_path__", "probe"),
             set("__scrape_interval__", "15s"),
             set("__scheme__", "https"),
+            set("__scrape_native_histograms__", "false"),
+            set("__convert_classic_histograms_to_nhcb__", "true"),
         ];
         let found = resolve(&settings, [&group(&["one.example", "bad.example"], &[])]);
         assert_eq!(found.dropped.len(), 1);
@@ -227,6 +262,8 @@ mod tests {
         assert_eq!(found.active[0].url, "https://prober:9115/probe?target=one.example");
         assert_eq!(found.active[0].labels.value("instance"), "one.example");
         assert_eq!(found.active[0].interval, 15_000);
+        let histograms = Histograms { native: false, always_classic: false, to_custom_buckets: true };
+        assert_eq!(found.active[0].histograms, histograms);
     }
 
     #[test]
@@ -240,6 +277,11 @@ mod tests {
                 "h:1",
                 &[("__scrape_timeout__", "2m")],
                 "instance 0 in group 0: scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+            ),
+            (
+                "h:1",
+                &[("__scrape_native_histograms__", "yes")],
+                "instance 0 in group 0: label __scrape_native_histograms__ is \"yes\", expected true or false",
             ),
         ] {
             assert_eq!(resolve(&settings, [&group(&[address], labels)]).errors, [want]);
