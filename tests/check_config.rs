@@ -50,7 +50,13 @@ fn a_rule_file_named_without_a_star_must_be_there() {
     let want = "Checking w.yml
   FAILED:
 w.yml:4:3: \"nothere.yml\" does not point to an existing file
+  |
+4 | - nothere.yml
+  |   ^
 w.yml:5:3: \"./other?.yml\" does not point to an existing file
+  |
+5 | - ./other?.yml
+  |   ^
 
 ";
     assert_eq!((code, shown.as_str()), (1, want));
@@ -124,6 +130,10 @@ fn defects_of_every_file_are_told() {
     for want in ["a.rules:1:", "could not parse expression", "am.yml:1:19: undefined receiver \"b\" used in route"] {
         assert!(shown.contains(want), "{want} in {shown}");
     }
+    // What may be a secret is not shown.
+    let routes = "route: {receiver: a}\nreceivers:\n- name: a\n  slack_configs:\n  - api_url: ftp://hunter2\n";
+    let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", routes)]);
+    assert!(code == 1 && shown.contains("am.yml:5:14: ") && !shown.contains("hunter2"), "{shown}");
     let (code, shown) = check(&[("w.yml", CONFIG), ("am.yml", ROUTES), ("x.tmpl", "a\n{{ nofunc }}")]);
     assert!(code == 1 && shown.contains("x.tmpl:2: function \"nofunc\" not defined"), "{shown}");
     let (code, shown) = check(&[("w.yml", CONFIG)]);

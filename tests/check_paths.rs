@@ -66,6 +66,12 @@ fn what_is_wrong_fails_wherever_it_is_found() {
         let (code, told) = check(&home, &paths);
         assert!(code == 1 && told.contains("bad.yml:1:"), "{paths:?}: {told}");
     }
+    let mut rules = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    let ran = rules.current_dir(home.path()).args(["check", "rules", "rules/*ad.yml"]).output().unwrap();
+    let (told, failed) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(told.contains("Checking rules/bad.yml\n") && failed.contains("bad.yml:1:"), "{told}{failed}");
+    assert!(failed.contains("\n1 | groups: [{name: g, rules: [{alert: A, expr: 'up =='}]}]\n"), "{failed}");
     for (path, why) in [
         ("nosuch.yml", "no such file or folder"),
         ("rules/*.json", "no file matches"),

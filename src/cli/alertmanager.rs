@@ -9,7 +9,7 @@ use crate::config::alertmanager::matchers;
 use crate::net::descriptors;
 use crate::service::{Delivery, Parts, Prepared, ServiceOptions, Source, history_limits, owner};
 
-use super::exit::fail;
+use super::exit::{fail, pointed_out};
 use super::log::{self, LogFormat, LogLevel};
 use super::routing_flags::RoutingFlags;
 use super::run::serve;
@@ -198,7 +198,7 @@ impl Alertmanager {
         let prepared = match Prepared::read(&options.source, options.query.features, None) {
             Ok(prepared) => prepared,
             Err(defects) => {
-                defects.iter().for_each(|d| eprintln!("{d}"));
+                defects.iter().for_each(|d| eprintln!("{}", pointed_out(d)));
                 return ExitCode::FAILURE;
             }
         };

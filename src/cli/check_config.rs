@@ -16,6 +16,8 @@ use crate::rules::{self, LoadOptions};
 use crate::service::{ServiceOptions, checks};
 use crate::template::alertmanager::Templates;
 
+use super::exit::pointed_out;
+
 /// Has what is checked read as a service with these features reads it, and gives the features of its rules.
 ///
 /// # Errors
@@ -313,7 +315,7 @@ impl Report<'_> {
         writeln!(self.out, "  FAILED:")?;
         for defect in defects {
             self.keep(check, defect);
-            writeln!(self.out, "{defect}")?;
+            writeln!(self.out, "{}", pointed_out(defect))?;
         }
         writeln!(self.out)
     }

@@ -123,7 +123,7 @@ pub(super) fn template(file: &Path, text: &str) -> Result<(), Vec<Diagnostic>> {
 }
 
 /// The files that an argument names, and whether it names each by itself.
-fn find(path: &str) -> Result<Vec<(PathBuf, bool)>, String> {
+pub(super) fn find(path: &str) -> Result<Vec<(PathBuf, bool)>, String> {
     let file = Path::new(path);
     if file.is_dir() {
         let mut found = Vec::new();
@@ -137,7 +137,7 @@ fn find(path: &str) -> Result<Vec<(PathBuf, bool)>, String> {
     if file.exists() {
         return Ok(vec![(file.to_owned(), true)]);
     }
-    if !path.contains(['*', '?', '[']) {
+    if !is_pattern(path) {
         return Err("no such file or folder".into());
     }
     let matches = glob::glob(path).map_err(|e| format!("bad pattern: {e}"))?;
@@ -151,6 +151,11 @@ fn find(path: &str) -> Result<Vec<(PathBuf, bool)>, String> {
         }
     }
     if files.is_empty() { Err("no file matches".into()) } else { Ok(files.into_iter().map(|f| (f, false)).collect()) }
+}
+
+/// Whether a path that is not there is a pattern of paths.
+pub(super) fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '[']) && !Path::new(path).exists()
 }
 
 /// Collects the files of a folder that may be something, without those that are hidden.

@@ -9,6 +9,9 @@ use clap::{Args, ValueEnum};
 use crate::promql::Features;
 use crate::rules::{self, LoadOptions, RuleGroup};
 
+use super::check_paths::{find, is_pattern};
+use super::exit::pointed_out;
+
 /// Check rule files and PrometheusRule objects.
 ///
 /// Exit code 0: they load; 1: some do not; 3: they load, lint finds something, and `--lint-fatal` is given.
@@ -57,7 +60,8 @@ impl CheckRules {
         let (mut failed, mut linted) = (false, false);
         let stdin = [PathBuf::from("-")];
         let files = if self.files.is_empty() { &stdin[..] } else { &self.files };
-        for file in files {
+        let files: Vec<PathBuf> = files.iter().flat_map(|file| named(file)).collect();
+        for file in &files {
             let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
             println!("Checking {name}");
             match read(file).map_err(|e| vec![e]).and_then(|text| load(&name, &text, &options)) {
@@ -109,7 +113,17 @@ fn report_failure(messages: &[String]) {
 }
 
 fn load(name: &str, text: &str, options: &LoadOptions) -> Result<Vec<RuleGroup>, Vec<String>> {
-    rules::load_str(name, text, options).map_err(|all| all.iter().map(ToString::to_string).collect())
+    rules::load_str(name, text, options).map_err(|all| all.iter().map(pointed_out).collect())
+}
+
+/// The files that an argument names: a pattern that no shell has replaced names those it matches.
+fn named(file: &Path) -> Vec<PathBuf> {
+    let path = file.to_string_lossy();
+    match find(&path) {
+        Ok(found) if is_pattern(&path) => found.into_iter().map(|(file, _)| file).collect(),
+        // What is not there fails when it is read.
+        _ => vec![file.to_owned()],
+    }
 }
 
 fn read(file: &Path) -> Result<String, String> {

@@ -17,7 +17,7 @@ use crate::service::{
 use crate::service::{listen, owner};
 
 use super::arguments::{count_arg, duration_arg, size_arg};
-use super::exit::fail;
+use super::exit::{fail, pointed_out};
 use super::log::{self, LogFormat, LogLevel};
 use super::prometheus_flags::PrometheusFlags;
 use super::routing_flags::RoutingFlags;
@@ -184,14 +184,14 @@ impl Run {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(defects) => {
-                defects.iter().for_each(|d| eprintln!("{d}"));
+                defects.iter().for_each(|d| eprintln!("{}", pointed_out(d)));
                 return ExitCode::FAILURE;
             }
         };
         if self.check {
             let defects = prepared.unbuildable();
             if !defects.is_empty() {
-                defects.iter().for_each(|d| eprintln!("{d}"));
+                defects.iter().for_each(|d| eprintln!("{}", pointed_out(d)));
                 return ExitCode::FAILURE;
             }
             let rules: usize = prepared.groups.iter().map(|g| g.rules.len()).sum();

@@ -6,6 +6,7 @@
 mod crc32c;
 pub mod diagnostic;
 pub mod duration;
+mod excerpt;
 pub mod histogram;
 pub mod kahan;
 pub mod labels;
@@ -23,6 +24,7 @@ pub mod time;
 
 pub use crc32c::crc32c;
 pub use diagnostic::{Diagnostic, Position};
+pub use excerpt::excerpt;
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, selector_text};

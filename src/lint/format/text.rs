@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use unicode_width::UnicodeWidthStr;
-
 use crate::lint::check::Severity;
 use crate::lint::finding::Finding;
+use crate::model::excerpt;
 
 /// The texts of files by name, of which findings show lines.
 pub type Texts = BTreeMap<Arc<str>, Arc<str>>;
@@ -18,9 +17,6 @@ pub struct Style {
     /// With colours.
     pub colour: bool,
 }
-
-/// Longer lines are cut.
-const WIDEST: usize = 160;
 
 pub(super) fn write(found: &[Finding], texts: &Texts, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let mut explained = BTreeSet::new();
@@ -44,16 +40,8 @@ fn one(finding: &Finding, texts: &Texts, style: Style, is_new: bool, out: &mut d
         (line, column) => format!("{file}:{line}:{column}"),
     };
     writeln!(out, "{place}: {on}{}{off}: {} [{}]", finding.severity, finding.message, finding.check.name)?;
-    let line = texts.get(file).and_then(|text| text.lines().nth((from.line as usize).checked_sub(1)?));
-    if let Some(line) = line {
-        let line: String = line.replace('\t', " ").chars().take(WIDEST).collect();
-        let margin = from.line.to_string();
-        let blank = " ".repeat(margin.len());
-        writeln!(out, "{blank} |\n{margin} | {line}")?;
-        let end = if to.line == from.line { to.column } else { u32::MAX };
-        if let Some((before, under)) = underline(&line, from.column, end) {
-            writeln!(out, "{blank} | {}{on}{}{off}", " ".repeat(before), "^".repeat(under))?;
-        }
+    if let Some(lines) = texts.get(file).and_then(|text| excerpt(text, from, to, (on, off))) {
+        write!(out, "{lines}")?;
     }
     if is_new {
         if !finding.check.why.is_empty() {
@@ -64,16 +52,6 @@ fn one(finding: &Finding, texts: &Texts, style: Style, is_new: bool, out: &mut d
         }
     }
     writeln!(out)
-}
-
-/// Columns before the spot and columns of the spot, as wide as a terminal shows them.
-fn underline(line: &str, from: u32, end: u32) -> Option<(usize, usize)> {
-    let start = (from as usize).checked_sub(1)?;
-    let before: String = line.chars().take(start).collect();
-    let length = (end.saturating_sub(from) as usize).max(1);
-    let spot: String = line.chars().skip(start).take(length).collect();
-    let spot = spot.trim_end();
-    (before.chars().count() == start).then(|| (before.width(), spot.width().max(1)))
 }
 
 fn colours(severity: Severity, style: Style) -> (&'static str, &'static str) {
