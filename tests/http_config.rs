@@ -108,6 +108,15 @@ async fn without_a_token_nothing_is_sent_and_the_reason_tells_no_secret() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_token_that_does_not_come_through_is_named() {
+    let closed = format!("127.0.0.1:{}", crate::support::peers::free_port());
+    let client = client(&format!("oauth2: {{client_id: me, client_secret: s, token_url: 'http://u:pw@{closed}/t'}}"));
+    let error = get(&client, "http://127.0.0.1:1/").await.unwrap_err();
+    assert!(error.starts_with("Post \"http://") && error.contains(&format!("{closed}/t\": ")), "{error}");
+    assert!(!error.contains("pw@") && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
 async fn a_signed_assertion_stands_for_a_secret() {
     use base64::Engine;
     let (tokens, asked) = noting(|n, _| (200, token(n)));

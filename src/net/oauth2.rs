@@ -128,7 +128,7 @@ impl TokenSource {
         }
         kept.token = None;
         let fetched = tokio::time::timeout(limit.unwrap_or(LONGEST), self.fetch(secret, &mut kept));
-        let token = fetched.await.map_err(|_| NetError::Timeout)??;
+        let token = fetched.await.map_err(|_| self.failed(NetError::Timeout))??;
         let header = token.header.clone();
         kept.token = Some(token);
         Ok((header, true))
@@ -222,7 +222,7 @@ impl TokenSource {
 
     async fn answer(&self, request: RequestBuilder, secret: String) -> Result<Result<Token, String>, NetError> {
         let since = Stopwatch::start();
-        let response = request.send().await?;
+        let response = request.send().await.map_err(|e| self.failed(e.into()))?;
         let status = response.status();
         let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let answer = match read_body(response, LONGEST_ANSWER).await {
@@ -243,6 +243,13 @@ impl TokenSource {
         let seconds = fields.get("expires_in").and_then(|s| s.parse::<f64>().ok()).filter(|s| *s >= 1.0);
         let lasts = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
         Ok(Ok(Token { header: format!("{scheme} {token}"), secret, since, lasts }))
+    }
+
+    /// Of two requests, which one it was that did not come through: the caller names the other.
+    fn failed(&self, error: NetError) -> NetError {
+        let is_question = self.settings.request.as_ref().is_some_and(|request| request.form.is_empty());
+        let method = if is_question { "Get" } else { "Post" };
+        NetError::Transport(format!("{method} {:?}: {error}", redact_url(&self.settings.token_url)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::AlertmanagerConfig;
 use crate::config::http::{HttpClientConfig, TlsConfig};
 use crate::config::secret::Secret;
 use crate::config::traces::TracingConfig;
-use crate::config::yaml::{Decoder, Duration, MapReader, Node, Place};
+use crate::config::yaml::{Decoder, Duration, MapReader, Node, Place, nearest};
 use crate::model::Diagnostic;
 use crate::section;
 
@@ -193,19 +193,29 @@ fn check_names(route: &Node, receivers: &HashSet<&str>, intervals: &HashSet<Stri
             && !name.is_empty()
             && !receivers.contains(name)
         {
-            d.error(node.position, format!("undefined receiver {name:?} used in route"));
+            let known: Vec<&str> = receivers.iter().copied().collect();
+            d.error(node.position, format!("undefined receiver {name:?} used in route{}", meant(name, &known)));
         }
     }
     for key in ["mute_time_intervals", "active_time_intervals"] {
         for node in route.get(key).and_then(Node::items).unwrap_or_default() {
             if let Some(name) = node.text().filter(|name| !intervals.contains(*name)) {
-                d.error(node.position, format!("undefined time interval {name:?} used in route"));
+                let known: Vec<&str> = intervals.iter().map(String::as_str).collect();
+                d.error(
+                    node.position,
+                    format!("undefined time interval {name:?} used in route{}", meant(name, &known)),
+                );
             }
         }
     }
     for child in route.get("routes").and_then(Node::items).unwrap_or_default() {
         check_names(child, receivers, intervals, d);
     }
+}
+
+/// What is added of a name that is not there and was probably meant to be one that is.
+fn meant(name: &str, known: &[&str]) -> String {
+    nearest(name, known).map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
 }
 
 /// Whether Go's `filepath.Match` takes the pattern: brackets close and nothing is escaped at the end.

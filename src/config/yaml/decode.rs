@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -240,10 +241,12 @@ impl<'a> Decoder<'a> {
         self.defects.borrow().len()
     }
 
-    /// All defects, in the order of their places.
+    /// All defects, in the order of their places, each once.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         let mut all = self.defects.into_inner();
         all.sort_by(by_place);
+        let mut told = HashSet::new();
+        all.retain(|d| told.insert((d.file.clone(), d.position, d.message.clone())));
         all
     }
 
@@ -426,6 +429,17 @@ pub fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_defect_is_told_once() {
+        let decoder = Decoder::new("f", "{}");
+        let at = |line| Position { line, column: 1 };
+        for (line, message) in [(2, "a"), (1, "b"), (2, "c"), (2, "a"), (1, "a")] {
+            decoder.error(at(line), message);
+        }
+        let told: Vec<String> = decoder.into_diagnostics().iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["f:1:1: b", "f:1:1: a", "f:2:1: a", "f:2:1: c"]);
+    }
 
     #[test]
     fn a_misspelt_name_finds_its_neighbour() {

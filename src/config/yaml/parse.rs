@@ -54,6 +54,7 @@ pub fn parse(text: &str, limits: Limits) -> Result<Documents, Defect> {
     let mut builder = Builder {
         events,
         limits,
+        text,
         length: text.len(),
         last_line: text.rsplit('\n').next().unwrap_or_default(),
         nodes: 0,
@@ -84,6 +85,7 @@ type Input<'a> = io::Chain<&'a [u8], &'a [u8]>;
 struct Builder<'a> {
     events: Parser<Input<'a>>,
     limits: Limits,
+    text: &'a str,
     /// The file's length in bytes.
     length: usize,
     /// The file's last line.
@@ -103,7 +105,7 @@ impl Builder<'_> {
         let events = &mut self.events;
         match catch_unwind(AssertUnwindSafe(|| events.parse())) {
             Ok(Ok(event)) => Ok(event),
-            Ok(Err(error)) => Err(syntax(&error)),
+            Ok(Err(error)) => Err(syntax(&error, self.text)),
             Err(_) => Err((Position::default(), "malformed YAML".into())),
         }
     }
@@ -256,11 +258,17 @@ fn style_of(style: ScalarStyle) -> Style {
     }
 }
 
-fn syntax(error: &Error) -> Defect {
+fn syntax(error: &Error, text: &str) -> Defect {
     let at = error.problem_mark().or(error.context_mark()).map(place).unwrap_or_default();
+    let index = |n: u32| (n as usize).checked_sub(1);
+    let found = index(at.line).and_then(|line| text.lines().nth(line)?.chars().nth(index(at.column)?));
+    let problem = match error.problem() {
+        "found character that cannot start any token" if found == Some('\t') => "found a tab where YAML wants spaces",
+        problem => problem,
+    };
     let message = match error.context() {
-        Some(context) if !context.is_empty() => format!("{context}: {}", error.problem()),
-        _ => error.problem().to_owned(),
+        Some(context) if !context.is_empty() => format!("{context}: {problem}"),
+        _ => problem.to_owned(),
     };
     (at, message)
 }

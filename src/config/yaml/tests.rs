@@ -105,6 +105,9 @@ fn block_scalars_end_as_written() {
 fn defects_of_syntax_have_places() {
     for (text, line, column, message) in [
         ("a: b\n\tc: d", 2, 1, "found a tab character"),
+        ("groups:\n- rules:\n\t- alert: X\n", 3, 1, "found a tab where YAML wants spaces"),
+        ("a:\n  b:\n    \tc: d", 3, 5, "found a tab where YAML wants spaces"),
+        ("a: @b", 1, 4, "found character that cannot start any token"),
         ("a: [1, 2", 2, 1, "did not find expected ',' or ']'"),
         ("a: 'x", 2, 1, "unexpected end of stream"),
         ("a: b\n c: d", 2, 3, "mapping values are not allowed"),
