@@ -34,7 +34,14 @@ fn every_alert_fires_is_told_and_resolves() {
     let events: Vec<Json> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
 
     let mut seen: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for event in &events {
+    // The story begins with its first act and ends with what became of each alert.
+    assert_eq!(text(&events[0], "event"), "act", "{}", events[0]);
+    let (summary, events) = events.split_last().unwrap();
+    assert_eq!(text(summary, "event"), "summary");
+    let names = |list: &Json| list.as_array().unwrap().iter().map(|a| text(a, "alertname").to_owned()).collect();
+    let summed: BTreeSet<String> = names(&summary["alerts"]);
+    assert_eq!(summed, ALERTS.map(str::to_owned).into());
+    for event in events.iter().filter(|event| event["event"] != "act") {
         seen.entry((text(event, "alertname"), text(event, "event"))).or_default().push(text(event, "time"));
     }
     for alert in ALERTS {
@@ -49,7 +56,7 @@ fn every_alert_fires_is_told_and_resolves() {
         assert_eq!(seen[&(alert, "firing")][0], format!("2026-03-02T{firing}Z"));
         assert_eq!(*seen[&(alert, "resolved")].last().unwrap(), format!("2026-03-02T{resolved}Z"));
     }
-    receivers_are_told(&events);
+    receivers_are_told(events);
 }
 
 fn receivers_are_told(events: &[Json]) {

@@ -78,11 +78,15 @@ pub struct DeliveredNotification {
 }
 
 impl StageEvent {
-    /// The event as one line of JSON; the story's lines are for people only.
-    pub fn to_json(&self) -> Option<String> {
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
         let mut json = Json::new();
         match &self.what {
-            What::Act(_) => return None,
+            What::Act(text) => json.object(|j| {
+                j.key("time").rfc3339(Some(self.at));
+                j.key("event").plain_string("act");
+                j.key("text").plain_string(text);
+            }),
             What::Alert { change, labels, annotations, value } => json.object(|j| {
                 j.key("time").rfc3339(Some(self.at));
                 j.key("event").plain_string(change.as_str());
@@ -104,7 +108,7 @@ impl StageEvent {
                 j.key("payload").raw(&told.payload.to_string());
             }),
         }
-        Some(json.finish())
+        json.finish()
     }
 }
 
@@ -118,7 +122,7 @@ mod tests {
         let annotations = Labels::from_pairs([("summary", "زمن\n<2>")]);
         let what = What::Alert { change: Change::Firing, labels: labels.clone(), annotations, value: 2.5 };
         assert_eq!(
-            StageEvent { at: 1_500, what }.to_json().unwrap(),
+            StageEvent { at: 1_500, what }.to_json(),
             r#"{"time":"1970-01-01T00:00:01.5Z","event":"firing","alertname":"X","labels":{"alertname":"X","model":"m"},"annotations":{"summary":"زمن\n<2>"},"value":"2.5"}"#
         );
         let told = DeliveredNotification {
@@ -131,8 +135,9 @@ mod tests {
             alerts: 1,
             payload: serde_json::json!({"text": "زمن"}),
         };
-        let line = StageEvent { at: 0, what: What::Notified(Box::new(told)) }.to_json().unwrap();
+        let line = StageEvent { at: 0, what: What::Notified(Box::new(told)) }.to_json();
         assert!(line.contains(r#""event":"notified","alertname":"X""#) && line.contains(r#""payload":{"text":"زمن"}"#));
-        assert_eq!(StageEvent { at: 0, what: What::Act("x") }.to_json(), None);
+        let act = StageEvent { at: 0, what: What::Act("x") }.to_json();
+        assert_eq!(act, r#"{"time":"1970-01-01T00:00:00Z","event":"act","text":"x"}"#);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Change, StageEvent, What};
 use super::teller::clock_time;
+use crate::server::json::Json;
 
 /// What the table says of one alert.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,39 @@ impl Ledger {
             self.order.push(name.to_owned());
         }
         self.entries.entry(name.to_owned()).or_default()
+    }
+
+    /// What the table says as one line of JSON, the last of all: the names' order is the table's.
+    pub fn to_json(&self, at: i64) -> String {
+        let mut json = Json::new();
+        json.object(|j| {
+            j.key("time").rfc3339(Some(at));
+            j.key("event").plain_string("summary");
+            j.key("alerts").array(|j| {
+                for name in &self.order {
+                    let Some(entry) = self.entries.get(name) else { continue };
+                    j.object(|j| {
+                        j.key("alertname").plain_string(name);
+                        j.key("series").int(i64::try_from(entry.instances.len()).unwrap_or(i64::MAX));
+                        for (key, time) in
+                            [("pending", entry.pending), ("firing", entry.firing), ("resolved", entry.resolved)]
+                        {
+                            j.key(key);
+                            match time {
+                                Some(_) => j.rfc3339(time),
+                                None => j.null(),
+                            }
+                        }
+                        j.key("notifications").object(|j| {
+                            for (receiver, n) in &entry.told {
+                                j.key(receiver).int(i64::try_from(*n).unwrap_or(i64::MAX));
+                            }
+                        });
+                    });
+                }
+            });
+        });
+        json.finish()
     }
 
     /// The table as text. Columns hold plain names and times only, so that no writing direction can break them.
@@ -121,6 +155,26 @@ mod tests {
             ledger.table(),
             "ALERT  SERIES  PENDING   FIRING    RESOLVED  NOTIFICATIONS BY RECEIVER\n\
              Hot    2       00:00:00  00:01:00  00:02:00  default 1\n"
+        );
+        ledger.note(&StageEvent {
+            at: 150_000,
+            what: What::Alert {
+                change: Change::Pending,
+                labels: Labels::from_pairs([("alertname", "Late")]),
+                annotations: Labels::empty(),
+                value: 1.0,
+            },
+        });
+        let mut summary: serde_json::Value = serde_json::from_str(&ledger.to_json(180_000)).unwrap();
+        assert_eq!(summary["event"], "summary");
+        assert_eq!(
+            summary["alerts"].take(),
+            serde_json::json!([
+                {"alertname": "Hot", "series": 2, "pending": "1970-01-01T00:00:00Z", "firing": "1970-01-01T00:01:00Z",
+                 "resolved": "1970-01-01T00:02:00Z", "notifications": {"default": 1}},
+                {"alertname": "Late", "series": 1, "pending": "1970-01-01T00:02:30Z", "firing": null, "resolved": null,
+                 "notifications": {}},
+            ])
         );
     }
 }

@@ -110,13 +110,14 @@ impl Demo {
         let kept = play::Kept { store: state, history };
         play::play(&stage, cast.setup.clone(), mailbox, kept, clock, length, &mut |event| {
             ledger.note(event);
-            match (json, event.to_json()) {
-                (true, Some(line)) => writeln!(out, "{line}"),
-                (true, None) => Ok(()),
-                (false, _) => out.write_all(teller.tell(event).as_bytes()),
+            match json {
+                true => writeln!(out, "{}", event.to_json()),
+                false => out.write_all(teller.tell(event).as_bytes()),
             }
         })?;
-        if !json {
+        if json {
+            writeln!(out, "{}", ledger.to_json(begin + length)).map_err(PlayError::from)?;
+        } else {
             let seconds = watch.elapsed().as_secs_f64();
             let table = ledger.table();
             let played = hours(length);
