@@ -107,6 +107,27 @@ fn a_pools_relabelling_is_shown_rule_by_rule() {
 }
 
 #[test]
+fn one_pool_is_listed_and_the_dropped_targets_of_all_are_counted() {
+    let pool = |name: &str| {
+        format!("- job_name: {name}\n  scrape_interval: 1h\n  static_configs: [{{targets: ['localhost:1']}}]\n")
+    };
+    let config = format!("scrape_configs:\n{}{}  relabel_configs: [{{action: drop}}]\n", pool("a"), pool("b"));
+    let home = Home::new(&[("watchbell.yaml", &config)]);
+    let server = home.start_with(&["--web.external-url=http://mon.example/"]);
+    let data = crate::support::peers::wait_for("targets", || {
+        let data = server.api("/api/v1/targets?scrapePool=a")["data"].clone();
+        (data["droppedTargetCounts"]["b"] == 1 && !data["activeTargets"].as_array()?.is_empty()).then_some(data)
+    });
+    assert_eq!(data["droppedTargetCounts"], serde_json::json!({"a": 0, "b": 1}));
+    assert_eq!(data["droppedTargets"], serde_json::json!([]));
+    let target = &data["activeTargets"][0];
+    assert_eq!(target["globalUrl"], "http://mon.example:1/metrics");
+    assert_eq!(target["discoveredLabels"]["__scrape_native_histograms__"], "false");
+    let (status, version) = server.get("/version");
+    assert!(status == 200 && version.starts_with("{\"version\":\"3.14.0\""), "{version}");
+}
+
+#[test]
 fn a_snapshot_is_made_where_it_is_allowed() {
     let home = Home::new(&[("watchbell.yaml", "")]);
     let server = home.start();

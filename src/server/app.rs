@@ -147,6 +147,8 @@ pub struct Service {
     pub flags: Vec<(String, String)>,
     /// Where users reach the server, without a slash at the end.
     pub external_url: String,
+    /// The port that it listens on.
+    pub port: Option<u16>,
     /// What stands before every path: empty, or a slash and a path without a slash at its end.
     pub route_prefix: String,
     /// Whether only Alertmanager's half of the service is there, and Prometheus' API is not.

@@ -56,7 +56,8 @@ fn api_v1(app: &App) -> Router<Arc<App>> {
     if app.service.alertmanager_alone {
         return Router::new().route("/api/v1/{*rest}", any(alertmanager::version_1));
     }
-    Router::new().nest("/api/v1", api::routes()).route("/federate", get(federate::federate))
+    let own = Router::new().route("/federate", get(federate::federate)).route("/version", get(api::version));
+    own.nest("/api/v1", api::routes())
 }
 
 /// What senders of samples write to, and what reads them from afar: they know their compression and their limits themselves.

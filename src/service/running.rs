@@ -125,7 +125,7 @@ impl Service {
 
         let (control, requests) = Control::channel();
         let app = Arc::new(App {
-            service: shown::describe(&options, &external_url, clock.now()),
+            service: shown::describe(&options, &external_url, Some(address.port()), clock.now()),
             config: ArcSwap::from_pointee(shown::view(&prepared, alertmanagers.known.clone(), clock.now())),
             measured: Measured::default(),
             queries: Queries::new(options.query.clone()),

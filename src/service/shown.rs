@@ -14,7 +14,7 @@ use super::options::{ServiceOptions, Source};
 use super::prepare::Prepared;
 
 /// What the API and pages say of a service.
-pub(super) fn describe(options: &ServiceOptions, external_url: &str, now: i64) -> server::Service {
+pub(super) fn describe(options: &ServiceOptions, external_url: &str, port: Option<u16>, now: i64) -> server::Service {
     server::Service {
         started_at: now,
         flags: options
@@ -28,6 +28,7 @@ pub(super) fn describe(options: &ServiceOptions, external_url: &str, now: i64) -
         limits: options.alertmanager,
         metric_labels: options.metric_labels,
         external_url: external_url.to_owned(),
+        port,
         origins: Origins {
             allowed: options.cors_origin.clone(),
             // Where routing is all there is, pages may do what Alertmanager lets them.

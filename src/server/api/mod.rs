@@ -28,7 +28,7 @@ use super::app::App;
 pub(super) use live::{troubles, unrecorded};
 pub use params::{MAX_PARAMS, MAX_SELECTORS, Params};
 pub use read::MOST_BYTES as LONGEST_READ;
-pub use status::COMPATIBLE_VERSION;
+pub use status::{COMPATIBLE_VERSION, version};
 pub(super) use targets::discovered;
 
 /// The routes under `/api/v1`.

@@ -162,8 +162,10 @@ fn group(j: &mut Json, view: &GroupView, filter: &Filter) {
                         j.key("keepFiringFor").number(*keep_firing as f64 / 1_000.0);
                         pairs(j.key("labels"), &rule.labels);
                         pairs(j.key("annotations"), annotations);
-                        let alerts = if filter.exclude_alerts { Vec::new() } else { active(state) };
-                        j.key("alerts").array_of(alerts, alert);
+                        match filter.exclude_alerts {
+                            true => j.key("alerts").null(),
+                            false => j.key("alerts").array_of(active(state), alert),
+                        }
                         tail(j, state, "alerting");
                     }
                     RuleKind::Recording => {

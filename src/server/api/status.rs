@@ -23,13 +23,22 @@ pub const COMPATIBLE_VERSION: &str = "3.14.0";
 
 /// `GET /api/v1/status/buildinfo`
 pub async fn build() -> Response {
-    answer(|j| {
-        j.key("version").string(COMPATIBLE_VERSION);
-        j.key("watchbell").string(env!("CARGO_PKG_VERSION"));
-        for key in ["revision", "branch", "buildUser", "buildDate", "goVersion"] {
-            j.key(key).string("");
-        }
-    })
+    answer(build_info)
+}
+
+/// `GET /version`: the same without an envelope.
+pub async fn version() -> Response {
+    let mut json = Json::new();
+    json.object(build_info);
+    respond(json.finish())
+}
+
+fn build_info(j: &mut Json) {
+    j.key("version").string(COMPATIBLE_VERSION);
+    j.key("watchbell").string(env!("CARGO_PKG_VERSION"));
+    for key in ["revision", "branch", "buildUser", "buildDate", "goVersion"] {
+        j.key(key).string("");
+    }
 }
 
 /// `GET /api/v1/status/config`

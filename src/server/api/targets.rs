@@ -20,9 +20,6 @@ use super::envelope::{Notes, respond, success};
 /// `GET /api/v1/targets`
 pub async fn targets(State(app): State<Arc<App>>, params: Params) -> Response {
     let mut pools = app.scrapes.status();
-    if let Some(wanted) = params.get("scrapePool") {
-        pools.retain(|p| p.scrape_pool == wanted);
-    }
     pools.sort_by(|a, b| a.scrape_pool.cmp(&b.scrape_pool));
     let state = params.get("state").unwrap_or("any").to_lowercase();
     let (active, dropped) = match state.as_str() {
@@ -30,17 +27,21 @@ pub async fn targets(State(app): State<Arc<App>>, params: Params) -> Response {
         "dropped" => (false, true),
         _ => (true, true),
     };
+    let wanted = params.get("scrapePool");
+    let of_wanted = || pools.iter().filter(|p| wanted.is_none_or(|wanted| p.scrape_pool == wanted));
+    let here = Here::of(&app);
     let json = success(&Notes::none(), |j| {
         j.object(|j| {
-            let listed = pools.iter().filter(|_| active).flat_map(|p| &p.active);
-            j.key("activeTargets").array_of(listed, target);
-            let listed = pools.iter().filter(|_| dropped).flat_map(|p| p.dropped.iter().map(move |d| (p, d)));
+            let listed = of_wanted().filter(|_| active).flat_map(|p| &p.active);
+            j.key("activeTargets").array_of(listed, |j, status| target(j, status, &here));
+            let listed = of_wanted().filter(|_| dropped).flat_map(|p| p.dropped.iter().map(move |d| (p, d)));
             j.key("droppedTargets").array_of(listed, |j, (pool, discovered)| {
                 j.object(|j| {
                     j.key("discoveredLabels").labels(&self::discovered(discovered));
                     j.key("scrapePool").string(&pool.scrape_pool);
                 });
             });
+            // Of all pools, whichever is asked for, as in Prometheus.
             j.key("droppedTargetCounts");
             if dropped { counts(j, &pools) } else { j.null() }
         });
@@ -65,14 +66,43 @@ pub(in crate::server) fn discovered(discovered: &Labels) -> Labels {
     Labels::from_pairs(discovered.iter().map(|(name, value)| (name, if secret(name) { MASK } else { value })))
 }
 
-fn target(j: &mut Json, status: &TargetStatus) {
+/// Where others reach this host and this program.
+struct Here {
+    external: Option<url::Url>,
+    port: Option<u16>,
+}
+
+impl Here {
+    fn of(app: &App) -> Here {
+        Here { external: url::Url::parse(&app.service.external_url).ok(), port: app.service.port }
+    }
+
+    /// The URL by which others reach a target: a loopback address means this host, and with our own port this program.
+    fn global_url(&self, text: &str) -> String {
+        let replaced = || {
+            let (external, mut url) = (self.external.as_ref()?, url::Url::parse(text).ok()?);
+            let is_loopback = ["127.0.0.1", "localhost", "[::1]"].contains(&url.host_str()?);
+            // As in Prometheus, what has no port stays as it is.
+            let port = url.port().filter(|_| is_loopback)?;
+            url.set_host(external.host_str()).ok()?;
+            if self.port == Some(port) {
+                url.set_scheme(external.scheme()).ok()?;
+                url.set_port(external.port()).ok()?;
+            }
+            Some(url.to_string())
+        };
+        replaced().unwrap_or_else(|| text.to_owned())
+    }
+}
+
+fn target(j: &mut Json, status: &TargetStatus, here: &Here) {
     let url = redact_url(&status.target.url);
     j.object(|j| {
         j.key("discoveredLabels").labels(&self::discovered(&status.target.discovered));
         j.key("labels").labels(&status.target.labels);
         j.key("scrapePool").string(&status.scrape_pool);
         j.key("scrapeUrl").string(&url);
-        j.key("globalUrl").string(&url);
+        j.key("globalUrl").string(&here.global_url(&url));
         j.key("lastError").string(&status.state.last_error);
         j.key("lastScrape").rfc3339(Some(status.state.last_scrape).filter(|t| *t > 0));
         j.key("lastScrapeDuration").number(status.state.last_duration);
@@ -142,4 +172,28 @@ pub async fn alertmanagers(State(app): State<Arc<App>>) -> Response {
             j.key("droppedAlertmanagers").array(|_| {});
         });
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_addresses_are_those_by_which_others_reach_us() {
+        let here = |external: &str| Here { external: url::Url::parse(external).ok(), port: Some(9095) };
+        let external = here("https://mon.example/prefix");
+        for (url, want) in [
+            ("http://localhost:9100/metrics", "http://mon.example:9100/metrics"),
+            ("http://127.0.0.1:9100/x?a=b", "http://mon.example:9100/x?a=b"),
+            ("http://[::1]:9100/metrics", "http://mon.example:9100/metrics"),
+            // Our own port: the program itself.
+            ("http://localhost:9095/metrics", "https://mon.example/metrics"),
+            ("http://localhost/metrics", "http://localhost/metrics"),
+            ("http://node:9100/metrics", "http://node:9100/metrics"),
+        ] {
+            assert_eq!(external.global_url(url), want);
+        }
+        assert_eq!(here("").global_url("http://localhost:9100/"), "http://localhost:9100/");
+        assert_eq!(here("http://h:9095").global_url("http://localhost:9095/"), "http://h:9095/");
+    }
 }
