@@ -126,7 +126,9 @@ fn a_kind_that_is_not_spoken_is_refused_by_name_with_what_to_do_instead() {
 #[test]
 fn what_has_no_effect_is_told() {
     let text = "runtime: {gogc: 50}\ntracing: {endpoint: 'x:1'}\nremote_write: [{url: MIMIR/push}]\n\
-                storage: {tsdb: {retention: {size: 1GB}}}\n";
+                storage: {tsdb: {retention: {size: 1GB}, chunk_encoding: {floats: xor2}}}\n\
+                scrape_configs:\n- job_name: j\n  kubernetes_sd_configs:\n  - role: pod\n    \
+                selectors: [{role: node, label: a=b}]\n";
     let notes = Config::load_str("c", text, &|_| None).unwrap().notes;
     let told: Vec<String> = notes.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -135,6 +137,30 @@ fn what_has_no_effect_is_told() {
             "c:1:10: runtime has no effect: Watchbell has no garbage collector",
             "c:2:10: tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port",
             "c:3:22: unsupported scheme \"\" for URL: no request can be made",
+            "c:4:55: chunk_encoding has no effect: the storage chooses how each chunk is written",
+            "c:9:16: a node selector of role pod has no effect without attach_metadata: {node: true}",
         ]
     );
+}
+
+#[test]
+fn what_prometheus_refuses_since_its_twelfth_release_is_refused() {
+    for (text, want) in [
+        (
+            "storage: {tsdb: {chunk_encoding: {floats: xor3}}}\n",
+            "c:1:43: unknown encoding \"xor3\" of floats, expected xor or xor2",
+        ),
+        (
+            "remote_write: [{url: 'http://a/', queue_config: {max_samples_per_send: 0}}]\n",
+            "c:1:72: max_samples_per_send must be greater than 0",
+        ),
+        (
+            "remote_write: [{url: 'http://a/', queue_config: {min_shards: 5, max_shards: 2}}]\n",
+            "c:1:77: max_shards (2) must be at least min_shards (5)",
+        ),
+    ] {
+        let defects = Config::load_str("c", text, &|_| None).unwrap_err();
+        let told: Vec<String> = defects.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [want], "{text}");
+    }
 }

@@ -39,6 +39,10 @@ fn groups_of_mimir_and_vmalert_are_read() {
     eval_offset: 20s
     concurrency: 4
     debug: true
+    type: prometheus
+    eval_delay: 30s
+    notifier_headers: ['X-A: b']
+    eval_alignment: false
     rules:
       - {record: r, expr: up, debug: true, update_entries_limit: 40}
 ";
@@ -48,19 +52,24 @@ fn groups_of_mimir_and_vmalert_are_read() {
     assert_eq!(pairs(&terms.params), ["extra_label=x=y", "extra_label=z=w", "nocache=1"]);
     assert_eq!(pairs(&terms.headers), ["X-Scope=one", "X-Other=two", "X-Scope-OrgID=a|b"]);
     assert_eq!((terms.tenant.as_deref(), group.eval_offset), (Some("1:2"), Some(20_000)));
+    assert_eq!(group.query_offset, Some(30_000));
     let notes: Vec<String> = group.notes.iter().map(ToString::to_string).collect();
     assert_eq!(
         notes,
         [
+            "r.yml:13:23: notifier_headers has no effect: alerts go where the routing configuration says",
+            "r.yml:14:21: eval_alignment has no effect: groups are evaluated at ticks that they share",
             "r.yml:10:12: debug has no effect: queries are not logged by group",
             "r.yml:9:18: concurrency has no effect: the rules of a group are evaluated one after the other",
-            "r.yml:12:38: debug has no effect: queries are not logged by rule",
-            "r.yml:12:66: update_entries_limit has no effect: a rule's last evaluation is kept, not those before it",
+            "r.yml:16:38: debug has no effect: queries are not logged by rule",
+            "r.yml:16:66: update_entries_limit has no effect: a rule's last evaluation is kept, not those before it",
         ]
     );
     let bad = load("groups: [{name: g, interval: 10s, eval_offset: 10s, headers: [x], rules: []}]\n").unwrap_err();
     assert!(bad.iter().any(|d| d.contains("eval_offset should be smaller than interval")), "{bad:?}");
     assert!(bad.iter().any(|d| d.contains("expected \"name: value\"")), "{bad:?}");
+    let bad = load("groups: [{name: g, type: graphite, rules: []}]\n").unwrap_err();
+    assert_eq!(bad, ["r.yml:1:26: expected type prometheus, found \"graphite\": rules are PromQL"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl RemoteReadConfig {
 
 section! {
     /// How samples are queued for a remote endpoint.
-    pub struct QueueConfig as "queue config" {
+    pub struct QueueConfig as "queue config" with check {
         /// Samples buffered by a shard.
         capacity: usize = 10_000,
         /// Most shards.
@@ -102,6 +102,25 @@ section! {
         retry_on_http_429: bool,
         /// Samples older than this are dropped, 0 for none.
         sample_age_limit: Duration,
+    }
+}
+
+impl QueueConfig {
+    /// What Prometheus refuses since 3.12: nothing could be sent.
+    fn check(&mut self, m: &MapReader) {
+        for (key, n) in [
+            ("capacity", self.capacity),
+            ("max_shards", self.max_shards),
+            ("max_samples_per_send", self.max_samples_per_send),
+        ] {
+            if n == 0 {
+                m.error(key, format!("{key} must be greater than 0"));
+            }
+        }
+        if self.max_shards > 0 && self.max_shards < self.min_shards {
+            let message = format!("max_shards ({}) must be at least min_shards ({})", self.max_shards, self.min_shards);
+            m.error(if m.has("max_shards") { "max_shards" } else { "min_shards" }, message);
+        }
     }
 }
 

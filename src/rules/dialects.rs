@@ -18,6 +18,8 @@ pub struct Dialect {
     pub terms: Option<Arc<RequestTerms>>,
     /// At which offset within its interval it is evaluated, milliseconds.
     pub eval_offset: Option<i64>,
+    /// `eval_delay`: how far in the past its rules look, as Prometheus' `query_offset`, milliseconds.
+    pub eval_delay: Option<i64>,
     /// Keys that have no effect here.
     pub notes: Vec<Diagnostic>,
 }
@@ -44,11 +46,17 @@ pub fn group(m: &MapReader, interval: Option<i64>) -> Dialect {
     {
         m.error("eval_offset", "eval_offset should be smaller than interval");
     }
+    let eval_delay = m.get::<Duration>("eval_delay").map(Duration::millis);
+    if let Some(kind) = m.get::<String>("type").filter(|kind| kind != "prometheus") {
+        m.error("type", format!("expected type prometheus, found {kind:?}: rules are PromQL"));
+    }
     let mut notes = Vec::new();
+    note(m, "notifier_headers", "alerts go where the routing configuration says", &mut notes);
+    note(m, "eval_alignment", "groups are evaluated at ticks that they share", &mut notes);
     note(m, "debug", "queries are not logged by group", &mut notes);
     note(m, "concurrency", "the rules of a group are evaluated one after the other", &mut notes);
     let terms = (terms != RequestTerms::default()).then(|| Arc::new(terms));
-    Dialect { terms, eval_offset, notes }
+    Dialect { terms, eval_offset, eval_delay, notes }
 }
 
 /// Reads the keys of a rule.

@@ -96,13 +96,13 @@ impl Reader<'_> {
         }
         let millis = |key: &'static str| m.get::<Duration>(key).map(Duration::millis);
         let interval = millis("interval").filter(|ms| *ms > 0);
-        let Dialect { terms, eval_offset, mut notes } = dialects::group(&m, interval);
+        let Dialect { terms, eval_offset, eval_delay, mut notes } = dialects::group(&m, interval);
         let mut group = RuleGroup {
             name: name.into(),
             file: self.decoder.file().clone(),
             position: node.position,
             interval,
-            query_offset: millis("query_offset"),
+            query_offset: millis("query_offset").or(eval_delay),
             limit: m.get::<i64>("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             labels: self.pairs(&m, "labels"),
             partial_response: self.partial_response(&m).unwrap_or_default(),
