@@ -220,7 +220,8 @@ fn pods_have_the_names_of_what_controls_their_controllers() {
     let found = following.targets().unwrap();
     let of = |pod: &str| {
         let target = found.iter().find(|t| t.value("__meta_kubernetes_pod_name") == pod).unwrap();
-        ["deployment", "job", "cronjob"].map(|kind| target.value(&format!("__meta_kubernetes_pod_{kind}_name")).to_owned())
+        ["deployment", "job", "cronjob"]
+            .map(|kind| target.value(&format!("__meta_kubernetes_pod_{kind}_name")).to_owned())
     };
     assert_eq!(of("web"), ["web", "", ""]);
     assert_eq!(of("bare"), ["", "", ""]);

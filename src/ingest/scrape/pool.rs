@@ -377,8 +377,7 @@ impl PoolLoop {
         let mut view = Vec::new();
         for target in resolved.active {
             let key = (target.labels.clone(), target.url.clone());
-            let kept =
-                old.remove(&key).filter(|r| r.target.is_scraped_as(&target));
+            let kept = old.remove(&key).filter(|r| r.target.is_scraped_as(&target));
             let running = kept.unwrap_or_else(|| self.start(target));
             running.forced_error.send_replace(forced.clone());
             view.push((running.target.clone(), running.state.clone()));
