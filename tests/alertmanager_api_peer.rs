@@ -349,7 +349,7 @@ fn questions() -> Vec<Asked> {
     }
     // Sent to where they are, as they should be written.
     for path in [
-        "//api/v2/alerts?filter=a=%22b%22&x=<y>",
+        "//api/v2/alerts?filter=a=%22b%22&x=y",
         "/api/v2//alerts",
         "/api/v2",
         "/api/./v2/receivers",

@@ -17,7 +17,7 @@ serves `/api/v2` and what is Watchbell's own but `/federate`, and none of Promet
 ";
 
 /// What is Watchbell's own, or of no API: path, methods, parameters, what it does.
-const OWN: [(&str, &str, &str, &str); 16] = [
+const OWN: [(&str, &str, &str, &str); 17] = [
     (
         "/watchbell/v1/now",
         "GET",
@@ -57,6 +57,7 @@ const OWN: [(&str, &str, &str, &str); 16] = [
         "Begins a drill: a marked alert that is told as it would be.",
     ),
     ("/watchbell/v1/drills/{name}", "GET, DELETE", "", "Who got what of a drill, and when; ends it."),
+    ("/version", "GET", "", "The build, as Prometheus tells it."),
     ("/federate", "GET", "`match[]`", "The newest samples of series, as text, or in protobuf with native histograms."),
     ("/metrics", "GET", "", "[Its own metrics](metrics.md)."),
     ("/-/healthy", "GET, HEAD", "", "200 while it runs."),

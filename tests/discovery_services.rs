@@ -86,7 +86,7 @@ fn an_answer_that_is_no_list_of_targets_is_a_failure() {
 #[test]
 fn groups_without_targets_are_no_groups() {
     let empty = format!(r#"[{}{{"targets": ["h:1"]}}]"#, r#"{"targets": []},"#.repeat(100_000));
-    let address = serve(false, move |_| Some(answer(200, &[("Content-Type", "application/json")], &empty)));
+    let address = serve(false, move |_| Some(answer(200, &[("Content-Type", "application/json")], empty.as_str())));
     let following = Following::start("http", &format!("{{url: 'http://{address}', refresh_interval: 1h}}"));
     let found = wait_for("a target", || following.targets());
     let addresses: Vec<&str> = found.iter().map(|labels| labels.value("__address__")).collect();

@@ -1,7 +1,10 @@
 //! docs/limits.md names the limits that are in force.
 
+use watchbell::history::MOST_WAITING;
+use watchbell::ingest::discovery::{MOST_PAGES, MOST_TARGETS};
 use watchbell::ingest::otlp::MOST_STREAMS;
 use watchbell::ingest::scrape::settings::{LONGEST_ITEM, MOST_BODY, MOST_HELD, MOST_SAMPLES};
+use watchbell::instrument::MAX_CHILDREN;
 use watchbell::instrument::log_file::{MOST_BYTES, MOST_LINES};
 use watchbell::model::re2::QUERY_BUDGET;
 use watchbell::promql::MAX_QUERY_LEN;
@@ -52,6 +55,9 @@ fn the_documented_limits_are_those_in_force() {
         bytes(LONGEST_READ as u64),
         templates.steps.to_string(),
         format!("{MOST_LINES}, {}", bytes(MOST_BYTES as u64)),
+        MOST_WAITING.to_string(),
+        format!("{MOST_TARGETS}, {MOST_PAGES}"),
+        MAX_CHILDREN.to_string(),
         MOST_STREAMS.to_string(),
     ];
     let documented: Vec<&str> = rows.iter().filter_map(|row| row.get(1).copied()).collect();

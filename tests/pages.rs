@@ -210,7 +210,7 @@ fn all_is_not_quiet_while_discovery_fails_or_nobody_takes_what_is_sent_on() {
     page_with(&server, "/alerts", "A discovery fails: targets that came or went since are not known");
     page_with(&server, "/alerts", "Remote write is behind");
     let page = page_with(&server, "/alerts", "An external Alertmanager is not told of alerts");
-    assert!(page.contains("http (j)") && page.contains(&format!("{away}/write")), "{page}");
+    assert!(page.contains("http (j)") && page.contains(&format!("{away}&#x2F;write")), "{page}");
     home.write("watchbell.yaml", quiet);
     assert_eq!(server.post("/-/reload").0, 200);
     let page = server.get("/alerts").1;

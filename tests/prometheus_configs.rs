@@ -137,7 +137,7 @@ fn what_has_no_effect_is_told() {
             "c:1:10: runtime has no effect: Watchbell has no garbage collector",
             "c:2:10: tracing over grpc is not supported: set client_type to http, and endpoint to the collector's HTTP port",
             "c:3:22: unsupported scheme \"\" for URL: no request can be made",
-            "c:4:55: chunk_encoding has no effect: the storage chooses how each chunk is written",
+            "c:4:58: chunk_encoding has no effect: the storage chooses how each chunk is written",
             "c:9:16: a node selector of role pod has no effect without attach_metadata: {node: true}",
         ]
     );

@@ -81,7 +81,9 @@ mod tests {
         }
         let unknown = note("promql-duration", &["classic-mode"]).unwrap();
         assert!(
-            unknown.starts_with("unknown option \"promql-duration\" for --enable-feature; known: auto-gomaxprocs, ")
+            unknown.starts_with(
+                "unknown option \"promql-duration\" for --enable-feature; known: agent, auto-gomaxprocs, "
+            )
         );
         assert!(
             unknown.contains(", classic-mode, ") && unknown.contains(", promql-delayed-name-removal, "),

@@ -24,5 +24,6 @@ pub use followers::News;
 pub use log::{Health, History, Limits, OpenError, query_dir};
 pub use metrics::Unrecorded;
 pub use query::{MOST_RESULTS, Order, Page, Query};
+pub use queue::MOST_WAITING;
 pub use record::Recorded;
 pub use text::{Number, Time};

@@ -13,7 +13,7 @@ use crate::clock::Stopwatch;
 /// How long whoever records waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Decisions that may wait to be written.
-pub(super) const MOST_WAITING: usize = 65_536;
+pub const MOST_WAITING: usize = 65_536;
 /// How long a disk may not answer before decisions pass for not recorded.
 const LONGEST_HANG: Duration = Duration::from_secs(10);
 /// The pause between two lines in the log while decisions are lost.

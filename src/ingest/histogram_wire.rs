@@ -38,10 +38,20 @@ pub const CLIENT: Numbers = Numbers {
     positive: [12, 13, 14],
 };
 
-/// Writes what both messages have: with whole counts where they are, since there are readers that know no others.
-pub fn write(w: &mut WireWriter, h: &FloatHistogram, numbers: &Numbers) {
+/// How counts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// As floats, all of them: a Prometheus that is written histograms of both kinds of one series at once loses some.
+    Floats,
+    /// As whole numbers where they are: there are readers that know no others.
+    WholeWherePossible,
+}
+
+/// Writes what both messages have.
+pub fn write(w: &mut WireWriter, h: &FloatHistogram, numbers: &Numbers, counts: Counts) {
     let adds_up = h.zero_count + h.positive_buckets.iter().chain(&h.negative_buckets).sum::<f64>() == h.count;
-    let whole = h.to_integer().filter(|_| adds_up && !is_stale(h.sum));
+    let may_be_whole = counts == Counts::WholeWherePossible && adds_up && !is_stale(h.sum);
+    let whole = if may_be_whole { h.to_integer() } else { None };
     w.double(numbers.sum, h.sum);
     w.sint(numbers.schema, i64::from(h.schema));
     w.double(numbers.zero_threshold, h.zero_threshold);

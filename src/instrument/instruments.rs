@@ -91,7 +91,7 @@ impl Histogram {
 }
 
 /// The most label sets an instrument keeps: labels come from a fixed set, and this holds it to that.
-const MAX_CHILDREN: usize = 2_000;
+pub const MAX_CHILDREN: usize = 2_000;
 
 #[derive(Debug)]
 pub(super) struct Children<T> {

@@ -14,7 +14,7 @@ mod table;
 mod trouble;
 
 pub use exposition::{Exposition, Family, Format, Kind};
-pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec};
+pub use instruments::{Counter, CounterVec, Gauge, Histogram, HistogramVec, MAX_CHILDREN};
 pub use log_file::{LogFile, LogWriter};
 pub use process::Process;
 pub use summary::{Summary, SummaryVec};

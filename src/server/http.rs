@@ -16,8 +16,8 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::app::App;
 use super::connections::{self, ConnectionLimits};
 use super::{
-    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, paths, plots, receivers,
-    telemetry, web,
+    acknowledge, admin, alertmanager, api, drill, explain, federate, history, now, origins, pages, paths, plots,
+    receivers, telemetry, web,
 };
 
 /// The largest request body, bytes. Remote writes have their own limit.

@@ -404,7 +404,8 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let ranked = known.iter().map(|k| (distance(name, k), *k)).min()?;
-    (ranked.0 <= name.len().div_ceil(4)).then_some(ranked.1)
+    // Names that have no character in common are not alike, however short they are.
+    (ranked.0 <= name.len().div_ceil(4) && ranked.0 < name.chars().count()).then_some(ranked.1)
 }
 
 /// Levenshtein's distance: how many characters have to be put in, left out or exchanged.

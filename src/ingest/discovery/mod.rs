@@ -25,5 +25,5 @@ mod source;
 
 pub use self::group::{ADDRESS, TargetGroup};
 pub use self::manager::{DiscoveryManager, Subscription};
-pub use self::site::Groups;
+pub use self::site::{Groups, MOST_PAGES, MOST_TARGETS};
 pub use self::source::{KINDS, Source};

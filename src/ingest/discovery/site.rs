@@ -16,7 +16,7 @@ use crate::instrument::{Fails, Trouble, WorksAgain};
 pub type Groups = Arc<[TargetGroup]>;
 
 /// The most targets, or groups of them, of one discovery.
-pub(super) const MOST_TARGETS: usize = 500_000;
+pub const MOST_TARGETS: usize = 500_000;
 
 /// What a running discovery is given.
 pub struct Site {
@@ -50,7 +50,7 @@ impl SiteTrouble {
 }
 
 /// The most pages of a list.
-pub(super) const MOST_PAGES: usize = 10_000;
+pub const MOST_PAGES: usize = 10_000;
 
 /// A list that does not end.
 pub(super) fn too_many_pages() -> String {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::ingest::histogram_wire;
+use crate::ingest::histogram_wire::{self, Counts};
 use crate::ingest::store::SampleRow;
 use crate::ingest::wire::WireWriter;
 use crate::model::histogram::CounterResetHint;
@@ -141,13 +141,17 @@ fn type_number(kind: MetricType) -> u64 {
     }
 }
 
-/// The rows as a `prometheus.WriteRequest`, not compressed.
+/// The rows as a `prometheus.WriteRequest`, not compressed, for who reads them as the result of a query.
 pub fn encode_rows(rows: &[SampleRow]) -> Vec<u8> {
-    encode_v1(&Request::of(rows))
+    write_v1(&Request::of(rows), Counts::WholeWherePossible)
 }
 
 /// A `prometheus.WriteRequest`, not compressed.
 fn encode_v1(request: &Request<'_>) -> Vec<u8> {
+    write_v1(request, Counts::Floats)
+}
+
+fn write_v1(request: &Request<'_>, counts: Counts) -> Vec<u8> {
     let mut out = WireWriter::default();
     for (labels, run, exemplars) in request.series() {
         out.message(1, |series| {
@@ -160,7 +164,7 @@ fn encode_v1(request: &Request<'_>) -> Vec<u8> {
             for row in run {
                 match &row.value {
                     Value::Float(v) => series.message(2, |s| sample(s, row, *v)),
-                    Value::Histogram(h) => series.message(4, |s| histogram(s, row.t, h)),
+                    Value::Histogram(h) => series.message(4, |s| histogram(s, row.t, h, counts)),
                 }
             }
             for e in exemplars {
@@ -224,7 +228,7 @@ fn encode_v2(request: &Request<'_>) -> Vec<u8> {
                         start(s, 3, row.st);
                     }),
                     Value::Histogram(h) => series.message(3, |s| {
-                        histogram(s, row.t, h);
+                        histogram(s, row.t, h, Counts::Floats);
                         start(s, 17, row.st);
                     }),
                 }
@@ -261,8 +265,8 @@ fn start(w: &mut WireWriter, number: u32, st: i64) {
     }
 }
 
-fn histogram(w: &mut WireWriter, t: i64, h: &FloatHistogram) {
-    histogram_wire::write(w, h, &histogram_wire::REMOTE);
+fn histogram(w: &mut WireWriter, t: i64, h: &FloatHistogram, counts: Counts) {
+    histogram_wire::write(w, h, &histogram_wire::REMOTE, counts);
     let hint = match h.counter_reset_hint {
         CounterResetHint::Unknown => 0,
         CounterResetHint::Reset => 1,

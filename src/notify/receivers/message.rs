@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::config::redact::MASK;
 use crate::config::secret::{Secret, inline_or_file};
 use crate::config::url::SecretUrl;
-use crate::plot::Picture;
 use crate::net::Veil;
+use crate::plot::Picture;
 
 /// A message for one integration.
 #[derive(Clone, Debug)]

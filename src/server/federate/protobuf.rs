@@ -1,6 +1,6 @@
 //! The form of `io.prometheus.client.MetricFamily`, which carries native histograms too.
 
-use crate::ingest::histogram_wire;
+use crate::ingest::histogram_wire::{self, Counts};
 use crate::ingest::wire::WireWriter;
 use crate::model::histogram::CounterResetHint;
 use crate::model::labels::{is_legacy_label_name, is_legacy_metric_name};
@@ -92,7 +92,7 @@ fn write_classic(w: &mut WireWriter, h: &FloatHistogram) {
 }
 
 fn write_native(w: &mut WireWriter, h: &FloatHistogram) {
-    histogram_wire::write(w, h, &histogram_wire::CLIENT);
+    histogram_wire::write(w, h, &histogram_wire::CLIENT, Counts::WholeWherePossible);
     if h.positive_spans.is_empty() && h.negative_spans.is_empty() {
         // Without any span it would be taken for a classic histogram.
         w.message(12, |span| {
