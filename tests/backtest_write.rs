@@ -88,9 +88,10 @@ fn what_recording_rules_give_is_written_into_a_data_directory() {
     assert!(ok && told.contains("of them were not taken: other values are there already"), "{told}");
     // Behind newer samples, into the directory that was read.
     std::fs::write(dir.path().join("rules.yml"), RULES).unwrap();
+    let before = samples(&dir.path().join("data")).len();
     let (told, ok) = backtest(dir.path(), &["--write", "data"]);
     assert!(ok, "{told}");
-    assert!(samples(&dir.path().join("data")).len() > written.len());
+    assert_eq!(samples(&dir.path().join("data")).len(), before + written.len());
     // One that is in use is left alone.
     let (tsdb, _) = Tsdb::open(dir.path().join("out/tsdb"), Default::default()).unwrap();
     let (told, ok) = backtest(dir.path(), &["--write", "out"]);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use watchbell::ingest::discovery::MOST_TARGETS;
 
 use crate::support::discovery::Following;
 use crate::support::http::{Answer, Request, answer, serve};
@@ -85,7 +86,7 @@ fn an_answer_that_is_no_list_of_targets_is_a_failure() {
 
 #[test]
 fn groups_without_targets_are_no_groups() {
-    let empty = format!(r#"[{}{{"targets": ["h:1"]}}]"#, r#"{"targets": []},"#.repeat(100_000));
+    let empty = format!(r#"[{}{{"targets": ["h:1"]}}]"#, r#"{"targets": []},"#.repeat(MOST_TARGETS + 1));
     let address = serve(false, move |_| Some(answer(200, &[("Content-Type", "application/json")], empty.as_str())));
     let following = Following::start("http", &format!("{{url: 'http://{address}', refresh_interval: 1h}}"));
     let found = wait_for("a target", || following.targets());

@@ -10,11 +10,11 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use rustc_hash::FxHashSet;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::alerting::group::{Appended, Element, Evaluation, RuleResult, TemplateInput, World};
+use crate::alerting::group::{Appended, Evaluation, RuleResult, TemplateInput, World};
 use crate::alerting::series::RuleSample;
 use crate::alerting::timeline::TimelineWorld;
-use crate::alerting::{GroupKey, GroupSpec, RuleKind, RuleSpec};
-use crate::ingest::remote_write::send::{Backoff, Verdict, verdict};
+use crate::alerting::{GroupSpec, RuleKind, RuleSpec};
+use crate::ingest::remote_write::send::{Backoff, Verdict, reason_of, verdict};
 use crate::ingest::remote_write::{Protocol, encode};
 use crate::ingest::store::SampleRow;
 use crate::net::{HttpClient, HttpSettings, redact_url};
@@ -100,14 +100,6 @@ impl<'a> Writing<'a> {
 impl World for Writing<'_> {
     fn query(&self, rule: &RuleSpec, at: i64) -> Result<RuleResult, String> {
         self.world.query(rule, at)
-    }
-
-    fn answered(&self, of: (&GroupKey, &RuleSpec), at: i64, gave: &Result<RuleResult, String>, took: Duration) {
-        self.world.answered(of, at, gave, took);
-    }
-
-    fn measured(&self, rule: &RuleSpec, at: i64) -> Option<Vec<Element>> {
-        self.world.measured(rule, at)
     }
 
     fn render(&self, input: TemplateInput<'_>) -> String {
@@ -229,7 +221,7 @@ impl RemoteEndpoint {
     async fn post(&self, body: Vec<u8>) -> Result<(), String> {
         let mut pauses = Backoff::new(30, 5_000);
         let mut why = String::new();
-        for _ in 0..TRIES {
+        for left in (0..TRIES).rev() {
             let pause = match self.try_post(body.clone()).await {
                 Ok((Verdict::Sent, _)) => return Ok(()),
                 Ok((Verdict::Retry { after }, reason)) => {
@@ -242,7 +234,9 @@ impl RemoteEndpoint {
                     None
                 }
             };
-            tokio::time::sleep(Duration::from_millis(pauses.pause(pause).unsigned_abs())).await;
+            if left > 0 {
+                tokio::time::sleep(Duration::from_millis(pauses.pause(pause).unsigned_abs())).await;
+            }
         }
         Err(format!("{}: {why}; gave up after {TRIES} tries", redact_url(&self.url)))
     }
@@ -259,7 +253,7 @@ impl RemoteEndpoint {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let verdict = verdict(status.as_u16(), retry_after.as_deref(), true);
-        Ok((verdict, format!("server returned HTTP status {status}")))
+        Ok((verdict, reason_of(response).await))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::RemoteReadConfig;
 use crate::ingest::remote_write::row::Row;
 use crate::ingest::wire::{Fields, WireError, WireWriter};
+use crate::model::histogram::HistogramDefect;
 use crate::model::{Labels, MatchOp, Matcher, SampleBuf, Value};
 use crate::net::{HttpClient, HttpSettings, NetError, read_body, redact_url};
 use crate::promql::{EvalEnv, Evaluated, Plan};
@@ -169,8 +170,16 @@ fn request<'a>(matchers: impl Iterator<Item = &'a Matcher>, mint: i64, maxt: i64
     snap::raw::Encoder::new().compress_vec(&out.buf).unwrap_or_default()
 }
 
+/// Why an answer is none.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum BadAnswer {
+    Wire(#[from] WireError),
+    Histogram(#[from] HistogramDefect),
+}
+
 /// The series of a `prometheus.ReadResponse`.
-fn series_of(message: &[u8]) -> Result<Vec<(Labels, SampleBuf)>, WireError> {
+fn series_of(message: &[u8]) -> Result<Vec<(Labels, SampleBuf)>, BadAnswer> {
     let mut found = Vec::new();
     let mut results = Fields::new(message);
     while let Some(result) = results.next_field()? {
@@ -187,7 +196,7 @@ fn series_of(message: &[u8]) -> Result<Vec<(Labels, SampleBuf)>, WireError> {
     Ok(found)
 }
 
-fn one_series(message: &[u8]) -> Result<(Labels, SampleBuf), WireError> {
+fn one_series(message: &[u8]) -> Result<(Labels, SampleBuf), BadAnswer> {
     let mut row = Row::default();
     row.decode_v1(message)?;
     row.read_labels()?;
@@ -199,7 +208,7 @@ fn one_series(message: &[u8]) -> Result<(Labels, SampleBuf), WireError> {
     let mut samples = SampleBuf::default();
     row.samples.iter().for_each(|s| samples.push(s.t, s.v));
     for s in row.histograms {
-        samples.push_histogram(s.t, Arc::new(s.h.map_err(|_| WireError::Histogram)?));
+        samples.push_histogram(s.t, Arc::new(s.h?));
     }
     samples.settle((0, 0));
     Ok((Labels::from_pairs(pairs), samples))

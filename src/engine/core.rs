@@ -399,11 +399,11 @@ impl Engine {
 
     fn keep_house(&mut self, now: i64, out: &mut TurnEffects) {
         self.deadlines.add(now.saturating_add(self.options.housekeeping), Deadline::Housekeeping);
+        self.give_notice(now, out);
         if now < self.doubted_until {
             return;
         }
         self.counters.maintenances += 1;
-        self.give_notice(now, out);
         let batch = &mut out.outbox.batch;
         self.router.collect_garbage(now, batch);
         let keys: rustc_hash::FxHashSet<&str> = self.router.group_keys().map(|(key, _)| &**key).collect();

@@ -18,7 +18,7 @@ use super::external::Sent;
 use super::startup::firing;
 
 /// A driver may be late by this much, milliseconds, before its lateness is taken for a leap.
-const LATE: i64 = 5_000;
+pub(super) const LATE: i64 = 5_000;
 /// What was only over by a clock that leapt ahead is kept for so long, milliseconds: the clock may be set right.
 const DOUBTED: i64 = 3_600_000;
 
@@ -44,7 +44,7 @@ impl Engine {
                 None => late,
             };
             if leapt > LATE {
-                self.leap_ahead(leapt, now, out);
+                self.leap_ahead(leapt, late, now, out);
             } else if late > LATE {
                 self.was_held_up(late, now, out);
             }
@@ -62,12 +62,13 @@ impl Engine {
         }
     }
 
-    fn leap_ahead(&mut self, by: i64, now: i64, out: &mut TurnEffects) {
+    /// The clock leapt, and for so long, `late`, nobody was heard.
+    fn leap_ahead(&mut self, by: i64, late: i64, now: i64, out: &mut TurnEffects) {
         out.outbox.records.push(|| Decision::new(now, What::ClockStepped { by_ms: by }));
         if by > self.options.housekeeping {
             self.doubted_until = now.saturating_add(DOUBTED);
         }
-        self.router.leap_ahead(by, now, &mut out.outbox.batch);
+        self.router.leap_ahead(late, now, &mut out.outbox.batch);
         let ids: Vec<u64> = self.slots.keys().copied().collect();
         for id in ids {
             // One missed evaluation is no outage.
@@ -78,8 +79,8 @@ impl Engine {
         self.outbox.leap(by, now, &mut out.outbox);
         self.failing.leap(by);
         // One missed scrape is no outage either.
-        if self.options.data.is_some_and(|data| by > data.interval) {
-            self.await_data_again(by, now);
+        if self.options.data.is_some_and(|data| late > data.interval) {
+            self.await_data_again(late, now);
         } else if let Some(wait) = &mut self.wait {
             wait.leap(by);
             self.deadlines.add(wait.until.max(now), Deadline::Data);

@@ -23,14 +23,13 @@ use crate::state::{Batch, StateError, StateStore};
 
 use super::drive::{Hands, Turned, turn};
 use super::keeper::{Keeper, StoreView};
+use super::leap::LATE;
 use super::pool::Pool;
 use super::pulse::Pulse;
 use super::{Engine, Event, Options, OutgoingAlert, Setup, SilenceChange, Ticket, View};
 
 /// Most events taken into one turn, and so into one write to disk.
 const EVENTS_A_TURN: usize = 1024;
-/// Turns that begin further apart, milliseconds, are told of.
-const LATE: i64 = 5_000;
 /// The longest the driver sleeps: a machine that wakes from suspension finds its deadlines within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -114,7 +113,10 @@ impl Live {
         let clock = parts.clock.clone();
         let options =
             Options { heartbeat: LONGEST_SLEEP.as_millis() as i64, records: parts.history.is_some(), ..options };
-        let mut engine = Engine::start(options, setup, &parts.store.load()?, clock.now());
+        let stored = parts.store.load()?;
+        // What the start takes has passed, too.
+        let pulse = Pulse::start();
+        let mut engine = Engine::start(options, setup, &stored, clock.now());
         let view = Arc::new(ArcSwap::from_pointee(engine.view()));
         let engine = Arc::new(Mutex::new(engine));
         let (commands, inbox) = mpsc::channel();
@@ -132,7 +134,6 @@ impl Live {
             markers: Trouble::default(),
             parts,
         };
-        let pulse = Pulse::start();
         let mut driver = Driver {
             engine: engine.clone(),
             view: view.clone(),

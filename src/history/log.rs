@@ -9,9 +9,9 @@
 //! - A log that is long enough, or old enough, is sealed into a segment on a thread of its own. What is too old, or too
 //!   much, goes segment by segment.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
@@ -21,53 +21,14 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::clock::Stopwatch;
 use crate::instrument::Counter;
-use crate::state::frames::{self, Reader};
 
-use super::decision::{Decision, What};
+use super::decision::Decision;
 use super::followers::{Followers, News};
-use super::pieces::{self, Form, Piece, path_of, read_log, unfinished};
+use super::pieces::{self, Form, path_of};
 use super::query::{Page, Query, Search};
 use super::queue::{Handed, Queue};
-use super::record::{Recorded, lines};
-use super::segment::{self, Extent, Segment};
-
-/// The length at which a log is sealed, bytes; shorter where the history is small.
-const LONGEST_LOG: u64 = 16 << 20;
-/// The age of its first decision at which a log is sealed, milliseconds: retention goes by whole segments.
-const OLDEST_LOG: i64 = 24 * 3_600_000;
-/// How many segments a history has at least when it is as long as it may be.
-const PARTS: u64 = 16;
-/// Numbers left out behind what cannot be read, so that none is given twice.
-const GAP: u64 = 1 << 32;
-/// The pause between two lines in the log while decisions cannot be written.
-const BETWEEN_LINES: Duration = Duration::from_secs(600);
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// For how long, milliseconds.
-    pub retention: i64,
-    /// How many bytes on disk.
-    pub size: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { retention: 30 * 24 * 3_600_000, size: 1 << 30 }
-    }
-}
-
-impl Limits {
-    fn longest_log(&self) -> u64 {
-        LONGEST_LOG.min(self.size / PARTS).max(1)
-    }
-
-    fn oldest_log(&self) -> i64 {
-        OLDEST_LOG.min(self.retention / PARTS.cast_signed()).max(1)
-    }
-}
+use super::written::{GAP, Limits, Shown, State, after_segment, resume, seal_file};
 
 /// How long maintenance waits for a disk that is being written to.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -122,40 +83,6 @@ enum Wanted {
     Word(mpsc::Sender<()>),
 }
 
-/// How it stood when something was written last.
-struct Shown {
-    pieces: Vec<Piece>,
-    last: u64,
-    failure: Option<String>,
-    unsealed: Option<String>,
-}
-
-struct State {
-    pieces: BTreeMap<u64, Piece>,
-    open: Option<Open>,
-    next: u64,
-    failing: Option<Failing>,
-    unsealed: Option<String>,
-}
-
-/// The log that is written.
-struct Open {
-    first: u64,
-    file: File,
-    bytes: u64,
-    extent: Extent,
-    /// The time of its first decision.
-    begun: Option<i64>,
-}
-
-/// Decisions that could not be written.
-struct Failing {
-    error: String,
-    decisions: u64,
-    since: Stopwatch,
-    told: Stopwatch,
-}
-
 impl History {
     /// Opens or creates a history in a directory. The torn end of a log is cut.
     ///
@@ -185,7 +112,7 @@ impl History {
         }
         damaged.iter().for_each(|what| tracing::error!("history is damaged; everything else is kept: {what}"));
         let pieces = found.into_iter().map(|piece| (piece.first, piece)).collect();
-        let state = State { pieces, open, next, failing: None, unsealed: None };
+        let state = State::of(pieces, open, next);
         let (queue, handed) = Queue::new();
         let (wanted, asked) = mpsc::channel();
         let history = History(Arc::new(Shared {
@@ -309,6 +236,11 @@ impl History {
         let _ = given.recv();
     }
 
+    /// Whether all that was recorded is written within some time: before the process ends.
+    pub fn finish(&self, patience: Duration) -> bool {
+        self.0.queue.finish(patience)
+    }
+
     /// Tells what is damaged, each place once.
     fn tell(&self, damage: &BTreeSet<String>) {
         let mut told = self.0.damaged.lock();
@@ -363,7 +295,8 @@ impl Shared {
         let (count, limits) = (decisions.len() as u64, *self.limits.lock());
         let mut state = self.state.lock();
         if let Some((count, why)) = self.queue.take_dropped() {
-            state.failed(&io::Error::other(why), count);
+            // The queue has told of it.
+            state.lose(why.into(), count);
         }
         match state.write(&self.dir, decisions) {
             Ok(recorded) => {
@@ -418,187 +351,6 @@ impl Shared {
         }
         self.show(&state);
     }
-}
-
-/// Makes a segment of a log, on disk before the log goes.
-fn seal_file(dir: &Path, first: u64) -> io::Result<(Piece, u64)> {
-    let log = path_of(dir, first, Form::Log);
-    let bytes = fs::read(&log)?;
-    let texts: Vec<&str> = Reader::new(&bytes).filter_map(|payload| std::str::from_utf8(payload).ok()).collect();
-    let all = texts.iter().flat_map(|text| lines(text));
-    let (segment, extent, unreadable) = segment::seal(all, bytes.len())?;
-    let (half, whole) = (unfinished(dir, first), path_of(dir, first, Form::Sealed));
-    let written = write_synced(&half, &segment).and_then(|()| fs::rename(&half, &whole));
-    if let Err(e) = written {
-        // Half a segment takes room from what is written.
-        let _ = fs::remove_file(&half);
-        return Err(e);
-    }
-    File::open(dir)?.sync_all()?;
-    // One that stays is deleted at the next start.
-    let _ = fs::remove_file(&log);
-    let bytes = segment.len() as u64;
-    Ok((Piece { first, form: Form::Sealed, bytes, extent: Some(extent) }, unreadable))
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Goes on with the last log; what follows its last good frame is cut.
-fn resume(dir: &Path, piece: &mut Piece, damaged: &mut BTreeSet<String>) -> io::Result<(u64, Option<Open>)> {
-    let path = path_of(dir, piece.first, Form::Log);
-    let read = read_log(&path)?;
-    if read.is_damaged {
-        damaged.insert(format!("segment {}: a part of its log is damaged", piece.first));
-    }
-    let file = OpenOptions::new().append(true).open(&path)?;
-    file.set_len(read.bytes)?;
-    piece.bytes = read.bytes;
-    let begun = (read.extent.records > 0).then_some(read.extent.from);
-    let next = (read.extent.last + 1).max(piece.first);
-    let open = Open { first: piece.first, file, bytes: read.bytes, extent: read.extent, begun };
-    Ok((next, Some(open)))
-}
-
-/// The number that follows a segment.
-fn after_segment(dir: &Path, piece: &Piece) -> u64 {
-    let found = piece.extent.map(|extent| extent.last);
-    let read = || Segment::open(&path_of(dir, piece.first, Form::Sealed)).ok()?.last_readable().ok()?;
-    match found {
-        Some(last) => last.max(piece.first) + 1,
-        None => read().unwrap_or(piece.first).saturating_add(GAP),
-    }
-}
-
-impl State {
-    /// Writes decisions as one frame; returns them with their numbers.
-    fn write(&mut self, dir: &Path, decisions: Vec<Decision>) -> io::Result<Vec<Recorded>> {
-        let lost = self.failing.as_ref().map(|failing| (failing.decisions, failing.error.clone()));
-        let lost = lost
-            .zip(decisions.first())
-            .map(|((decisions, error), first)| Decision::new(first.time.0, What::Lost { decisions, error }));
-        let mut extent = Extent::none();
-        let (mut text, mut recorded) = (String::with_capacity(decisions.len() * 384), Vec::new());
-        let numbered = (self.next..).zip(lost.into_iter().chain(decisions));
-        for (seq, decision) in numbered {
-            extent.add(seq, decision.time.0);
-            let one = Recorded { seq, decision };
-            text.push_str(&one.to_line());
-            text.push('\n');
-            recorded.push(one);
-        }
-        let mut frame = Vec::with_capacity(text.len() + frames::HEADER);
-        frames::write(&mut frame, text.as_bytes())?;
-        self.append(dir, &frame, extent)?;
-        self.next = extent.last + 1;
-        Ok(recorded)
-    }
-
-    fn append(&mut self, dir: &Path, frame: &[u8], extent: Extent) -> io::Result<()> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            none => none.insert(begin(dir, self.next)?),
-        };
-        if let Err(error) = open.file.write_all(frame) {
-            // Half a frame would pass for damage; where it cannot be cut, nothing may follow it.
-            if open.file.set_len(open.bytes).is_err() {
-                self.open = None;
-            }
-            return Err(error);
-        }
-        open.bytes += frame.len() as u64;
-        open.begun.get_or_insert(extent.from);
-        let all = &mut open.extent;
-        (all.records, all.last) = (all.records + extent.records, extent.last);
-        (all.from, all.to) = (all.from.min(extent.from), all.to.max(extent.to));
-        let piece = Piece { first: open.first, form: Form::Log, bytes: open.bytes, extent: Some(*all) };
-        self.pieces.insert(open.first, piece);
-        Ok(())
-    }
-
-    fn recovered(&mut self) {
-        if let Some(Failing { decisions, since, .. }) = self.failing.take() {
-            tracing::info!(lost = decisions, seconds = since.elapsed().as_secs(), "decisions are recorded again");
-        }
-    }
-
-    fn failed(&mut self, error: &io::Error, count: u64) {
-        let error = error.to_string();
-        let (since, told) = (Stopwatch::start(), Stopwatch::start());
-        let Some(failing) = &mut self.failing else {
-            tracing::error!(error, "decisions are not recorded in the history; pages go out all the same");
-            self.failing = Some(Failing { error, decisions: count, since, told });
-            return;
-        };
-        failing.decisions += count;
-        failing.error = error;
-        if failing.told.elapsed() >= BETWEEN_LINES {
-            failing.told = told;
-            let (error, lost) = (&failing.error, failing.decisions);
-            tracing::error!(error, lost, "decisions are still not recorded in the history");
-        }
-    }
-
-    /// Ends the log if it is long or old enough; returns which it was.
-    fn seal_if_due(&mut self, now: i64, limits: &Limits) -> Option<u64> {
-        let is_due = |open: &Open| {
-            let age = open.begun.map_or(0, |begun| now.saturating_sub(begun));
-            open.bytes >= limits.longest_log() || age >= limits.oldest_log()
-        };
-        let due = self.open.as_ref().is_some_and(is_due);
-        if due { self.open.take().map(|open| open.first) } else { None }
-    }
-
-    /// Takes out what is too old, and the oldest of what is too much; never the log that is written.
-    fn over(&mut self, now: i64, is_held: bool, limits: &Limits) -> Vec<Piece> {
-        let oldest = if is_held { i64::MIN } else { now.saturating_sub(limits.retention) };
-        let mut total: u64 = self.pieces.values().map(|piece| piece.bytes).sum();
-        let open = self.open.as_ref().map(|open| open.first);
-        let mut over = Vec::new();
-        // What comes before something old is old, whether it can be read or not.
-        let ended = |piece: &Piece| piece.extent.is_some_and(|extent| extent.to < oldest);
-        let last_old = self.pieces.values().filter(|piece| ended(piece)).map(|piece| piece.first).max();
-        for piece in self.pieces.values().filter(|piece| Some(piece.first) != open) {
-            let is_old = ended(piece) || (piece.extent.is_none() && last_old.is_some_and(|last| piece.first < last));
-            if is_old || total > limits.size {
-                total -= piece.bytes;
-                over.push(*piece);
-            }
-        }
-        self.pieces.retain(|first, _| over.iter().all(|piece| piece.first != *first));
-        over
-    }
-
-    /// The logs that are to be sealed.
-    fn waiting(&self) -> impl Iterator<Item = u64> {
-        let open = self.open.as_ref().map(|open| open.first);
-        self.pieces.values().filter(move |p| p.form == Form::Log && Some(p.first) != open).map(|p| p.first)
-    }
-
-    /// What those who read see.
-    fn shown(&self) -> Shown {
-        Shown {
-            // In order of their numbers.
-            pieces: self.pieces.values().copied().collect(),
-            last: self.next.saturating_sub(1),
-            failure: self.failing.as_ref().map(|failing| failing.error.clone()),
-            unsealed: self.unsealed.clone(),
-        }
-    }
-}
-
-/// Begins a log.
-fn begin(dir: &Path, first: u64) -> io::Result<Open> {
-    // Somebody may have taken the directory away.
-    fs::create_dir_all(dir)?;
-    let path = path_of(dir, first, Form::Log);
-    // What a failed attempt left there holds nothing.
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.set_len(0)?;
-    Ok(Open { first, file, bytes: 0, extent: Extent::none(), begun: None })
 }
 
 /// Answers a query from the files of a history that nobody writes, or someone else does.

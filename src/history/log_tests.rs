@@ -1,10 +1,14 @@
-use super::super::decision::{Kind, RoutedTo};
+use super::super::decision::{Kind, RoutedTo, What};
 use super::super::query::Order;
 use super::super::queue::MOST_WAITING;
+use super::super::record::Recorded;
 use super::super::text::Time;
+use super::super::written::PARTS;
 use super::*;
 use crate::model::{Labels, MatchOp, Matcher};
+use crate::state::frames::Reader;
 use proptest::prelude::*;
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 const HOUR: i64 = 3_600_000;

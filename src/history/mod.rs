@@ -16,14 +16,16 @@ mod segment;
 mod terms;
 mod text;
 mod words;
+mod written;
 
 pub use decision::{
     DecidedAlert, Decision, Kind, MOST_ALERTS, RenderedProblem, RoutedTo, RuleName, Told, What, Withheld,
 };
 pub use followers::News;
-pub use log::{Health, History, Limits, OpenError, query_dir};
+pub use log::{Health, History, OpenError, query_dir};
 pub use metrics::Unrecorded;
 pub use query::{MOST_RESULTS, Order, Page, Query};
 pub use queue::MOST_WAITING;
 pub use record::Recorded;
 pub use text::{Number, Time};
+pub use written::Limits;

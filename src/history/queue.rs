@@ -78,6 +78,12 @@ impl Queue {
         let _ = written.recv();
     }
 
+    /// Whether all that was handed over is written within some time.
+    pub fn finish(&self, patience: Duration) -> bool {
+        let (done, written) = mpsc::sync_channel(1);
+        self.jobs.send(Handed { decisions: Vec::new(), done }).is_ok() && written.recv_timeout(patience).is_ok()
+    }
+
     fn drop_decisions(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
         let mut hang = self.hang.lock();

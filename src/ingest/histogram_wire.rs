@@ -49,8 +49,8 @@ pub enum Counts {
 
 /// Writes what both messages have.
 pub fn write(w: &mut WireWriter, h: &FloatHistogram, numbers: &Numbers, counts: Counts) {
-    let adds_up = h.zero_count + h.positive_buckets.iter().chain(&h.negative_buckets).sum::<f64>() == h.count;
-    let may_be_whole = counts == Counts::WholeWherePossible && adds_up && !is_stale(h.sum);
+    let adds_up = || h.zero_count + h.positive_buckets.iter().chain(&h.negative_buckets).sum::<f64>() == h.count;
+    let may_be_whole = counts == Counts::WholeWherePossible && !is_stale(h.sum) && adds_up();
     let whole = if may_be_whole { h.to_integer() } else { None };
     w.double(numbers.sum, h.sum);
     w.sint(numbers.schema, i64::from(h.schema));
@@ -111,7 +111,7 @@ pub struct HistogramFields {
 }
 
 /// A number that comes in a field of whole numbers or in one of floats. Clients may write both of them: the float counts
-/// when it is above zero.
+/// unless it is zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Number {
     whole: u64,
@@ -135,7 +135,7 @@ impl Number {
     }
 
     fn is_float(self) -> bool {
-        self.float > 0.0
+        self.float != 0.0
     }
 }
 

@@ -15,9 +15,6 @@ pub enum WireError {
     /// A field has another wire type than its schema says.
     #[error("field {0} has the wrong wire type")]
     WireType(u32),
-    /// A histogram that is none.
-    #[error("a histogram contradicts itself")]
-    Histogram,
     /// A metric has more labels, buckets or the like than anybody needs.
     #[error("more than {0} pieces of one kind in a metric")]
     TooMany(usize),

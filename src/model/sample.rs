@@ -121,7 +121,8 @@ impl SampleBuf {
         }
     }
 
-    /// Keeps of the samples from a place on those at times that `keep` says.
+    /// Keeps of the samples from a place on those at times that `keep` says. A histogram behind one that is left out says
+    /// nothing of counter resets any more.
     pub fn retain_from(&mut self, floats: usize, histograms: usize, keep: impl Fn(i64) -> bool) {
         let mut kept = floats;
         for i in floats..self.ts.len() {
@@ -134,15 +135,20 @@ impl SampleBuf {
                 kept += 1;
             }
         }
-        let mut kept_histograms = histograms;
+        let (mut kept_histograms, mut is_gap) = (histograms, false);
         for i in histograms..self.hists.len() {
-            if self.hists.get(i).is_some_and(|(t, _)| keep(*t)) {
-                self.hists.swap(kept_histograms, i);
-                if self.hist_st.len() > i {
-                    self.hist_st.swap(kept_histograms, i);
-                }
-                kept_histograms += 1;
+            if !self.hists.get(i).is_some_and(|(t, _)| keep(*t)) {
+                is_gap = true;
+                continue;
             }
+            self.hists.swap(kept_histograms, i);
+            if self.hist_st.len() > i {
+                self.hist_st.swap(kept_histograms, i);
+            }
+            if std::mem::take(&mut is_gap) {
+                self.doubt_hint(kept_histograms);
+            }
+            kept_histograms += 1;
         }
         self.truncate(kept, kept_histograms);
     }

@@ -99,8 +99,7 @@ impl Service {
         trace_as_configured(&traces, &prepared)?;
         let tracer = traces.tracer.clone();
         let notifier = ConfiguredNotifier::new(&options, &external_url, clock.clone(), tracer.clone());
-        let notifier = Arc::new(notifier.recording(history.clone()));
-        notifier.put_in_force(notifier.set_up(&prepared).map_err(ServiceError::Receivers)?);
+        let notifier = begin_notifier(notifier.recording(history.clone()), &prepared)?;
         let scrapes = ScrapeManager::new(Arc::new(storage.clone()), clock.clone(), Handle::current());
         let scrapes = Arc::new(scrapes.with_failure_logs(log_files.scrapes.clone()));
         let alertmanagers = Arc::new(Alertmanagers::new(scrapes.discoveries(), notifier.clone()));
@@ -178,10 +177,8 @@ impl Service {
             server,
             tasks,
         };
-        let steps = Arc::new(ClockSteps::default());
-        service.register(steps.clone());
         service.apply_ingest(&prepared);
-        service.begin_tasks(data, steps, &ended);
+        service.begin_tasks(data, &ended);
         tracing::info!(address = %service.address, "server is ready to receive web requests");
         Ok(service)
     }
@@ -207,7 +204,9 @@ impl Service {
     }
 
     /// Starts what goes on beside requests until the service ends.
-    fn begin_tasks(&mut self, data: Option<DataAtStart>, steps: Arc<ClockSteps>, ended: &watch::Receiver<bool>) {
+    fn begin_tasks(&mut self, data: Option<DataAtStart>, ended: &watch::Receiver<bool>) {
+        let steps = Arc::new(ClockSteps::default());
+        self.register(steps.clone());
         let (app, notifier, heartbeat) = (self.app.clone(), self.notifier.clone(), self.heartbeat.clone());
         // Until the clock has been looked at.
         app.storage.hold_retention(true);
@@ -367,6 +366,9 @@ impl Service {
         let stopped = tokio::task::spawn_blocking(move || {
             app.engine.stop(GRACE);
             if let Some(readers) = &app.history {
+                if !readers.history.finish(GRACE) {
+                    tracing::warn!("decisions that waited for the history's disk are lost");
+                }
                 readers.history.maintain(app.clock.now(), app.storage.is_retention_held());
             }
             log_files.finish();
@@ -431,6 +433,12 @@ async fn maintain(app: Arc<App>, mut ended: watch::Receiver<bool>) {
         // Failures are told by the storage, once each.
         let _ = tokio::task::spawn_blocking(move || app.storage.maintain(now)).await;
     }
+}
+
+/// What delivers, to the receivers of the configuration.
+fn begin_notifier(notifier: ConfiguredNotifier, prepared: &Prepared) -> Result<Arc<ConfiguredNotifier>, ServiceError> {
+    notifier.put_in_force(notifier.set_up(prepared).map_err(ServiceError::Receivers)?);
+    Ok(Arc::new(notifier))
 }
 
 /// Maintains the history: a disk that hangs under it keeps the storage from nothing.

@@ -157,28 +157,33 @@ fn files_taken_away_while_running_are_told_and_made_again() {
     assert_eq!((records(&snapshot), snapshot.read::<String>(Table::Silence).len()), (model, 2));
 }
 
-#[test]
-fn a_rescue_copy_taken_away_is_written_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut model = fill(dir.path());
-    let store = DiskStore::open(dir.path()).unwrap();
-    fs::remove_dir_all(dir.path().join("state.rescue")).unwrap();
+/// One record more, and the rescue copy alone has all of them.
+fn the_copy_is_written_again(dir: &Path, store: DiskStore, mut model: BTreeMap<Vec<u8>, String>, durable: bool) {
     let mut batch = Batch::default();
-    batch.put(Table::RoutedAlert, "after", &"x", false);
+    batch.put(Table::RoutedAlert, "after", &"x", durable);
     model.insert(b"after".to_vec(), "x".into());
     store.apply(&batch).unwrap();
     store.settle().unwrap();
     assert_eq!(store.health().rescue_failure, None);
     drop(store);
-    fs::remove_dir_all(dir.path().join("state")).unwrap();
-    let again = DiskStore::open(dir.path()).unwrap();
-    assert_eq!(records(&again.load().unwrap()), model);
+    fs::remove_dir_all(dir.join("state")).unwrap();
+    let again = DiskStore::open(dir).unwrap();
+    assert_eq!(records(&again.load().unwrap()), model, "the copy has all of it");
+}
+
+#[test]
+fn a_rescue_copy_taken_away_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = fill(dir.path());
+    let store = DiskStore::open(dir.path()).unwrap();
+    fs::remove_dir_all(dir.path().join("state.rescue")).unwrap();
+    the_copy_is_written_again(dir.path(), store, model, false);
 }
 
 #[test]
 fn a_rescue_copy_that_cannot_be_read_keeps_no_whole_database_from_being_opened() {
     let dir = tempfile::tempdir().unwrap();
-    let mut model = fill(dir.path());
+    let model = fill(dir.path());
     // A directory is no file that could be read.
     let copy = dir.path().join("state.rescue");
     let snapshot =
@@ -196,16 +201,7 @@ fn a_rescue_copy_that_cannot_be_read_keeps_no_whole_database_from_being_opened()
     let health = store.health();
     assert!(health.rescue_failure.is_some() && health.damage.is_none() && health.failure.is_none(), "{health:?}");
     fs::remove_file(&copy).unwrap();
-    let mut batch = Batch::default();
-    batch.put(Table::RoutedAlert, "after", &"x", true);
-    model.insert(b"after".to_vec(), "x".into());
-    store.apply(&batch).unwrap();
-    store.settle().unwrap();
-    assert_eq!(store.health().rescue_failure, None);
-    drop(store);
-    fs::remove_dir_all(dir.path().join("state")).unwrap();
-    let again = DiskStore::open(dir.path()).unwrap();
-    assert_eq!(records(&again.load().unwrap()), model, "the copy has all of it");
+    the_copy_is_written_again(dir.path(), store, model, true);
 }
 
 #[test]

@@ -180,6 +180,20 @@ fn counter_resets_are_found_between_histograms_of_which_some_came_late() {
 }
 
 #[test]
+fn a_counter_reset_is_found_when_the_histogram_that_was_reset_to_is_deleted() {
+    let db = Tsdb::in_memory();
+    for (minute, n) in [(0, 10.0), (1, 5.0), (2, 6.0)] {
+        let h = FloatHistogram { sum: n, count: n, zero_count: n, ..Default::default() };
+        add(&db, &labels(1), NOW + minute * MINUTE, Value::Histogram(Arc::new(h))).unwrap();
+    }
+    db.delete_series(&[vec![Matcher::equal("i", "1")]], NOW + MINUTE, NOW + MINUTE).unwrap();
+    let mut buf = SampleBuf::default();
+    db.select(&[Matcher::equal("i", "1")], NOW, NOW + HOUR).unwrap()[0].read(NOW, NOW + HOUR, false, &mut buf).unwrap();
+    let [(_, first), (_, second)] = &buf.hists[..] else { panic!("{:?}", buf.hists) };
+    assert!((first.sum, second.sum) == (10.0, 6.0) && second.detect_reset(first), "{:?}", buf.hists);
+}
+
+#[test]
 fn what_was_late_beside_a_clock_that_was_ahead_is_in_order_without_it() {
     let db = Tsdb::in_memory();
     db.set_out_of_order_window(12 * HOUR);

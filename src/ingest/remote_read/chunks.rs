@@ -50,7 +50,8 @@ fn take_floats(rest: &mut (&[i64], &[f64]), until: Option<i64>) -> Option<Chunk>
 
 /// Takes the histograms of one layout that come before the next float, as many as a chunk holds.
 fn take_histograms(rest: &mut &[(i64, Arc<FloatHistogram>)], until: Option<i64>) -> Option<Chunk> {
-    let run = rest.get(..histograms::run(rest).min(MOST_SAMPLES))?;
+    let ahead = rest.get(..MOST_SAMPLES.min(rest.len()))?;
+    let run = ahead.get(..histograms::run(ahead))?;
     let count = run.iter().take_while(|(t, _)| until.is_none_or(|until| *t < until)).count();
     let (taken, left) = rest.split_at_checked(count)?;
     *rest = left;

@@ -27,6 +27,17 @@ pub fn verdict(status: u16, retry_after: Option<&str>, retry_on_429: bool) -> Ve
     }
 }
 
+/// Why an endpoint did not take what it was sent: the status, and the first line of what it says.
+pub async fn reason_of(mut response: reqwest::Response) -> String {
+    let status = response.status();
+    let said = response.chunk().await.ok().flatten().unwrap_or_default();
+    let said = String::from_utf8_lossy(said.get(..said.len().min(1024)).unwrap_or_default());
+    match said.lines().next().unwrap_or_default() {
+        "" => format!("server returned HTTP status {status}"),
+        line => format!("server returned HTTP status {status}: {line}"),
+    }
+}
+
 /// The longest pause an endpoint may ask for, in milliseconds.
 const MAX_RETRY_AFTER: i64 = 10 * 60_000;
 

@@ -17,7 +17,7 @@ use crate::ingest::remote_write::Protocol;
 use crate::model::Labels;
 use crate::net::{Auth, HttpSettings};
 
-pub use delivery::{Backoff, Verdict, verdict};
+pub use delivery::{Backoff, Verdict, reason_of, verdict};
 pub use metrics::SendCounters;
 pub use writer::{RemoteWriters, StartError};
 

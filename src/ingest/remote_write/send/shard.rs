@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use tokio::sync::watch;
 
 use super::RemoteWriteSettings;
-use super::delivery::{Backoff, Verdict, verdict};
+use super::delivery::{Backoff, Verdict, reason_of, verdict};
 use super::progress::Progress;
 use super::queue::{Item, Queue};
 use crate::clock::{Clock, Stopwatch};
@@ -86,13 +86,7 @@ impl Endpoint {
                 "the answer's headers say that nothing was written, as those of an endpoint that knows 1.0 alone";
             return Ok((Verdict::Drop, reason.to_owned()));
         }
-        let mut reason = format!("server returned HTTP status {status}");
-        if outcome != Verdict::Sent
-            && let Ok(text) = read_line(response).await
-            && !text.is_empty()
-        {
-            reason = format!("{reason}: {text}");
-        }
+        let reason = if outcome == Verdict::Sent { String::new() } else { reason_of(response).await };
         Ok((outcome, reason))
     }
 }
@@ -273,11 +267,4 @@ fn outgoing(labels: &Labels, settings: &RemoteWriteSettings) -> Option<Labels> {
         return None;
     }
     Some(builder.build()).filter(|l| !l.is_empty())
-}
-
-/// The first line of an answer, for a message.
-async fn read_line(mut response: reqwest::Response) -> Result<String, NetError> {
-    let chunk = response.chunk().await?.unwrap_or_default();
-    let text = String::from_utf8_lossy(chunk.get(..chunk.len().min(1024)).unwrap_or_default()).into_owned();
-    Ok(text.lines().next().unwrap_or("").to_owned())
 }
